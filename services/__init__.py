@@ -1,0 +1,1 @@
+"""Enrolment, certification and reporting, and the command that runs them."""

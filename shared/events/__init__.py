@@ -1,0 +1,1 @@
+"""The contract: every event that an office posts, every receipt and every fact, as pydantic models and nothing else."""

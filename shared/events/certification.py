@@ -1,0 +1,62 @@
+"""Facts that certification publishes on ``certification.>``."""
+
+from typing import Literal
+
+from shared.events.codes import Country as CountryCode
+from shared.events.codes import Day, Model
+from shared.events.facts import Fact
+from shared.events.offices_to_certification import SchemeRegistered
+
+
+class SchemeFact(SchemeRegistered):
+    office: str
+    status: Literal["registered", "void"]
+
+
+class Attempt(Model):
+    attempt: int
+    on: Day
+    result: Literal["pass", "fail", "absent"]
+
+
+class CertificateFact(Model):
+    """One award of one person, from the first assessment on; a replacement is the next ``edition``.
+
+    ``assessed`` and ``eligible`` are the steps before anything was awarded. ``awarded_on`` stays whatever happens later; only a
+    void takes it away. ``number`` is the awarding body's own.
+    """
+
+    certificate: str
+    enrolment: str
+    cohort: str
+    trainee: str
+    person: str
+    country: CountryCode
+    scheme: str
+    occupation: str
+    level: str
+    edition: int
+    status: Literal["assessed", "eligible", "issued", "suspended", "revoked", "superseded", "void"]
+    reason: str | None = None
+    number: str | None = None
+    attempts: list[Attempt] = []
+    assessed_on: Day | None = None
+    passed_on: Day | None = None
+    awarded_on: Day | None = None
+    suspended_on: Day | None = None
+    revoked_on: Day | None = None
+    superseded_on: Day | None = None
+    valid_until: Day | None = None
+
+
+DATA: dict[str, type[Model]] = {"scheme.v1": SchemeFact, "certificate.v1": CertificateFact}
+"""The data of each fact type on the stream CERTIFICATION."""
+
+
+def scheme_fact(data: SchemeFact, cause: str | None) -> Fact:
+    return Fact("scheme", data.scheme, f"certification.scheme.{data.scheme}", data, cause)
+
+
+def certificate_fact(data: CertificateFact, cause: str | None) -> Fact:
+    address = f"certification.certificate.{data.country.lower()}.{data.certificate}"
+    return Fact("certificate", data.certificate, address, data, cause)

@@ -1,0 +1,154 @@
+"""The field types that events and facts are made of: codes, countries, offices, moments, days, texts.
+
+Nothing is coerced: a number is not text and a text is not a number, because a silently "repaired" value is a wrong record.
+Each refusal is a ``PydanticCustomError`` whose type is the stable code that the office reads in its receipt.
+"""
+
+import re
+import unicodedata
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import pycountry
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints
+from pydantic_core import PydanticCustomError
+
+FIRST_YEAR, LAST_YEAR = 1900, 2100
+"""Years that a date in an event may have. The Buddhist year 2569 (2026) lies outside on purpose."""
+BUDDHIST_YEARS = range(2400, 2700)
+TEXT_LIMIT = 300
+"""Characters in a title or a name. Longer is refused, never cut."""
+
+CODE_PATTERN = r"^[a-z0-9-]{1,63}$"
+SOURCE_PATTERN = r"^/offices/[a-z]{2}/[a-z0-9-]{1,63}$"
+ISO_COUNTRIES = frozenset(country.alpha_2 for country in pycountry.countries)
+
+
+class Model(BaseModel):
+    """Base of every event and fact: strict values, immutable, unknown fields left alone.
+
+    Unknown fields are passed over so that an office with a newer program can talk to an older service.
+    """
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+
+
+def _day(value: Any) -> Any:
+    if isinstance(value, datetime) or not isinstance(value, str | date):
+        raise PydanticCustomError("date_impossible", "is not a date: write it as YYYY-MM-DD")
+    if isinstance(value, str):
+        if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value, re.ASCII):
+            raise PydanticCustomError("date_impossible", "is not a date: write it as YYYY-MM-DD")
+        _year(int(value[:4]))
+        try:
+            value = date.fromisoformat(value)
+        except ValueError:
+            raise PydanticCustomError("date_impossible", "is not a day of the calendar") from None
+    _year(value.year)
+    return value
+
+
+def _moment(value: Any) -> Any:
+    if isinstance(value, str):
+        # RFC 3339, as CloudEvents asks; a space instead of T and a missing second are refused.
+        if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)?", value, re.ASCII):
+            raise PydanticCustomError(
+                "time_impossible", "is not a time: write it as 2025-03-31T09:00:00+08:00 (RFC 3339)"
+            )
+        _year(int(value[:4]))
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            raise PydanticCustomError("time_impossible", "is not a moment of the calendar") from None
+    if not isinstance(value, datetime):
+        raise PydanticCustomError("time_impossible", "is not a time: write it as 2025-03-31T09:00:00+08:00 (RFC 3339)")
+    if value.tzinfo is None:
+        raise PydanticCustomError("missing_offset", "has no offset: add the place's, such as +07:00")
+    _year(value.year)
+    return value
+
+
+def _year(year: int) -> None:
+    if year in BUDDHIST_YEARS:
+        raise PydanticCustomError(
+            "date_impossible",
+            "has the year {year}, which looks like the Buddhist era: write the Gregorian year {gregorian}",
+            {"year": year, "gregorian": year - 543},
+        )
+    if not FIRST_YEAR <= year <= LAST_YEAR:
+        raise PydanticCustomError(
+            "date_impossible",
+            "has the year {year}: years from {first} to {last} are taken",
+            {"year": year, "first": FIRST_YEAR, "last": LAST_YEAR},
+        )
+
+
+def _country(value: str) -> str:
+    if value not in ISO_COUNTRIES:
+        raise PydanticCustomError(
+            "unknown_country", "is not an ISO 3166-1 alpha-2 country code in capitals, such as KH"
+        )
+    return value
+
+
+def _timezone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise PydanticCustomError("unknown_timezone", "is not an IANA time zone, such as Asia/Phnom_Penh") from None
+    return value
+
+
+def _text(value: str) -> str:
+    for character in value:
+        # Controls break lists and logs; the bidirectional overrides make a printed name read as another one.
+        # Zero-width spaces stay: Khmer, Lao and Burmese use them between words.
+        if (
+            unicodedata.category(character) == "Cc"
+            or character in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+        ):
+            raise PydanticCustomError("invalid_text", "holds a control or direction character: remove it")
+    return unicodedata.normalize("NFC", value)
+
+
+def _two_decimals(value: float) -> float:
+    if round(value, 2) != value:
+        raise PydanticCustomError("invalid_data", "has more than two decimals")
+    return value
+
+
+Code = Annotated[str, StringConstraints(pattern=CODE_PATTERN)]
+"""A code or an id: safe in subjects and in addresses."""
+Reason = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,63}$")]
+"""Why, as a code: free text would carry names into places where no name may be."""
+Source = Annotated[str, StringConstraints(pattern=SOURCE_PATTERN)]
+"""An office: /offices/<country>/<office>."""
+Country = Annotated[str, AfterValidator(_country)]
+Timezone = Annotated[str, StringConstraints(max_length=64), AfterValidator(_timezone)]
+Language = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$")]
+"""A BCP 47 tag such as km or zh-Hans."""
+Day = Annotated[date, BeforeValidator(_day), PlainSerializer(lambda day: day.isoformat(), return_type=str)]
+Moment = Annotated[datetime, BeforeValidator(_moment), PlainSerializer(lambda at: at.isoformat(), return_type=str)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=TEXT_LIMIT), AfterValidator(_text)]
+Titles = Annotated[dict[Language, Text], Field(min_length=1, max_length=20)]
+"""One title in one or several languages, by tag."""
+Hours = Annotated[float, Field(gt=0, le=24), AfterValidator(_two_decimals)]
+"""Hours in one session, with at most two decimals."""
+Count = Annotated[int, Field(ge=0, le=1_000_000)]
+
+Role = Literal["coordinator", "sending-office", "host-centre", "awarding-body", "recognition-authority", "reader"]
+Sex = Literal["F", "M", "U"]
+"""SDMX: F, M, or U for not known or not stated."""
+TraineeRole = Literal["student", "teacher", "worker", "official", "coach"]
+Mode = Literal["in-person", "online", "blended"]
+YesNo = Literal["yes", "no", "not-stated"]
+Outcome = Literal["employed", "self-employed", "studying", "teaching", "seeking", "no-answer"]
+AgeBand = Literal["Y_LT15", "Y15T24", "Y25T34", "Y35T44", "Y45T54", "Y55T64", "Y_GE65", "_U"]
+"""Age in completed years on the cohort's first day, in SDMX's manner of writing; _U when the birth date is not known."""
+
+
+def hundredths(hours: float) -> int:
+    """Hours as whole hundredths, so that sums are exact."""
+    return int((Decimal(str(hours)) * 100).to_integral_value())

@@ -1,0 +1,171 @@
+"""The CloudEvents 1.0 envelope of what offices post, and reading a raw event into it.
+
+A refusal here depends on the event alone (and, for its time, on the clock): whatever depends on other events is decided in a
+fold. Refusals never repeat a value, since a value may be a name.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Annotated, Any, Final, Literal, TypedDict
+
+from pydantic import StringConstraints, ValidationError
+
+from shared.events.codes import Code, Model, Moment, Source, Text
+from shared.events.wire import Raw
+
+CLOCK_TOLERANCE: Final = timedelta(hours=24)
+"""How far ahead of the server's clock an event may be: offices' clocks and dates differ."""
+
+
+class Envelope(Model):
+    """Everything around ``data``. ``replaces`` is Sampan's extension attribute: the id of the corrected event."""
+
+    specversion: Literal["1.0"]
+    id: Code
+    source: Source
+    type: Annotated[str, StringConstraints(max_length=100, pattern=r"^[a-z0-9.-]+$")]
+    subject: Text | None = None
+    time: Moment
+    datacontenttype: Literal["application/json"] = "application/json"
+    replaces: Code | None = None
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event that an office posted, read and valid by itself."""
+
+    source: str
+    id: str
+    type: str
+    time: datetime
+    data: Model
+    fields: Mapping[str, Any]
+    """The whole event as it came, for the journal."""
+    replaces: str | None = None
+
+    @property
+    def ref(self) -> tuple[str, str]:
+        """(source, id): what an event is known by."""
+        return self.source, self.id
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An event that cannot be taken, whatever else is known: a stable code and a sentence."""
+
+    code: str
+    sentence: str
+    source: str | None = None
+    id: str | None = None
+    type: str | None = None
+
+
+def read_event(
+    raw: Raw, *, types: Mapping[str, type[Model]], elsewhere: Mapping[str, str], now: datetime
+) -> Event | Refusal:
+    """Read one raw event.
+
+    ``types`` are those that this service takes; ``elsewhere`` maps the types of another service to its address.
+    """
+    refuse = partial(Refusal, **_names(raw.fields))
+    if raw.flaw is not None:
+        code, sentence = raw.flaw.value
+        return refuse(code, sentence)
+    try:
+        envelope = Envelope.model_validate(raw.fields)
+    except ValidationError as error:
+        return refuse(*_explain(error))
+    model = types.get(envelope.type)
+    if model is None:
+        return refuse(*_unknown(envelope.type, types, elsewhere))
+    if envelope.time > now + CLOCK_TOLERANCE:
+        return refuse(
+            "time_in_future",
+            "The event's time lies more than 24 hours ahead. An event says what has happened: check the office's clock.",
+        )
+    if envelope.replaces is not None and (envelope.type == "event.voided.v1" or envelope.replaces == envelope.id):
+        return refuse("invalid_data", "replaces: a void replaces nothing, and no event replaces itself.", **names)
+    try:
+        data = model.model_validate(envelope.data)
+    except ValidationError as error:
+        return refuse(*_explain(error, "data"))
+    happened = getattr(data, "date", None)
+    if happened is not None and happened > (envelope.time + timedelta(days=1)).date():
+        return refuse(
+            "date_after_time",
+            "data.date lies after the event's time. time is when it happened: correct one of the two.",
+        )
+    return Event(envelope.source, envelope.id, envelope.type, envelope.time, data, raw.fields, envelope.replaces)
+
+
+class _Names(TypedDict):
+    source: str | None
+    id: str | None
+    type: str | None
+
+
+def _names(fields: Mapping[str, Any]) -> _Names:
+    def name(key: str) -> str | None:
+        value = fields.get(key)
+        # Only what is safe to repeat in a receipt and in a log.
+        return value if isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9./_-]{1,100}", value) else None
+
+    return {"source": name("source"), "id": name("id"), "type": name("type")}
+
+
+def canonical(fields: Mapping[str, Any]) -> bytes:
+    """The event's content as bytes that do not depend on the order or spacing in which it was written."""
+    return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def digest(fields: Mapping[str, Any]) -> bytes:
+    """SHA-256 of the content: two events with one id are the same if and only if their digests are."""
+    return hashlib.sha256(canonical(fields)).digest()
+
+
+def _unknown(name: str, types: Mapping[str, Any], elsewhere: Mapping[str, str]) -> tuple[str, str]:
+    if name in elsewhere:
+        return "wrong_service", f"{name} is taken at {elsewhere[name]}/v1/events: post it there."
+    stem = name.rpartition(".")[0]
+    if any(known.rpartition(".")[0] == stem for known in (*types, *elsewhere)):
+        return "unknown_version", "This version of the type is not known here. Post the version that the docs list."
+    return "unknown_type", "This type is not known here. The docs list the types of each service."
+
+
+_BY_PYDANTIC = {"string_pattern_mismatch": "invalid_code"}
+_OWN_CODES = frozenset(
+    {
+        "date_impossible",
+        "time_impossible",
+        "missing_offset",
+        "unknown_country",
+        "unknown_timezone",
+        "invalid_text",
+        "invalid_data",
+        "void_of_void",
+    }
+)
+
+
+def _explain(error: ValidationError, prefix: str = "") -> tuple[str, str]:
+    """The first error as (code, sentence): where it is and what is asked, never what was written there."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    kind = first["type"]
+    code = kind if kind in _OWN_CODES else _BY_PYDANTIC.get(kind, "invalid_data" if prefix else "invalid_envelope")
+    where = ".".join([prefix] * bool(prefix) + [str(part) if _plain(part) else "?" for part in first["loc"]])
+    message = first["msg"]
+    if kind == "string_pattern_mismatch":
+        message = "does not have the form asked for (codes and ids: a to z, 0 to 9 and -, at most 63)"
+    more = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return code, f"{where or 'The event'}: {message}{more}."
+
+
+def _plain(part: int | str) -> bool:
+    """Whether a place in the event may be repeated: a field's name or a number, not somebody's text."""
+    return isinstance(part, int) or (part.isascii() and part.replace("_", "").isalnum() and len(part) <= 30)

@@ -1,0 +1,358 @@
+"""What offices say to enrolment: the data of each event type, by type name."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from shared.events.codes import (
+    Code,
+    Count,
+    Country,
+    Day,
+    Hours,
+    Language,
+    Mode,
+    Model,
+    Outcome,
+    Reason,
+    Role,
+    Sex,
+    Source,
+    Text,
+    Timezone,
+    Titles,
+    TraineeRole,
+    YesNo,
+)
+from shared.events.identity import enrolment_id
+
+
+class Period(Model):
+    """A reporting period of a programme."""
+
+    period: Code
+    starts_on: Day
+    ends_on: Day
+
+
+class Target(Model):
+    """What a programme means to reach: a measure of reporting, and by when."""
+
+    indicator: Reason
+    period: Code | None = None
+    value: Count
+
+
+class ProgrammeRegistered(Model):
+    programme: Code
+    titles: Titles
+    countries: Annotated[list[Country], Field(min_length=1)]
+    donor: Text | None = None
+    periods: list[Period] = []
+    targets: list[Target] = []
+
+
+class CentreRegistered(Model):
+    centre: Code
+    names: Titles
+    country: Country
+    kind: Literal["training-institute", "school", "university", "employer", "ministry", "other"]
+
+
+class Places(Model):
+    """Places that a sending country has in a cohort."""
+
+    country: Country
+    places: Count
+
+
+class Party(Model):
+    """An office and what it is to this cohort; one office may have several lines."""
+
+    office: Source
+    role: Role
+
+
+class CohortAnnounced(Model):
+    cohort: Code
+    programme: Code
+    titles: Titles
+    places: Annotated[list[Places], Field(min_length=1)]
+    host_centre: Code
+    host_country: Country
+    trainers: list[Text] = []
+    mode: Mode
+    trades: Annotated[list[Code], Field(min_length=1)]
+    starts_on: Day
+    ends_on: Day
+    language: Language
+    timezone: Timezone
+    schemes: list[Code] = []
+    parties: Annotated[list[Party], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "CohortAnnounced":
+        _dates_in_order(self.starts_on, self.ends_on)
+        _one_line_per_country(self.places)
+        return self
+
+
+class CohortChanged(Model):
+    """Names only what changes. The host country stays: another country is another cohort."""
+
+    cohort: Code
+    titles: Titles | None = None
+    places: Annotated[list[Places], Field(min_length=1)] | None = None
+    host_centre: Code | None = None
+    trainers: list[Text] | None = None
+    mode: Mode | None = None
+    trades: Annotated[list[Code], Field(min_length=1)] | None = None
+    starts_on: Day | None = None
+    ends_on: Day | None = None
+    language: Language | None = None
+    timezone: Timezone | None = None
+    schemes: list[Code] | None = None
+    parties: Annotated[list[Party], Field(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "CohortChanged":
+        if self.starts_on and self.ends_on:
+            _dates_in_order(self.starts_on, self.ends_on)
+        if self.places:
+            _one_line_per_country(self.places)
+        return self
+
+
+class CohortStarted(Model):
+    cohort: Code
+    date: Day
+    not_arrived: list[Code] = []
+
+
+class CohortClosed(Model):
+    cohort: Code
+    date: Day
+
+
+class CohortCancelled(Model):
+    cohort: Code
+    date: Day | None = None
+    reason: Reason
+
+
+class TraineeRef(Model):
+    """A trainee, by cohort code and trainee number or by enrolment id."""
+
+    cohort: Code | None = None
+    number: Code | None = None
+    enrolment: Code | None = None
+
+    @model_validator(mode="after")
+    def _named(self) -> "TraineeRef":
+        if (self.cohort is None) != (self.number is None) or (self.cohort is None and self.enrolment is None):
+            raise PydanticCustomError("invalid_data", "name the trainee by cohort and number, or by enrolment")
+        if self.cohort and self.number and self.enrolment not in (None, enrolment_id(self.cohort, self.number)):
+            raise PydanticCustomError("invalid_data", "the enrolment is not the one of this cohort and number")
+        return self
+
+    @property
+    def enrolment_id(self) -> str:
+        """The enrolment's id, given or derived."""
+        if self.cohort is not None and self.number is not None:
+            return enrolment_id(self.cohort, self.number)
+        assert self.enrolment is not None  # the validator holds it
+        return self.enrolment
+
+
+class Identifier(Model):
+    kind: Literal["national-id", "passport", "centre-number"]
+    number: Annotated[Text, Field(max_length=63)]
+    country: Country | None = None
+
+
+class Names(Model):
+    """A name as its owner writes it, and in Latin letters. No part of it is required to be a family name."""
+
+    original: Text
+    language: Language | None = None
+    romanised: Text
+
+
+class Contact(Model):
+    phone: Annotated[Text, Field(max_length=63)] | None = None
+    email: Annotated[Text, Field(max_length=254)] | None = None
+
+
+class Consent(Model):
+    by: Literal["self", "guardian"]
+    date: Day
+    notice: Code
+    purposes: list[Code] = []
+
+
+class Person(Model):
+    """Who a trainee is. Kept in enrolment's register, encrypted, and nowhere else."""
+
+    identifiers: list[Identifier] = []
+    names: Names
+    sex: Sex
+    birth_date: Day | None = None
+    contact: Contact | None = None
+    disability: YesNo = "not-stated"
+    consent: Consent | None = None
+
+
+class _Candidate(Model):
+    cohort: Code
+    number: Code
+    role: TraineeRole | None = None
+    country: Country | None = None
+    sending_centre: Code | None = None
+    employer: Text | None = None
+    trade: Code | None = None
+    person: Person | None = None
+    date: Day | None = None
+
+    @property
+    def enrolment_id(self) -> str:
+        """The enrolment's id, derived."""
+        return enrolment_id(self.cohort, self.number)
+
+
+class TraineeProposed(_Candidate):
+    """Asks for a place. Role, country and trade are needed; the person may come with the enrolment."""
+
+    role: TraineeRole
+    country: Country
+    trade: Code
+
+
+class TraineeEnrolled(_Candidate):
+    """The place was accepted: as proposed (name only what differs), or by itself with all of it."""
+
+
+class TraineeDeclined(TraineeRef):
+    reason: Literal["not-selected", "reserve", "visa", "medical", "own-choice"]
+    date: Day | None = None
+
+
+class PartlyPresent(Model):
+    number: Code
+    hours: Annotated[float, Field(ge=0, le=24)]
+
+
+class SessionHeld(Model):
+    """One session. It was for everyone, for one trade, or for the trainee numbers in ``group``."""
+
+    cohort: Code
+    session: Annotated[int, Field(ge=1, le=9999)]
+    date: Day
+    mode: Mode | None = None
+    trade: Code | None = None
+    group: Annotated[list[Code], Field(min_length=1)] | None = None
+    hours: Hours
+    absent: list[Code] = []
+    partial: list[PartlyPresent] = []
+
+
+class TraineeWithdrawn(TraineeRef):
+    date: Day
+    reason: Reason
+
+
+class TraineeCompleted(TraineeRef):
+    date: Day
+    result: Code = "completed"
+
+
+class PersonCorrected(TraineeRef):
+    names: Names | None = None
+    identifiers: list[Identifier] | None = None
+    birth_date: Day | None = None
+    sex: Sex | None = None
+    contact: Contact | None = None
+    disability: YesNo | None = None
+
+
+class CompetitorNominated(TraineeRef):
+    competition: Code
+    skill: Code
+    date: Day | None = None
+
+
+class CompetitorPlaced(TraineeRef):
+    competition: Code
+    skill: Code
+    place: Annotated[int, Field(ge=1, le=999)] | None = None
+    medal: Literal["gold", "silver", "bronze", "excellence"] | None = None
+    date: Day | None = None
+
+    @model_validator(mode="after")
+    def _something(self) -> "CompetitorPlaced":
+        if self.place is None and self.medal is None:
+            raise PydanticCustomError("invalid_data", "give the place, the medal, or both")
+        return self
+
+
+class Learners(Model):
+    """People whom a returned teacher has taught since."""
+
+    women: Count = 0
+    men: Count = 0
+
+
+class OutcomeReported(TraineeRef):
+    date: Day
+    months_after: Annotated[int, Field(ge=0, le=240)]
+    outcome: Outcome
+    in_trade: bool | None = None
+    country: Country | None = None
+    learners: Learners = Learners()
+
+
+class EventVoided(Model):
+    """One of the office's own events should never have been said."""
+
+    event: Code
+    type: Annotated[str, Field(max_length=100)]
+    reason: Reason
+
+    @model_validator(mode="after")
+    def _not_a_void(self) -> "EventVoided":
+        if self.type == "event.voided.v1":
+            raise PydanticCustomError("void_of_void", "a void cannot be voided: post the event again under a new id")
+        return self
+
+
+TYPES: dict[str, type[Model]] = {
+    "programme.registered.v1": ProgrammeRegistered,
+    "centre.registered.v1": CentreRegistered,
+    "cohort.announced.v1": CohortAnnounced,
+    "cohort.changed.v1": CohortChanged,
+    "cohort.started.v1": CohortStarted,
+    "cohort.closed.v1": CohortClosed,
+    "cohort.cancelled.v1": CohortCancelled,
+    "trainee.proposed.v1": TraineeProposed,
+    "trainee.declined.v1": TraineeDeclined,
+    "trainee.enrolled.v1": TraineeEnrolled,
+    "session.held.v1": SessionHeld,
+    "trainee.withdrawn.v1": TraineeWithdrawn,
+    "trainee.completed.v1": TraineeCompleted,
+    "person.corrected.v1": PersonCorrected,
+    "competitor.nominated.v1": CompetitorNominated,
+    "competitor.placed.v1": CompetitorPlaced,
+    "outcome.reported.v1": OutcomeReported,
+    "event.voided.v1": EventVoided,
+}
+"""Every type that enrolment takes. ``event.voided.v1`` goes to the service that owns the voided type."""
+
+
+def _dates_in_order(starts_on: Day, ends_on: Day) -> None:
+    if ends_on < starts_on:
+        raise PydanticCustomError("invalid_data", "ends_on lies before starts_on")
+
+
+def _one_line_per_country(places: list[Places]) -> None:
+    if len({line.country for line in places}) != len(places):
+        raise PydanticCustomError("invalid_data", "places names a country twice")
