@@ -16,6 +16,7 @@ from typing import Annotated, Any, Final, Literal, TypedDict
 from pydantic import StringConstraints, ValidationError
 
 from shared.events.codes import Code, Model, Moment, Source, Text
+from shared.events.offices_to_enrolment import EventVoided
 from shared.events.wire import Raw
 
 CLOCK_TOLERANCE: Final = timedelta(hours=24)
@@ -90,11 +91,13 @@ def read_event(
             "The event's time lies more than 24 hours ahead. An event says what has happened: check the office's clock.",
         )
     if envelope.replaces is not None and (envelope.type == "event.voided.v1" or envelope.replaces == envelope.id):
-        return refuse("invalid_data", "replaces: a void replaces nothing, and no event replaces itself.", **names)
+        return refuse("invalid_data", "replaces: a void replaces nothing, and no event replaces itself.")
     try:
         data = model.model_validate(envelope.data)
     except ValidationError as error:
         return refuse(*_explain(error, "data"))
+    if isinstance(data, EventVoided) and data.type not in types:
+        return refuse(*_unknown(data.type, types, elsewhere))
     happened = getattr(data, "date", None)
     if happened is not None and happened > (envelope.time + timedelta(days=1)).date():
         return refuse(
