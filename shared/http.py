@@ -1,0 +1,185 @@
+"""What the three services' HTTP sides have in common: errors with a code, health, bodies of events, pages of lists."""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Annotated, Generic, TypeVar
+
+from fastapi import FastAPI, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared.database import is_transient
+from shared.deadletters import describe
+from shared.events.receipts import Receipts
+from shared.events.wire import BODY_LIMIT, BodyRefused, Raw, read_body
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+RETRY_AFTER_SECONDS = 2
+STATUS_OF_BODY = {"content_type": 415, "body_too_large": 413, "too_many_events": 413}
+"""HTTP statuses of bodies that are refused as a whole; every other code is a 400."""
+
+Ready = Callable[[], Awaitable[list[str]]]
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+class Problem(Exception):
+    """An answer other than success: what happened and what to do next, in one sentence or two."""
+
+    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.headers = dict(headers or {})
+
+
+class Page(BaseModel, Generic[T]):
+    """One page of a list; ``next`` is the cursor to ask for the following one with ``?after=``, or null at the end."""
+
+    items: list[T]
+    next: str | None = None
+
+
+@dataclass(frozen=True)
+class Paging:
+    """Where in a list to go on, and how much of it to answer."""
+
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100
+    after: Annotated[str | None, Query(max_length=200)] = None
+
+
+def create_app(title: str, lifespan: Lifespan, problems: Ready) -> FastAPI:
+    """A service's FastAPI application with its health, metrics and error answers.
+
+    ``problems`` tells what keeps the service from being ready; it may raise, which counts as a problem too.
+    """
+    # FastAPI's own documentation pages load scripts from another host, which a ministry's network may not reach.
+    app = FastAPI(title=title, lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _invalid_query)
+    app.add_middleware(_LastResort)
+
+    @app.get("/livez", include_in_schema=False)
+    async def livez() -> dict[str, bool]:
+        return {"alive": True}
+
+    @app.get("/readyz", include_in_schema=False)
+    async def readyz() -> JSONResponse:
+        try:
+            found = await problems()
+        except Exception as error:
+            found = [f"the database does not answer ({type(error).__name__})"]
+        return JSONResponse({"ready": not found, "problems": found}, 503 if found else 200)
+
+    return app
+
+
+def metrics() -> Response:
+    """The process's metrics in Prometheus' text format."""
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+async def events_body(request: Request) -> list[Raw]:
+    """The raw events of a POST; never reads more than the limit into memory.
+
+    Raises ``Problem`` 400, 413 or 415 when the body as a whole cannot be read.
+    """
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise Problem(415, "content_encoding", "Send the body as it is, without Content-Encoding. Nothing was taken.")
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > BODY_LIMIT:
+            break
+    try:
+        return read_body(request.headers.get("content-type", ""), bytes(body))
+    except BodyRefused as refused:
+        status = STATUS_OF_BODY.get(refused.code, 400)
+        raise Problem(status, refused.code, f"{refused.sentence} Nothing was taken.") from None
+
+
+def receipts_response(receipts: Receipts) -> Response:
+    """200 when nothing was rejected, 207 when some was, 422 when all was."""
+    rejected = sum(receipt.status == "rejected" for receipt in receipts.receipts)
+    status = 200 if not rejected else 422 if rejected == len(receipts.receipts) else 207
+    return Response(receipts.model_dump_json(exclude_none=True), status, media_type="application/json")
+
+
+async def _problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return JSONResponse({"code": error.code, "message": error.message}, error.status, error.headers)
+
+
+async def _http_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    codes = {404: "not_found", 405: "method_not_allowed"}
+    messages = {404: "There is nothing at this address.", 405: "This address does not take that method."}
+    return JSONResponse(
+        {
+            "code": codes.get(error.status_code, "http_error"),
+            "message": messages.get(error.status_code, str(error.detail)),
+        },
+        error.status_code,
+        dict(error.headers or {}),
+    )
+
+
+async def _invalid_query(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"][1:]) or "the body"
+    return JSONResponse({"code": "invalid_query", "message": f"{where}: {first['msg']}."}, 400)
+
+
+class _LastResort:
+    """Turns whatever a route raised into an answer, before the server would log it.
+
+    The server's own log would hold the error's message, and a message may hold what an office sent.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except ClientDisconnect:
+            log.info("%s %s: the caller went away", scope["method"], scope["path"])
+        except Exception as error:
+            answer = _unexpected(scope["method"], scope["path"], error)
+            if not started:
+                await answer(scope, receive, send)
+
+
+def _unexpected(method: str, path: str, error: Exception) -> Response:
+    if is_transient(error):
+        log.warning("%s %s: the database is away (%s)", method, path, describe(error))
+        return JSONResponse(
+            {"code": "unavailable", "message": "The service cannot reach its database. Try again shortly."},
+            503,
+            {"Retry-After": str(RETRY_AFTER_SECONDS)},
+        )
+    log.error("%s %s failed: %s", method, path, describe(error))
+    return JSONResponse(
+        {"code": "internal", "message": "Something went wrong here, and nothing was taken. It has been logged."}, 500
+    )

@@ -1,0 +1,171 @@
+"""Who is calling: offices, the roles they hold, and their officers' bearer tokens.
+
+Enrolment owns the registry; the other services hear of an office through its facts, like everything else, and hold the
+SHA-256 of each token. A token is 256 random bits, so a plain digest is enough: there is nothing to guess from.
+"""
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi import Request
+from sqlalchemy import DateTime, Row, delete, select, tuple_
+from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import Field, SQLModel, col
+
+from shared.database import Database
+from shared.events.enrolment import OfficeFact
+from shared.events.identity import office_of
+from shared.http import Problem
+
+COOKIE = "sampan_token"
+"""The cookie that a page's sign-in form sets; programs send a bearer token instead."""
+
+
+class OfficeRow(SQLModel):
+    """An office that may call; a mixin for each service's own table."""
+
+    office: str = Field(primary_key=True)
+    name: str
+    roles: list[str] = Field(sa_type=JSONB)
+    status: str
+    epoch: int = 0
+    revision: int = 0
+
+
+class TokenRow(SQLModel):
+    """One officer's token, as its SHA-256; a mixin for each service's own table."""
+
+    sha256: str = Field(primary_key=True)
+    office: str = Field(index=True)
+    officer: str
+    expires: datetime = Field(sa_type=DateTime(timezone=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is behind a request. An administrator belongs to no office and may post for any."""
+
+    source: str | None
+    roles: frozenset[str]
+    officer: str
+    administrator: bool = False
+
+    @property
+    def country(self) -> str | None:
+        """The office's country in lower case."""
+        return office_of(self.source)[0] if self.source else None
+
+    @property
+    def postedby(self) -> str:
+        """Who to record beside an event."""
+        return "administrator" if self.administrator else f"{self.source}#{self.officer}"
+
+    def may_post_for(self, source: str) -> bool:
+        return self.administrator or self.source == source
+
+    def only_reads(self) -> bool:
+        """Whether this is an office that may see figures and nothing else."""
+        return not self.administrator and self.roles <= {"reader"}
+
+
+def new_token(office: str) -> str:
+    """A fresh token for an officer of the office; it can be told apart in a list, and not guessed."""
+    country, code = office_of(office)
+    return f"sampan_{country}_{code}_{secrets.token_urlsafe(32)}"
+
+
+def token_digest(token: str) -> str:
+    """What is stored of a token."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+class Doorkeeper:
+    """Tells who is calling from the token they bring."""
+
+    def __init__(
+        self, database: Database, administrator_digest: str, office: type[OfficeRow], token: type[TokenRow]
+    ) -> None:
+        """``administrator_digest`` is the SHA-256 of the administrator's token; the tables are the service's own."""
+        self._database = database
+        self._administrator_digest = administrator_digest
+        self._office = office
+        self._token = token
+
+    async def open(self, request: Request) -> Caller:
+        """The caller of a request, by its ``Authorization: Bearer`` header. Raises ``Problem`` 401."""
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise _unauthorised("Send your office's token as 'Authorization: Bearer ...'.")
+        return await self.caller(token.strip())
+
+    async def caller(self, token: str) -> Caller:
+        """The caller who holds this token. Raises ``Problem`` 401 when nobody does, or no longer."""
+        digest = token_digest(token)
+        if hmac.compare_digest(digest, self._administrator_digest):
+            return Caller(None, frozenset(), "administrator", administrator=True)
+        async with self._database.transaction() as session:
+            found: Row[Any] | None = (
+                await session.execute(
+                    select(
+                        col(self._office.office).label("office"),
+                        col(self._office.roles).label("roles"),
+                        col(self._office.status).label("status"),
+                        col(self._token.officer).label("officer"),
+                        col(self._token.expires).label("expires"),
+                    )
+                    .join(self._token, col(self._token.office) == col(self._office.office))
+                    .where(col(self._token.sha256) == digest)
+                )
+            ).one_or_none()
+        if found is None or found.status != "active":
+            raise _unauthorised("This token is not known, or was revoked. Ask the administrator for a new one.")
+        if found.expires <= datetime.now(UTC):
+            raise _unauthorised("This token has expired. Ask the administrator for a new one.")
+        return Caller(found.office, frozenset(found.roles), found.officer)
+
+
+def require_administrator(caller: Caller) -> None:
+    """Raises ``Problem`` 403 unless the caller is the administrator."""
+    if not caller.administrator:
+        raise Problem(403, "administrators_only", "Only the administrator may do this.")
+
+
+async def apply_office(
+    session: AsyncSession, office: type[OfficeRow], token: type[TokenRow], fact: OfficeFact, epoch: int, revision: int
+) -> None:
+    """Take up an office's fact if it is newer than what is held; its tokens are replaced as a whole."""
+    values = {
+        "office": fact.office,
+        "name": fact.name,
+        "roles": list(fact.roles),
+        "status": fact.status,
+        "epoch": epoch,
+        "revision": revision,
+    }
+    statement = insert(office).values(values)
+    newer = tuple_(col(office.epoch), col(office.revision)) < tuple_(epoch, revision)
+    applied = await session.execute(
+        statement.on_conflict_do_update(index_elements=["office"], set_=values, where=newer).returning(
+            col(office.office)
+        )
+    )
+    if applied.one_or_none() is None:
+        return
+    await session.execute(delete(token).where(col(token.office) == fact.office))
+    if fact.tokens:
+        await session.execute(
+            insert(token),
+            [
+                {"sha256": line.sha256, "office": fact.office, "officer": line.officer, "expires": line.expires}
+                for line in fact.tokens
+            ],
+        )
+
+
+def _unauthorised(message: str) -> Problem:
+    return Problem(401, "unauthorised", message, {"WWW-Authenticate": "Bearer"})
