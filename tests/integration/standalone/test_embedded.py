@@ -1,5 +1,5 @@
 from services.embedded import SERVICES
-from tests.conftest import PostgresForTests
+from tests.servers import PostgresForTests
 
 
 def test_a_service_owns_its_schema_and_sees_no_other(postgres: PostgresForTests) -> None:
