@@ -9,10 +9,9 @@ import hmac
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from fastapi import Request
-from sqlalchemy import DateTime, Row, delete, select, tuple_
+from sqlalchemy import DateTime, delete, select, tuple_
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col
@@ -109,24 +108,28 @@ class Doorkeeper:
         if hmac.compare_digest(digest, self._administrator_digest):
             return Caller(None, frozenset(), "administrator", administrator=True)
         async with self._database.transaction() as session:
-            found: Row[Any] | None = (
-                await session.execute(
-                    select(
-                        col(self._office.office).label("office"),
-                        col(self._office.roles).label("roles"),
-                        col(self._office.status).label("status"),
-                        col(self._token.officer).label("officer"),
-                        col(self._token.expires).label("expires"),
+            found = (
+                (
+                    await session.execute(
+                        select(
+                            col(self._office.office).label("office"),
+                            col(self._office.roles).label("roles"),
+                            col(self._office.status).label("status"),
+                            col(self._token.officer).label("officer"),
+                            col(self._token.expires).label("expires"),
+                        )
+                        .join(self._token, col(self._token.office) == col(self._office.office))
+                        .where(col(self._token.sha256) == digest)
                     )
-                    .join(self._token, col(self._token.office) == col(self._office.office))
-                    .where(col(self._token.sha256) == digest)
                 )
-            ).one_or_none()
-        if found is None or found.status != "active":
+                .mappings()
+                .one_or_none()
+            )
+        if found is None or found["status"] != "active":
             raise _unauthorised("This token is not known, or was revoked. Ask the administrator for a new one.")
-        if found.expires <= datetime.now(UTC):
+        if found["expires"] <= datetime.now(UTC):
             raise _unauthorised("This token has expired. Ask the administrator for a new one.")
-        return Caller(found.office, frozenset(found.roles), found.officer)
+        return Caller(found["office"], frozenset(found["roles"]), found["officer"])
 
 
 def require_administrator(caller: Caller) -> None:
