@@ -77,12 +77,14 @@ class TraineeAssessed(AwardRef):
 
 
 class CertificateAwarded(AwardRef):
+    """``number`` is the trainee's, as everywhere; the awarding body's own is ``certificate_number``."""
+
     date: Day
-    number: Number | None = None
+    certificate_number: Number | None = None
 
 
 class CertificateNumbered(AwardRef):
-    number: Number
+    certificate_number: Number
 
 
 class CertificateReplaced(AwardRef):
@@ -90,7 +92,7 @@ class CertificateReplaced(AwardRef):
 
     reason: Literal["lost", "damaged", "name-changed", "error"]
     date: Day
-    number: Number | None = None
+    certificate_number: Number | None = None
 
 
 class CertificateSuspended(AwardRef):
