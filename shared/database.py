@@ -1,0 +1,127 @@
+"""PostgreSQL as the services use it: one schema each, one transaction per handler call."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, InterfaceError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+
+T = TypeVar("T")
+
+# A dead database must give an error, not a hang: seconds to connect, and for one statement.
+CONNECT_SECONDS = 5
+STATEMENT_SECONDS = 30
+# A process that is paused in the middle of a transaction must not hold its locks for ever.
+IDLE_IN_TRANSACTION_SECONDS = 30
+ATTEMPTS = 5
+
+# SQLSTATE, https://www.postgresql.org/docs/current/errcodes-appendix.html
+_CONFLICTS = {"40001", "40P01"}  # serialization_failure, deadlock_detected
+_TRANSIENT_CLASSES = ("08", "53", "57P")  # connection exception, insufficient resources, operator intervention
+_TRANSIENT_STATES = {
+    "25P03",  # idle_in_transaction_session_timeout
+    "55P03",  # lock_not_available
+    "57014",  # query_canceled: the statement timeout
+    "58030",  # io_error
+}
+
+
+class Database:
+    """One service's database: an engine whose connections see the service's own schema only."""
+
+    def __init__(self, url: str, schema: str) -> None:
+        """`url` is `postgresql+asyncpg://...`; nothing is connected yet."""
+        self.schema = schema
+        self.engine = create_async_engine(
+            url,
+            pool_size=10,
+            max_overflow=10,
+            pool_timeout=CONNECT_SECONDS,
+            pool_pre_ping=True,
+            hide_parameters=True,  # a row may hold a name: it must not reach a log with an error
+            connect_args={
+                "timeout": CONNECT_SECONDS,
+                # For the case that the server cannot even say that the statement took too long.
+                "command_timeout": STATEMENT_SECONDS + 5,
+                "server_settings": {
+                    "application_name": f"sampan-{schema}",
+                    "search_path": f'"{schema}"',
+                    "statement_timeout": f"{STATEMENT_SECONDS}s",
+                    "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_SECONDS}s",
+                },
+            },
+        )
+        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        self._outbox_listeners: list[Callable[[], None]] = []
+
+    def on_outbox(self, listener: Callable[[], None]) -> None:
+        """Call `listener` after each commit that put something into the outbox."""
+        self._outbox_listeners.append(listener)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        """One transaction: committed at the end of the block, rolled back when it raises."""
+        async with self._sessions() as session:
+            async with session.begin():
+                yield session
+            if session.info.get("outbox"):
+                for listener in self._outbox_listeners:
+                    listener()
+
+    async def run(self, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
+        """What `work(session)` returns, done in one transaction and committed.
+
+        Deadlocks and serialization failures are answered by doing all of it again, so `work` must touch
+        nothing but the session.
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                async with self.transaction() as session:
+                    return await work(session)
+            except DBAPIError as error:
+                if _sqlstate(error) not in _CONFLICTS or attempt == ATTEMPTS:
+                    raise
+            await asyncio.sleep(0.02 * attempt)
+        raise AssertionError("unreachable")
+
+    async def ping(self) -> None:
+        """Raise unless the database answers."""
+        async with self.transaction() as session:
+            await session.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same work may succeed later, because it was the world that failed and not the work.
+
+    True for a lost, refused or exhausted database connection, a conflict between transactions, a time-out and any
+    other trouble of the operating system or the network.
+    """
+    if isinstance(error, DBAPIError):
+        state = _sqlstate(error)
+        if state is None:
+            return error.connection_invalidated or isinstance(error, InterfaceError) or _caused_by_world(error)
+        return state in _CONFLICTS | _TRANSIENT_STATES or state.startswith(_TRANSIENT_CLASSES)
+    return isinstance(error, PoolTimeoutError) or _is_world(error)
+
+
+def _is_world(error: BaseException | None) -> bool:
+    return isinstance(error, (OSError, TimeoutError, asyncio.TimeoutError))
+
+
+def _caused_by_world(error: DBAPIError) -> bool:
+    cause: BaseException | None = error.orig
+    while cause is not None and not _is_world(cause):
+        cause = cause.__cause__
+    return cause is not None
+
+
+def _sqlstate(error: DBAPIError) -> str | None:
+    state = getattr(error.orig, "sqlstate", None)
+    return state if isinstance(state, str) else None

@@ -1,0 +1,135 @@
+"""Dead letters: messages that no handler could settle, kept sealed and announced without their bodies."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import PurePath
+from traceback import extract_tb
+
+from pydantic import ValidationError
+from sqlalchemy import BigInteger, DateTime, LargeBinary, Text, text
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import Field, SQLModel
+
+from shared.delivery import Delivery
+from shared.outbox import Notice, notify
+from shared.secrets import derive, seal, unseal
+
+KEPT = timedelta(days=90)
+"""How long a dead letter is kept: its body may hold personal details."""
+
+
+class DeadLetterRow(SQLModel):
+    """One message that could not be settled; its body is readable only with the service's secret."""
+
+    __tablename__ = "dead_letters"
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=BigInteger)
+    stream: str = Field(sa_type=Text)
+    sequence: int = Field(sa_type=BigInteger)
+    subject: str = Field(sa_type=Text)
+    error: str = Field(sa_type=Text)
+    body: bytes = Field(sa_type=LargeBinary)
+    recordedtime: datetime = Field(sa_type=DateTime(timezone=True))
+    expires: datetime = Field(sa_type=DateTime(timezone=True), index=True)
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """What may be shown of a dead letter: everything but its body."""
+
+    id: int
+    stream: str
+    sequence: int
+    subject: str
+    error: str
+    recordedtime: datetime
+    expires: datetime
+
+
+class DeadLetters:
+    """One service's dead letters."""
+
+    def __init__(self, service: str, secret: bytes) -> None:
+        """`secret` is the service's; the key that seals bodies is derived from it."""
+        self.service = service
+        self._key = derive(secret, "dead letters")
+
+    async def bury(self, session: AsyncSession, delivery: Delivery, error: BaseException) -> None:
+        """Keep a message that cannot be settled, and announce it on `deadletter.<service>` without its body."""
+        now = datetime.now(UTC)
+        where = _place(delivery.stream, delivery.sequence)
+        row = {
+            "stream": delivery.stream,
+            "sequence": delivery.sequence,
+            "subject": delivery.subject,
+            "error": describe(error),
+            "recordedtime": now,
+            "expires": now + KEPT,
+        }
+        number = (
+            await session.execute(
+                text(
+                    """
+                    INSERT INTO dead_letters (stream, sequence, subject, error, body, recordedtime, expires)
+                    VALUES (:stream, :sequence, :subject, :error, :body, :recordedtime, :expires)
+                    RETURNING id
+                    """
+                ),
+                {**row, "body": seal(self._key, delivery.body, where)},
+            )
+        ).scalar_one()
+        announced = {
+            **row,
+            "service": self.service,
+            "id": number,
+            "recordedtime": now.isoformat(),
+            "expires": (now + KEPT).isoformat(),
+        }
+        await notify(session, [Notice(f"deadletter.{self.service}", announced)])
+
+    async def entries(self, session: AsyncSession, after: int = 0, limit: int = 100) -> list[DeadLetter]:
+        """The dead letters with an id above `after`, oldest first."""
+        rows = await session.execute(
+            text(
+                """
+                SELECT id, stream, sequence, subject, error, recordedtime, expires FROM dead_letters
+                WHERE id > :after AND expires > now() ORDER BY id LIMIT :limit
+                """
+            ),
+            {"after": after, "limit": limit},
+        )
+        return [DeadLetter(**row) for row in rows.mappings()]
+
+    async def body(self, session: AsyncSession, number: int) -> bytes | None:
+        """The message's body, opened; None when there is no such dead letter (any more)."""
+        found = await session.execute(
+            text("SELECT stream, sequence, body FROM dead_letters WHERE id = :id AND expires > now()"), {"id": number}
+        )
+        row = found.first()
+        return None if row is None else unseal(self._key, row.body, _place(row.stream, row.sequence))
+
+    async def forget_expired(self, session: AsyncSession) -> None:
+        """Delete what has been kept long enough."""
+        await session.execute(text("DELETE FROM dead_letters WHERE expires <= now()"))
+
+
+def describe(error: BaseException) -> str:
+    """An error's class and the place in this program where it arose, never its message.
+
+    Messages repeat the input (pydantic's do), and the input may be somebody's name: what this returns is safe in logs and in
+    announcements.
+    """
+    name = type(error).__name__
+    if isinstance(error, ValidationError):
+        name += "(" + ", ".join(sorted({detail["type"] for detail in error.errors(include_input=False)})) + ")"
+    ours = [frame for frame in extract_tb(error.__traceback__) if "site-packages" not in frame.filename]
+    if ours:
+        path = PurePath(ours[-1].filename)
+        name += f" at {'/'.join(path.parts[-3:])}:{ours[-1].lineno} in {ours[-1].name}"
+    if isinstance(error.__cause__, Exception):
+        name += f", from {type(error.__cause__).__name__}"
+    return name
+
+
+def _place(stream: str, sequence: int) -> bytes:
+    return f"{stream}/{sequence}".encode()
