@@ -16,11 +16,11 @@ import time
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Self
 
 from services.processes import (
     LOOPBACK,
     Child,
+    Part,
     StandaloneError,
     cannot_run,
     check_port,
@@ -41,12 +41,14 @@ _START_DEADLINE = 60.0  # seconds: PostgreSQL may have a crash to recover from
 _STOP_DEADLINE = 30.0
 
 
-class EmbeddedPostgres:
+class EmbeddedPostgres(Part):
     """PostgreSQL in `folder`, with the database `sampan` and a role and schema per service.
 
     `port` is fixed, or chosen at the first start and kept for this object's life. Started by root it runs as the
     user `nobody`, because PostgreSQL refuses root.
     """
+
+    _ends_by = signal.SIGINT  # its fast shutdown: sessions are ended, everything is written
 
     settings = {
         "listen_addresses": LOOPBACK,
@@ -60,29 +62,10 @@ class EmbeddedPostgres:
 
     def __init__(self, folder: Path, port: int | None = None, log: Path | None = None) -> None:
         self.folder = folder.absolute()
+        super().__init__("PostgreSQL", log or self.folder / "postgresql.log")
         self.port = port
-        self.log = log or self.folder / "postgres.log"
         self._data = self.folder / "data"
-        self._child: Child | None = None
         self._account = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    @property
-    def alive(self) -> bool:
-        return self._child is not None and self._child.alive
-
-    @property
-    def pid(self) -> int:
-        """The postmaster's process id; raises RuntimeError before the first start."""
-        if self._child is None:
-            raise RuntimeError("PostgreSQL was not started")
-        return self._child.pid
 
     def url(self, role: str, database: str = "sampan") -> str:
         """The SQLAlchemy address of `database` for a service's role, or for the superuser `postgres`."""
@@ -104,7 +87,7 @@ class EmbeddedPostgres:
         programs = self._programs()
         if not self._data.exists():
             self._initialise(programs)
-        self._clear_stale_pid()
+        self._forget_the_dead()
         chosen_by_us = self.port is None
         for attempt in range(5):
             if chosen_by_us:
@@ -112,23 +95,11 @@ class EmbeddedPostgres:
             try:
                 self._launch(programs)
             except StandaloneError as error:
-                # Somebody took the port since, or backends of a killed server have not all gone yet.
-                passing = "pre-existing shared memory" in str(error)
-                if attempt == 4 or not (passing or (chosen_by_us and "in use" in str(error))):
+                # Somebody may have taken the port since it was chosen.
+                if attempt == 4 or not chosen_by_us or "in use" not in str(error):
                     raise
-                time.sleep(1.0 if passing else 0.0)
             else:
                 return
-
-    def stop(self) -> None:
-        """Fast shutdown: sessions are ended, everything is written, and the process is gone."""
-        if self._child is not None:
-            self._child.end(signal.SIGINT, _STOP_DEADLINE)
-
-    def kill(self) -> None:
-        """`kill -9` of the postmaster, for tests."""
-        if self._child is not None:
-            self._child.end(signal.SIGKILL, _STOP_DEADLINE)
 
     def _launch(self, programs: Path) -> None:
         assert self.port is not None
@@ -166,29 +137,31 @@ class EmbeddedPostgres:
         except FileNotFoundError:
             return []
 
-    def _clear_stale_pid(self) -> None:
-        """Wait for a server that a killed Sampan left to end; forget one that is not there any more.
+    def _forget_the_dead(self) -> None:
+        """Wait for what a killed Sampan left running in the data folder, then forget it.
 
-        PostgreSQL itself only asks whether the process id is alive, and after a restart of the machine or a container it
-        may be anybody's.
+        PostgreSQL itself only asks whether a process of that number is alive, and after a restart of the machine or
+        the container that may be anybody. The folder's lock is ours, so nobody starts another one meanwhile.
         """
+        if not Path("/proc/self/cwd").exists():
+            return  # not Linux: PostgreSQL's own rule decides
         deadline = time.monotonic() + _STOP_DEADLINE
-        while lines := self._pid_file():
-            process = Path("/proc") / lines[0].strip()
-            if not Path("/proc/self").exists():
-                return  # not Linux: PostgreSQL's own rule decides
-            try:
-                ours = process.joinpath("cwd").samefile(self._data)
-            except OSError:
-                ours = False
-            if not ours:
-                self._data.joinpath("postmaster.pid").unlink(missing_ok=True)
-            elif time.monotonic() > deadline:
+        while left := self._servers():
+            if time.monotonic() > deadline:
                 raise StandaloneError(
-                    f"A PostgreSQL (process {lines[0]}) still runs in {self._data}: stop it and start again."
+                    f"A PostgreSQL (process {left[0]}) still runs in {self._data}: stop it and start again."
                 )
-            else:
-                time.sleep(0.05)
+            time.sleep(0.05)
+        self._data.joinpath("postmaster.pid").unlink(missing_ok=True)
+
+    def _servers(self) -> list[int]:
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            # A process that ended meanwhile, or another user's, is not ours.
+            with contextlib.suppress(OSError):
+                if (process / "comm").read_text().strip() == "postgres" and (process / "cwd").samefile(self._data):
+                    found.append(int(process.name))
+        return found
 
     def _check_folder(self) -> None:
         owner = self.folder.stat().st_uid
@@ -273,23 +246,15 @@ class EmbeddedPostgres:
             )
 
 
-class EmbeddedNats:
+class EmbeddedNats(Part):
     """nats-server with JetStream in `folder`; `port` is fixed, or chosen at the first start and then kept."""
 
     user = NATS_USER
 
     def __init__(self, folder: Path, port: int | None = None, log: Path | None = None) -> None:
         self.folder = folder.absolute()
+        super().__init__("nats-server", log or self.folder / "nats-server.log")
         self.port = free_port() if port is None else port
-        self.log = log or self.folder / "nats.log"
-        self._child: Child | None = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     @property
     def url(self) -> str:
@@ -299,17 +264,6 @@ class EmbeddedNats:
     def password(self) -> str:
         """Made at the first start."""
         return keep_secret(self.folder / "password", lambda: secrets.token_urlsafe(32))
-
-    @property
-    def alive(self) -> bool:
-        return self._child is not None and self._child.alive
-
-    @property
-    def pid(self) -> int:
-        """The process id; raises RuntimeError before the first start."""
-        if self._child is None:
-            raise RuntimeError("nats-server was not started")
-        return self._child.pid
 
     def start(self) -> None:
         """Start it and return when it answers; raises StandaloneError when the port or the wheel does not allow it."""
@@ -325,16 +279,6 @@ class EmbeddedNats:
                 self.stop()
                 raise StandaloneError(f"nats-server does not answer after {_START_DEADLINE:.0f} s: see {self.log}.")
             time.sleep(0.02)
-
-    def stop(self) -> None:
-        """Everything is written and the process is gone."""
-        if self._child is not None:
-            self._child.end(signal.SIGTERM, _STOP_DEADLINE)
-
-    def kill(self) -> None:
-        """`kill -9`, for tests."""
-        if self._child is not None:
-            self._child.end(signal.SIGKILL, _STOP_DEADLINE)
 
     def _configure(self) -> Path:
         store = self.folder / "jetstream"

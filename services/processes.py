@@ -19,7 +19,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
 
 LOOPBACK = "127.0.0.1"
 
@@ -97,6 +97,60 @@ class Child:
             lines = [line.strip() for line in log.read().decode(errors="replace").splitlines() if line.strip()]
         telling = [line for line in lines if any(word in line for word in ("FATAL", "[FTL]", "Error", "error"))]
         return (telling or lines or ["it said nothing"])[-1]
+
+
+class Part:
+    """A part of the program that is one long-lived process; it can be started again after it ended."""
+
+    _ends_by = signal.SIGTERM
+    _patience = 30.0  # seconds between the polite signal and the other one
+
+    def __init__(self, name: str, log: Path) -> None:
+        self.name = name
+        self.log = log
+        self._child: Child | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start it; raises StandaloneError when something the user can mend is in the way."""
+        raise NotImplementedError
+
+    @property
+    def alive(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._child is not None and self._child.alive
+
+    @property
+    def pid(self) -> int:
+        """Its process id; raises RuntimeError before the first start."""
+        if self._child is None:
+            raise RuntimeError(f"{self.name} was not started")
+        return self._child.pid
+
+    def last_words(self) -> str:
+        """The line of its log that most likely says why it ended."""
+        return "it was not started" if self._child is None else self._child.last_words()
+
+    def ask_to_stop(self) -> None:
+        """Send the polite signal and do not wait."""
+        if self._child is not None:
+            self._child.send(self._ends_by)
+
+    def stop(self) -> None:
+        """End it in good order, or after a while by force: when this returns it is gone."""
+        if self._child is not None:
+            self._child.end(self._ends_by, self._patience)
+
+    def kill(self) -> None:
+        """`kill -9`, for tests."""
+        if self._child is not None:
+            self._child.end(signal.SIGKILL, self._patience)
 
 
 def _spawn(

@@ -1,0 +1,265 @@
+"""The whole program on one machine: broker, database, migrations and the three services, in one data folder."""
+
+import http.client
+import os
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Self
+
+from services.embedded import SERVICES, EmbeddedNats, EmbeddedPostgres
+from services.processes import (
+    LOOPBACK,
+    Child,
+    Part,
+    StandaloneError,
+    check_port,
+    keep_secret,
+    lock_folder,
+    make_folder,
+)
+
+ROOT = Path(__file__).resolve().parent.parent  # the folder of alembic.ini and of the packages
+PORTS = {
+    "enrolment": ("SAMPAN_ENROLMENT_PORT", 8001),
+    "certification": ("SAMPAN_CERTIFICATION_PORT", 8002),
+    "reporting": ("SAMPAN_REPORTING_PORT", 8003),
+    "nats-server": ("SAMPAN_NATS_PORT", 4222),
+}
+
+_READY_DEADLINE = 90.0  # seconds
+_GRACE = 5  # seconds that a service gives its open requests when it is stopped
+_LONGEST_WAIT = 30.0  # seconds between two attempts to bring a part back
+_STEADY = 60.0  # seconds of life after which an earlier failure no longer counts
+
+
+class Service(Part):
+    """One of the three services."""
+
+    _patience = _GRACE + 5
+
+    def __init__(self, name: str, port: int, log: Path, environment: Mapping[str, str]) -> None:
+        super().__init__(name, log)
+        self.port = port
+        self._environment = environment
+
+    def migration(self) -> Child:
+        """Bring its tables up to date, in a process of its own."""
+        return self._python("-m", "alembic", "-c", ROOT / "alembic.ini", "-n", self.name, "upgrade", "head")
+
+    def start(self) -> None:
+        """Start it; `unready` tells when it is there."""
+        application = ("-m", "uvicorn", f"services.{self.name}.app:from_environment", "--factory")
+        address = ("--host", LOOPBACK, "--port", str(self.port))
+        manners = ("--no-access-log", "--timeout-graceful-shutdown", str(_GRACE))
+        self._child = self._python(*application, *address, *manners)
+
+    def unready(self) -> str | None:
+        """Why it is not ready, in its own words, or None when it is."""
+        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=5)
+        try:
+            connection.request("GET", "/readyz")
+            answer = connection.getresponse()
+            said = answer.read(2000).decode(errors="replace").strip()
+        except (OSError, http.client.HTTPException) as error:
+            return f"no answer ({error})"
+        finally:
+            connection.close()
+        return None if answer.status == 200 else f"{answer.status} {said}"
+
+    def _python(self, *arguments: str | Path) -> Child:
+        # From the project's folder, so that its packages are found also when it is not installed.
+        return Child(self.name, [sys.executable, *arguments], self.log, environment=self._environment, folder=ROOT)
+
+
+class Standalone:
+    """Sampan in one data folder; use it as a context manager, from the main thread.
+
+    `admin_token` and `urls` (by service) are for whoever posts and asks. A second start with the same folder carries
+    on with the same data.
+    """
+
+    admin_token: str  # from `start` on
+
+    def __init__(self, folder: Path, environment: Mapping[str, str] = os.environ) -> None:
+        self.folder = folder.absolute()
+        ports = _ports(environment)
+        logs = self.folder / "logs"
+        self.urls = {service: f"http://{LOOPBACK}:{ports[service]}" for service in SERVICES}
+        self.nats = EmbeddedNats(self.folder / "nats", ports["nats-server"], logs / "nats-server.log")
+        self.postgres = EmbeddedPostgres(self.folder / "postgres", log=logs / "postgresql.log")
+        self.services: list[Service] = []
+        self._ports = ports
+        self._environment = environment
+        self._lock: IO[str] | None = None
+        self._handlers: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start everything and return when every service is ready.
+
+        Raises StandaloneError, with nothing left running, when something the user can mend is in the way. From here
+        until `stop`, SIGTERM and a closed terminal interrupt like Ctrl-C.
+        """
+        for name, port in self._ports.items():
+            check_port(name, port, f"stop what uses it, or set {PORTS[name][0]} to another port")
+        self._listen_for_signals()
+        try:
+            self._start()
+        except OSError as error:
+            self.stop()
+            raise StandaloneError(f"The data folder {self.folder} cannot be used: {error}.") from error
+        except BaseException:
+            self.stop()
+            raise
+
+    def wait(self) -> None:
+        """Keep everything running, bringing back what dies, until Ctrl-C or SIGTERM."""
+        watched = [_Watched(part) for part in (self.nats, self.postgres, *self.services)]
+        try:
+            while True:
+                for part in watched:
+                    part.look()
+                time.sleep(0.2)
+        except KeyboardInterrupt:
+            return
+
+    def stop(self) -> None:
+        """Stop the services, then the broker, then the database; calling it again does nothing."""
+        for number in self._handlers:
+            signal.signal(number, signal.SIG_IGN)  # every wait below has an end of its own
+        for service in self.services:
+            service.ask_to_stop()
+        for part in (*self.services, self.nats, self.postgres):
+            part.stop()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._handlers = {}
+
+    def _start(self) -> None:
+        make_folder(self.folder)
+        self._lock = lock_folder(self.folder)
+        for private in ("logs", "secrets"):
+            (self.folder / private).mkdir(mode=0o700, exist_ok=True)
+        self.admin_token = keep_secret(self.folder / "admin-token", lambda: f"sampan_admin_{secrets.token_urlsafe(32)}")
+        self.nats.start()
+        self.postgres.start()
+        self.services = [
+            Service(name, self._ports[name], self.folder / "logs" / f"{name}.log", self._settings(name))
+            for name in SERVICES
+        ]
+        self._migrate()
+        for service in self.services:
+            service.start()
+        self._until_ready()
+
+    def _settings(self, service: str) -> dict[str, str]:
+        secret = self.folder / "secrets" / service
+        keep_secret(secret, lambda: secrets.token_hex(32))
+        return {
+            **self._environment,
+            "SAMPAN_DATABASE_URL": self.postgres.url(service),
+            "SAMPAN_NATS_URL": self.nats.url,
+            "SAMPAN_NATS_USER": self.nats.user,
+            "SAMPAN_NATS_PASSWORD": self.nats.password,
+            "SAMPAN_SECRET_FILE": str(secret),
+            "SAMPAN_ADMIN_TOKEN_FILE": str(self.folder / "admin-token"),
+            "SAMPAN_PUBLIC_URL": self.urls[service],
+            "SAMPAN_ENROLMENT_URL": self.urls["enrolment"],
+            "SAMPAN_CERTIFICATION_URL": self.urls["certification"],
+        }
+
+    def _migrate(self) -> None:
+        migrations = [service.migration() for service in self.services]
+        try:
+            for migration in migrations:
+                if migration.wait(_READY_DEADLINE) != 0:
+                    raise StandaloneError(
+                        f"The tables of {migration.name} could not be brought up to date: {migration.last_words()} "
+                        f"(all of it: {migration.log})."
+                    )
+        finally:
+            for migration in migrations:
+                migration.end(signal.SIGTERM, 5)
+
+    def _until_ready(self) -> None:
+        deadline = time.monotonic() + _READY_DEADLINE
+        for service in self.services:
+            while reason := service.unready():
+                for other in self.services:
+                    if not other.alive:
+                        raise StandaloneError(
+                            f"{other.name} ended at its start: {other.last_words()} (all of it: {other.log})."
+                        )
+                if time.monotonic() > deadline:
+                    raise StandaloneError(
+                        f"{service.name} is not ready after {_READY_DEADLINE:.0f} s: {reason} (its log: {service.log})."
+                    )
+                time.sleep(0.05)
+
+    def _listen_for_signals(self) -> None:
+        def interrupt(_number: int, _frame: object) -> None:
+            raise KeyboardInterrupt
+
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            handler = signal.getsignal(number)
+            if handler is not signal.SIG_IGN:  # nohup's wish, or a background job's
+                self._handlers[number] = signal.signal(number, interrupt)
+
+
+@dataclass
+class _Watched:
+    """A part and how often in a row it died."""
+
+    part: Part
+    failures: int = 0
+    started: float = 0.0
+    due: float | None = None  # when to start it again; None: it lives
+
+    def look(self) -> None:
+        now = time.monotonic()
+        if self.due is None:
+            if self.part.alive:
+                return
+            self.failures = 1 if now - self.started > _STEADY else self.failures + 1
+            self._put_off(f"ended unexpectedly: {self.part.last_words()}")
+        elif now >= self.due:
+            try:
+                self.part.start()
+            except (StandaloneError, OSError) as error:
+                self.failures += 1
+                self._put_off(f"could not be started again: {error}")
+            else:
+                self.started = time.monotonic()
+                self.due = None
+
+    def _put_off(self, what: str) -> None:
+        pause = min(_LONGEST_WAIT, 0.5 * 2**self.failures)
+        self.due = time.monotonic() + pause
+        sys.stderr.write(f"{self.part.name} {what}; starting it in {pause:.0f} s (its log: {self.part.log})\n")
+
+
+def _ports(environment: Mapping[str, str]) -> dict[str, int]:
+    ports: dict[str, int] = {}
+    for name, (variable, usual) in PORTS.items():
+        given = environment.get(variable, str(usual))
+        if not given.isascii() or not given.isdigit() or not 0 < int(given) < 65536:
+            raise StandaloneError(f"{variable} is {given!r}: give it a port number from 1 to 65535.")
+        for other, port in ports.items():
+            if port == int(given):
+                raise StandaloneError(f"{other} and {name} cannot both have port {port}: change {variable}.")
+        ports[name] = int(given)
+    return ports
