@@ -66,8 +66,8 @@ class _NotANumber:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> Any:
-    fields = dict(reversed(pairs))
-    return fields if len(fields) == len(pairs) else _DuplicateKey(fields)
+    fields = dict(pairs)
+    return fields if len(fields) == len(pairs) else _DuplicateKey(dict(reversed(pairs)))
 
 
 def _constant(_: str) -> Any:
@@ -83,6 +83,8 @@ def _int(text: str) -> Any:
     return int(text) if len(text) < 19 else _NotANumber()
 
 
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+"""PostgreSQL stores no NUL, and half a surrogate pair is not a character in UTF-8."""
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_object, parse_constant=_constant, parse_float=_float, parse_int=_int, strict=True
 )
@@ -100,6 +102,8 @@ def read_body(content_type: str, body: bytes) -> list[Raw]:
         raise BodyRefused(
             "body_too_large", f"The body is larger than {BODY_LIMIT} bytes. Send it in parts; sending twice is safe."
         )
+    if body[:3] == b"\xef\xbb\xbf":
+        raise BodyRefused("byte_order_mark", "The body begins with a byte order mark. Save it as UTF-8 without one.")
     if kind == NDJSON:
         lines = [(place, line) for place, line in enumerate(body.split(b"\n"), start=1) if line.strip()]
         _bounded(lines)
@@ -127,8 +131,6 @@ def _bounded(items: Sequence[object]) -> None:
 
 
 def _whole(body: bytes) -> Any:
-    if body[:3] == b"\xef\xbb\xbf":
-        raise BodyRefused("byte_order_mark", "The body begins with a byte order mark. Save it as UTF-8 without one.")
     try:
         return _decode(body)
     except UnicodeDecodeError:
@@ -185,8 +187,7 @@ def _flaws(value: Any) -> Iterator[Flaw]:
         elif isinstance(node, list):
             stack.extend((part, depth + 1) for part in node)
         elif isinstance(node, str):
-            # PostgreSQL stores no NUL, and half a surrogate pair is not a character in UTF-8.
-            if "\0" in node or any("\ud800" <= character <= "\udfff" for character in node):
+            if _UNSTORABLE.search(node):
                 yield Flaw.TEXT
         elif isinstance(node, _DuplicateKey):
             yield Flaw.DUPLICATE_KEY
