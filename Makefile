@@ -1,0 +1,72 @@
+# What people and CI both call. Everything it needs goes to .venv, from the hash-pinned locks.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test lint
+BIN := .venv/bin
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: .venv/runtime ## run everything with the example from Wuxi and show the report; Ctrl-C stops it
+	@$(BIN)/sampan demo
+
+up: .venv/runtime ## run everything on this machine, with its data in ./data; Ctrl-C stops it
+	@$(BIN)/sampan up --data data
+
+test: .venv/development ## run all tests
+	$(BIN)/python -m pytest -n 2
+
+lint: .venv/development ## check style, types and the import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# --- the environment -------------------------------------------------------------------------------------------
+# .venv/unfinished is there while an environment is being made: one that was interrupted is made anew.
+
+.venv/runtime: requirements.txt
+	@$(call install,requirements.txt)
+	@touch $@
+
+.venv/development: requirements-dev.txt .venv/runtime
+	@$(call install,requirements-dev.txt)
+	@touch $@
+
+define install
+set -e; \
+uv=$$(command -v uv || true); \
+if [ -n "$$uv" ]; then works="$(BIN)/python --version"; else works="$(BIN)/python -m pip --version"; fi; \
+if [ -e .venv/unfinished ] || ! $$works >/dev/null 2>&1; then \
+	rm -rf .venv; \
+	if [ -n "$$uv" ]; then "$$uv" venv --quiet --python '>=3.11,<3.14' .venv; \
+	else python=$$($(find_python)); "$$python" -m venv .venv; fi; \
+fi; \
+touch .venv/unfinished; \
+echo "Installing $(1) into .venv" >&2; \
+if [ -n "$$uv" ]; then \
+	"$$uv" pip install --quiet --python $(BIN)/python --require-hashes -r $(1); \
+else \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --root-user-action ignore --require-hashes -r $(1); \
+fi; \
+for packages in .venv/lib/python3*/site-packages; do echo ../../../.. > $$packages/sampan.pth; done; \
+printf '#!/bin/sh\nexec "$$(dirname "$$0")/python" -P -m services "$$@"\n' > $(BIN)/sampan; \
+chmod +x $(BIN)/sampan; \
+rm .venv/unfinished
+endef
+
+# Prints the Python to use; or one sentence on what to install, and fails.
+define find_python
+found=; \
+for python in python3.13 python3.12 python3.11 python3; do \
+	"$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null || continue; \
+	found=$$python; \
+	if "$$python" -c 'import venv, ensurepip' 2>/dev/null; then echo "$$python"; exit 0; fi; \
+done; \
+if [ -n "$$found" ]; then \
+	echo "$$found cannot make environments (it has no ensurepip): install its venv package (Debian, Ubuntu: apt install python3-venv) or uv, and run make again." >&2; \
+else \
+	echo "Sampan needs Python 3.11, 3.12 or 3.13 (python3 is $$(python3 --version 2>/dev/null || echo missing)): install one of them or uv, and run make again." >&2; \
+fi; \
+exit 1
+endef
