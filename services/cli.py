@@ -1,0 +1,343 @@
+"""The `sampan` command."""
+
+import csv
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from services import demo as demonstration
+from services.client import Client, ClientError, batches, read_events
+from services.processes import StandaloneError
+from services.standalone import Standalone
+
+app = typer.Typer(
+    name="sampan",
+    help="Skills programmes across countries: post cohort events, see the same records and figures everywhere.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+office_app = typer.Typer(no_args_is_help=True, help="Offices and their officers' tokens (administrator).")
+app.add_typer(office_app, name="office")
+
+say = Console(stderr=True, highlight=False, soft_wrap=True)
+
+DATA = Path("data")
+
+
+class Format(StrEnum):
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+Data = Annotated[
+    Path, typer.Option("--data", envvar="SAMPAN_DATA", help="The folder that `sampan up` keeps everything in.")
+]
+Server = Annotated[
+    str, typer.Option("--server", envvar="SAMPAN_SERVER", help="Address of any of the services, here or elsewhere.")
+]
+Token = Annotated[
+    str | None,
+    typer.Option(
+        "--token", envvar="SAMPAN_TOKEN", help="Your office's token. Without it: the administrator's, from --data."
+    ),
+]
+HERE = "http://127.0.0.1:8001"
+
+
+@app.command(epilog="Example: `sampan up --data /var/lib/sampan`")
+def up(data: Data = DATA) -> None:
+    """Run the whole program on this machine until Ctrl-C; a second start carries on with the same data."""
+    with Standalone(data) as sampan:
+        _say_addresses(sampan)
+        say.print("Stop it with Ctrl-C.")
+        sampan.wait()
+        say.print("Stopping ...")
+
+
+@app.command(epilog="Example: `sampan demo --once --json`")
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="Show the report and end.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The report as JSON on standard output.")] = False,
+    events: Annotated[Path, typer.Option(help="Another file of events, in any order.")] = demonstration.EXAMPLE,
+) -> None:
+    """Start on a fresh folder, post the first cohort's events as its offices would, and show the report."""
+    lines = read_events(events)
+    with tempfile.TemporaryDirectory(prefix="sampan-demo-") as folder, Standalone(Path(folder)) as sampan:
+        say.print(f"Sampan runs; {len(lines)} events of {events.name} are posted by their offices:")
+        with Client(sampan.urls["enrolment"], sampan.admin_token) as client:
+            counts = demonstration.post_as_offices(client, lines, lambda text: say.print(f"  {text}", markup=False))
+            say.print("Receipts: " + ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) + ".")
+            report = client.get("reporting", "/v1/aggregates", [("by", name) for name in demonstration.DIMENSIONS])
+        if as_json:
+            print(json.dumps(report, ensure_ascii=False))
+        else:
+            _print_demo(report)
+        if not once:
+            _say_addresses(sampan)
+            say.print("Stop it with Ctrl-C; the demo's data are removed then.")
+            sampan.wait()
+            say.print("Stopping ...")
+
+
+@app.command(epilog="Example: `sampan post events.ndjson --server https://skills.example.org --token sampan_kh_...`")
+def post(
+    files: Annotated[list[Path], typer.Argument(help="Files of events: .ndjson (one to a line) or .json.")],
+    server: Server = HERE,
+    token: Token = None,
+    data: Data = DATA,
+) -> None:
+    """Post events, each to the service that owns its type; exit 1 if any was rejected. Posting twice is safe."""
+    lines = [line for file in files for line in read_events(file)]
+    table = Table("file", "line", "event", "status", "code", "what it means", box=None, header_style="bold")
+    counts: dict[str, int] = {}
+    with _client(server, token, data) as client, Progress(console=say, transient=True) as progress:
+        task = progress.add_task("Posting", total=len(lines))
+        for batch in batches(lines):
+            for line, receipt in zip(batch, client.post_events(batch)["receipts"], strict=True):
+                counts[receipt["status"]] = counts.get(receipt["status"], 0) + 1
+                standing = receipt.get("current") or receipt
+                if receipt["status"] == "rejected" or standing["status"] != "accepted":
+                    name = receipt.get("id") or "-"
+                    row = (receipt["status"], standing["code"], standing["sentence"])
+                    table.add_row(line.file, str(line.place), name, *row)
+            progress.advance(task, len(batch))
+    if table.row_count:
+        _wide(Console()).print(table)
+    print(f"{len(lines)} events: " + (", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "none"))
+    if counts.get("rejected"):
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: `sampan report --measure enrolled --by sex --where country=KH --from 2025-01`")
+def report(
+    measure: Annotated[list[str] | None, typer.Option(help="What to count; all measures without it.")] = None,
+    by: Annotated[list[str] | None, typer.Option(help="Dimensions to break it down by.")] = None,
+    where: Annotated[list[str] | None, typer.Option(help="Only these, as dimension=value.")] = None,
+    first: Annotated[str | None, typer.Option("--from", help="First month, YYYY-MM.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last month, YYYY-MM.")] = None,
+    form: Annotated[Format, typer.Option("--format")] = Format.TABLE,
+    server: Server = HERE,
+    token: Token = None,
+    data: Data = DATA,
+) -> None:
+    """The aggregates, as a table, JSON or CSV."""
+    parameters = [("measure", name) for name in measure or []] + [("by", name) for name in by or []]
+    for condition in where or []:
+        name, equals, value = condition.partition("=")
+        if not equals:
+            raise ClientError(f"--where {condition}: write it as dimension=value, such as country=KH.")
+        parameters.append((name, value))
+    parameters += [(name, month) for name, month in (("from", first), ("to", last)) if month]
+    with _client(server, token, data) as client:
+        answer = client.get("reporting", "/v1/aggregates", parameters)
+    if form is Format.JSON:
+        print(json.dumps(answer, ensure_ascii=False, indent=2))
+    elif form is Format.CSV:
+        writer = csv.DictWriter(sys.stdout, [*answer["by"], *answer["measures"]])
+        writer.writeheader()
+        writer.writerows(answer["rows"])
+    else:
+        _print_table(answer, answer["measures"])
+
+
+@app.command(epilog="Example: `sampan check`")
+def check(server: Server = HERE, token: Token = None, data: Data = DATA) -> None:
+    """Compare reporting's cube with a recount of its rows; exit 1 on any difference, naming it (administrator)."""
+    with _client(server, token, data) as client:
+        answer = client.get("reporting", "/v1/check")
+    for difference in answer["differences"]:
+        print(json.dumps(difference, ensure_ascii=False))
+    if not answer["same"]:
+        say.print("The cube differs from the recount of the rows.")
+        raise typer.Exit(1)
+    print("The cube equals the recount of the rows.")
+
+
+@office_app.command("add", epilog="Example: `sampan office add kh/dgtvet --name 'DGTVET' --role sending-office`")
+def office_add(
+    office: Annotated[str, typer.Argument(help="Country and code, such as kh/dgtvet.")],
+    name: Annotated[str, typer.Option(help="The office's name.")],
+    role: Annotated[
+        list[str],
+        typer.Option(
+            help="coordinator, sending-office, host-centre, awarding-body, recognition-authority or reader; repeatable."
+        ),
+    ],
+    officer: Annotated[str, typer.Option(help="Who holds this token, as a code.")] = "officer",
+    days: Annotated[int, typer.Option(min=1, max=3650, help="Days until the token expires.")] = 365,
+    server: Server = HERE,
+    token: Token = None,
+    data: Data = DATA,
+) -> None:
+    """Register an office, or one more officer of it, and print a hand-over sheet with the token, once."""
+    country, code = _office(office)
+    body = {
+        "office": f"/offices/{country}/{code}",
+        "name": name,
+        "roles": role,
+        "officer": officer,
+        "expires_days": days,
+    }
+    with _client(server, token, data) as client:
+        added = client.add_office(body)
+        enrolment, certification = client.address("enrolment"), client.address("certification")
+        reporting = client.address("reporting")
+    print(
+        f"""
+HAND-OVER SHEET for {officer} of {name}
+
+  Office      /offices/{country}/{code}   (the source of every event you post)
+  Roles       {", ".join(role)}
+  Token       {added["token"]}
+  Expires     {added["expires"]}
+
+  Post events to      {enrolment}/v1/events       (programmes, cohorts, trainees)
+                      {certification}/v1/events       (schemes, assessments, certificates)
+  See the figures at  {reporting}/
+
+  1. Keep the token where only you can read it. It is shown this once, and nobody can look it up again.
+  2. Post a file of events, one JSON event to a line:
+       export SAMPAN_TOKEN='...the token...'
+       sampan post events.ndjson --server {enrolment}
+     or with any program that speaks HTTP:
+       curl -H "Authorization: Bearer $SAMPAN_TOKEN" -H 'Content-Type: application/x-ndjson' \\
+            --data-binary @events.ndjson {enrolment}/v1/events
+  3. Read the receipts: accepted and duplicate need nothing; waiting and conflict say what would resolve them;
+     rejected says what to mend. Sending a file twice is safe.
+  4. If the token is lost or seen by others, tell the administrator at once: sampan office revoke {country}/{code}
+"""
+    )
+
+
+@office_app.command("list", epilog="Example: `sampan office list`")
+def office_list(server: Server = HERE, token: Token = None, data: Data = DATA) -> None:
+    """The registered offices."""
+    with _client(server, token, data) as client:
+        offices = _all(client, "/v1/offices")
+    table = Table("office", "name", "roles", "status", "officers", box=None, header_style="bold")
+    for line in offices:
+        officers = ", ".join(f"{token['officer']} (until {token['expires'][:10]})" for token in line["tokens"])
+        table.add_row(line["office"], line["name"], ", ".join(line["roles"]), line["status"], officers)
+    _wide(Console()).print(table)
+
+
+@office_app.command("revoke", epilog="Example: `sampan office revoke kh/dgtvet`")
+def office_revoke(
+    office: Annotated[str, typer.Argument(help="Country and code, such as kh/dgtvet.")],
+    server: Server = HERE,
+    token: Token = None,
+    data: Data = DATA,
+) -> None:
+    """Revoke an office and all its officers' tokens. What it posted stays."""
+    country, code = _office(office)
+    with _client(server, token, data) as client:
+        client.revoke_office(country, code)
+    print(
+        f"/offices/{country}/{code} is revoked: enrolment refuses its tokens at once, the other services as soon as\n"
+        "they hear of it (normally within a second; while the broker is away, when it is back)."
+    )
+
+
+def main() -> None:
+    """Run the command; a user's mistake gets a sentence, never a traceback."""
+    try:
+        app(prog_name="sampan")
+    except (ClientError, StandaloneError) as error:
+        say.print(f"sampan: {error}", markup=False)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output has gone (`sampan report | head`); there is nobody left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextmanager
+def _client(server: str, token: str | None, data: Path) -> Iterator[Client]:
+    if token is None:
+        try:
+            token = (data / "admin-token").read_text().strip()
+        except OSError:
+            raise ClientError(
+                f"Give your office's token with --token or SAMPAN_TOKEN (there is no administrator's token in {data}/)."
+            ) from None
+    if not token.isascii() or not token.isprintable():
+        raise ClientError("The token holds characters that no token has. Copy it again from the hand-over sheet.")
+    with Client(server, token) as client:
+        yield client
+
+
+def _office(text: str) -> tuple[str, str]:
+    country, slash, code = text.removeprefix("/offices/").partition("/")
+    if not slash or not country or not code or "/" in code:
+        raise ClientError(f"{text}: name the office by country and code, such as kh/dgtvet.")
+    return country, code
+
+
+def _all(client: Client, path: str) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = []
+    after: str | None = None
+    while True:
+        page = client.get("enrolment", path, [("after", after)] if after else [])
+        items += page["items"]
+        after = page["next"]
+        if after is None:
+            return items
+
+
+def _wide(console: Console) -> Console:
+    # A table in a file or a pipe must not be cut to the 80 columns that rich assumes there.
+    return console if console.is_terminal else Console(width=200)
+
+
+def _print_demo(report: dict[str, Any]) -> None:
+    totals = report["totals"]
+    women = sum(row["enrolled"] for row in report["rows"] if row["sex"] == "F")
+    shown = [name for name in report["measures"] if totals[name] and name not in {"places", "people"}]
+    _print_table(report, shown)
+    print(
+        f"{totals['enrolled']} enrolled, {women} of them women; {totals['completed']} completed; "
+        f"{totals['certified']} certified; {totals['nominated']} nominated."
+    )
+
+
+def _print_table(report: dict[str, Any], measures: list[str]) -> None:
+    table = Table(box=None, header_style="bold", show_footer=bool(report["by"]), footer_style="bold")
+    for position, name in enumerate(report["by"]):
+        table.add_column(name.replace("_", " "), footer="all" if position == 0 else "")
+    for name in measures:
+        table.add_column(name.replace("_", " "), footer=_number(report["totals"][name]), justify="right")
+    for row in report["rows"]:
+        if any(row[name] for name in measures):
+            table.add_row(*(str(row[name]) for name in report["by"]), *(_number(row[name]) for name in measures))
+    _wide(Console()).print(table)
+
+
+def _number(value: float) -> str:
+    return f"{value:g}" if value == int(value) else f"{value:.2f}"
+
+
+def _say_addresses(sampan: Standalone) -> None:
+    say.print(
+        f"Sampan runs, with its data in {sampan.folder}:\n"
+        f"  enrolment      {sampan.urls['enrolment']}\n"
+        f"  certification  {sampan.urls['certification']}\n"
+        f"  reporting      {sampan.urls['reporting']}   (open it in a browser)\n"
+        f"  NATS           {sampan.nats.url}\n"
+        f"The administrator's token is in {sampan.folder / 'admin-token'}; the page in the browser asks for it.",
+        markup=False,
+    )

@@ -1,0 +1,215 @@
+"""Sampan's HTTP client: what the command line does against a running program, on this machine or another."""
+
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import httpx
+
+from shared.events import offices_to_certification, offices_to_enrolment
+from shared.events.wire import BATCH, BODY_LIMIT, NDJSON, ONE, BodyRefused, Raw, read_body
+
+ServiceName = Literal["enrolment", "certification", "reporting"]
+EVENTS_PER_POST = 500
+BYTES_PER_POST = BODY_LIMIT // 2
+ATTEMPTS = 8
+"""Tries of one request while a service cannot be reached or is not ready; sending events twice is safe."""
+BEHIND_SECONDS = 120
+"""How long to wait for reporting to have what was posted."""
+
+
+class ClientError(Exception):
+    """What went wrong, and what to do next, in plain words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One event of a file: its place, where it goes, who says it, and its bytes as they stood in the file."""
+
+    file: str
+    place: int
+    service: ServiceName
+    source: str | None
+    body: bytes
+
+
+def read_events(path: Path) -> list[Line]:
+    """The events of a .ndjson or .json file, each with the service that owns its type.
+
+    An event that no service knows goes to enrolment, which answers with the reason. Raises ``ClientError`` when the file as a
+    whole cannot be read.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ClientError(f"{path} cannot be read: {error.strerror or error}.") from None
+    content = content.removeprefix(b"\xef\xbb\xbf")  # editors on Windows put it there, and it means nothing
+    if path.suffix == ".json":
+        return _of_document(path, content)
+    if path.suffix not in {".ndjson", ".jsonl"}:
+        raise ClientError(f"{path}: give events as .ndjson (one to a line) or .json.")
+    lines = []
+    for place, line in enumerate(content.split(b"\n"), start=1):
+        if line.strip():
+            raw = read_body(NDJSON, line)[0] if len(line) < 1_000_000 else Raw(1, {})
+            lines.append(_line(path, place, raw, line))
+    return lines
+
+
+def _of_document(path: Path, content: bytes) -> list[Line]:
+    try:
+        raws = read_body(BATCH if content.lstrip()[:1] == b"[" else ONE, content)
+    except BodyRefused as refused:
+        raise ClientError(f"{path}: {refused.sentence}") from None
+    for raw in raws:
+        if raw.flaw is not None:
+            raise ClientError(f"{path}, event {raw.place}: {raw.flaw.value[1]}")
+    return [_line(path, raw.place, raw, json.dumps(raw.fields, ensure_ascii=False).encode()) for raw in raws]
+
+
+def _line(path: Path, place: int, raw: Raw, body: bytes) -> Line:
+    source = raw.fields.get("source")
+    kind = raw.fields.get("type")
+    if kind == "event.voided.v1" and isinstance(data := raw.fields.get("data"), dict):
+        kind = data.get("type")
+    certification = kind in offices_to_certification.TYPES and kind not in offices_to_enrolment.TYPES
+    service: ServiceName = "certification" if certification else "enrolment"
+    return Line(path.name, place, service, source if isinstance(source, str) else None, body)
+
+
+def batches(lines: Iterable[Line]) -> Iterator[list[Line]]:
+    """The lines in their order, in runs of one service each and no longer than a POST should be."""
+    run: list[Line] = []
+    size = 0
+    for line in lines:
+        size += len(line.body) + 1
+        if run and (run[-1].service != line.service or len(run) == EVENTS_PER_POST or size > BYTES_PER_POST):
+            yield run
+            run = []
+            size = len(line.body) + 1
+        run.append(line)
+    if run:
+        yield run
+
+
+class Client:
+    """One caller's connection to a running Sampan, by the address of any of its services."""
+
+    def __init__(self, server: str, token: str, *, timeout: float = 60) -> None:
+        self._server = server.rstrip("/")
+        self._http = httpx.Client(headers={"Authorization": f"Bearer {token}"}, timeout=timeout)
+        self._addresses: dict[str, str] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def as_officer(self, token: str) -> "Client":
+        """The same program, called with another token."""
+        return Client(self._server, token)
+
+    def address(self, service: ServiceName) -> str:
+        """The address of a service, as the server that was named tells it."""
+        if self._addresses is None:
+            self._addresses = self._json("GET", f"{self._server}/v1/services")
+        return self._addresses[service]
+
+    def get(self, service: ServiceName, path: str, parameters: Sequence[tuple[str, str]] = ()) -> Any:
+        """The JSON answer of a GET. Raises ``ClientError``."""
+        return self._json("GET", f"{self.address(service)}{path}", params=list(parameters))
+
+    def post_events(self, lines: Sequence[Line]) -> dict[str, Any]:
+        """Post lines of one service; the receipts and the position, as the service answers them."""
+        answer = self._send(
+            "POST",
+            f"{self.address(lines[0].service)}/v1/events",
+            content=b"\n".join(line.body for line in lines),
+            headers={"Content-Type": NDJSON},
+        )
+        if answer.status_code not in {200, 207, 422}:
+            raise _refused(answer)
+        receipts: dict[str, Any] = answer.json()
+        return receipts
+
+    def add_office(self, office: Mapping[str, Any]) -> dict[str, Any]:
+        """Register an office, or an officer more of one that is registered; the answer holds the token, once."""
+        answer: dict[str, Any] = self._json("POST", f"{self.address('enrolment')}/v1/offices", json=office)
+        return answer
+
+    def revoke_office(self, country: str, office: str) -> None:
+        """Revoke an office and every token of its officers."""
+        self._json("DELETE", f"{self.address('enrolment')}/v1/offices/{country}/{office}")
+
+    def wait_until_certification_heard(self) -> None:
+        """Wait until certification has heard all that enrolment holds true now."""
+        self._wait("certification", "heard", {"ENROLMENT": self._position("enrolment")["position"]["ENROLMENT"]})
+
+    def wait_until_reported(self) -> None:
+        """Wait, by positions and not by time, until reporting has all that follows from what was posted so far.
+
+        Certification may turn enrolment's facts into facts of its own, so its position counts once it has heard them.
+        """
+        enrolment = self._position("enrolment")["position"]
+        self._wait("certification", "heard", enrolment)
+        self._wait("reporting", "position", enrolment | self._position("certification")["position"])
+
+    def _position(self, service: ServiceName) -> dict[str, dict[str, int]]:
+        answer: dict[str, dict[str, int]] = self.get(service, "/v1/position")
+        return answer
+
+    def _wait(self, service: ServiceName, which: Literal["heard", "position"], wanted: Mapping[str, int]) -> None:
+        deadline = time.monotonic() + BEHIND_SECONDS
+        while True:
+            has = self._position(service)[which]
+            if all(has.get(stream, 0) >= position for stream, position in wanted.items()):
+                return
+            if time.monotonic() > deadline:
+                raise ClientError(
+                    f"{service} is still behind after {BEHIND_SECONDS} s (it has {has}, wanted {dict(wanted)}). "
+                    f"Nothing is lost; see {self.address(service)}/readyz for the reason."
+                )
+            time.sleep(0.05)
+
+    def _json(self, method: str, url: str, **request: Any) -> Any:
+        answer = self._send(method, url, **request)
+        if not answer.is_success:
+            raise _refused(answer)
+        try:
+            return answer.json() if answer.content else None
+        except ValueError:
+            raise ClientError(f"{url} did not answer as Sampan does. Check the address.") from None
+
+    def _send(self, method: str, url: str, **request: Any) -> httpx.Response:
+        problem = ""
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                time.sleep(min(0.2 * 2**attempt, 5))
+            try:
+                answer = self._http.request(method, url, **request)
+            except (httpx.InvalidURL, httpx.UnsupportedProtocol):
+                raise ClientError(f"{url} is not an address: give it as http://host:port.") from None
+            except httpx.TransportError as error:
+                problem = f"{url} cannot be reached ({type(error).__name__}). Is Sampan running there?"
+                if isinstance(error, httpx.ConnectError) and attempt >= 2:
+                    break
+                continue
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                return answer
+            problem = f"{url} is not ready: {_message(answer)}"
+        raise ClientError(problem)
+
+
+def _message(answer: httpx.Response) -> str:
+    try:
+        return str(answer.json()["message"])
+    except (ValueError, KeyError, TypeError):
+        return f"HTTP {answer.status_code}"
+
+
+def _refused(answer: httpx.Response) -> ClientError:
+    return ClientError(f"{answer.request.url.copy_with(query=None)}: {_message(answer)}")

@@ -1,0 +1,78 @@
+"""The demo: the offices of a file of events post them, each with a token of its own, and reporting shows what came of it."""
+
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_args
+
+from services.client import Client, Line, batches
+from shared.events.codes import SOURCE_PATTERN, Role
+
+EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "wuxi-2025" / "events.ndjson"
+DIMENSIONS = ("trade", "role", "sex")
+
+_SOURCE = re.compile(SOURCE_PATTERN)
+_ROLES = frozenset(get_args(Role))
+_REGISTERS = {
+    "programme.registered.v1": "coordinator",
+    "centre.registered.v1": "coordinator",
+    "scheme.registered.v1": "awarding-body",
+}
+
+
+def post_as_offices(administrator: Client, lines: list[Line], say: Callable[[str], None]) -> Counter[str]:
+    """Register the file's offices, post every line as its own office, and wait until reporting has it all.
+
+    Lines without a readable source are posted by the administrator, so that their receipts say what is wrong. The counts are of
+    receipts by status.
+    """
+    roles = offices_of(lines)
+    tokens = {}
+    for source, held in roles.items():
+        country, code = source.split("/")[2:4]
+        office = {"office": source, "name": f"{code} ({country})", "roles": sorted(held), "officer": "demo"}
+        tokens[source] = administrator.add_office(office)["token"]
+    administrator.wait_until_certification_heard()  # from here on it knows the tokens
+    counts: Counter[str] = Counter()
+    posted_by: dict[str | None, list[Line]] = defaultdict(list)
+    for line in lines:
+        posted_by[line.source if line.source in roles else None].append(line)
+    for poster, own in posted_by.items():
+        client = administrator.as_officer(tokens[poster]) if poster else administrator
+        for batch in batches(sorted(own, key=lambda line: line.service)):
+            receipts = client.post_events(batch)["receipts"]
+            counts.update(receipt["status"] for receipt in receipts)
+            for receipt, line in zip(receipts, batch, strict=True):
+                if receipt["status"] == "rejected":
+                    say(f"{line.file}:{line.place}: rejected, {receipt['code']}: {receipt['sentence']}")
+        say(f"{poster or 'the administrator'} posted {len(own)} events")
+    administrator.wait_until_reported()
+    return counts
+
+
+def offices_of(lines: list[Line]) -> dict[str, set[str]]:
+    """The offices that a file's events come from, with the roles that its cohorts and registrations give them."""
+    roles: dict[str, set[str]] = {}
+    given: dict[str, set[str]] = defaultdict(set)
+    for line in lines:
+        event = _fields(line)
+        source = event.get("source")
+        if isinstance(source, str) and _SOURCE.fullmatch(source):
+            roles.setdefault(source, set())
+            if role := _REGISTERS.get(str(event.get("type"))):
+                given[source].add(role)
+        data = event.get("data")
+        for party in (data.get("parties") if isinstance(data, dict) else None) or []:
+            if isinstance(party, dict) and party.get("role") in _ROLES:
+                given[str(party.get("office"))].add(party["role"])
+    return {source: given[source] or {"reader"} for source in roles}
+
+
+def _fields(line: Line) -> dict[str, Any]:
+    try:
+        fields = json.loads(line.body)
+    except (ValueError, RecursionError):
+        return {}
+    return fields if isinstance(fields, dict) else {}
