@@ -1,0 +1,1 @@
+"""Reporting: hears what the other services hold to be true, and counts it."""

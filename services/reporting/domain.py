@@ -1,0 +1,396 @@
+"""What is counted, by what, and how: the rules behind every report. No I/O.
+
+A cube cell says how many of one measure there are at one place in every dimension. What a row contributes to the cube depends on
+the rows alone (a cohort, an enrolment, its certificates, a person's other enrolments), never on the order in which they
+came, so the cube is kept by ``new - old`` and a recount must always give it.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import NamedTuple
+
+from shared.events.certification import CertificateFact
+from shared.events.codes import Model, hundredths
+from shared.events.enrolment import CohortFact, Session, TraineeFact
+
+NOT_APPLICABLE = "_Z"
+"""SDMX: the dimension does not apply to the measure."""
+UNKNOWN = "_U"
+"""SDMX: the dimension applies, and its value is not known."""
+
+
+class Cell(NamedTuple):
+    """One cell of the cube: a measure and its place in every dimension."""
+
+    measure: str = ""
+    programme: str = NOT_APPLICABLE
+    country: str = NOT_APPLICABLE
+    host_country: str = NOT_APPLICABLE
+    sending_centre: str = NOT_APPLICABLE
+    host_centre: str = NOT_APPLICABLE
+    cohort: str = NOT_APPLICABLE
+    trade: str = NOT_APPLICABLE
+    mode: str = NOT_APPLICABLE
+    scheme: str = NOT_APPLICABLE
+    occupation: str = NOT_APPLICABLE
+    level: str = NOT_APPLICABLE
+    sex: str = NOT_APPLICABLE
+    role: str = NOT_APPLICABLE
+    age_band: str = NOT_APPLICABLE
+    disability: str = NOT_APPLICABLE
+    outcome: str = NOT_APPLICABLE
+    months_after: str = NOT_APPLICABLE
+    month: str = NOT_APPLICABLE
+    start_month: str = NOT_APPLICABLE
+
+
+DIMENSIONS: Mapping[str, str] = {
+    "programme": "The cohort's programme.",
+    "country": "The sending country, ISO 3166-1 alpha-2.",
+    "host_country": "The country that hosts the cohort, ISO 3166-1 alpha-2.",
+    "sending_centre": "The centre that sent the trainee; _U when none was named.",
+    "host_centre": "The centre that hosts the cohort.",
+    "cohort": "The cohort.",
+    "trade": "The trainee's trade.",
+    "mode": "How the cohort is taught: in-person, online or blended.",
+    "scheme": "The certification scheme.",
+    "occupation": "The occupation, by the scheme's own code.",
+    "level": "The scheme's level, by name.",
+    "sex": "F, M, or U when not known. For learners_reached the learners', not the teacher's.",
+    "role": "What the trainee is: student, teacher, worker, official or coach.",
+    "age_band": "Age in completed years on the cohort's first day; _U when the birth date is not known.",
+    "disability": "yes, no or not-stated.",
+    "outcome": "What the trainee does some months after completion.",
+    "months_after": "How many months after completion an outcome was reported for.",
+    "month": "The month in which it happened, YYYY-MM, at the cohort's place.",
+    "start_month": "The month in which the cohort was to start, YYYY-MM.",
+}
+"""Each dimension, and what its values say."""
+
+_OF_COHORT = ("programme", "host_country", "host_centre", "cohort", "mode", "month", "start_month")
+_OF_PLACES = (*_OF_COHORT, "country")
+_OF_TRAINEE = (*_OF_PLACES, "sending_centre", "trade", "sex", "role", "age_band", "disability")
+_OF_AWARD = (*_OF_TRAINEE, "scheme", "occupation", "level")
+_OF_OUTCOME = (*_OF_TRAINEE, "outcome", "months_after")
+_OF_LEARNERS = tuple(name for name in _OF_OUTCOME if name not in ("age_band", "disability"))
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What is counted, in a sentence; the dimensions that apply; in what parts of one it is kept."""
+
+    counts: str
+    dimensions: tuple[str, ...]
+    parts: int = 1
+
+
+MEASURES: Mapping[str, Measure] = {
+    "places": Measure("Places in announced cohorts, per sending country, when the cohort was announced.", _OF_PLACES),
+    "proposed": Measure("Trainees proposed for a place, when they were proposed.", _OF_TRAINEE),
+    "declined": Measure("Trainees whose proposal was declined, when it was.", _OF_TRAINEE),
+    "enrolled": Measure("Trainees enrolled, when they were; also those who withdrew later.", _OF_TRAINEE),
+    "started": Measure(
+        "Trainees enrolled in a cohort that started, who arrived and had not left before; when the cohort started.",
+        _OF_TRAINEE,
+    ),
+    "withdrawn": Measure("Trainees who withdrew, when they did.", _OF_TRAINEE),
+    "completed": Measure("Trainees who completed the cohort, when they did.", _OF_TRAINEE),
+    "assessed": Measure("Trainees assessed, once per scheme and level, at the first assessment.", _OF_AWARD),
+    "passed": Measure("Trainees who passed, once per scheme and level, at the first pass.", _OF_AWARD),
+    "certified": Measure(
+        "Trainees awarded a certificate, once per scheme and level, at the first award; a later revocation, "
+        "suspension or replacement takes nothing away.",
+        _OF_AWARD,
+    ),
+    "revoked": Measure("Certificates revoked, once per trainee, scheme and level, at the first revocation.", _OF_AWARD),
+    "nominated": Measure("Nominations to a competition, once per trainee, competition and skill.", _OF_TRAINEE),
+    "placed": Measure("Placings in a competition, once per trainee, competition and skill.", _OF_TRAINEE),
+    "training_hours": Measure(
+        "Hours of training received: per session and trainee who had started and not left, absences taken off; "
+        "in the session's month.",
+        _OF_TRAINEE,
+        parts=100,
+    ),
+    "outcomes": Measure("Reports of what trainees do some months after completion, by the report's date.", _OF_OUTCOME),
+    "learners_reached": Measure(
+        "Learners whom returned trainees have taught since, by the learners' sex and the report's date.", _OF_LEARNERS
+    ),
+    "people": Measure(
+        "People, each once: at their first enrolment, with that enrolment's dimensions and month.", _OF_TRAINEE
+    ),
+}
+"""Each measure, in the order of a trainee's way through the programme."""
+
+
+class Version(NamedTuple):
+    """Which of two facts of one thing is the newer: a restore raises the epoch, every change the revision."""
+
+    epoch: int
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A fact as it was heard: the whole state of the thing that ``kind`` and ``key`` name."""
+
+    kind: str
+    key: str
+    version: Version
+    data: Model
+
+
+def newest(facts: Iterable[Known], held: Mapping[tuple[str, str], Version]) -> list[Known]:
+    """The newest fact of each thing, if it is newer than what is held of it."""
+    latest: dict[tuple[str, str], Known] = {}
+    for fact in facts:
+        thing = fact.kind, fact.key
+        so_far = latest[thing].version if thing in latest else held.get(thing)
+        if so_far is None or fact.version > so_far:
+            latest[thing] = fact
+    return list(latest.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The newest state of some cohorts, enrolments and certificates, by id."""
+
+    cohorts: dict[str, CohortFact] = field(default_factory=dict)
+    enrolments: dict[str, TraineeFact] = field(default_factory=dict)
+    certificates: dict[str, CertificateFact] = field(default_factory=dict)
+
+    def put(self, data: Model) -> None:
+        """Take up a thing's state, in the place of its older one."""
+        if isinstance(data, CohortFact):
+            self.cohorts[data.cohort] = data
+        elif isinstance(data, TraineeFact):
+            self.enrolments[data.enrolment] = data
+        elif isinstance(data, CertificateFact):
+            self.certificates[data.certificate] = data
+
+    def with_changes(self, changed: "Rows") -> "Rows":
+        """These rows, with others in the place of their older selves."""
+        return Rows(
+            self.cohorts | changed.cohorts,
+            self.enrolments | changed.enrolments,
+            self.certificates | changed.certificates,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What is to be counted: cohorts' own measures, enrolments' own measures, people."""
+
+    cohorts: frozenset[str] = frozenset()
+    enrolments: frozenset[str] = frozenset()
+    persons: frozenset[str] = frozenset()
+
+
+def count(rows: Rows, scope: Scope) -> Counter[Cell]:
+    """What the rows in ``scope`` contribute to the cube; a row that is not there contributes nothing."""
+    counted: Counter[Cell] = Counter()
+    for cohort in scope.cohorts & rows.cohorts.keys():
+        counted.update(cohort_contributions(rows.cohorts[cohort]))
+    awards = defaultdict(list)
+    for certificate in rows.certificates.values():
+        awards[certificate.enrolment].append(certificate)
+    for key in scope.enrolments & rows.enrolments.keys():
+        enrolment = rows.enrolments[key]
+        if held := rows.cohorts.get(enrolment.cohort):
+            counted.update(contributions(held, enrolment, awards[key]))
+    places = defaultdict(list)
+    for enrolment in rows.enrolments.values():
+        if enrolment.person in scope.persons and (held := rows.cohorts.get(enrolment.cohort)):
+            places[enrolment.person].append((held, enrolment))
+    for lines in places.values():
+        counted.update(people_contribution(lines))
+    return counted
+
+
+def affected(held: Rows, changed: Rows) -> Scope:
+    """All whose contribution may differ once ``changed`` takes the place of its older self in ``held``.
+
+    A cohort's change reaches its enrolments, an enrolment's the person behind it, before and after.
+    """
+    enrolments = changed.enrolments.keys() | {award.enrolment for award in changed.certificates.values()}
+    enrolments |= {key for key, enrolment in held.enrolments.items() if enrolment.cohort in changed.cohorts}
+    persons = {rows.enrolments[key].person for rows in (held, changed) for key in enrolments & rows.enrolments.keys()}
+    return Scope(frozenset(changed.cohorts), frozenset(enrolments), frozenset(persons))
+
+
+def effect(held: Rows, changed: Rows) -> Counter[Cell]:
+    """What ``changed`` adds to the cube and takes from it: new - old.
+
+    ``held`` must hold the older selves of what is affected, with all enrolments of the persons among them and their cohorts.
+    """
+    scope = affected(held, changed)
+    delta = count(held.with_changes(changed), scope)
+    delta.subtract(count(held, scope))
+    return Counter({cell: value for cell, value in delta.items() if value})
+
+
+def count_all(rows: Rows) -> Counter[Cell]:
+    """The whole cube."""
+    persons = frozenset(enrolment.person for enrolment in rows.enrolments.values())
+    return count(rows, Scope(frozenset(rows.cohorts), frozenset(rows.enrolments), persons))
+
+
+def cohort_contributions(cohort: CohortFact) -> Counter[Cell]:
+    """The places that an announced cohort offers."""
+    counted: Counter[Cell] = Counter()
+    if cohort.status == "void":
+        return counted
+    for line in cohort.places:
+        if line.places:
+            cell = _of_cohort(cohort)._replace(
+                measure="places", country=line.country, month=month_of(cohort.announced_on)
+            )
+            counted[cell] += line.places
+    return counted
+
+
+def contributions(cohort: CohortFact, enrolment: TraineeFact, certificates: Iterable[CertificateFact]) -> Counter[Cell]:
+    """All that one enrolment and its certificates contribute, except the person behind it."""
+    counted: Counter[Cell] = Counter()
+    if "void" in (cohort.status, enrolment.status):
+        return counted
+    trainee = _of_trainee(cohort, enrolment)
+    dated = {
+        "proposed": enrolment.proposed_on,
+        "declined": enrolment.declined_on,
+        "enrolled": enrolment.enrolled_on,
+        "started": started_on(cohort, enrolment),
+        "withdrawn": enrolment.withdrawn_on,
+        "completed": enrolment.completed_on if enrolment.completion == "in-force" else None,
+    }
+    for measure, on in dated.items():
+        if on is not None:
+            counted[_at(trainee, measure, on)] += 1
+    _count_awards(counted, trainee, [award for award in certificates if award.status != "void"])
+    _count_competitions(counted, trainee, enrolment)
+    _count_hours(counted, trainee, cohort, enrolment)
+    _count_outcomes(counted, trainee, enrolment)
+    return counted
+
+
+def people_contribution(lines: Iterable[tuple[CohortFact, TraineeFact]]) -> Counter[Cell]:
+    """One person, counted at the first of their enrolments: by date, then by enrolment id."""
+    enrolled = [
+        (enrolment.enrolled_on, enrolment.enrolment, cohort, enrolment)
+        for cohort, enrolment in lines
+        if enrolment.enrolled_on is not None and "void" not in (cohort.status, enrolment.status)
+    ]
+    if not enrolled:
+        return Counter()
+    on, _, cohort, enrolment = min(enrolled, key=lambda line: line[:2])
+    return Counter({_at(_of_trainee(cohort, enrolment), "people", on): 1})
+
+
+def started_on(cohort: CohortFact, enrolment: TraineeFact) -> date | None:
+    """When the trainee started, if they did: with the cohort, unless they did not arrive or had left before."""
+    if cohort.started_on is None or enrolment.enrolled_on is None or not enrolment.arrived:
+        return None
+    return None if _left_before(enrolment, cohort.started_on) else cohort.started_on
+
+
+def hours_received(session: Session, enrolment: TraineeFact) -> int:
+    """What a session gave to a trainee of its cohort, in hundredths of an hour.
+
+    A group names its trainees one by one, so it counts before the trade. A trainee listed both as absent and as partly present
+    is taken as partly present: somebody noted the hours.
+    """
+    if session.group is not None and enrolment.number not in session.group:
+        return 0
+    if session.group is None and session.trade not in (None, enrolment.trade):
+        return 0
+    for line in session.partial:
+        if line.number == enrolment.number:
+            return hundredths(line.hours)
+    return 0 if enrolment.number in session.absent else hundredths(session.hours)
+
+
+def month_of(on: date) -> str:
+    """A date's month as YYYY-MM."""
+    return f"{on:%Y-%m}"
+
+
+def _left_before(enrolment: TraineeFact, on: date) -> bool:
+    return any(left is not None and left < on for left in (enrolment.declined_on, enrolment.withdrawn_on))
+
+
+def _of_cohort(cohort: CohortFact) -> Cell:
+    return Cell(
+        programme=cohort.programme,
+        host_country=cohort.host_country,
+        host_centre=cohort.host_centre,
+        cohort=cohort.cohort,
+        mode=cohort.mode,
+        start_month=month_of(cohort.starts_on),
+    )
+
+
+def _of_trainee(cohort: CohortFact, enrolment: TraineeFact) -> Cell:
+    return _of_cohort(cohort)._replace(
+        country=enrolment.country,
+        sending_centre=enrolment.sending_centre or UNKNOWN,
+        trade=enrolment.trade,
+        sex=enrolment.sex,
+        role=enrolment.role,
+        age_band=enrolment.age_band,
+        disability=enrolment.disability,
+    )
+
+
+def _at(cell: Cell, measure: str, on: date) -> Cell:
+    return cell._replace(measure=measure, month=month_of(on))
+
+
+_AWARD_DATES: Mapping[str, Callable[[CertificateFact], date | None]] = {
+    "assessed": lambda award: award.assessed_on,
+    "passed": lambda award: award.passed_on,
+    "certified": lambda award: award.awarded_on,
+    "revoked": lambda award: award.revoked_on,
+}
+
+
+def _count_awards(counted: Counter[Cell], trainee: Cell, awards: list[CertificateFact]) -> None:
+    for measure, date_of in _AWARD_DATES.items():
+        first: dict[tuple[str, str], tuple[date, str]] = {}
+        for award in awards:
+            if (on := date_of(award)) is not None:
+                key, candidate = (award.scheme, award.level), (on, award.occupation)
+                first[key] = min(first.get(key, candidate), candidate)
+        for (scheme, level), (on, occupation) in first.items():
+            cell = _at(trainee, measure, on)._replace(scheme=scheme, occupation=occupation, level=level)
+            counted[cell] += 1
+
+
+def _count_competitions(counted: Counter[Cell], trainee: Cell, enrolment: TraineeFact) -> None:
+    for measure, lines in (("nominated", enrolment.nominations), ("placed", enrolment.placings)):
+        first: dict[tuple[str, str], date] = {}
+        for line in lines:
+            key = line.competition, line.skill
+            first[key] = min(first.get(key, line.on), line.on)
+        for on in first.values():
+            counted[_at(trainee, measure, on)] += 1
+
+
+def _count_hours(counted: Counter[Cell], trainee: Cell, cohort: CohortFact, enrolment: TraineeFact) -> None:
+    if started_on(cohort, enrolment) is None:
+        return
+    for session in cohort.sessions:
+        if not _left_before(enrolment, session.date) and (received := hours_received(session, enrolment)):
+            counted[_at(trainee, "training_hours", session.date)] += received
+
+
+def _count_outcomes(counted: Counter[Cell], trainee: Cell, enrolment: TraineeFact) -> None:
+    for report in enrolment.outcomes:
+        cell = _at(trainee, "outcomes", report.on)._replace(
+            outcome=report.outcome, months_after=str(report.months_after)
+        )
+        counted[cell] += 1
+        learners = cell._replace(measure="learners_reached", age_band=NOT_APPLICABLE, disability=NOT_APPLICABLE)
+        for sex, reached in (("F", report.learners.women), ("M", report.learners.men)):
+            if reached:
+                counted[learners._replace(sex=sex)] += reached
