@@ -1,0 +1,60 @@
+"""Whatever the order, number and batches in which facts arrive, the rows and the cube end up the same."""
+
+from collections import Counter
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.reporting.domain import Cell, Known, Rows, Version, count_all, effect, newest
+from tests.unit.reporting.histories import arrivals, histories
+
+
+class Ledger:
+    """Rows and cube in memory, kept as the projection keeps them in tables."""
+
+    def __init__(self) -> None:
+        self.rows = Rows()
+        self.versions: dict[tuple[str, str], Version] = {}
+        self.cube: Counter[Cell] = Counter()
+
+    def hear(self, batch: list[Known]) -> None:
+        changed = Rows()
+        for fact in newest(batch, self.versions):
+            changed.put(fact.data)
+            self.versions[fact.kind, fact.key] = fact.version
+        self.cube.update(effect(self.rows, changed))
+        self.cube = Counter({cell: value for cell, value in self.cube.items() if value})
+        self.rows = self.rows.with_changes(changed)
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.data())
+def test_any_order_duplication_and_split_gives_the_same_rows_and_cube(data: st.DataObject) -> None:
+    history = data.draw(histories())
+    straight, crooked = Ledger(), Ledger()
+    for fact in history:
+        straight.hear([fact])
+    for batch in data.draw(arrivals(history)):
+        crooked.hear(batch)
+        assert crooked.cube == count_all(crooked.rows), "the cube is a recount of the rows after every batch"
+        assert min(crooked.cube.values(), default=1) > 0
+    assert crooked.rows == straight.rows
+    assert crooked.versions == straight.versions
+    assert crooked.cube == straight.cube
+
+
+@settings(max_examples=60, deadline=None)
+@given(histories())
+def test_people_are_as_many_as_those_who_were_ever_enrolled(history: list[Known]) -> None:
+    ledger = Ledger()
+    ledger.hear(history)
+    enrolled = {
+        trainee.person
+        for trainee in ledger.rows.enrolments.values()
+        if trainee.enrolled_on is not None
+        and trainee.status != "void"
+        and (cohort := ledger.rows.cohorts.get(trainee.cohort)) is not None
+        and cohort.status != "void"
+    }
+    counted = {cell: value for cell, value in ledger.cube.items() if cell.measure == "people"}
+    assert sum(counted.values()) == len(enrolled)
