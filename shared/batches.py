@@ -27,7 +27,10 @@ GAP_SECONDS = 0.2
 
 HANDLED = Metric("sampan_messages", "Messages taken from a stream", ["service", "stream", "outcome"])
 BATCHES = Histogram(
-    "sampan_batch_messages", "Messages in one batch", ["service", "stream"], buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500)
+    "sampan_batch_messages",
+    "Messages in one batch",
+    ["service", "stream"],
+    buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500),
 )
 
 Later = dict[int, float]
@@ -102,7 +105,7 @@ class IntakeBatches(_Settling):
         if fresh:
             try:
                 await self._handle(fresh)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the messages must not be lost
+            except Exception as error:
                 if is_transient(error):
                     return self._postpone(batch, error)
                 alone = list(batch)
@@ -112,7 +115,7 @@ class IntakeBatches(_Settling):
         for place, delivery in enumerate(alone):
             try:
                 later |= await self._settle_alone(delivery)
-            except Exception as error:  # noqa: BLE001
+            except Exception as error:
                 return later | self._postpone(alone[place:], error)
         return later
 
@@ -159,7 +162,7 @@ class FactBatches(_Settling):
         ordered = sorted({delivery.sequence: delivery for delivery in batch}.values(), key=lambda one: one.sequence)
         try:
             position = await self._apply(ordered)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the messages must not be lost
+        except Exception as error:
             if is_transient(error):
                 return self._postpone(ordered, error)
             return await self._settle_one_by_one(ordered)
@@ -178,14 +181,14 @@ class FactBatches(_Settling):
         for place, delivery in enumerate(ordered):
             try:
                 position = await self._apply([delivery])
-            except Exception as error:  # noqa: BLE001
+            except Exception as error:
                 try:
                     if is_transient(error):
                         raise
                     if not self._strike(delivery, error):
                         return {one.sequence: STRIKE_SECONDS for one in ordered[place:]}
                     position = await self._bury(delivery, error)
-                except Exception as failure:  # noqa: BLE001
+                except Exception as failure:
                     return self._postpone(ordered[place:], failure)
         return await self._after(position, ordered)
 

@@ -5,6 +5,7 @@ the position, is also the message's sequence in the service's stream, so the str
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +19,10 @@ from sqlmodel import Field, SQLModel
 from shared.events.facts import Fact
 
 # What a NATS server takes in one message unless told otherwise is 1 MiB, headers included.
-MAX_FACT_BYTES = 1_000_000
+MAX_BYTES = 1_000_000
+# What cannot be published must be refused here: in the outbox it would hold up all that comes after it.
+_FACT_SUBJECT = re.compile(r"(enrolment|certification)(\.[a-z0-9-]{1,63})+")
+_NOTICE_SUBJECT = re.compile(r"(receipts|deadletter)(\.[a-z0-9-]{1,63})+")
 
 
 class OutboxHead(SQLModel):
@@ -106,7 +110,7 @@ async def publish(session: AsyncSession, service: str, facts: Sequence[Fact]) ->
 
     A fact whose data equals what was last published of the same thing is left out; of several facts of one thing the last one
     counts. The position answers also when nothing changed: what the caller saw is at or before it. Takes the publish lock.
-    Raises ValueError for a fact over MAX_FACT_BYTES.
+    Raises ValueError for a fact over MAX_BYTES or with an impossible address.
     """
     head = await publish_lock(session)
     latest = {(fact.kind, fact.key): fact for fact in facts}
@@ -156,9 +160,7 @@ async def publish(session: AsyncSession, service: str, facts: Sequence[Fact]) ->
                 "data": data[fact.kind, fact.key],
             }
         )
-        if len(body.encode()) > MAX_FACT_BYTES:
-            raise ValueError(f"the fact {fact.kind} {fact.key} is over {MAX_FACT_BYTES} bytes")
-        bodies.append(body)
+        bodies.append(_publishable(_FACT_SUBJECT, fact.address, body))
     await session.execute(
         text(
             """
@@ -176,9 +178,13 @@ async def publish(session: AsyncSession, service: str, facts: Sequence[Fact]) ->
 
 
 async def notify(session: AsyncSession, notices: Sequence[Notice]) -> None:
-    """Have notices published after the commit: each at least once, those of one call in their order."""
+    """Have notices published after the commit: each at least once, those of one call in their order.
+
+    Raises ValueError for a notice over MAX_BYTES or on an impossible subject.
+    """
     if not notices:
         return
+    bodies = [_publishable(_NOTICE_SUBJECT, notice.subject, _json(notice.body)) for notice in notices]
     await session.execute(
         text(
             """
@@ -188,7 +194,7 @@ async def notify(session: AsyncSession, notices: Sequence[Notice]) -> None:
             ORDER BY n
             """
         ),
-        {"subjects": [notice.subject for notice in notices], "bodies": [_json(notice.body) for notice in notices]},
+        {"subjects": [notice.subject for notice in notices], "bodies": bodies},
     )
     session.info["outbox"] = True
 
@@ -202,6 +208,14 @@ async def heard_positions(session: AsyncSession) -> dict[str, int]:
     """Per stream that was ever heard, the position up to which all of it is applied."""
     rows = await session.execute(text("SELECT stream, position FROM heard ORDER BY stream"))
     return {row.stream: row.position for row in rows}
+
+
+def _publishable(subjects: re.Pattern[str], subject: str, body: str) -> str:
+    if not subjects.fullmatch(subject):
+        raise ValueError("this subject cannot be published on")
+    if len(body.encode()) > MAX_BYTES:
+        raise ValueError(f"a message on {subject} is over {MAX_BYTES} bytes")
+    return body
 
 
 def _json(value: Any) -> str:

@@ -1,0 +1,48 @@
+"""The streams: their names, subjects and limits on one page, and how they are made."""
+
+from nats.js import JetStreamContext
+from nats.js.api import RetentionPolicy, StorageType, StreamConfig
+from nats.js.errors import BadRequestError
+
+DAY = 24 * 60 * 60.0
+
+STREAMS = {
+    stream.name or "": stream
+    for stream in (
+        # Emptied as it is taken in: personal details leave the bus once they are in the register.
+        StreamConfig(name="INTAKE", subjects=["intake.>"], retention=RetentionPolicy.WORK_QUEUE),
+        StreamConfig(name="RECEIPTS", subjects=["receipts.>"], max_age=90 * DAY, allow_atomic=True),
+        StreamConfig(name="ENROLMENT", subjects=["enrolment.>"], allow_atomic=True),
+        StreamConfig(name="CERTIFICATION", subjects=["certification.>"], allow_atomic=True),
+        StreamConfig(
+            name="DEADLETTERS",
+            # The server's advisory is a backstop: it names messages that a consumer gave up without us.
+            subjects=["deadletter.>", "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>"],
+            max_age=90 * DAY,
+            allow_atomic=True,
+        ),
+    )
+}
+for _stream in STREAMS.values():
+    _stream.storage = StorageType.FILE
+    _stream.retention = _stream.retention or RetentionPolicy.LIMITS
+
+_NAME_IN_USE = 10058
+
+
+def stream_of(subject: str) -> str:
+    """The stream that keeps messages on a subject. Raises LookupError when none does."""
+    for name, stream in STREAMS.items():
+        if any(subject.startswith(pattern.removesuffix(">")) for pattern in stream.subjects or ()):
+            return name
+    raise LookupError(f"no stream keeps {subject}")
+
+
+async def ensure_stream(js: JetStreamContext, name: str) -> None:
+    """Create a stream, or bring the one that is there to the configuration above."""
+    try:
+        await js.add_stream(STREAMS[name])
+    except BadRequestError as error:
+        if error.err_code != _NAME_IN_USE:
+            raise
+        await js.update_stream(STREAMS[name])
