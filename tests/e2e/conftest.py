@@ -1,0 +1,100 @@
+"""The whole program as a user starts it: `sampan up` in a process of its own, on free ports."""
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = ROOT / "examples" / "wuxi-2025" / "events.ndjson"
+START_SECONDS = 90
+
+
+def free_ports(number: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
+    ports = [taken.getsockname()[1] for taken in sockets]
+    for taken in sockets:
+        taken.close()
+    return ports
+
+
+def environment() -> dict[str, str]:
+    names = ("ENROLMENT", "CERTIFICATION", "REPORTING", "NATS")
+    own = {key: value for key, value in os.environ.items() if not key.startswith("SAMPAN_")}
+    return own | {f"SAMPAN_{name}_PORT": str(port) for name, port in zip(names, free_ports(4), strict=True)}
+
+
+def sampan(*arguments: str | Path, **options: object) -> list[str]:
+    return [sys.executable, "-m", "services", *(str(argument) for argument in arguments)]
+
+
+@dataclass
+class Program:
+    """A running `sampan up`, or one that can be started again on its folder."""
+
+    folder: Path
+    env: dict[str, str] = field(default_factory=environment)
+    process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            sampan("up", "--data", self.folder), cwd=ROOT, env=self.env, text=True, stderr=subprocess.PIPE
+        )
+        deadline = time.monotonic() + START_SECONDS
+        while not self.answers():
+            assert self.process.poll() is None, self.process.communicate()[1]
+            assert time.monotonic() < deadline, "sampan up did not become ready"
+            time.sleep(0.1)  # polls with a deadline
+
+    def answers(self) -> bool:
+        try:
+            return all(httpx.get(f"{self.url(name)}/readyz").status_code == 200 for name in ("enrolment", "reporting"))
+        except httpx.TransportError:
+            return False
+
+    def stop(self, with_signal: signal.Signals = signal.SIGINT) -> int:
+        assert self.process is not None
+        self.process.send_signal(with_signal)
+        self.process.communicate(timeout=60)
+        return self.process.returncode
+
+    def url(self, service: str) -> str:
+        return f"http://127.0.0.1:{self.env[f'SAMPAN_{service.upper()}_PORT']}"
+
+    @property
+    def admin(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {(self.folder / 'admin-token').read_text().strip()}"}
+
+    def run(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        """A `sampan` command against this program, as its administrator."""
+        env = self.env | {"SAMPAN_DATA": str(self.folder), "SAMPAN_SERVER": self.url("enrolment")}
+        return subprocess.run(
+            sampan(*arguments), cwd=ROOT, env=env, text=True, capture_output=True, timeout=120, check=False
+        )
+
+
+@pytest.fixture(scope="module")
+def data_folder() -> Iterator[Path]:
+    folder = Path(tempfile.gettempdir()) / f"sampan-e2e-{secrets.token_hex(4)}"
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def program(data_folder: Path) -> Iterator[Program]:
+    running = Program(data_folder)
+    running.start()
+    yield running
+    if running.process is not None and running.process.poll() is None:
+        running.stop()
