@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from typing import Annotated, Any, Final, Literal, TypedDict
 
 from pydantic import StringConstraints, ValidationError
@@ -81,7 +81,7 @@ def read_event(
     try:
         envelope = Envelope.model_validate(raw.fields)
     except ValidationError as error:
-        return refuse(*_explain(error))
+        return refuse(*_explain(error, Envelope))
     model = types.get(envelope.type)
     if model is None:
         return refuse(*_unknown(envelope.type, types, elsewhere))
@@ -95,7 +95,7 @@ def read_event(
     try:
         data = model.model_validate(envelope.data)
     except ValidationError as error:
-        return refuse(*_explain(error, "data"))
+        return refuse(*_explain(error, model, "data"))
     if isinstance(data, EventVoided) and data.type not in types:
         return refuse(*_unknown(data.type, types, elsewhere))
     happened = getattr(data, "date", None)
@@ -156,12 +156,12 @@ _OWN_CODES = frozenset(
 )
 
 
-def _explain(error: ValidationError, prefix: str = "") -> tuple[str, str]:
+def _explain(error: ValidationError, model: type[Model], prefix: str = "") -> tuple[str, str]:
     """The first error as (code, sentence): where it is and what is asked, never what was written there."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     kind = first["type"]
     code = kind if kind in _OWN_CODES else _BY_PYDANTIC.get(kind, "invalid_data" if prefix else "invalid_envelope")
-    where = ".".join([prefix] * bool(prefix) + [str(part) if _plain(part) else "?" for part in first["loc"]])
+    where = ".".join([prefix] * bool(prefix) + [_place(part, model) for part in first["loc"]])
     message = first["msg"]
     if kind == "string_pattern_mismatch":
         message = "does not have the form asked for (codes and ids: a to z, 0 to 9 and -, at most 63)"
@@ -169,6 +169,14 @@ def _explain(error: ValidationError, prefix: str = "") -> tuple[str, str]:
     return code, f"{where or 'The event'}: {message}{more}."
 
 
-def _plain(part: int | str) -> bool:
-    """Whether a place in the event may be repeated: a field's name or a number, not somebody's text."""
-    return isinstance(part, int) or (part.isascii() and part.replace("_", "").isalnum() and len(part) <= 30)
+def _place(part: int | str, model: type[Model]) -> str:
+    """A step of the way to what is wrong. A key that is no field of ours may be somebody's text."""
+    return str(part) if isinstance(part, int) or part in _fields(model) else "?"
+
+
+@cache
+def _fields(model: type[Model]) -> frozenset[str]:
+    """The names of every field in the model and in the models inside it."""
+    schema = model.model_json_schema()
+    parts = [schema, *schema.get("$defs", {}).values()]
+    return frozenset(name for part in parts for name in part.get("properties", {}))

@@ -26,7 +26,7 @@ class Occupation(Model):
 
     occupation: Code
     titles: Titles
-    isco: Annotated[str, Field(pattern=r"^\d{1,4}$")] | None = None
+    isco: Annotated[str, Field(pattern=r"^[0-9]{1,4}$")] | None = None
 
 
 class SchemeRegistered(Model):
