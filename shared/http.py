@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Annotated, Generic, TypeVar
 
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -82,6 +82,14 @@ def create_app(title: str, lifespan: Lifespan, problems: Ready) -> FastAPI:
         return JSONResponse({"ready": not found, "problems": found}, 503 if found else 200)
 
     return app
+
+
+def tell_addresses(app: FastAPI, door: Callable[[Request], Awaitable[object]], addresses: Mapping[str, str]) -> None:
+    """Answer GET /v1/services: where each of the three services is, so that a client needs to know only one of them."""
+
+    @app.get("/v1/services", dependencies=[Depends(door)])
+    async def services() -> dict[str, str]:
+        return dict(addresses)
 
 
 def metrics() -> Response:

@@ -1,0 +1,117 @@
+"""The main job: the demo posts the first cohort and the report says what became of it."""
+
+import json
+import random
+import signal
+import subprocess
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.e2e.conftest import EXAMPLE, ROOT, environment, sampan
+
+pytestmark = pytest.mark.xdist_group("e2e")
+STORY = {
+    "enrolled": 9,
+    "completed": 9,
+    "certified": 9,
+    "nominated": 2,
+    "people": 9,
+    "places": 9,
+    "assessed": 9,
+    "passed": 9,
+}
+
+
+def demo(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        sampan("demo", *arguments),
+        cwd=ROOT,
+        env=environment(),
+        text=True,
+        capture_output=True,
+        timeout=110,
+        check=False,
+    )
+
+
+def test_given_the_example_when_the_demo_runs_once_then_standard_output_is_the_report_and_nothing_else() -> None:
+    ended = demo("--once", "--json")
+
+    assert ended.returncode == 0, ended.stderr
+    report = json.loads(ended.stdout)
+    assert report["by"] == ["trade", "role", "sex"]
+    assert STORY.items() <= report["totals"].items()
+    women = [row for row in report["rows"] if row["sex"] == "F"]
+    assert sum(row["enrolled"] for row in women) == 3
+    assert sum(row["certified"] for row in women) == 3
+    assert {
+        role: sum(row["enrolled"] for row in report["rows"] if row["role"] == role) for role in ("student", "teacher")
+    } == {
+        "student": 6,
+        "teacher": 3,
+    }
+    assert {row["trade"] for row in report["rows"]} == {"electrical-installation", "information-network-cabling", "_Z"}
+
+
+def test_given_the_events_shuffled_and_doubled_when_the_demo_posts_them_then_the_report_is_the_same(
+    tmp_path: Path,
+) -> None:
+    lines = EXAMPLE.read_text().splitlines() * 2
+    random.Random(20250331).shuffle(lines)
+    shuffled = tmp_path / "shuffled.ndjson"
+    shuffled.write_text("\n".join(lines))
+
+    in_order, out_of_order = demo("--once", "--json"), demo("--once", "--json", "--events", shuffled)
+
+    assert out_of_order.returncode == 0, out_of_order.stderr
+    first, second = json.loads(in_order.stdout), json.loads(out_of_order.stdout)
+    for report in (first, second):
+        del report["position"]  # other batches make other numbers of facts
+    assert second == first
+
+
+def test_given_the_demo_stays_up_when_interrupted_then_no_process_is_left_behind() -> None:
+    process = subprocess.Popen(
+        sampan("demo"), cwd=ROOT, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    shown = []
+    for line in process.stdout:  # the report comes, then it stays up
+        shown.append(line)
+        if "nominated." in line:
+            break
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert len(children) >= 5
+
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+
+    assert "9 enrolled, 3 of them women; 9 completed; 9 certified; 2 nominated." in "".join(shown)
+    _, alive = psutil.wait_procs(children, timeout=5)
+    assert not alive, alive
+    assert process.returncode == 0
+
+
+def test_given_a_file_with_bad_lines_when_the_demo_posts_it_then_the_good_ones_count_and_the_bad_are_named(
+    tmp_path: Path,
+) -> None:
+    lines = EXAMPLE.read_text().splitlines()
+    bad = tmp_path / "bad.ndjson"
+    bad.write_text("\n".join([lines[0], "not json", '{"id": NaN}', *lines[1:], '{"specversion": "1.0"}']))
+
+    ended = demo("--once", "--json", "--events", bad)
+
+    assert ended.returncode == 0, ended.stderr
+    assert STORY.items() <= json.loads(ended.stdout)["totals"].items()
+    assert "bad.ndjson:2: rejected, invalid_json" in ended.stderr
+    assert "bad.ndjson:3: rejected, not_a_number" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_given_no_such_file_when_the_demo_is_asked_for_it_then_one_sentence_says_so() -> None:
+    ended = demo("--events", "nowhere.ndjson")
+
+    assert ended.returncode == 1
+    assert ended.stderr.strip() == "sampan: nowhere.ndjson cannot be read: No such file or directory."

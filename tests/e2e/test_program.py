@@ -1,0 +1,303 @@
+"""`sampan up` and what people do with it: post, ask, come back tomorrow, be told what is in the way."""
+
+import asyncio
+import json
+import re
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import nats
+import psutil
+import pytest
+from nats.js.api import ConsumerConfig, DeliverPolicy
+
+from tests.e2e.conftest import EXAMPLE, ROOT, Program, sampan
+
+pytestmark = pytest.mark.xdist_group("e2e")
+
+
+def eventually(check: Callable[[], bool], what: str, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.1)  # polls with a deadline
+
+
+def totals(program: Program, **where: str) -> dict[str, int]:
+    answer = httpx.get(f"{program.url('reporting')}/v1/aggregates", params=where, headers=program.admin)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["totals"]  # type: ignore[no-any-return]
+
+
+def test_given_a_running_program_when_the_example_is_posted_then_report_and_check_agree(program: Program) -> None:
+    posted = program.run("post", EXAMPLE)
+    assert posted.returncode == 0, posted.stdout + posted.stderr
+    eventually(lambda: totals(program)["certified"] == 9, "the report never showed nine certificates")
+
+    report = program.run("report", "--by", "sex", "--measure", "enrolled,certified", "--format", "csv")
+    check = program.run("check")
+
+    assert report.stdout.split() == ["sex,enrolled,certified", "F,3,3", "M,6,6"]
+    assert check.returncode == 0, check.stdout + check.stderr
+
+
+def test_given_what_was_posted_when_it_is_posted_again_then_all_are_duplicates(program: Program) -> None:
+    program.run("post", EXAMPLE)
+    again = program.run("post", EXAMPLE)
+
+    assert again.returncode == 0
+    assert again.stdout.strip().endswith("86 events: 86 duplicate")
+
+
+def test_given_an_office_when_it_posts_for_another_then_it_is_rejected_and_its_own_events_are_taken(
+    program: Program,
+) -> None:
+    added = program.run("office", "add", "la/tvet", "--name", "Lao TVET", "--role", "coordinator")
+    assert added.returncode == 0, added.stderr
+    token = re.search(r"Token\s+(\S+)", added.stdout)
+    assert token is not None
+    event: dict[str, Any] = {
+        "specversion": "1.0",
+        "id": "centre-1",
+        "source": "/offices/la/tvet",
+        "type": "centre.registered.v1",
+        "time": "2026-03-02T09:00:00+07:00",
+        "data": {"centre": "lao-german", "country": "LA", "kind": "training-institute", "names": {"en": "Lao-German"}},
+    }
+
+    answer = httpx.post(
+        f"{program.url('enrolment')}/v1/events",
+        content=json.dumps([event, event | {"source": "/offices/kh/dgtvet", "id": "centre-2"}]),
+        headers={"Authorization": f"Bearer {token[1]}", "Content-Type": "application/cloudevents-batch+json"},
+    )
+
+    assert answer.status_code == 207
+    assert [receipt["code"] for receipt in answer.json()["receipts"]] == ["accepted", "source_not_yours"]
+    listed = program.run("office", "list")
+    assert "/offices/la/tvet" in listed.stdout
+
+    revoked = program.run("office", "revoke", "la/tvet")
+    assert revoked.returncode == 0, revoked.stderr
+    for service in ("enrolment", "certification", "reporting"):
+        url = f"{program.url(service)}/v1/position"
+        headers = {"Authorization": f"Bearer {token[1]}"}
+        eventually(lambda: httpx.get(url, headers=headers).status_code == 401, f"{service} still takes it")  # noqa: B023
+
+
+def nats_settings(program: Program) -> dict[str, str]:
+    """How `sampan up` tells its services to reach the broker, read from the process that it started."""
+    for child in psutil.Process(program.process.pid).children(recursive=True):  # type: ignore[union-attr]
+        environment = child.environ()
+        if "SAMPAN_DATABASE_URL" in environment:
+            return environment
+    raise AssertionError("no service is running")
+
+
+def test_given_the_broker_when_events_come_as_messages_then_they_are_answered_on_receipts(program: Program) -> None:
+    settings = nats_settings(program)
+    own = {
+        "specversion": "1.0",
+        "id": "over-nats-1",
+        "source": "/offices/mm/sat",
+        "type": "centre.registered.v1",
+        "time": "2026-03-02T09:00:00+06:30",
+        "data": {"centre": "yangon-iti", "country": "MM", "kind": "training-institute", "names": {"en": "Yangon ITI"}},
+    }
+    program.run("office", "add", "mm/sat", "--name", "SAT", "--role", "coordinator")
+
+    async def talk() -> list[dict[str, Any]]:
+        connection = await nats.connect(
+            settings["SAMPAN_NATS_URL"], user=settings["SAMPAN_NATS_USER"], password=settings["SAMPAN_NATS_PASSWORD"]
+        )
+        stream = connection.jetstream()
+        receipts = await stream.pull_subscribe(
+            "receipts.mm.sat", config=ConsumerConfig(deliver_policy=DeliverPolicy.ALL), stream="RECEIPTS"
+        )
+        bodies = [json.dumps([own, own]), "\xff not json", json.dumps(own | {"id": "UPPER"})]
+        for body in bodies:
+            await stream.publish("intake.enrolment.mm.sat", body.encode("latin-1"))
+        found: list[dict[str, Any]] = []
+        while len(found) < 4:
+            found += [json.loads(message.data) for message in await receipts.fetch(10, timeout=20)]
+        await connection.close()
+        return found
+
+    answers = asyncio.run(talk())
+
+    assert sorted(answer["receipt"]["code"] for answer in answers) == [
+        "accepted",
+        "accepted",
+        "invalid_code",
+        "invalid_utf8",
+    ]
+    assert sorted(answer["receipt"]["status"] for answer in answers) == [
+        "accepted",
+        "duplicate",
+        "rejected",
+        "rejected",
+    ]
+
+
+PLANTED = (
+    "Sophea",
+    "សុភា",
+    "2004-05-17",
+    "000000001",
+    "NTTI-INV",
+    "+855 00 000",
+    "trainee001",
+    "Sok Planted",
+    "P9999999",
+)
+
+
+def test_given_the_example_when_everything_but_the_register_is_searched_then_no_personal_detail_is_found(
+    program: Program, data_folder: Path
+) -> None:
+    program.run("post", EXAMPLE)
+    settings = nats_settings(program)
+    person = {"names": {"original": "Sok Planted", "romanised": "Sok Planted"}, "sex": "F", "birth_date": "2004-05-17"}
+    refused = {  # names in an event that is refused, and in one that no handler could read
+        "specversion": "1.0",
+        "id": "planted",
+        "source": "/offices/kh/dgtvet",
+        "type": "trainee.enrolled.v1",
+        "time": "2025-03-14T14:00:00",
+        "data": {"cohort": "wuxi-2025-spring", "number": "001", "person": person | {"passport": "P9999999"}},
+    }
+    text = json.dumps(refused, ensure_ascii=False)
+    for body, kind in ((text, "application/cloudevents+json"), (text[:-9], "application/x-ndjson")):
+        headers = program.admin | {"Content-Type": kind}
+        assert (
+            httpx.post(f"{program.url('enrolment')}/v1/events", content=body.encode(), headers=headers).status_code
+            >= 400
+        )
+
+    async def everything() -> dict[str, str]:
+        found: dict[str, str] = {}
+        connection = await nats.connect(
+            settings["SAMPAN_NATS_URL"], user=settings["SAMPAN_NATS_USER"], password=settings["SAMPAN_NATS_PASSWORD"]
+        )
+        stream = connection.jetstream()
+        for service in ("enrolment", "certification"):
+            await stream.publish(f"intake.{service}.kh.dgtvet", text.encode())
+            await stream.publish(f"intake.{service}.kh.dgtvet", text[:-9].encode())
+        deadline = time.monotonic() + 30
+        while (await stream.stream_info("INTAKE")).state.messages:
+            assert time.monotonic() < deadline, "INTAKE was not emptied"
+            await asyncio.sleep(0.1)  # polls with a deadline
+        for name in ("ENROLMENT", "CERTIFICATION", "RECEIPTS", "DEADLETTERS"):
+            state = (await stream.stream_info(name)).state
+            for sequence in range(state.first_seq, state.last_seq + 1):
+                message = await stream.get_msg(name, sequence)
+                found[f"{name}:{sequence}"] = f"{message.subject} {message.headers} {(message.data or b'').decode()}"
+        await connection.close()
+        for service in ("enrolment", "certification", "reporting"):
+            url = program_database(program, service)
+            database = await asyncpg.connect(url)
+            tables = await database.fetch("SELECT tablename FROM pg_tables WHERE schemaname = $1", service)
+            for (table,) in tables:
+                rows = await database.fetch(f'SELECT t::text FROM "{service}"."{table}" t')  # noqa: S608
+                found[f"{service}.{table}"] = "\n".join(row[0] for row in rows)
+            await database.close()
+        return found
+
+    found = asyncio.run(everything())
+    found |= {str(log): log.read_text(errors="replace") for log in (data_folder / "logs").iterdir()}
+
+    assert len(found) > 50
+    assert any(place.startswith("enrolment.") and found[place] for place in found)
+    leaks = {(place, detail) for place, text in found.items() for detail in PLANTED if detail in text}
+    assert not leaks
+
+
+def program_database(program: Program, service: str) -> str:
+    for child in psutil.Process(program.process.pid).children(recursive=True):  # type: ignore[union-attr]
+        url = child.environ().get("SAMPAN_DATABASE_URL", "")
+        if f"//{service}:" in url:
+            return url.replace("+asyncpg", "")
+    raise AssertionError(f"{service} is not running")
+
+
+def test_given_a_service_is_killed_when_time_passes_then_it_is_back_and_nothing_is_lost(program: Program) -> None:
+    program.run("post", EXAMPLE)
+    for child in psutil.Process(program.process.pid).children(recursive=True):  # type: ignore[union-attr]
+        if "services.certification.app:from_environment" in child.cmdline():
+            child.kill()
+
+    eventually(lambda: program.run("check").returncode == 0 and totals(program)["certified"] == 9, "not back")
+    eventually(lambda: certification_answers(program), "certification did not come back")
+
+
+def certification_answers(program: Program) -> bool:
+    try:
+        return httpx.get(f"{program.url('certification')}/readyz").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_given_a_folder_in_use_when_a_second_program_starts_on_it_then_one_sentence_says_so(program: Program) -> None:
+    second = Program(program.folder)
+    ended = subprocess.run(
+        sampan("up", "--data", program.folder),
+        cwd=ROOT,
+        env=second.env,
+        text=True,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert ended.returncode == 1
+    assert len(ended.stderr.strip().splitlines()) == 1
+    assert str(program.folder) in ended.stderr
+
+
+def test_given_a_busy_port_when_the_program_starts_then_one_sentence_names_it(tmp_path: Path) -> None:
+    busy = Program(tmp_path / "data")
+    with socket.create_server(("127.0.0.1", int(busy.env["SAMPAN_REPORTING_PORT"]))):
+        ended = subprocess.run(
+            sampan("up", "--data", busy.folder),
+            cwd=ROOT,
+            env=busy.env,
+            text=True,
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+
+    assert ended.returncode == 1
+    assert len(ended.stderr.strip().splitlines()) == 1
+    assert busy.env["SAMPAN_REPORTING_PORT"] in ended.stderr
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_given_the_program_ended_when_it_starts_again_then_it_carries_on_with_the_same_data(
+    program: Program, ending: signal.Signals
+) -> None:
+    program.run("post", EXAMPLE)
+    eventually(lambda: totals(program)["certified"] == 9, "the report never showed nine certificates")
+    children = psutil.Process(program.process.pid).children(recursive=True)  # type: ignore[union-attr]
+
+    program.stop(ending)
+    _, alive = psutil.wait_procs(children, timeout=20)
+    assert not alive, alive
+    program.start()
+
+    assert totals(program)["certified"] == 9
+    assert program.run("check").returncode == 0
+
+
+def test_given_a_wrong_token_when_a_command_asks_then_one_sentence_says_so(program: Program) -> None:
+    ended = program.run("report", "--token", "sampan_kh_nobody_x")
+
+    assert ended.returncode == 1
+    assert "revoked" in ended.stderr
+    assert "Traceback" not in ended.stderr
