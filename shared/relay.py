@@ -236,20 +236,24 @@ class Relay:
             by_stream: dict[str, list[Row]] = {}
             for row in rows:
                 by_stream.setdefault(stream_of(row.subject), []).append(row)
-            for stream, batch in [(stream, batch) for stream in by_stream for batch in _by_size(by_stream[stream])]:
-                if stream in failed:
-                    continue
-                try:
-                    await self._send_notices(stream, batch)
-                except _BROKER_ERRORS as error:
-                    self._trouble(f"notices to {stream}", error)
+            for stream, its_rows in by_stream.items():
+                if stream not in failed and not await self._publish_notices_to(connection, stream, its_rows):
                     failed.add(stream)
-                    continue
-                self._problems.pop(f"notices to {stream}", None)
+
+    async def _publish_notices_to(self, connection: AsyncConnection, stream: str, rows: Sequence[Row]) -> bool:
+        what = f"notices to {stream}"
+        try:
+            for batch in _by_size(rows):
+                await self._send_notices(stream, batch)
                 await connection.execute(
                     text("DELETE FROM notices WHERE id = ANY(CAST(:ids AS bigint[]))"),
                     {"ids": [row.number for row in batch]},
                 )
+        except _BROKER_ERRORS as error:
+            self._trouble(what, error)
+            return False
+        self._problems.pop(what, None)
+        return True
 
     async def _send_notices(self, stream: str, rows: Sequence[Row]) -> None:
         try:

@@ -1,0 +1,41 @@
+"""A fresh database and an empty broker for each test."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from services.embedded import EmbeddedNats
+from tests.integration.bus.house import House
+from tests.servers import PostgresForTests
+
+
+@pytest.fixture
+async def house(postgres: PostgresForTests, nats_server: EmbeddedNats) -> AsyncIterator[House]:
+    """On the broker that other tests use as well: to be left running, and found without streams."""
+    async for made in _house(postgres, nats_server):
+        async with made.js() as js:
+            for info in await js.streams_info():
+                await js.delete_stream(info.config.name or "")
+        yield made
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[EmbeddedNats]:
+    with EmbeddedNats(tmp_path / "nats") as server:
+        yield server
+
+
+@pytest.fixture
+async def own_house(postgres: PostgresForTests, own_server: EmbeddedNats) -> AsyncIterator[House]:
+    """On a broker of its own, which the test may kill."""
+    async for made in _house(postgres, own_server):
+        yield made
+
+
+async def _house(postgres: PostgresForTests, server: EmbeddedNats) -> AsyncIterator[House]:
+    name = postgres.create_database()
+    async with AsyncExitStack() as stack:
+        yield House(postgres, server, name, stack)
+    postgres.drop_database(name)
