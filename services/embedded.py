@@ -164,11 +164,10 @@ class EmbeddedPostgres(Part):
         return found
 
     def _check_folder(self) -> None:
-        owner = self.folder.stat().st_uid
-        if owner != os.geteuid():
+        if self.folder.stat().st_uid != os.geteuid():
             raise StandaloneError(
-                f"The data in {self.folder} belong to user {owner}: start Sampan as that user, or choose another folder "
-                "with --data."
+                f"The data in {self.folder} belong to user '{self.folder.owner()}': "
+                "start Sampan as that user, or choose another folder with --data."
             )
         if self._account is not None and not self._may(["test", "-x", self.folder], self._account):
             raise StandaloneError(
@@ -298,7 +297,8 @@ class EmbeddedNats(Part):
         path = self.folder / "nats.conf"
         path.unlink(missing_ok=True)
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            json.dump(configuration, file, indent=2)  # nats-server reads JSON too, and JSON quotes any path
+            # nats-server reads JSON too, and JSON quotes any path; but it does not know \u escapes.
+            json.dump(configuration, file, indent=2, ensure_ascii=False)
         return path
 
     def _answers(self) -> bool:
