@@ -1,0 +1,254 @@
+"""The program as one: starts, faults and ends, with small services in the places of the real ones."""
+
+import json
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from services.embedded import SERVICES
+from services.processes import free_port
+from services.standalone import PORTS
+
+ROOT = Path(__file__).parents[3]
+
+SERVICE = """
+import os, pathlib
+async def application(scope, receive, send):
+    if scope["type"] == "lifespan":
+        while (await receive())["type"] != "lifespan.shutdown":
+            await send({"type": "lifespan.startup.complete"})
+        return await send({"type": "lifespan.shutdown.complete"})
+    names = sorted(name for name in os.environ if name.startswith("SAMPAN_"))
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": " ".join(names).encode()})
+
+def from_environment():
+    assert len(pathlib.Path(os.environ["SAMPAN_SECRET_FILE"]).read_text().strip()) == 64
+    return application
+"""
+PROGRAM = """
+import json, sys
+from pathlib import Path
+from services import standalone
+from services.processes import StandaloneError
+
+standalone.ROOT = Path(sys.argv[1])
+try:
+    with standalone.Standalone(Path(sys.argv[2])) as sampan:
+        parts = (sampan.nats, sampan.postgres, *sampan.services)
+        print(json.dumps({"token": sampan.admin_token, "urls": sampan.urls, "pids": {part.name: part.pid for part in parts}}))
+        sys.stdout.flush()
+        sampan.wait()
+except StandaloneError as error:
+    sys.exit(str(error))
+"""
+
+
+@dataclass
+class Running:
+    """A program that has said that it is ready."""
+
+    process: subprocess.Popen[str]
+    token: str
+    urls: dict[str, str]
+    pids: dict[str, int]
+    children: list[psutil.Process] = field(default_factory=list)
+
+    def end(self, number: signal.Signals) -> str:
+        """End it with a signal; what it wrote to standard error."""
+        self.children = psutil.Process(self.process.pid).children(recursive=True)
+        self.process.send_signal(number)
+        return self.process.communicate(timeout=60)[1]
+
+    def nothing_is_left(self) -> bool:
+        return bool(self.children) and not psutil.wait_procs(self.children, timeout=20)[1]
+
+
+@dataclass
+class Place:
+    """A tree with small services, a data folder and free ports."""
+
+    root: Path
+    data: Path
+    ports: dict[str, str]
+
+    def run(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, str(self.root), str(self.data)],
+            cwd=ROOT,
+            env={**os.environ, **self.ports},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def start(self) -> Running:
+        process = self.run()
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        assert said, process.communicate(timeout=60)[1]
+        return Running(process, **json.loads(said))
+
+    def refuses(self) -> str:
+        """What it says when it does not start; by then nothing of it may run."""
+        process = self.run()
+        said = process.communicate(timeout=60)[1]
+        assert process.returncode == 1, said
+        assert said.count("\n") == 1, said
+        assert not [one for one in psutil.process_iter(["cmdline"]) if str(self.data) in str(one.info["cmdline"])]
+        return said
+
+
+@pytest.fixture
+def place() -> Iterator[Place]:
+    folder = Path(tempfile.mkdtemp(prefix="sampan-test-"))
+    folder.chmod(0o711)
+    root = folder / "root"
+    for service in SERVICES:
+        migrations = root / "services" / service / "migrations"
+        migrations.mkdir(parents=True)
+        migrations.joinpath("env.py").touch()
+        migrations.joinpath("versions").mkdir()
+        migrations.parent.joinpath("app.py").write_text(SERVICE)
+        migrations.parent.joinpath("__init__.py").touch()
+    root.joinpath("services", "__init__.py").touch()
+    shutil.copy(ROOT / "alembic.ini", root)
+    yield Place(root, folder / "data", {variable: str(free_port()) for variable, _ in PORTS.values()})
+    shutil.rmtree(folder)
+
+
+def poll(holds: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)  # poll
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url + "/readyz").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_a_second_start_carries_on_and_ctrl_c_leaves_nothing(place: Place) -> None:
+    first = place.start()
+    assert httpx.get(first.urls["reporting"]).text.split() == [
+        "SAMPAN_ADMIN_TOKEN_FILE",
+        "SAMPAN_CERTIFICATION_PORT",
+        "SAMPAN_CERTIFICATION_URL",
+        "SAMPAN_DATABASE_URL",
+        "SAMPAN_ENROLMENT_PORT",
+        "SAMPAN_ENROLMENT_URL",
+        "SAMPAN_NATS_PASSWORD",
+        "SAMPAN_NATS_PORT",
+        "SAMPAN_NATS_URL",
+        "SAMPAN_NATS_USER",
+        "SAMPAN_PUBLIC_URL",
+        "SAMPAN_REPORTING_PORT",
+        "SAMPAN_SECRET_FILE",
+    ]
+    assert first.end(signal.SIGINT) == ""
+    assert first.process.returncode == 0
+    assert first.nothing_is_left()
+    second = place.start()
+    assert second.token == first.token
+    second.end(signal.SIGTERM)
+    assert second.process.returncode == 0
+    assert second.nothing_is_left()
+
+    assert len(first.token) == len("sampan_admin_") + 43
+    assert (place.data / "admin-token").read_text() == first.token + "\n"
+    for secret in ("admin-token", "secrets/enrolment", "secrets/certification", "secrets/reporting"):
+        assert stat.S_IMODE((place.data / secret).stat().st_mode) == 0o600
+    logs = {log.stem for log in (place.data / "logs").iterdir()}
+    assert logs == {*SERVICES, "nats-server", "postgresql"}
+    everything_said = "".join(log.read_text() for log in (place.data / "logs").iterdir())
+    assert first.token not in everything_said
+
+
+def test_what_dies_is_brought_back_and_said(place: Place) -> None:
+    running = place.start()
+    for name in ("certification", "nats-server", "PostgreSQL"):
+        psutil.Process(running.pids[name]).kill()
+    poll(lambda: not answers(running.urls["certification"]), "the killed service still answers")
+    poll(lambda: answers(running.urls["certification"]), "the killed service was not brought back")
+    children = psutil.Process(running.process.pid).children
+    poll(lambda: len(children()) == 5, "not every part was brought back")
+    said = running.end(signal.SIGTERM)
+    assert running.nothing_is_left()
+    for name in ("certification", "nats-server", "PostgreSQL"):
+        assert f"{name} ended unexpectedly" in said
+    assert said.count("\n") == 3
+
+
+def test_a_killed_program_leaves_nothing_and_starts_again(place: Place) -> None:
+    running = place.start()
+    running.end(signal.SIGKILL)
+    assert running.nothing_is_left()
+    again = place.start()
+    again.end(signal.SIGINT)
+    assert again.process.returncode == 0
+
+
+def test_a_folder_in_use_and_a_busy_port_are_said_in_one_sentence(place: Place) -> None:
+    running = place.start()
+    busy = place.ports["SAMPAN_ENROLMENT_PORT"]
+    other = Place(place.root, place.data.with_name("other"), {**place.ports})
+    assert f"enrolment's port {busy} is in use: stop what uses it, or set SAMPAN_ENROLMENT_PORT" in other.refuses()
+    same = Place(place.root, place.data, {variable: str(free_port()) for variable in place.ports})
+    process = same.run()
+    said = process.communicate(timeout=60)[1]
+    assert f"in use by another Sampan (process {running.process.pid})" in said
+    assert said.count("\n") == 1
+    assert answers(running.urls["enrolment"])
+    running.end(signal.SIGINT)
+
+
+def test_a_service_that_cannot_start_is_said_with_its_reason(place: Place) -> None:
+    app = place.root / "services" / "reporting" / "app.py"
+    app.write_text("def from_environment():\n    raise ValueError('no cube here')\n")
+    said = place.refuses()
+    assert "reporting ended at its start: ValueError: no cube here" in said
+    assert str(place.data / "logs" / "reporting.log") in said
+
+
+def test_tables_that_cannot_be_brought_up_to_date_are_said_with_the_reason(place: Place) -> None:
+    migrations = place.root / "services" / "certification" / "migrations"
+    migrations.joinpath("env.py").write_text("raise RuntimeError('a column too many')\n")
+    assert "tables of certification could not be brought up to date: RuntimeError: a column too many" in place.refuses()
+
+
+def test_a_port_that_is_none_is_said_in_one_sentence(place: Place) -> None:
+    for wrong in ("eighty", "0", "65536", "-1", ""):
+        place.ports["SAMPAN_NATS_PORT"] = wrong
+        assert f"SAMPAN_NATS_PORT is {wrong!r}: give it a port number from 1 to 65535." in place.refuses()
+    place.ports["SAMPAN_NATS_PORT"] = place.ports["SAMPAN_REPORTING_PORT"]
+    assert "cannot both have port" in place.refuses()
+
+
+def test_a_folder_that_is_a_file_is_said_in_one_sentence(place: Place) -> None:
+    place.data.write_text("not a folder")
+    assert f"The data folder {place.data} cannot be used: " in place.refuses()
+
+
+def test_ctrl_c_during_the_start_leaves_nothing(place: Place) -> None:
+    process = place.run()
+    program = psutil.Process(process.pid)
+    poll(lambda: len(program.children()) > 2, "it did not start")
+    children = program.children(recursive=True)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert not psutil.wait_procs(children, timeout=5)[1]
