@@ -1,0 +1,214 @@
+"""Facts become rows and cube, in the transaction that also says how far the streams are heard."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+
+from sqlalchemy import ColumnElement, Text, any_, cast, literal, or_, select, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped
+from sqlmodel import col
+
+from services.reporting.domain import Cell, Known, Rows, Scope, Version, count, effect, newest
+from services.reporting.tables import Certificate, Cohort, CubeCell, Enrolment, Office, Token
+from shared.events import certification, enrolment
+from shared.events.certification import CertificateFact
+from shared.events.enrolment import CohortFact, OfficeFact, TraineeFact
+from shared.events.facts import FactEnvelope
+from shared.offices import apply_office
+
+_DATA = enrolment.DATA | certification.DATA
+
+# A recount holds so many in memory at a time, with all that hangs on them.
+_COHORTS_AT_A_TIME = 50
+_PERSONS_AT_A_TIME = 500
+
+
+def read(body: bytes) -> Known:
+    """A message of either stream. Raises ``ValidationError`` or ``LookupError`` when it cannot be understood."""
+    envelope = FactEnvelope.model_validate_json(body)
+    data = _DATA[envelope.type].model_validate(envelope.data)
+    kind = envelope.type.removesuffix(".v1")
+    return Known(kind, envelope.subject, Version(envelope.epoch, envelope.revision), data)
+
+
+async def apply(session: AsyncSession, facts: Sequence[Known]) -> None:
+    """Take up what the facts say that is new: offices, rows, and ``new - old`` into the cube.
+
+    Programmes, centres and schemes are passed over: nothing is counted from them alone.
+    """
+    for fact in facts:
+        if isinstance(fact.data, OfficeFact):
+            await apply_office(session, Office, Token, fact.data, *fact.version)
+    counted = [fact for fact in facts if isinstance(fact.data, CohortFact | TraineeFact | CertificateFact)]
+    if not counted:
+        return
+    # The bus lets in one batch of each stream at a time, but the two streams meet in the same rows and cells.
+    await session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('reporting.projection', 0))"))
+    fresh = newest(counted, await _versions(session, counted))
+    if not fresh:
+        return
+    changed = Rows()
+    for fact in fresh:
+        changed.put(fact.data)
+    held = await _touched_by(session, changed)
+    await _save(session, fresh)
+    await _add_to_cube(session, effect(held, changed))
+
+
+async def recount(session: AsyncSession) -> Counter[Cell]:
+    """The whole cube, counted anew from the rows. The session must see one snapshot throughout."""
+    counted: Counter[Cell] = Counter()
+    async for cohorts in _chunks(session, col(Cohort.cohort), _COHORTS_AT_A_TIME):
+        rows = await _load(session, _among(col(Enrolment.cohort), cohorts), cohorts)
+        counted.update(count(rows, Scope(cohorts=frozenset(cohorts), enrolments=frozenset(rows.enrolments))))
+    async for persons in _chunks(session, col(Enrolment.person), _PERSONS_AT_A_TIME):
+        rows = await _load(session, _among(col(Enrolment.person), persons))
+        counted.update(count(rows, Scope(persons=frozenset(persons))))
+    return counted
+
+
+async def cube(session: AsyncSession) -> dict[Cell, int]:
+    """The whole cube as it is kept."""
+    columns = [getattr(CubeCell, name) for name in Cell._fields]
+    found = await session.execute(select(*columns, col(CubeCell.value)))
+    return {Cell(*row[:-1]): row[-1] for row in found}
+
+
+# --- rows
+
+_TABLES: Mapping[str, tuple[type[Cohort | Enrolment | Certificate], Mapped[str]]] = {
+    "cohort": (Cohort, col(Cohort.cohort)),
+    "trainee": (Enrolment, col(Enrolment.enrolment)),
+    "certificate": (Certificate, col(Certificate.certificate)),
+}
+
+
+async def _versions(session: AsyncSession, facts: Iterable[Known]) -> dict[tuple[str, str], Version]:
+    held = {}
+    for kind, (table, key) in _TABLES.items():
+        which = _among(key, (fact.key for fact in facts if fact.kind == kind))
+        for name, epoch, revision in await session.execute(
+            select(key, col(table.epoch), col(table.revision)).where(which)
+        ):
+            held[kind, name] = Version(epoch, revision)
+    return held
+
+
+async def _touched_by(session: AsyncSession, changed: Rows) -> Rows:
+    """All that the effect of a change depends on, as it was before the change."""
+    trainees = changed.enrolments.values()
+    awarded = {award.enrolment for award in changed.certificates.values()}
+    touched = or_(
+        _among(col(Enrolment.enrolment), awarded | changed.enrolments.keys()),
+        _among(col(Enrolment.cohort), changed.cohorts),
+    )
+    persons = set(await session.scalars(select(col(Enrolment.person)).where(touched)))
+    persons.update(trainee.person for trainee in trainees)
+    return await _load(
+        session,
+        or_(touched, _among(col(Enrolment.person), persons)),
+        changed.cohorts.keys() | {trainee.cohort for trainee in trainees},
+        awarded | changed.enrolments.keys(),
+    )
+
+
+async def _load(
+    session: AsyncSession, which: ColumnElement[bool], cohorts: Iterable[str] = (), enrolments: Iterable[str] = ()
+) -> Rows:
+    """Enrolments with their cohorts and certificates; further cohorts; certificates of enrolments that may not have come."""
+    rows = Rows()
+    for data in await session.scalars(select(cast(col(Enrolment.data), Text)).where(which)):
+        rows.put(TraineeFact.model_validate_json(data))
+    of_cohorts = _among(col(Cohort.cohort), {*cohorts, *(trainee.cohort for trainee in rows.enrolments.values())})
+    for data in await session.scalars(select(cast(col(Cohort.data), Text)).where(of_cohorts)):
+        rows.put(CohortFact.model_validate_json(data))
+    of_enrolments = _among(col(Certificate.enrolment), {*enrolments, *rows.enrolments})
+    for data in await session.scalars(select(cast(col(Certificate.data), Text)).where(of_enrolments)):
+        rows.put(CertificateFact.model_validate_json(data))
+    return rows
+
+
+_SAVE = """
+    INSERT INTO {table} ({columns}, epoch, revision, data)
+    SELECT {columns}, epoch, revision, data
+    FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS said ({declared}, epoch bigint, revision bigint, data jsonb)
+    ON CONFLICT ({key}) DO UPDATE
+    SET ({columns}, epoch, revision, data) = ROW ({excluded}, excluded.epoch, excluded.revision, excluded.data)
+"""
+_COLUMNS = {
+    "cohort": ["cohort"],
+    "trainee": ["enrolment", "cohort", "person"],
+    "certificate": ["certificate", "enrolment"],
+}
+
+
+async def _save(session: AsyncSession, facts: Sequence[Known]) -> None:
+    for kind, (table, _) in _TABLES.items():
+        columns = _COLUMNS[kind]
+        rows = [
+            {
+                **{name: getattr(fact.data, name) for name in columns},
+                "epoch": fact.version.epoch,
+                "revision": fact.version.revision,
+                "data": fact.data.model_dump(mode="json"),
+            }
+            for fact in facts
+            if fact.kind == kind
+        ]
+        if rows:
+            statement = _SAVE.format(
+                table=table.__tablename__,
+                columns=", ".join(columns),
+                key=columns[0],
+                declared=", ".join(f"{name} text" for name in columns),
+                excluded=", ".join(f"excluded.{name}" for name in columns),
+            )
+            await session.execute(text(statement), {"rows": json.dumps(rows)})
+
+
+# --- cube
+
+_ADD = f"""
+    INSERT INTO cube AS kept (key, {", ".join(Cell._fields)}, value)
+    SELECT * FROM unnest(CAST(:key AS bytea[]), {", ".join(f"CAST(:{name} AS text[])" for name in Cell._fields)},
+                         CAST(:value AS bigint[]))
+    ON CONFLICT (key) DO UPDATE SET value = kept.value + excluded.value
+"""  # noqa: S608 (the names of a fixed table)
+
+
+async def _add_to_cube(session: AsyncSession, delta: Counter[Cell]) -> None:
+    if not delta:
+        return
+    cells = list(delta)
+    keys = [key_of(cell) for cell in cells]
+    columns = {name: [cell[place] for cell in cells] for place, name in enumerate(Cell._fields)}
+    await session.execute(text(_ADD), {"key": keys, **columns, "value": [delta[cell] for cell in cells]})
+    await session.execute(text("DELETE FROM cube WHERE key = ANY(CAST(:key AS bytea[])) AND value = 0"), {"key": keys})
+
+
+def key_of(cell: Cell) -> bytes:
+    """The cell's primary key: one short column in the index in the place of twenty."""
+    return hashlib.blake2b("\x1f".join(cell).encode(), digest_size=16).digest()
+
+
+# --- reading many
+
+
+def _among(column: ColumnElement[str] | Mapped[str], values: Iterable[str]) -> ColumnElement[bool]:
+    # One array, not one parameter each: PostgreSQL takes no more than 32,767 of those.
+    return column == any_(literal(list(values), ARRAY(Text)))
+
+
+async def _chunks(session: AsyncSession, column: Mapped[str], size: int) -> AsyncIterator[list[str]]:
+    """The distinct values of a column, in order, so many at a time."""
+    last = ""
+    while True:
+        statement = select(column).where(column > last).distinct().order_by(column).limit(size)
+        values = list(await session.scalars(statement))
+        if not values:
+            return
+        yield values
+        last = values[-1]

@@ -1,0 +1,99 @@
+"""Reporting's tables: the newest fact of each thing, the cube, who may ask, and how far the streams are heard."""
+
+from typing import Any
+
+from sqlalchemy import BigInteger, LargeBinary, MetaData, Text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import registry
+from sqlmodel import Field, SQLModel
+
+from shared import deadletters, offices, outbox
+
+NAMES = {
+    "pk": "%(table_name)s_pkey",
+    "ix": "%(table_name)s_%(column_0_name)s_idx",
+}
+
+
+class Base(SQLModel, registry=registry(metadata=MetaData(naming_convention=NAMES))):
+    """Reporting's own tables, apart from the other services' in one process."""
+
+
+class _Held(SQLModel):
+    """What is held of a thing: the data of its newest fact, and which one that is."""
+
+    epoch: int = Field(sa_type=BigInteger)
+    revision: int = Field(sa_type=BigInteger)
+    data: dict[str, Any] = Field(sa_type=JSONB)
+
+
+class Cohort(_Held, Base, table=True):
+    __tablename__ = "cohorts"
+
+    cohort: str = Field(primary_key=True, sa_type=Text)
+
+
+class Enrolment(_Held, Base, table=True):
+    __tablename__ = "enrolments"
+
+    enrolment: str = Field(primary_key=True, sa_type=Text)
+    cohort: str = Field(index=True, sa_type=Text)
+    person: str = Field(index=True, sa_type=Text)
+
+
+class Certificate(_Held, Base, table=True):
+    __tablename__ = "certificates"
+
+    certificate: str = Field(primary_key=True, sa_type=Text)
+    enrolment: str = Field(index=True, sa_type=Text)
+
+
+class CubeCell(Base, table=True):
+    """One cell that is not 0. ``key`` is a hash of all its other columns but ``value``."""
+
+    __tablename__ = "cube"
+    # Room for new values beside the old ones: only `value` changes, and no index holds it.
+    __table_args__ = {"postgresql_with": {"fillfactor": "80"}}
+
+    key: bytes = Field(primary_key=True, sa_type=LargeBinary)
+    measure: str = Field(index=True, sa_type=Text)
+    programme: str = Field(sa_type=Text)
+    country: str = Field(sa_type=Text)
+    host_country: str = Field(sa_type=Text)
+    sending_centre: str = Field(sa_type=Text)
+    host_centre: str = Field(sa_type=Text)
+    cohort: str = Field(sa_type=Text)
+    trade: str = Field(sa_type=Text)
+    mode: str = Field(sa_type=Text)
+    scheme: str = Field(sa_type=Text)
+    occupation: str = Field(sa_type=Text)
+    level: str = Field(sa_type=Text)
+    sex: str = Field(sa_type=Text)
+    role: str = Field(sa_type=Text)
+    age_band: str = Field(sa_type=Text)
+    disability: str = Field(sa_type=Text)
+    outcome: str = Field(sa_type=Text)
+    months_after: str = Field(sa_type=Text)
+    month: str = Field(sa_type=Text)
+    start_month: str = Field(sa_type=Text)
+    value: int = Field(sa_type=BigInteger)
+
+
+class Office(offices.OfficeRow, Base, table=True):
+    __tablename__ = "offices"
+
+
+class Token(offices.TokenRow, Base, table=True):
+    __tablename__ = "tokens"
+
+
+class Heard(outbox.Heard, Base, table=True):
+    pass
+
+
+class NoticeRow(outbox.NoticeRow, Base, table=True):
+    pass
+
+
+class DeadLetterRow(deadletters.DeadLetterRow, Base, table=True):
+    pass
