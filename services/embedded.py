@@ -65,7 +65,7 @@ class EmbeddedPostgres(Part):
         super().__init__("PostgreSQL", log or self.folder / "postgresql.log")
         self.port = port
         self._data = self.folder / "data"
-        self._account = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+        self._account: pwd.struct_passwd | None = None
 
     def url(self, role: str, database: str = "sampan") -> str:
         """The SQLAlchemy address of `database` for a service's role, or for the superuser `postgres`."""
@@ -82,6 +82,7 @@ class EmbeddedPostgres(Part):
 
         Raises StandaloneError when the folder, the port or the wheel does not allow it.
         """
+        self._account = _account()
         make_folder(self.folder)
         self._check_folder()
         programs = self._programs()
@@ -305,6 +306,18 @@ class EmbeddedNats(Part):
         with contextlib.suppress(OSError), socket.create_connection((LOOPBACK, self.port), 1.0) as connection:
             return connection.recv(5) == b"INFO "
         return False
+
+
+def _account() -> pwd.struct_passwd | None:
+    """The user to run PostgreSQL as; None: ourselves."""
+    if os.geteuid() != 0:
+        return None
+    try:
+        return pwd.getpwnam("nobody")
+    except KeyError as error:
+        raise StandaloneError(
+            "PostgreSQL may not run as root and this machine has no user 'nobody': start Sampan as an ordinary user."
+        ) from error
 
 
 def _make_passwords() -> str:

@@ -12,6 +12,7 @@ import functools
 import os
 import platform
 import pwd
+import re
 import signal
 import socket
 import subprocess
@@ -23,6 +24,12 @@ from typing import IO, Self
 
 LOOPBACK = "127.0.0.1"
 
+# The lines that say why a program ended: PostgreSQL's and nats-server's last ones, the end of a traceback, uvicorn's.
+_TELLING = (
+    re.compile(r"FATAL|\[FTL\]"),
+    re.compile(r"^(?!INFO|WARNING|ERROR)[A-Za-z][\w.]*: "),
+    re.compile(r"^ERROR"),
+)
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
@@ -95,8 +102,11 @@ class Child:
         with open(self.log, "rb") as log:
             log.seek(max(self._log_start, os.fstat(log.fileno()).st_size - 65536))
             lines = [line.strip() for line in log.read().decode(errors="replace").splitlines() if line.strip()]
-        telling = [line for line in lines if any(word in line for word in ("FATAL", "[FTL]", "Error", "error"))]
-        return (telling or lines or ["it said nothing"])[-1]
+        for telling in _TELLING:
+            found = [line for line in lines if telling.search(line)]
+            if found:
+                return found[-1][:500]
+        return lines[-1][:500] if lines else "it said nothing"
 
 
 class Part:
@@ -271,7 +281,7 @@ def lock_folder(folder: Path) -> IO[str]:
     lock = open(folder / "lock", "a+")  # noqa: SIM115 - open for as long as the folder is ours
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+    except BlockingIOError as error:
         lock.seek(0)
         holder = lock.read().strip() or "unknown"
         lock.close()
