@@ -23,8 +23,8 @@ class Receipt(Model):
     ``number`` counts the changes of this event's receipt; a rejection has none, since nothing can change it.
     """
 
-    source: str | None
-    id: str | None
+    source: str | None = None
+    id: str | None = None
     type: str | None = None
     status: Status
     code: str

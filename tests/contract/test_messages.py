@@ -11,7 +11,9 @@ from jsonschema import Draft202012Validator
 from shared.events import offices_to_certification, offices_to_enrolment
 from shared.events.envelope import Event, read_event
 from shared.events.facts import FactEnvelope
+from shared.events.receipts import Receipt, Receipts
 from shared.events.wire import ONE, read_body
+from shared.http import receipts_response
 from tests.contract.compatibility import incompatibilities
 from tests.contract.models import EVENTS, EXAMPLES, FACTS, MODELS, SCHEMAS, example, frozen, payload, schema
 
@@ -71,6 +73,13 @@ def test_what_today_writes_is_what_the_frozen_schema_says(name: str) -> None:
 def test_what_today_writes_without_what_is_empty_is_read_the_same(name: str) -> None:
     model = MODELS[name].model_validate_json(json.dumps(payload(name)))
     assert MODELS[name].model_validate_json(model.model_dump_json(exclude_none=True)) == model
+
+
+def test_a_receipt_for_what_has_no_name_is_read_as_it_was_written() -> None:
+    receipt = Receipt(status="rejected", code="not_an_object", sentence="This is not a JSON object.", place=1)
+    answer = receipts_response(Receipts(receipts=[receipt], position={}))
+    Draft202012Validator(frozen("receipts")).validate(json.loads(answer.body))
+    assert Receipts.model_validate_json(bytes(answer.body)).receipts == [receipt]
 
 
 @pytest.mark.parametrize("name", WITH_EXAMPLE)
