@@ -1,0 +1,176 @@
+"""Facts into rows and cube on the real PostgreSQL."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Iterable
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.reporting import projection
+from services.reporting.domain import Cell, Known, Rows, count_all, newest
+from services.reporting.tables import Base
+from shared.batches import FactBatches
+from shared.database import Database
+from shared.deadletters import DeadLetters
+from shared.delivery import Delivery
+from shared.outbox import heard_positions
+from tests.integration.reporting.conftest import empty
+from tests.unit.reporting.facts import a_certificate, a_cohort, a_trainee, known, wire
+from tests.unit.reporting.histories import arrivals, histories
+
+
+async def hear(database: Database, facts: Iterable[Known]) -> None:
+    batch = [projection.read(wire(fact)) for fact in facts]
+    await database.run(lambda session: projection.apply(session, batch))
+
+
+async def kept(database: Database) -> dict[Cell, int]:
+    async with database.transaction() as session:
+        return await projection.cube(session)
+
+
+async def recounted(database: Database) -> Counter[Cell]:
+    async with database.transaction() as session:
+        return await projection.recount(session)
+
+
+def told(history: Iterable[Known]) -> Counter[Cell]:
+    """What the facts amount to, by the domain alone."""
+    rows = Rows()
+    for fact in newest(history, {}):
+        rows.put(fact.data)
+    return count_all(rows)
+
+
+async def test_models_and_migrations_agree(database: Database) -> None:
+    def differences(connection: Connection) -> list[object]:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return list(compare_metadata(context, Base.metadata))
+
+    async with database.engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+async def test_a_history_gives_the_cube_that_its_rows_give(database: Database) -> None:
+    trainees = [a_trainee(f"{number:02}", sending_centre=None if number == 3 else "ntti") for number in range(1, 10)]
+    awards = [a_certificate(trainee, awarded_on="2025-04-13") for trainee in trainees]
+    history = [known(fact) for fact in (*awards, *trainees, a_cohort())]
+
+    for fact in history:
+        await hear(database, [fact])
+
+    assert await kept(database) == told(history) == await recounted(database)
+
+
+async def test_a_fact_heard_again_or_late_changes_nothing(database: Database) -> None:
+    now = known(a_trainee(trade="cabling"), revision=2)
+    await hear(database, [known(a_cohort()), now])
+    before = await kept(database)
+
+    await hear(database, [now, known(a_trainee(), revision=1)])
+
+    assert await kept(database) == before
+
+
+async def test_a_cell_that_reaches_0_is_gone(database: Database) -> None:
+    await hear(database, [known(a_cohort()), known(a_trainee())])
+    await hear(database, [known(a_cohort(status="void"), revision=2)])
+    assert await kept(database) == {}
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+async def test_any_order_duplication_and_split_gives_the_same_cube(database: Database, data: st.DataObject) -> None:
+    await empty(database)
+    history = data.draw(histories())
+    for batch in data.draw(arrivals(history)):
+        await hear(database, batch)
+    assert await kept(database) == told(history) == await recounted(database)
+
+
+async def test_the_two_streams_projected_at_once_lose_nothing(database: Database) -> None:
+    trainees = [a_trainee(f"{number:02}") for number in range(40)]
+    awards = [a_certificate(trainee, awarded_on="2025-04-13") for trainee in trainees]
+    chance = random.Random(1)
+    chance.shuffle(trainees)
+    chance.shuffle(awards)
+
+    async def one_by_one(facts: list[Known]) -> None:
+        for fact in facts:
+            await hear(database, [fact])
+
+    await asyncio.gather(
+        one_by_one([known(trainee) for trainee in trainees] + [known(a_cohort())]),
+        one_by_one([known(award) for award in awards]),
+    )
+
+    assert await kept(database) == await recounted(database)
+    assert sum(value for cell, value in (await kept(database)).items() if cell.measure == "certified") == 40
+
+
+async def test_a_crash_before_the_commit_leaves_position_rows_and_cube_together(database: Database) -> None:
+    crashes = 1
+
+    async def project(session: AsyncSession, deliveries: list[Delivery]) -> None:
+        nonlocal crashes
+        await projection.apply(session, [projection.read(delivery.body) for delivery in deliveries])
+        if crashes:
+            crashes -= 1
+            raise ConnectionError  # the process dies between the last statement and the commit
+
+    async def next_in_stream(sequence: int) -> int:
+        return sequence
+
+    batches = FactBatches(database, DeadLetters("reporting", b"0" * 32), "ENROLMENT", project, next_in_stream)
+    facts = [known(a_cohort()), known(a_trainee())]
+    deliveries = [
+        Delivery("enrolment.x", wire(fact), "ENROLMENT", sequence, 1, {}) for sequence, fact in enumerate(facts, 1)
+    ]
+
+    assert set(await batches.settle(deliveries)) == {1, 2}, "both come again"
+    async with database.transaction() as session:
+        assert (await heard_positions(session)).get("ENROLMENT", 0) == 0
+    assert await kept(database) == {}
+    assert await recounted(database) == {}
+
+    assert await batches.settle(deliveries) == {}
+    async with database.transaction() as session:
+        assert await heard_positions(session) == {"ENROLMENT": 2}
+    assert await kept(database) == told(facts)
+
+
+async def test_a_recount_goes_through_all_cohorts_and_persons_in_parts(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(projection, "_COHORTS_AT_A_TIME", 2)
+    monkeypatch.setattr(projection, "_PERSONS_AT_A_TIME", 2)
+    codes = [f"cohort-{number}" for number in range(5)]
+    history = [known(a_cohort(code)) for code in codes]
+    history += [known(a_trainee(number, code)) for code in codes for number in ("01", "02", "03")]
+    await hear(database, history)
+    assert await recounted(database) == told(history) == await kept(database)
+
+
+async def test_a_recount_finds_a_cube_that_was_tampered_with(database: Database) -> None:
+    await hear(database, [known(a_cohort()), known(a_trainee())])
+    async with database.transaction() as session:
+        await session.execute(text("UPDATE cube SET value = value + 1 WHERE measure = 'enrolled'"))
+    assert await recounted(database) != await kept(database)
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"[1]", b'{"type": "cohort.v1"}'])
+def test_what_is_no_fact_cannot_be_read(body: bytes) -> None:
+    with pytest.raises(ValueError, match="validation error"):
+        projection.read(body)
+
+
+def test_a_fact_of_an_unknown_type_cannot_be_read() -> None:
+    with pytest.raises(LookupError):
+        projection.read(wire(known(a_cohort())).replace(b"cohort.v1", b"cohort.v9"))
