@@ -53,6 +53,8 @@ try:
         sampan.wait()
 except StandaloneError as error:
     sys.exit(str(error))
+except KeyboardInterrupt:
+    pass  # between the start and the wait
 """
 
 
