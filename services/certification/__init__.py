@@ -1,0 +1,1 @@
+"""Certification: schemes, assessments and certificates, as the awarding bodies tell of them."""

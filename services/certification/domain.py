@@ -1,0 +1,314 @@
+"""What certification decides: a set of events in, the standing of each event and the certificates out.
+
+No I/O, no clock, no ids made. Everything is a function of the set of events and of what enrolment holds to be true, so the
+order and number of arrivals do not matter.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final, Literal, NamedTuple, cast
+
+from services.certification.awards import Award, Edition, Key, Moment, Pass, Ref, State, Suspension, World
+from services.certification.rules import (
+    GUARDS,
+    KNOWN,
+    Case,
+    Guard,
+    holding_of,
+    holds_one,
+    key_of,
+    moment_of,
+    number_of,
+    sentence,
+)
+from shared.events.certification import Attempt, CertificateFact, SchemeFact
+from shared.events.envelope import Event
+from shared.events.offices_to_certification import (
+    AwardRef,
+    CertificateAwarded,
+    CertificateNumbered,
+    CertificateReplaced,
+    CertificateRevoked,
+    CertificateSuspended,
+    SchemeRegistered,
+    TraineeAssessed,
+)
+from shared.events.offices_to_enrolment import EventVoided
+
+
+class Outcome(NamedTuple):
+    """An event's standing."""
+
+    status: Literal["accepted", "waiting", "conflict"]
+    code: str
+
+    @property
+    def sentence(self) -> str:
+        return sentence(self.code)
+
+
+ACCEPTED: Final = Outcome("accepted", "accepted")
+
+
+class Withdrawal(NamedTuple):
+    """Why an event is out, and since when."""
+
+    code: Literal["voided", "replaced"]
+    at: datetime
+
+
+def withdrawals(events: Iterable[Event]) -> tuple[dict[Ref, Withdrawal], dict[Ref, Outcome]]:
+    """Which events are voided or replaced, and the outcomes of those voids and of replacements that cannot be."""
+    ordered = sorted(events, key=moment_of)
+    known = {event.ref: event for event in ordered}
+    out: dict[Ref, Withdrawal] = {}
+    outcomes: dict[Ref, Outcome] = {}
+    for event in ordered:
+        if isinstance(event.data, EventVoided):
+            target = known.get((event.source, event.data.event))
+            if target is None:
+                outcomes[event.ref] = Outcome("waiting", "event_unknown")
+            elif target.type != event.data.type:
+                outcomes[event.ref] = Outcome("conflict", "type_differs")
+            else:
+                outcomes[event.ref] = ACCEPTED
+                out.setdefault(target.ref, Withdrawal("voided", event.time))
+    taken: dict[Ref, Withdrawal] = {}
+    for event in ordered:
+        if event.replaces is None or event.ref in out:
+            continue
+        ref = (event.source, event.replaces)
+        if ref in known and known[ref].type != event.type:
+            outcomes[event.ref] = Outcome("conflict", "type_differs")
+        elif ref in taken:
+            outcomes[event.ref] = Outcome("conflict", "already_replaced")
+        else:
+            taken[ref] = Withdrawal("replaced", event.time)
+    out = {ref: why for ref, why in (taken | out).items() if ref in known}
+    return out, outcomes | {ref: Outcome("accepted", why.code) for ref, why in out.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Schemes:
+    """What a fold of scheme events leads to; a scheme that nobody registers any more is ``void``."""
+
+    outcomes: dict[Ref, Outcome]
+    schemes: dict[str, SchemeFact]
+
+
+def fold_schemes(events: Iterable[Event]) -> Schemes:
+    """The schemes that a set of events registers. Events on awards may be among them and are passed over."""
+    events = list(events)
+    _, settled = withdrawals(events)
+    outcomes: dict[Ref, Outcome] = {}
+    schemes: dict[str, SchemeFact] = {}
+    for event in sorted(events, key=moment_of):
+        if not isinstance(event.data, SchemeRegistered):
+            continue
+        there = schemes.get(event.data.scheme)
+        free = there is None or there.status == "void"
+        by_itself = ACCEPTED if free else Outcome("conflict", "scheme_already_registered")
+        outcome = outcomes[event.ref] = settled.get(event.ref, by_itself)
+        if outcome == ACCEPTED or there is None:
+            schemes[event.data.scheme] = SchemeFact(
+                **dict(event.data), office=event.source, status="registered" if outcome == ACCEPTED else "void"
+            )
+    return Schemes(outcomes, schemes)
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """The end of a fold: the outcome of each event on an award and of each void, and certificates by id."""
+
+    outcomes: dict[Ref, Outcome] = field(default_factory=dict)
+    certificates: dict[str, CertificateFact] = field(default_factory=dict)
+
+
+def fold(events: Iterable[Event], world: World) -> Decided:
+    """What a set of events leads to.
+
+    The set must hold whole units: with an event, all events on enrolments of the same person, those that void or replace it or
+    that it voids or replaces, and those that give the same number.
+    """
+    decided = Decided()
+    for unit in units(events, world):
+        out, outcomes = withdrawals(unit)
+        state = State()
+        ordered = sorted((event for event in unit if isinstance(event.data, AwardRef)), key=moment_of)
+        for event in ordered:
+            if event.ref in out:
+                state = _remember_pass(state, event, world, out[event.ref])
+            elif event.ref not in outcomes:
+                state = step(state, event, world)
+        decided.outcomes.update(outcomes)
+        decided.outcomes.update(dict.fromkeys(state.applied, ACCEPTED))
+        for event in state.pending:
+            guard = obstacle(Case(state, world, event))
+            assert guard is not None  # or it would not be pending
+            decided.outcomes[event.ref] = Outcome(guard.status, guard.code)
+        for key in state.awards:
+            facts = list(holding_of(state, world, key).facts())
+            decided.certificates.update({fact.certificate: fact for fact in facts})
+            if facts and (facts[0].status, facts[0].reason) == ("eligible", "already_certified"):
+                decided.outcomes.update(_held_back(ordered, state, key))
+    return decided
+
+
+def step(state: State, event: Event, world: World) -> State:
+    """One more event, and whatever was pending and can be applied now."""
+    if obstacle(Case(state, world, event)):
+        return replace(state, pending=(*state.pending, event))
+    return _retry(_apply(state, event, world), world)
+
+
+def _retry(state: State, world: World) -> State:
+    while ready := next((one for one in state.pending if not obstacle(Case(state, world, one))), None):
+        state = replace(state, pending=tuple(one for one in state.pending if one is not ready))
+        state = _apply(state, ready, world)
+    return state
+
+
+def obstacle(case: Case) -> Guard | None:
+    """The first guard that stands in an event's way."""
+    return next((guard for guard in GUARDS[case.event.type] if guard.blocks(case)), None)
+
+
+def units(events: Iterable[Event], world: World) -> list[list[Event]]:
+    """Parts of a set that have nothing to do with each other."""
+    parent: dict[object, object] = {}
+
+    def root(node: object) -> object:
+        while parent.setdefault(node, node) != node:
+            parent[node] = node = parent[parent[node]]
+        return node
+
+    events = list(events)
+    for event in events:
+        own = root(("event", *event.ref))
+        for tie in _ties(event, world):
+            parent[root(tie)] = own
+    parts: dict[object, list[Event]] = {}
+    for event in events:
+        parts.setdefault(root(("event", *event.ref)), []).append(event)
+    return list(parts.values())
+
+
+def _ties(event: Event, world: World) -> Iterable[tuple[str, ...]]:
+    target = event.data.event if isinstance(event.data, EventVoided) else event.replaces
+    if target is not None:
+        yield "event", event.source, target
+    if isinstance(event.data, AwardRef):
+        trainee = world.trainees.get(event.data.enrolment_id)
+        yield ("person", trainee.person) if trainee else ("enrolment", event.data.enrolment_id)
+        if number := number_of(event):
+            yield "number", event.data.scheme, number
+
+
+# ---- how each event changes an award
+
+
+def _apply(state: State, event: Event, world: World) -> State:
+    case = Case(state, world, event)
+    state = replace(
+        state,
+        awards={**state.awards, case.key: _EVOLVE[event.type](case.award, event)},
+        applied=state.applied | {event.ref},
+    )
+    return _issue_passed(state, world, moment_of(event))
+
+
+def _remember_pass(state: State, event: Event, world: World, why: Withdrawal) -> State:
+    """A pass that is out is no attempt any more, but a certificate may rest on it."""
+    case = Case(state, world, event)
+    data = event.data
+    if not isinstance(data, TraineeAssessed) or data.result != "pass" or any(guard.blocks(case) for guard in KNOWN):
+        return state
+    gone = (*case.award.gone_passes, Pass(data.date, why.at))
+    state = replace(state, awards={**state.awards, case.key: replace(case.award, gone_passes=gone)})
+    return _retry(_issue_passed(state, world, moment_of(event)), world)
+
+
+def _issue_passed(state: State, world: World, now: Moment) -> State:
+    """Issue what a pass issues by itself, if nothing but the pass was missing."""
+    for key, award in state.awards.items():
+        holding = holding_of(state, world, key)
+        if holding.scheme.rule != "on_pass" or award.editions:
+            continue
+        day = holding.issue_day()
+        if day is not None and not holds_one(state, world, key, day):
+            issued = replace(award, editions=(Edition(made_by=now, awarded_on=None),))
+            return _issue_passed(replace(state, awards={**state.awards, key: issued}), world, now)
+    return state
+
+
+def _held_back(events: Sequence[Event], state: State, key: Key) -> dict[Ref, Outcome]:
+    """The passes that would have issued a certificate, if the person held none."""
+    return {
+        event.ref: Outcome("accepted", "passed_not_issued")
+        for event in events
+        if event.ref in state.applied
+        and isinstance(event.data, TraineeAssessed)
+        and event.data.result == "pass"
+        and key_of(event.data) == key
+    }
+
+
+def _assessed(award: Award, event: Event) -> Award:
+    data = cast(TraineeAssessed, event.data)
+    attempt = Attempt(attempt=data.attempt, on=data.date, result=data.result)
+    return replace(award, attempts=(*award.attempts, attempt))
+
+
+def _awarded(award: Award, event: Event) -> Award:
+    data = cast(CertificateAwarded, event.data)
+    edition = Edition(made_by=moment_of(event), awarded_on=data.date, number=data.certificate_number)
+    return replace(award, editions=(*award.editions, edition))
+
+
+def _numbered(award: Award, event: Event) -> Award:
+    data = cast(CertificateNumbered, event.data)
+    return award.with_last(replace(award.last, number=data.certificate_number))
+
+
+def _replaced(award: Award, event: Event) -> Award:
+    # Day of award, suspension and what the body decided belong to the award, not to the paper.
+    data = cast(CertificateReplaced, event.data)
+    edition = replace(award.last, number=data.certificate_number)
+    award = award.with_last(replace(award.last, superseded=(data.date, data.reason)))
+    return replace(award, editions=(*award.editions, edition))
+
+
+def _suspended(award: Award, event: Event) -> Award:
+    data = cast(CertificateSuspended, event.data)
+    # Said twice, the first stays: one reinstatement lifts both.
+    suspension = award.last.suspension or Suspension(event.time, data.date, data.reason)
+    return award.with_last(replace(award.last, suspension=suspension))
+
+
+def _reinstated(award: Award, event: Event) -> Award:
+    last = award.last
+    lifted = last.suspension is not None and last.suspension.at <= event.time
+    return award.with_last(
+        replace(
+            last,
+            suspension=None if lifted else last.suspension,
+            reinstated_at=max(event.time, last.reinstated_at or event.time),
+        )
+    )
+
+
+def _revoked(award: Award, event: Event) -> Award:
+    data = cast(CertificateRevoked, event.data)
+    return award.with_last(replace(award.last, revoked=(data.date, data.reason)))
+
+
+_EVOLVE: Final[dict[str, Callable[[Award, Event], Award]]] = {
+    "trainee.assessed.v1": _assessed,
+    "certificate.awarded.v1": _awarded,
+    "certificate.numbered.v1": _numbered,
+    "certificate.replaced.v1": _replaced,
+    "certificate.suspended.v1": _suspended,
+    "certificate.reinstated.v1": _reinstated,
+    "certificate.revoked.v1": _revoked,
+}

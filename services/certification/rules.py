@@ -1,0 +1,339 @@
+"""The rules of certification: ranks, roles, and what can stand in the way of each type of event.
+
+``docs`` shows these tables as they are; each code has its sentence here and nowhere else.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from typing import Final, Literal, cast
+
+from services.certification.awards import Award, Cohort, Holding, Key, Moment, State, Trainee, World
+from shared.events.certification import SchemeFact
+from shared.events.envelope import Event
+from shared.events.offices_to_certification import (
+    AwardRef,
+    CertificateAwarded,
+    CertificateNumbered,
+    CertificateReplaced,
+    TraineeAssessed,
+)
+
+RANKS: Final[dict[str, int]] = {
+    "scheme.registered.v1": 0,
+    "trainee.assessed.v1": 10,
+    "certificate.awarded.v1": 20,
+    "certificate.numbered.v1": 30,
+    "certificate.replaced.v1": 40,
+    "certificate.suspended.v1": 50,
+    "certificate.reinstated.v1": 60,
+    "certificate.revoked.v1": 70,
+    "event.voided.v1": 90,
+}
+"""Among events of the same moment, the lower rank comes first."""
+
+_AWARDING_BODY: Final = frozenset({"awarding-body"})
+ROLES: Final[dict[str, frozenset[str]]] = {
+    name: _AWARDING_BODY | {"host-centre"} if name == "trainee.assessed.v1" else _AWARDING_BODY
+    for name in RANKS
+    if name != "event.voided.v1"
+}
+"""Which roles may say what: the office must be registered in one of them, and (but for schemes) be it in the cohort."""
+
+SENTENCES: Final[dict[str, str]] = {
+    "accepted": "Taken.",
+    "voided": "Taken, and voided since by its own office.",
+    "replaced": "Taken, and replaced since by its own office.",
+    "passed_not_issued": (
+        "Taken, but no certificate is issued for this pass: the person holds a live one of this scheme, occupation and level. "
+        "When that one is revoked or voided, this one is issued by itself."
+    ),
+    "event_unknown": "The event to be voided has not come yet. It is voided as soon as it comes.",
+    "type_differs": "The event that is meant is of another type. Check its id, and post this again under a new id.",
+    "already_replaced": "Another event replaces the same one. Void one of the two.",
+    "scheme_already_registered": (
+        "A scheme with this code is registered already: the first stays. Correct it with an event that replaces it, or use "
+        "another code."
+    ),
+}
+"""What each code means that no guard of ``GUARDS`` gives."""
+
+
+def moment_of(event: Event) -> Moment:
+    """An event's place in the fold."""
+    return event.time, RANKS[event.type], event.source, event.id
+
+
+def key_of(data: AwardRef) -> Key:
+    return Key(data.enrolment_id, data.scheme, data.occupation, data.level)
+
+
+def number_of(event: Event) -> str | None:
+    """The awarding body's number that an event gives to a certificate."""
+    if isinstance(event.data, CertificateAwarded | CertificateNumbered | CertificateReplaced):
+        return event.data.certificate_number
+    return None
+
+
+def holds_one(state: State, world: World, key: Key, day: date) -> bool:
+    """Whether the person holds a live certificate of this scheme, occupation and level, in whatever enrolment."""
+    person = world.trainees[key.enrolment].person
+    return any(
+        other[1:] == key[1:]
+        and world.trainees[other.enrolment].person == person
+        and holding_of(state, world, other).is_live_on(day)
+        for other in state.awards
+    )
+
+
+def holding_of(state: State, world: World, key: Key) -> Holding:
+    trainee = world.trainees[key.enrolment]
+    return Holding(key, state.awards[key], trainee, world.cohorts[trainee.cohort], world.schemes[key.scheme])
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """An event on an award, in the state it meets. What guards ask for; each may rely on those before it."""
+
+    state: State
+    world: World
+    event: Event
+
+    @property
+    def data(self) -> AwardRef:
+        return cast(AwardRef, self.event.data)
+
+    @property
+    def key(self) -> Key:
+        return key_of(self.data)
+
+    @property
+    def trainee(self) -> Trainee:
+        return self.world.trainees[self.key.enrolment]
+
+    @property
+    def cohort(self) -> Cohort:
+        return self.world.cohorts[self.trainee.cohort]
+
+    @property
+    def scheme(self) -> SchemeFact:
+        return self.world.schemes[self.key.scheme]
+
+    @property
+    def award(self) -> Award:
+        return self.state.awards.get(self.key, Award())
+
+    @property
+    def holding(self) -> Holding:
+        return Holding(self.key, self.award, self.trainee, self.cohort, self.scheme)
+
+
+# ---- guards: what can stand in an event's way
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A rule by name. ``blocks(case)`` says whether it stands in the event's way."""
+
+    code: str
+    status: Literal["waiting", "conflict"]
+    sentence: str
+    blocks: Callable[[Case], bool]
+
+
+def _not_a_party(case: Case) -> bool:
+    return not any(
+        office == case.event.source and role in ROLES[case.event.type] for office, role in case.cohort.parties
+    )
+
+
+def _scheme_unknown(case: Case) -> bool:
+    scheme = case.world.schemes.get(case.key.scheme)
+    return scheme is None or scheme.status == "void"
+
+
+def _attempt_taken(case: Case) -> bool:
+    number = cast(TraineeAssessed, case.event.data).attempt
+    return any(attempt.attempt == number for attempt in case.award.attempts)
+
+
+def _completion_missing(case: Case) -> bool:
+    # A completion that was withdrawn has been there: the certificate is then issued, and suspended at once.
+    return case.scheme.completion_required and case.trainee.completion == "none"
+
+
+def _not_passed(case: Case) -> bool:
+    return bool(case.award.attempts) and not case.award.passes and not case.award.gone_passes
+
+
+def _already_certified(case: Case) -> bool:
+    return holds_one(case.state, case.world, case.key, cast(CertificateAwarded, case.event.data).date)
+
+
+def _already_revoked(case: Case) -> bool:
+    if case.award.last.revoked:
+        return True
+    # What was said before a second award cannot be meant for it.
+    return any(edition.revoked for edition in case.award.editions) and moment_of(case.event) < case.award.last.made_by
+
+
+def _number_taken(case: Case) -> bool:
+    number = number_of(case.event)
+    return number is not None and any(
+        key.scheme == case.key.scheme
+        and key != case.key
+        and any(edition.number == number for edition in award.editions)
+        for key, award in case.state.awards.items()
+    )
+
+
+def _other_number(case: Case) -> bool:
+    return case.award.last.number not in (None, cast(CertificateNumbered, case.event.data).certificate_number)
+
+
+def _not_suspended(case: Case) -> bool:
+    # Only what was suspended at or before this moment can be meant: an old reinstatement must not lift a new suspension.
+    last, until = case.award.last, case.event.time
+    by_body = last.suspension is not None and last.suspension.at <= until
+    return not by_body and not any(gone <= until for gone in case.holding.basis_gone())
+
+
+KNOWN = (
+    Guard(
+        "enrolment_unknown",
+        "waiting",
+        "Enrolment has not told of this trainee yet. It is taken up as soon as it does; check cohort and number.",
+        lambda case: case.key.enrolment not in case.world.trainees,
+    ),
+    Guard(
+        "cohort_unknown",
+        "waiting",
+        "Enrolment has not told of this trainee's cohort yet. It is taken up as soon as it does.",
+        lambda case: case.trainee.cohort not in case.world.cohorts,
+    ),
+    Guard(
+        "scheme_unknown",
+        "waiting",
+        "No scheme with this code is registered. It is taken up as soon as its awarding body registers it.",
+        _scheme_unknown,
+    ),
+    Guard(
+        "not_a_party",
+        "conflict",
+        "The office is not a party of this cohort in a role that may say this. Ask who announced the cohort to add it.",
+        _not_a_party,
+    ),
+    Guard(
+        "occupation_unknown",
+        "conflict",
+        "The scheme has no occupation with this code. Check the scheme's own codes.",
+        lambda case: all(case.key.occupation != one.occupation for one in case.scheme.occupations),
+    ),
+    Guard(
+        "level_unknown",
+        "conflict",
+        "The scheme has no level with this code. Check the scheme's own codes.",
+        lambda case: all(case.key.level != one.level for one in case.scheme.levels),
+    ),
+)
+_FROM_THE_BODY = (
+    *KNOWN,
+    Guard(
+        "not_the_awarding_body",
+        "conflict",
+        "Another office registered this scheme: only that one can say this of its certificates.",
+        lambda case: case.scheme.office != case.event.source,
+    ),
+)
+_NUMBER_FREE = Guard(
+    "number_taken",
+    "conflict",
+    "Another certificate of this scheme has this number. Check both, and correct the wrong one.",
+    _number_taken,
+)
+_ON_A_CERTIFICATE = (
+    *_FROM_THE_BODY,
+    Guard(
+        "award_unknown",
+        "waiting",
+        "No certificate of this scheme, occupation and level is known for this trainee. It is taken up as soon as one is.",
+        lambda case: not case.award.editions,
+    ),
+    Guard(
+        "already_revoked",
+        "conflict",
+        "The certificate is revoked, and that is final. A new award makes a new certificate.",
+        _already_revoked,
+    ),
+)
+
+GUARDS: Final[dict[str, tuple[Guard, ...]]] = {
+    "trainee.assessed.v1": (
+        *KNOWN,
+        Guard(
+            "attempt_already_reported",
+            "conflict",
+            "This attempt is reported already. Give a resit the next number; correct an attempt with an event that replaces it.",
+            _attempt_taken,
+        ),
+    ),
+    "certificate.awarded.v1": (
+        *_FROM_THE_BODY,
+        Guard(
+            "issued_on_pass",
+            "conflict",
+            "Under this scheme a pass issues the certificate by itself. Give its number with certificate.numbered.",
+            lambda case: case.scheme.rule == "on_pass" and not case.award.editions,
+        ),
+        Guard(
+            "completion_missing",
+            "conflict",
+            "The scheme asks for completion, and none is known for this trainee. It is taken up by itself once completion comes.",
+            _completion_missing,
+        ),
+        Guard(
+            "assessment_not_passed",
+            "conflict",
+            "There are attempts on record, and none was passed. It is taken up by itself once a pass comes.",
+            _not_passed,
+        ),
+        Guard(
+            "already_certified",
+            "conflict",
+            "The person holds a live certificate of this scheme, occupation and level: the first stays. When that one is revoked "
+            "or voided, this one is taken up by itself.",
+            _already_certified,
+        ),
+        _NUMBER_FREE,
+    ),
+    "certificate.numbered.v1": (
+        *_ON_A_CERTIFICATE,
+        Guard(
+            "already_numbered",
+            "conflict",
+            "The certificate has another number already. Correct it with an event that replaces the one that gave the number.",
+            _other_number,
+        ),
+        _NUMBER_FREE,
+    ),
+    "certificate.replaced.v1": (*_ON_A_CERTIFICATE, _NUMBER_FREE),
+    "certificate.suspended.v1": _ON_A_CERTIFICATE,
+    "certificate.reinstated.v1": (
+        *_ON_A_CERTIFICATE,
+        Guard(
+            "not_suspended",
+            "waiting",
+            "The certificate was not suspended at this time. It is taken up as soon as a suspension before it comes.",
+            _not_suspended,
+        ),
+    ),
+    "certificate.revoked.v1": _ON_A_CERTIFICATE,
+}
+"""What can stand in the way of each type, in the order in which it is asked. The first that does gives the code."""
+
+_BY_CODE: Final = {guard.code: guard.sentence for guards in GUARDS.values() for guard in guards}
+
+
+def sentence(code: str) -> str:
+    """The sentence of a code."""
+    return SENTENCES.get(code) or _BY_CODE[code]

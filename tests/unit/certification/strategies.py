@@ -1,0 +1,90 @@
+"""Sets of events that get in each other's way: few trainees, few days, few numbers."""
+
+from hypothesis import strategies as st
+
+from services.certification.awards import Trainee, World
+from shared.events.envelope import Event
+from tests.unit.certification.given import (
+    BODY,
+    CENTRE,
+    OTHER_BODY,
+    about,
+    at,
+    day,
+    event,
+    registered,
+    trainee,
+    voided,
+    world,
+)
+
+NUMBERS = ("001", "002", "003")
+DAYS = st.integers(1, 9)
+PRINTED = st.sampled_from((None, "S-1", "S-2"))
+AWARDS = (
+    "trainee.assessed.v1",
+    "certificate.awarded.v1",
+    "certificate.numbered.v1",
+    "certificate.replaced.v1",
+    "certificate.suspended.v1",
+    "certificate.reinstated.v1",
+    "certificate.revoked.v1",
+)
+
+
+@st.composite
+def award_events(draw: st.DrawFn, name: str) -> Event:
+    kind, on = draw(st.sampled_from(AWARDS)), draw(DAYS)
+    levels = st.sampled_from(("junior", "junior", "junior", "senior", "chief"))
+    data = {**about(draw(st.sampled_from(NUMBERS)), level=draw(levels)), "date": day(on).isoformat()}
+    data |= {
+        "trainee.assessed.v1": {"attempt": draw(st.integers(1, 3)), "result": draw(st.sampled_from(("pass", "fail")))},
+        "certificate.awarded.v1": {"certificate_number": draw(PRINTED)},
+        "certificate.numbered.v1": {"certificate_number": draw(PRINTED) or "S-3"},
+        "certificate.replaced.v1": {"certificate_number": draw(PRINTED), "reason": "lost"},
+    }.get(kind, {"reason": "because"})
+    sources = (BODY, BODY, BODY, CENTRE if kind == "trainee.assessed.v1" else OTHER_BODY)
+    return event(kind, name, on, data, draw(st.sampled_from(sources)))
+
+
+@st.composite
+def event_sets(draw: st.DrawFn, most: int = 14, schemes: bool = False) -> list[Event]:
+    """Events on awards, with voids and replacements of them; with ``schemes`` also their scheme's registration."""
+    events = [draw(award_events(f"e{place}")) for place in range(draw(st.integers(1, most)))]
+    if schemes:
+        rules = st.sampled_from(("on_pass", "by_awarding_body"))
+        events += [
+            registered(f"s{place}", draw(DAYS), rule=draw(rules), completion_required=draw(st.booleans()))
+            for place in range(draw(st.integers(0, 2)))
+        ]
+    for place in range(draw(st.integers(0, 4))):
+        target = draw(st.sampled_from(events))
+        if target.type == "event.voided.v1":
+            continue
+        if draw(st.booleans()):
+            events.append(voided(f"v{place}", draw(DAYS), target))
+        elif target.type != "scheme.registered.v1":
+            other = draw(award_events(f"r{place}"))
+            source = draw(st.sampled_from((target.source, other.source)))
+            events.append(Event(source, other.id, other.type, other.time, other.data, {}, target.id))
+    return events
+
+
+@st.composite
+def trainees(draw: st.DrawFn, number: str) -> Trainee:
+    """One trainee as enrolment may tell of them at one time: identified or not, complete or not."""
+    completion = draw(st.sampled_from(("none", "in-force", "in-force", "withdrawn")))
+    return trainee(
+        number,
+        draw(st.sampled_from(("ann", "bo"))),
+        completion=completion,
+        completion_withdrawn_at=at(draw(DAYS)) if completion == "withdrawn" else None,
+    )
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> World:
+    known = [draw(trainees(number)) for number in NUMBERS if draw(st.integers(0, 4))]
+    rules = st.sampled_from(("on_pass", "by_awarding_body"))
+    given = world(*known, rule=draw(rules), completion_required=draw(st.booleans()))
+    return World({one.enrolment: one for one in known}, given.cohorts, given.schemes)
