@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any
+from typing import Any, NoReturn
 
 import nats
 from faststream.message import StreamMessage
@@ -25,6 +25,8 @@ from nats.js.api import AckPolicy as ServerAckPolicy
 from nats.js.api import ConsumerConfig, ConsumerInfo, DeliverPolicy
 from nats.js.errors import BadRequestError, NotFoundError
 from prometheus_client import Counter
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.batches import BATCHES, Batches, FactBatches, FactHandler, IntakeBatches, IntakeHandler
 from shared.database import Database
@@ -44,6 +46,7 @@ COLLECT_SECONDS = 0.05  # a partial batch waits no longer
 WATCH_SECONDS = 2.0
 STALL_SECONDS = 20.0
 CONNECT_SECONDS = 5
+PING_SECONDS = 5  # two unanswered: a half-open connection is noticed in seconds rather than minutes
 PUBLISH_SECONDS = 5.0
 SWEEP_SECONDS = 3600.0
 
@@ -122,9 +125,9 @@ class Bus:
             max_reconnect_attempts=-1,
             reconnect_time_wait=1,
             connect_timeout=CONNECT_SECONDS,
-            # Notice a half-open connection in seconds rather than minutes.
-            ping_interval=5,
+            ping_interval=PING_SECONDS,
             max_outstanding_pings=2,
+            graceful_timeout=5,
             error_cb=self._on_error,
             disconnected_cb=self._on_disconnected,
             reconnected_cb=self._on_reconnected,
@@ -290,24 +293,36 @@ class Bus:
 
     async def _keep(self, subscription: _Subscription) -> None:
         """Start a subscription, watch it, and start it again whenever something is wrong with it."""
-        name = f"{subscription.stream}/{subscription.durable}"
         while True:
             try:
-                await self._start(subscription)
-                log.info("hearing %s", name)
-                subscription.problem = None
-                await self._watch(subscription)
+                if not subscription.facts:
+                    await self._hear(subscription, None)
+                # Two replicas that pull from one consumer get every other fact, and each would wait for the other's.
+                async with self._database.alone(f"hears {subscription.stream}") as lock:
+                    if lock is not None:
+                        await self._hear(subscription, lock)
+                subscription.problem = None  # another replica hears
             except Exception as error:
                 gone = isinstance(error, NotFoundError)
                 said = "stream or consumer is gone" if gone else describe(error)
-                problem = f"{name} is not heard: {said}"
+                problem = f"{subscription.stream} is not heard: {said}"
                 if subscription.problem != problem:
                     log.warning("%s; trying again", problem)
                 subscription.problem = problem
-            finally:
-                await _stop(subscription.subscriber)
-            RESTARTS.labels(self.service, subscription.stream).inc()
+                RESTARTS.labels(self.service, subscription.stream).inc()
             await asyncio.sleep(0.5)
+
+    async def _hear(self, subscription: _Subscription, lock: AsyncConnection | None) -> NoReturn:
+        try:
+            await self._start(subscription)
+            log.info("%s is heard", subscription.stream)
+            subscription.problem = None
+            while True:
+                await self._watch(subscription)
+                if lock is not None:
+                    await lock.execute(text("SELECT 1"))
+        finally:
+            await _stop(subscription.subscriber)
 
     async def _start(self, subscription: _Subscription) -> None:
         info = await _ensure_consumer(self.jetstream, subscription)
@@ -323,27 +338,25 @@ class Bus:
         subscription.last_delivery = monotonic()
 
     async def _watch(self, subscription: _Subscription) -> None:
-        """Return only by raising, when the subscription must be made anew. `ping()` would be true all the while."""
-        while True:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(subscription.suspect.wait(), WATCH_SECONDS)
-            subscription.suspect.clear()
-            if not self.connected:
-                await asyncio.sleep(WATCH_SECONDS)
-                continue
-            try:
-                info = await self.jetstream.consumer_info(subscription.stream, subscription.durable)
-            except (TimeoutError, ConnectionError, nats.errors.Error) as error:
-                if isinstance(error, NotFoundError):
-                    raise
-                log.warning("%s: the broker does not tell of its consumer: %s", subscription.stream, describe(error))
-                continue
-            waiting = (info.num_pending or 0) > 0 and (info.num_ack_pending or 0) < subscription.batch_size
-            if subscription.busy or not waiting:
-                subscription.last_delivery = monotonic()
-            elif monotonic() - subscription.last_delivery > STALL_SECONDS:
-                raise _Stalled(f"{info.num_pending} messages wait and none came")
-            await asyncio.sleep(0.5)  # a suspicion is looked into at most twice a second
+        """Look once, soon; raises when the subscription must be made anew. `ping()` would be true all the while."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(subscription.suspect.wait(), WATCH_SECONDS)
+        subscription.suspect.clear()
+        if not self.connected:
+            return
+        try:
+            info = await self.jetstream.consumer_info(subscription.stream, subscription.durable)
+        except NotFoundError:
+            raise
+        except (TimeoutError, ConnectionError, nats.errors.Error) as error:
+            log.warning("%s: the broker does not tell of its consumer: %s", subscription.stream, describe(error))
+            return
+        waiting = (info.num_pending or 0) > 0 and (info.num_ack_pending or 0) < subscription.batch_size
+        if subscription.busy or not waiting:
+            subscription.last_delivery = monotonic()
+        elif monotonic() - subscription.last_delivery > STALL_SECONDS:
+            raise _Stalled(f"{info.num_pending} messages wait and none came")
+        await asyncio.sleep(0.5)  # a suspicion is looked into at most twice a second
 
     async def _take(self, subscription: _Subscription, messages: list[Msg]) -> None:
         """Settle one batch, then ack. It never raises: FastStream would only log it, with the message."""

@@ -8,7 +8,7 @@ from typing import TypeVar
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_sessionmaker, create_async_engine
 
 T = TypeVar("T")
 
@@ -87,6 +87,23 @@ class Database:
                     raise
             await asyncio.sleep(0.02 * attempt)
         raise AssertionError("unreachable")
+
+    @asynccontextmanager
+    async def alone(self, what: str) -> AsyncIterator[AsyncConnection | None]:
+        """A connection that holds the lock called `what`, in autocommit; None while another session holds it.
+
+        The lock ends with the connection: who has it must use the connection now and then to learn that it is lost.
+        """
+        async with self.engine.connect() as plain:
+            connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
+            perhaps_locked = True
+            try:
+                lock = text("SELECT pg_try_advisory_lock(hashtext('sampan'), hashtext(:what))")
+                perhaps_locked = (await connection.execute(lock, {"what": f"{self.schema} {what}"})).scalar_one()
+                yield connection if perhaps_locked else None
+            finally:
+                if perhaps_locked:  # closed, not given back to the pool
+                    await connection.invalidate()
 
     async def ping(self) -> None:
         """Raise unless the database answers."""

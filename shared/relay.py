@@ -98,7 +98,8 @@ class Relay:
     async def _run(self) -> None:
         while True:
             try:
-                async with self._leadership() as connection:
+                # Everything is read over the connection that holds the lock: when it is lost, so is the right to publish.
+                async with self._database.alone("relay") as connection:
                     if connection is not None:
                         await self._lead(connection)
                 self._problems.pop("database", None)
@@ -106,23 +107,6 @@ class Relay:
                 self._problems["database"] = f"the relay has no database: {describe(error)}"
                 log.warning("relay of %s: %s", self._service, describe(error))
             await asyncio.sleep(1)
-
-    @asynccontextmanager
-    async def _leadership(self) -> AsyncIterator[AsyncConnection | None]:
-        """A connection that holds the lock, or None while another relay does.
-
-        Everything is read over the connection that holds the lock: when it is lost, so is the right to publish.
-        """
-        async with self._database.engine.connect() as plain:
-            connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
-            perhaps_locked = True
-            try:
-                lock = text("SELECT pg_try_advisory_lock(hashtext('relay'), hashtext(:service))")
-                perhaps_locked = (await connection.execute(lock, {"service": self._service})).scalar_one()
-                yield connection if perhaps_locked else None
-            finally:
-                if perhaps_locked:  # closed, not given back to the pool: the lock ends with the session
-                    await connection.invalidate()
 
     async def _lead(self, connection: AsyncConnection) -> None:
         """Publish until the database fails."""

@@ -1,0 +1,227 @@
+"""Facts are applied in order, without gaps and once, by whoever hears them."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared import bus as bus_module
+from shared.batches import FactBatches
+from shared.bus import Bus, Delivery
+from shared.database import Database
+from shared.deadletters import DeadLetters
+from shared.outbox import heard_positions
+from tests.integration.bus.house import House, applied, apply, count, eventually, fact, numbers, say
+
+
+class Projector:
+    """Reporting's side, with a handler that fails as the test says."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.batches: list[list[int]] = []
+        self.poison: set[int] = set()
+        self.world: Exception | None = None
+
+    async def project(self, session: AsyncSession, deliveries: list[Delivery]) -> None:
+        self.batches.append([delivery.sequence for delivery in deliveries])
+        await apply(session, deliveries)
+        if self.world is not None:
+            raise self.world
+        if self.poison & {delivery.sequence for delivery in deliveries}:
+            raise KeyError("n")
+
+    async def position(self) -> int:
+        async with self.database.transaction() as session:
+            return (await heard_positions(session)).get("ENROLMENT", 0)
+
+    async def at(self, position: int) -> bool:
+        return await self.position() == position
+
+
+async def _listener(house: House) -> tuple[Projector, Bus]:
+    projector = Projector(await house.database("reporting"))
+    bus = house.bus("reporting", projector.database)
+    bus.facts("ENROLMENT", projector.project)
+    return projector, bus
+
+
+async def test_facts_are_applied_in_order_and_once(house: House) -> None:
+    database, _, _ = await house.publisher()
+    await say(database, *[fact(f"c{n}", n) for n in range(1200)])
+    projector, bus = await _listener(house)
+    await house.run(bus)
+    await eventually(lambda: projector.at(1200))
+    await say(database, fact("c0", 1200))
+    await eventually(lambda: projector.at(1201))
+    assert numbers(await applied(projector.database)) == list(range(1201))
+
+
+async def test_a_listener_waits_for_a_stream_that_is_not_there_yet(house: House) -> None:
+    projector, bus = await _listener(house)
+    async with bus.running():
+        await eventually(lambda: any("gone" in problem for problem in bus.health()))
+        database, _, _ = await house.publisher()
+        await say(database, fact("a"))
+        await eventually(lambda: projector.at(1))
+        assert bus.health() == []
+
+
+async def test_poison_in_a_batch(house: House) -> None:
+    database, _, _ = await house.publisher()
+    await say(database, *[fact(f"c{n}", n) for n in range(1, 21)])
+    projector, bus = await _listener(house)
+    projector.poison = {7, 8, 20}
+    await house.run(bus)
+    await eventually(lambda: projector.at(20), seconds=30)
+    assert numbers(await applied(projector.database)) == [n for n in range(1, 21) if n not in projector.poison]
+    letters = DeadLetters("reporting", b"s" * 32)
+    async with projector.database.transaction() as session:
+        assert [entry.sequence for entry in await letters.entries(session)] == [7, 8, 20]
+        assert json.loads(await letters.body(session, 1) or b"")["data"]["n"] == 7
+    await eventually(lambda: not bus.health())
+
+
+async def test_a_failing_world_holds_the_facts_back_and_loses_none(house: House) -> None:
+    database, _, _ = await house.publisher()
+    await say(database, *[fact(f"c{n}", n) for n in range(5)])
+    projector, bus = await _listener(house)
+    projector.world = TimeoutError()
+    await house.run(bus)
+    await eventually(lambda: len(projector.batches) > 1)
+    assert await projector.at(0)
+    projector.world = None
+    await eventually(lambda: projector.at(5))
+    assert numbers(await applied(projector.database)) == list(range(5))
+    assert await count(projector.database, "dead_letters") == 0
+
+
+async def test_crash_between_commit_and_ack(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bus_module, "ACK_WAIT_SECONDS", 1.0)
+    database, _, _ = await house.publisher()
+    await say(database, *[fact(f"c{n}", n) for n in range(5)])
+    projector, bus = await _listener(house)
+    settle = FactBatches.settle
+    crashed: list[bool] = []
+
+    async def crash_once(self: FactBatches, batch: list[Delivery]) -> dict[int, float]:
+        later = await settle(self, batch)
+        if not crashed:
+            crashed.append(True)
+            raise RuntimeError("before the acks")
+        return later
+
+    monkeypatch.setattr(FactBatches, "settle", crash_once)
+    await house.run(bus)
+    await eventually(lambda: projector.at(5))
+    async with house.js() as js:
+        await eventually(lambda: _all_acked(js, "reporting", 5))
+    assert numbers(await applied(projector.database)) == list(range(5))
+    assert crashed
+
+
+async def test_facts_beyond_a_gap_wait_for_it(house: House) -> None:
+    """As when two replicas hear one stream: each gets some, and the later ones may be here first."""
+    projector, _ = await _listener(house)
+    asked: list[int] = []
+
+    async def being_delivered(sequence: int) -> int:
+        asked.append(sequence)
+        return sequence
+
+    batches = FactBatches(
+        projector.database, DeadLetters("reporting", b"s" * 32), "ENROLMENT", projector.project, being_delivered
+    )
+    assert await batches.settle([_delivery(2), _delivery(3)]) == {2: 0.2, 3: 0.2}
+    assert await batches.settle([_delivery(2, deliveries=2)]) == {2: 0.2}
+    assert asked == [1]
+    assert await batches.settle([_delivery(4), _delivery(1)]) == {4: 0.2}
+    assert await batches.settle([_delivery(3), _delivery(2), _delivery(1, deliveries=2), _delivery(4)]) == {}
+    assert projector.batches == [[1], [2, 3, 4]]
+
+
+async def test_facts_that_are_gone_for_good_are_skipped_with_a_warning(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    database, _, _ = await house.publisher()
+    await say(database, *[fact(f"c{n}", n) for n in range(1, 31)])
+    await eventually(lambda: house.same(database))
+    async with house.js() as js:
+        await js.purge_stream("ENROLMENT", seq=5)  # 1 to 4 are gone
+        await js.delete_msg("ENROLMENT", 10)
+    projector, bus = await _listener(house)
+    await house.run(bus)
+    await eventually(lambda: projector.at(30))
+    assert numbers(await applied(projector.database)) == [n for n in range(5, 31) if n != 10]
+    assert "messages 1 to 4 are no longer in the stream" in caplog.text
+    assert "messages 10 to 10 are no longer in the stream" in caplog.text
+
+
+async def test_a_stream_made_anew_is_not_applied_twice(house: House) -> None:
+    database, _, _ = await house.publisher()
+    await say(database, *[fact(f"c{n}", n) for n in range(10)])
+    projector, bus = await _listener(house)
+    await house.run(bus)
+    await eventually(lambda: projector.at(10))
+    async with house.js() as js:
+        await js.delete_stream("ENROLMENT")
+        await say(database, fact("c0", 10))
+        await eventually(lambda: projector.at(11))
+        await eventually(lambda: _all_acked(js, "reporting", 11))
+    assert numbers(await applied(projector.database)) == list(range(11))
+    await eventually(lambda: not bus.health())
+
+
+@pytest.mark.parametrize("restart", [True, False])
+async def test_a_database_that_went_back_in_time_is_caught_up(house: House, restart: bool) -> None:
+    database, _, _ = await house.publisher()
+    await say(database, *[fact(f"c{n}", n) for n in range(10)])
+    projector, bus = await _listener(house)
+    async with bus.running():
+        await eventually(lambda: projector.at(10))
+        if not restart:
+            await _go_back(projector.database, 4)
+            await say(database, fact("c0", 10))
+            await eventually(lambda: projector.at(11))
+    if restart:
+        await _go_back(projector.database, 4)
+        projector, bus = await _listener(house)
+        await house.run(bus)
+        await eventually(lambda: projector.at(10))
+    assert numbers(await applied(projector.database)) == list(range(11 - restart))
+
+
+async def _go_back(database: Database, position: int) -> None:
+    async with database.transaction() as session:
+        await session.execute(text("UPDATE heard SET position = :position"), {"position": position})
+        await session.execute(text("DELETE FROM applied WHERE id > :position"), {"position": position})
+
+
+async def test_two_replicas_apply_each_fact_once(house: House) -> None:
+    database, _, _ = await house.publisher()
+    projector, first = await _listener(house)
+    _, second = await _listener(house)
+    await house.run(first)
+    await house.run(second)
+    for start in range(0, 600, 100):
+        await say(database, *[fact(f"c{n}", n) for n in range(start, start + 100)])
+    await eventually(lambda: projector.at(600))
+    assert numbers(await applied(projector.database)) == list(range(600))
+
+
+def _delivery(sequence: int, deliveries: int = 1) -> Delivery:
+    return Delivery("enrolment.cohort.kh.a", b"{}", "ENROLMENT", sequence, deliveries, {})
+
+
+def _all_acked(js: object, durable: str, sequence: int) -> Callable[[], bool]:
+    from nats.js import JetStreamContext
+
+    assert isinstance(js, JetStreamContext)
+
+    async def look() -> bool:
+        info = await js.consumer_info("ENROLMENT", durable)
+        return info.ack_floor is not None and info.ack_floor.stream_seq == sequence
+
+    return look()  # type: ignore[return-value]

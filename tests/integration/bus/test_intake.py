@@ -1,0 +1,181 @@
+"""What offices send is handled once, and what fails is neither lost nor in the way."""
+
+import asyncio
+from collections import Counter
+from time import monotonic
+
+from sqlalchemy.exc import OperationalError
+
+from shared.bus import Bus, Delivery
+from shared.database import Database
+from shared.deadletters import DeadLetters
+from tests.integration.bus.house import OWNED, House, applied, apply, count, eventually, none, reached, stream
+
+
+class Office:
+    """Enrolment's side of the intake, with a handler that fails as the test says."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.batches: list[list[str]] = []
+        self.deliveries: Counter[str] = Counter()
+        self.poison: set[str] = set()
+        self.world: Exception | None = None
+
+    async def take(self, deliveries: list[Delivery]) -> None:
+        bodies = [delivery.body.decode() for delivery in deliveries]
+        self.batches.append(bodies)
+        self.deliveries.update(bodies)
+        if self.world is not None:
+            raise self.world
+        if self.poison & set(bodies):
+            raise ValueError("Sokha Chan")  # messages repeat their input
+        await self.database.run(lambda session: apply(session, deliveries))
+
+
+async def _intake(house: House) -> tuple[Office, Bus]:
+    database = await house.database("enrolment")
+    office = Office(database)
+    bus = house.bus("enrolment", database, OWNED)
+    bus.intake("intake.enrolment.>", office.take)
+    return office, await house.run(bus)
+
+
+async def test_messages_are_handled_once_and_leave_the_bus(house: House) -> None:
+    office, _ = await _intake(house)
+    await house.intake(*[str(n) for n in range(120)])
+    await eventually(lambda: _handled(office, 120))
+    assert await applied(office.database) == [str(n) for n in range(120)]
+    async with house.js() as js:
+        await eventually(lambda: _emptied(js))
+
+
+async def test_a_handler_that_raises_loses_nothing(house: House) -> None:
+    office, bus = await _intake(house)
+    office.world = ConnectionRefusedError()
+    await house.intake("a", "b")
+    await eventually(lambda: office.batches)
+    await eventually(lambda: any("ConnectionRefusedError" in problem for problem in bus.health()))
+    assert await count(office.database, "dead_letters") == 0
+    office.world = None
+    await eventually(lambda: _handled(office, 2))
+    assert not bus.health()
+
+
+async def test_redelivery_backs_off(house: House) -> None:
+    office, _ = await _intake(house)
+    office.world = OperationalError("SELECT 1", {}, ConnectionResetError(), connection_invalidated=True)
+    await house.intake("a")
+    started = monotonic()
+    await eventually(lambda: len(office.batches) >= 3)
+    assert monotonic() - started > 1.2, "0.5 s and 1 s, not thousands a second"
+    assert await none(office.database, "dead_letters")
+
+
+async def test_one_bad_message_among_good_ones(house: House) -> None:
+    office, bus = await _intake(house)
+    office.poison = {"bad"}
+    await house.intake("a", "bad", "b", "c")
+    await eventually(lambda: _handled(office, 3))
+    await eventually(lambda: _dead(office.database, 1))
+    assert sorted(await applied(office.database)) == ["a", "b", "c"]
+    async with house.js() as js:
+        await eventually(lambda: _emptied(js))
+    assert office.deliveries["bad"] <= 4
+    assert not bus.health()
+
+
+async def test_a_dead_letter_is_sealed_and_announced_without_its_body(house: House, caplog: object) -> None:
+    import logging
+
+    import pytest
+
+    assert isinstance(caplog, pytest.LogCaptureFixture)
+    caplog.set_level(logging.DEBUG)
+    from shared.relay import Relay
+
+    office, bus = await _intake(house)
+    office.poison = {"Sokha Chan, 12 March"}
+    await house.intake(*office.poison)
+    async with Relay(office.database, bus, service="enrolment", stream="ENROLMENT").running(), house.js() as js:
+        await eventually(lambda: reached(js, 1, "DEADLETTERS"))
+        ((_, subject, announced),) = await stream(js, "DEADLETTERS")
+    assert subject == "deadletter.enrolment"
+    assert "ValueError" in announced
+    assert "Sokha" not in announced
+    assert "Sokha" not in caplog.text
+    assert "Sokha" not in house.postgres.execute("SELECT * FROM enrolment.dead_letters", house.name)
+    letters = DeadLetters("enrolment", b"s" * 32)
+    async with office.database.transaction() as session:
+        (entry,) = await letters.entries(session)
+        assert (entry.stream, entry.sequence, entry.subject) == ("INTAKE", 1, "intake.enrolment.kh.ntti")
+        assert (entry.expires - entry.recordedtime).days == 90
+        assert await letters.body(session, entry.id) == b"Sokha Chan, 12 March"
+
+
+async def test_a_partial_batch_does_not_wait(house: House) -> None:
+    office, _ = await _intake(house)
+    async with house.js() as js:
+        worst = 0.0
+        for n in range(10):
+            started = monotonic()
+            await js.publish("intake.enrolment.kh.ntti", str(n).encode())
+            await eventually(lambda n=n: office.deliveries[str(n)])  # type: ignore[misc]
+            worst = max(worst, monotonic() - started)
+    assert worst < 1.0  # 0.05 s to collect, on a busy machine
+
+
+async def test_a_trickle_is_never_redelivered(house: House) -> None:
+    office, _ = await _intake(house)
+    slowest = 0.0
+    sent: dict[str, float] = {}
+    async with house.js() as js:
+        ends = monotonic() + 8
+        while monotonic() < ends:
+            body = str(len(sent))
+            sent[body] = monotonic()
+            await js.publish("intake.enrolment.kh.ntti", body.encode())
+            await asyncio.sleep(0.004)
+        await eventually(lambda: _handled(office, len(sent)))
+        slowest = monotonic() - sent[body]
+        info = await js.consumer_info("INTAKE", "enrolment")
+    assert max(office.deliveries.values()) == 1
+    assert not info.num_redelivered
+    assert slowest < 2
+
+
+async def test_stopped_during_collection(house: House) -> None:
+    database = await house.database("enrolment")
+    office = Office(database)
+    first = house.bus("enrolment", database, OWNED)
+    stuck = asyncio.Event()
+
+    async def never(deliveries: list[Delivery]) -> None:
+        stuck.set()
+        await asyncio.Event().wait()
+
+    first.intake("intake.enrolment.>", never)
+    async with first.running():
+        await eventually(lambda: not first.health())
+        await house.intake("a")
+        await asyncio.wait_for(stuck.wait(), 5)
+    second = house.bus("enrolment", database, OWNED)
+    second.intake("intake.enrolment.>", office.take)
+    await house.run(second)
+    await eventually(lambda: _handled(office, 1), seconds=25)
+    assert await applied(database) == ["a"]
+
+
+async def _handled(office: Office, messages: int) -> bool:
+    return await count(office.database, "applied") >= messages
+
+
+async def _dead(database: Database, letters: int) -> bool:
+    return await count(database, "dead_letters") == letters
+
+
+async def _emptied(js: object) -> bool:
+    from nats.js import JetStreamContext
+
+    assert isinstance(js, JetStreamContext)
+    return (await js.stream_info("INTAKE")).state.messages == 0
