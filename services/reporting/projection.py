@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
+from pydantic import BaseModel
 from sqlalchemy import ColumnElement, Text, any_, cast, literal, or_, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -24,6 +25,24 @@ _DATA = enrolment.DATA | certification.DATA
 # A recount holds so many in memory at a time, with all that hangs on them.
 _COHORTS_AT_A_TIME = 50
 _PERSONS_AT_A_TIME = 500
+
+DIFFERENCES_SHOWN = 100
+"""A cube that differs in more cells than this is to be rebuilt, not read through."""
+
+
+class Difference(BaseModel):
+    """A cell in which the cube and the rows do not agree."""
+
+    cell: dict[str, str]
+    cube: int
+    recount: int
+
+
+class Check(BaseModel):
+    """Whether the cube is what a recount of the rows gives; the first differences if not."""
+
+    same: bool
+    differences: list[Difference]
 
 
 def read(body: bytes) -> Known:
@@ -68,6 +87,17 @@ async def recount(session: AsyncSession) -> Counter[Cell]:
         rows = await _load(session, _among(col(Enrolment.person), persons))
         counted.update(count(rows, Scope(persons=frozenset(persons))))
     return counted
+
+
+async def check(session: AsyncSession) -> Check:
+    """The cube compared with a recount of the rows. The session must see one snapshot throughout."""
+    kept, counted = await cube(session), await recount(session)
+    differing = sorted(cell for cell in kept.keys() | counted.keys() if kept.get(cell, 0) != counted[cell])
+    shown = [
+        Difference(cell=cell._asdict(), cube=kept.get(cell, 0), recount=counted[cell])
+        for cell in differing[:DIFFERENCES_SHOWN]
+    ]
+    return Check(same=not differing, differences=shown)
 
 
 async def cube(session: AsyncSession) -> dict[Cell, int]:

@@ -1,0 +1,64 @@
+"""Reporting, wired together."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from services.reporting.api import routes
+from services.reporting.settings import Settings
+from services.reporting.subscribers import subscribe
+from services.reporting.tables import Office, Token
+from shared.bus import Bus
+from shared.database import Database
+from shared.deadletters import DeadLetters
+from shared.http import create_app, tell_addresses
+from shared.offices import Doorkeeper, token_digest
+from shared.relay import Relay
+
+
+def create(settings: Settings) -> FastAPI:
+    """The service: answers from its tables also when the broker is away."""
+    database = Database(settings.database_url, "reporting")
+    dead_letters = DeadLetters("reporting", bytes.fromhex(settings.secret_file.read_text().strip()))
+    bus = Bus(
+        "reporting",
+        database,
+        dead_letters,
+        url=settings.nats_url,
+        user=settings.nats_user,
+        password=settings.nats_password,
+    )
+    relay = Relay(database, bus, service="reporting", stream=None)
+    subscribe(bus)
+    door = Doorkeeper(database, token_digest(settings.admin_token_file.read_text().strip()), Office, Token)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        try:
+            async with bus.running(), relay.running():
+                yield
+        finally:
+            await database.close()
+
+    async def problems() -> list[str]:
+        await database.ping()
+        return [*bus.health(), *relay.health()]
+
+    app = create_app("Sampan reporting", lifespan, problems)
+    tell_addresses(
+        app,
+        door.open,
+        {
+            "enrolment": settings.enrolment_url,
+            "certification": settings.certification_url,
+            "reporting": settings.public_url,
+        },
+    )
+    app.include_router(routes(database, door, https=settings.public_url.startswith("https:")))
+    return app
+
+
+def from_environment() -> FastAPI:
+    """For uvicorn: ``services.reporting.app:from_environment`` with ``--factory``."""
+    return create(Settings())

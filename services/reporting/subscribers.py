@@ -1,0 +1,17 @@
+"""Every stream that reporting hears."""
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.reporting import projection
+from shared.bus import Bus, Delivery
+
+
+def subscribe(bus: Bus) -> None:
+    """Hear all facts of both streams: in order, each once in the eyes of the database."""
+    bus.facts("ENROLMENT", _project)
+    bus.facts("CERTIFICATION", _project)
+
+
+async def _project(session: AsyncSession, deliveries: list[Delivery]) -> None:
+    # What cannot be read raises, and the bus makes it a dead letter once it has failed by itself.
+    await projection.apply(session, [projection.read(delivery.body) for delivery in deliveries])
