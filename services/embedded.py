@@ -29,7 +29,10 @@ from services.processes import (
     keep_secret,
     make_folder,
     open_to_readers,
+    port_problem,
     run,
+    sync_folder,
+    write_whole,
 )
 
 SERVICES = ("enrolment", "certification", "reporting")
@@ -67,13 +70,18 @@ class EmbeddedPostgres(Part):
         self._data = self.folder / "data"
         self._account: pwd.struct_passwd | None = None
 
+    @property
+    def has_data(self) -> bool:
+        """Whether a first start was completed in this folder."""
+        return self._data.exists()
+
     def url(self, role: str, database: str = "sampan") -> str:
         """The SQLAlchemy address of `database` for a service's role, or for the superuser `postgres`."""
         return f"postgresql+asyncpg://{role}:{self.password(role)}@{LOOPBACK}:{self.port}/{database}"
 
     def password(self, role: str) -> str:
         """The role's password, made at the first start."""
-        made = keep_secret(self.folder / "passwords", _make_passwords)
+        made = keep_secret(self.folder / "passwords", _make_passwords, must_be_there=self.has_data)
         password: str = json.loads(made)[role]
         return password
 
@@ -86,26 +94,25 @@ class EmbeddedPostgres(Part):
         make_folder(self.folder)
         self._check_folder()
         programs = self._programs()
-        if not self._data.exists():
+        if not self.has_data:
             self._initialise(programs)
         self._forget_the_dead()
         chosen_by_us = self.port is None
         for attempt in range(5):
-            if chosen_by_us:
+            if chosen_by_us or self.port is None:
                 self.port = free_port()
             try:
-                self._launch(programs)
-            except StandaloneError as error:
+                self._launch(programs, self.port)
+            except StandaloneError:
                 # Somebody may have taken the port since it was chosen.
-                if attempt == 4 or not chosen_by_us or "in use" not in str(error):
+                if attempt == 4 or not chosen_by_us or not port_problem(self.port):
                     raise
             else:
                 return
 
-    def _launch(self, programs: Path) -> None:
-        assert self.port is not None
-        check_port("PostgreSQL", self.port)
-        command: list[str | Path] = [programs / "postgres", "-D", self._data, "-c", f"port={self.port}"]
+    def _launch(self, programs: Path, port: int) -> None:
+        check_port("PostgreSQL", port)
+        command: list[str | Path] = [programs / "postgres", "-D", self._data, "-c", f"port={port}"]
         for name, value in self.settings.items():
             command += ["-c", f"{name}={value}"]
         # SIGQUIT when we are killed: its processes end at once and the next start recovers from the journal.
@@ -219,10 +226,11 @@ class EmbeddedPostgres(Part):
         locale = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
         self._tool([programs / "initdb", "-D", draft, f"--username={SUPERUSER}", "--auth=trust", *locale])
         # No server ran under "trust": these lines take its place before one does.
-        draft.joinpath("pg_hba.conf").write_text(f"host all all {LOOPBACK}/32 scram-sha-256\n")
+        write_whole(draft / "pg_hba.conf", f"host all all {LOOPBACK}/32 scram-sha-256\n", 0o644)
         alone = ("--single", "-j", "-c", "exit_on_error=true")
         self._tool([programs / "postgres", *alone, "-D", draft, "template1"], self._first_statements())
         draft.rename(self._data)
+        sync_folder(self.folder)
 
     def _first_statements(self) -> str:
         # In template1, so that every database made later (a test's) holds the same schemas. Each statement is a
@@ -296,10 +304,8 @@ class EmbeddedNats(Part):
             },
         }
         path = self.folder / "nats.conf"
-        path.unlink(missing_ok=True)
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            # nats-server reads JSON too, and JSON quotes any path; but it does not know \u escapes.
-            json.dump(configuration, file, indent=2, ensure_ascii=False)
+        # nats-server reads JSON too, and JSON quotes any path; but it does not know \u escapes.
+        write_whole(path, json.dumps(configuration, indent=2, ensure_ascii=False), 0o600)
         return path
 
     def _answers(self) -> bool:

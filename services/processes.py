@@ -17,6 +17,7 @@ import signal
 import socket
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -26,7 +27,7 @@ LOOPBACK = "127.0.0.1"
 
 # The lines that say why a program ended: PostgreSQL's and nats-server's last ones, the end of a traceback, uvicorn's.
 _TELLING = (
-    re.compile(r"FATAL|\[FTL\]"),
+    re.compile(r"FATAL|PANIC|\[FTL\]"),
     re.compile(r"^(?!INFO|WARNING|ERROR)[A-Za-z][\w.]*: "),
     re.compile(r"^ERROR"),
 )
@@ -61,15 +62,22 @@ class Child:
         log.parent.mkdir(parents=True, exist_ok=True)
         with open(log, "ab") as output:
             self._log_start = output.tell()
-            self._process = _spawn(
-                name,
-                command,
-                output,
-                environment=environment,
-                account=account,
-                folder=folder,
-                dies_by=dies_by,
-            )
+            try:
+                self._process = subprocess.Popen(  # noqa: S603 - our own programs, no shell
+                    [str(word) for word in command],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    env=environment,
+                    cwd=folder,
+                    start_new_session=True,
+                    preexec_fn=_die_with_parent(dies_by),  # noqa: PLW1509 - see there
+                    user=None if account is None else account.pw_uid,
+                    group=None if account is None else account.pw_gid,
+                    extra_groups=None if account is None else [],
+                )
+            except OSError as error:
+                raise cannot_run(name, command[0], error) from error
 
     @property
     def pid(self) -> int:
@@ -109,7 +117,7 @@ class Child:
         return lines[-1][:500] if lines else "it said nothing"
 
 
-class Part:
+class Part(ABC):
     """A part of the program that is one long-lived process; it can be started again after it ended."""
 
     _ends_by = signal.SIGTERM
@@ -127,9 +135,9 @@ class Part:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    @abstractmethod
     def start(self) -> None:
         """Start it; raises StandaloneError when something the user can mend is in the way."""
-        raise NotImplementedError
 
     @property
     def alive(self) -> bool:
@@ -163,41 +171,18 @@ class Part:
             self._child.end(signal.SIGKILL, self._patience)
 
 
-def _spawn(
-    name: str,
-    command: Sequence[str | Path],
-    output: IO[bytes],
-    *,
-    environment: Mapping[str, str] | None,
-    account: pwd.struct_passwd | None,
-    folder: Path | None,
-    dies_by: signal.Signals,
-) -> subprocess.Popen[bytes]:
+def _die_with_parent(number: signal.Signals) -> Callable[[], None]:
+    """What a child runs before its program: the kernel sends it `number` when we end."""
     parent = os.getpid()
 
-    def die_with_parent() -> None:
-        # Runs in the child after its user was changed, which would clear the wish.
+    def ask() -> None:
+        # After the change of user, which would clear the wish. Two system calls and no lock: safe after a fork.
         if _libc is not None:
-            _libc.prctl(_PR_SET_PDEATHSIG, int(dies_by), 0, 0, 0)
+            _libc.prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
             if os.getppid() != parent:  # it ended before the wish was made
                 os._exit(1)
 
-    try:
-        return subprocess.Popen(  # noqa: S603 - our own programs, no shell
-            [str(word) for word in command],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            cwd=folder,
-            start_new_session=True,
-            preexec_fn=die_with_parent,  # noqa: PLW1509 - two system calls, no lock
-            user=None if account is None else account.pw_uid,
-            group=None if account is None else account.pw_gid,
-            extra_groups=None if account is None else [],
-        )
-    except OSError as error:
-        raise cannot_run(name, command[0], error) from error
+    return ask
 
 
 def cannot_run(name: str, program: str | Path, error: OSError | str) -> StandaloneError:
@@ -227,6 +212,7 @@ def run(
             stderr=subprocess.STDOUT,
             env=environment,
             cwd="/",
+            preexec_fn=_die_with_parent(signal.SIGKILL),
             user=None if account is None else account.pw_uid,
             group=None if account is None else account.pw_gid,
             extra_groups=None if account is None else [],
@@ -262,15 +248,21 @@ def free_port() -> int:
         return port
 
 
-def check_port(name: str, port: int, remedy: str = "stop what uses it and start again") -> None:
-    """Raise StandaloneError, naming the port and the remedy, if this process could not listen on it now."""
+def port_problem(port: int) -> str | None:
+    """Why this process could not listen on a loopback TCP port now, or None if it could."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((LOOPBACK, port))
         except OSError as error:
-            problem = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
-            raise StandaloneError(f"{name}'s port {port} {problem}: {remedy}.") from error
+            return "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
+        return None
+
+
+def check_port(name: str, port: int, remedy: str = "stop what uses it and start again") -> None:
+    """Raise StandaloneError, naming the port and the remedy, if this process could not listen on it now."""
+    if problem := port_problem(port):
+        raise StandaloneError(f"{name}'s port {port} {problem}: {remedy}.")
 
 
 def lock_folder(folder: Path) -> IO[str]:
@@ -295,19 +287,38 @@ def lock_folder(folder: Path) -> IO[str]:
     return lock
 
 
-def keep_secret(path: Path, make: Callable[[], str]) -> str:
-    """The text of a secret file (mode 600), made with `make` when it is not there yet: whole or not at all."""
-    with contextlib.suppress(FileNotFoundError):
-        return path.read_text().strip()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    made = make()
+def write_whole(path: Path, text: str, mode: int) -> None:
+    """Write a file so that a crash or a power loss leaves the old one or the new one, whole."""
     draft = path.with_name(path.name + ".new")
     draft.unlink(missing_ok=True)
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(made + "\n")
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
     draft.rename(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Let what was renamed in `folder` outlive a power loss."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def keep_secret(path: Path, make: Callable[[], str], *, must_be_there: bool = False) -> str:
+    """The text of a secret file (mode 600), made with `make` when it is not there yet.
+
+    `must_be_there` says that data exist which are of no use without it: then it is never made anew.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        return path.read_text().strip()
+    if must_be_there:
+        raise StandaloneError(f"{path} is missing, and the data cannot be read without it: put it back from a backup.")
+    made = make()
+    write_whole(path, made + "\n", 0o600)
     return made
 
 

@@ -155,6 +155,10 @@ class Standalone:
         for private in ("logs", "secrets"):
             (self.folder / private).mkdir(mode=0o700, exist_ok=True)
         self.admin_token = keep_secret(self.folder / "admin-token", lambda: f"sampan_admin_{secrets.token_urlsafe(32)}")
+        for name in SERVICES:
+            # What enrolment keeps of persons is encrypted with its secret.
+            secret = self.folder / "secrets" / name
+            keep_secret(secret, lambda: secrets.token_hex(32), must_be_there=self.postgres.has_data)
         self.nats.start()
         self.postgres.start()
         self.services = [
@@ -167,15 +171,13 @@ class Standalone:
         self._until_ready()
 
     def _settings(self, service: str) -> dict[str, str]:
-        secret = self.folder / "secrets" / service
-        keep_secret(secret, lambda: secrets.token_hex(32))
         return {
             **self._environment,
             "SAMPAN_DATABASE_URL": self.postgres.url(service),
             "SAMPAN_NATS_URL": self.nats.url,
             "SAMPAN_NATS_USER": self.nats.user,
             "SAMPAN_NATS_PASSWORD": self.nats.password,
-            "SAMPAN_SECRET_FILE": str(secret),
+            "SAMPAN_SECRET_FILE": str(self.folder / "secrets" / service),
             "SAMPAN_ADMIN_TOKEN_FILE": str(self.folder / "admin-token"),
             "SAMPAN_PUBLIC_URL": self.urls[service],
             "SAMPAN_ENROLMENT_URL": self.urls["enrolment"],

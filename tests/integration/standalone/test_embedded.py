@@ -163,6 +163,13 @@ def test_a_secret_is_made_once_for_our_eyes_only(folder: Path) -> None:
     assert [path.name for path in secret.parent.iterdir()] == ["enrolment"]
 
 
+def test_a_lost_secret_is_not_made_anew(folder: Path) -> None:
+    with EmbeddedPostgres(folder) as server:
+        (folder / "passwords").unlink()
+        with pytest.raises(StandaloneError, match=r"passwords is missing, .* put it back from a backup"):
+            server.url("enrolment")
+
+
 def test_a_missing_or_broken_wheel_is_said_in_one_sentence(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(StandaloneError, match=r"not-there-at-all is not complete .* set it up again"):
         installed("not-there-at-all", "bin/server")

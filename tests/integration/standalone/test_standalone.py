@@ -233,6 +233,12 @@ def test_tables_that_cannot_be_brought_up_to_date_are_said_with_the_reason(place
     assert "tables of certification could not be brought up to date: RuntimeError: a column too many" in place.refuses()
 
 
+def test_a_lost_secret_is_said_in_one_sentence(place: Place) -> None:
+    place.start().end(signal.SIGINT)
+    (place.data / "secrets" / "enrolment").unlink()
+    assert "secrets/enrolment is missing, and the data cannot be read without it" in place.refuses()
+
+
 def test_a_port_that_is_none_is_said_in_one_sentence(place: Place) -> None:
     for wrong in ("eighty", "0", "65536", "-1", ""):
         place.ports["SAMPAN_NATS_PORT"] = wrong
