@@ -1,0 +1,150 @@
+"""The state of a unit is the fold of the set of its events, whatever the order and number of their arrivals.
+
+Events go by (time, rank of their type, source, id). One that cannot apply yet is kept, and tried again whenever another has
+applied. Voids and replacements hold whatever their time: what they take out is never folded at all.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from services.enrolment.domain import (
+    APPLIED,
+    REPLACED,
+    VOIDED,
+    Entry,
+    Known,
+    Ref,
+    Standing,
+    State,
+    Undone,
+)
+from services.enrolment.rules import GUARDS, judge
+from shared.events.offices_to_enrolment import EventVoided
+
+UNKNOWN = Standing("waiting", "event_unknown")
+TYPE_DIFFERS = Standing("conflict", "type_differs")
+ALREADY_VOIDED = Standing("conflict", "already_voided")
+ALREADY_REPLACED = Standing("conflict", "already_replaced")
+ITSELF = Standing("conflict", "replaces_itself")
+ELSEWHERE = Standing("conflict", "belongs_elsewhere")
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """A state, and how each event stands that was judged on the way to it."""
+
+    state: State
+    standings: Mapping[Ref, Standing]
+
+
+def fold(entries: Iterable[Entry], known: Known) -> Folded:
+    """The state of a unit from the whole set of its events."""
+    ordered = sorted(entries, key=lambda entry: entry.order)
+    decided, undone = _links(ordered, known)
+    return advance(State(undone=undone), [entry for entry in ordered if entry.ref not in decided], known, decided)
+
+
+def advance(
+    state: State, entries: Sequence[Entry], known: Known, standings: Mapping[Ref, Standing] | None = None
+) -> Folded:
+    """The short way: from a state on, with events in order that all come after what it was made from.
+
+    Equal to the whole fold if none of them voids, replaces, or is voided or replaced.
+    """
+    judged = dict(standings or {})
+    for entry in entries:
+        state = _step(state, entry, known, judged)
+    return Folded(state, judged)
+
+
+def _step(state: State, entry: Entry, known: Known, judged: dict[Ref, Standing]) -> State:
+    standing = judged[entry.ref] = judge(state, entry, known)
+    if standing != APPLIED:
+        return replace(state, pending=(*state.pending, entry))
+    state = GUARDS[entry.type].effect(state, entry)
+    applied = bool(state.pending)
+    while applied:
+        applied, left = False, []
+        for waiting in state.pending:
+            standing = judged[waiting.ref] = judge(state, waiting, known)
+            if standing == APPLIED:
+                state, applied = GUARDS[waiting.type].effect(state, waiting), True
+            else:
+                left.append(waiting)
+        state = replace(state, pending=tuple(left))
+    return state
+
+
+def undone(entries: Iterable[Entry], known: Known) -> Undone:
+    """What voids and replacements took from under completions; ``entries`` may be only those that act or are acted on."""
+    return _links(sorted(entries, key=lambda entry: entry.order), known)[1]
+
+
+def _links(ordered: Sequence[Entry], known: Known) -> tuple[dict[Ref, Standing], Undone]:
+    """How the events stand that void, are voided or are replaced, and those replacements that cannot hold."""
+    by_ref = {entry.ref: entry for entry in ordered}
+    decided: dict[Ref, Standing] = {}
+    acts: list[tuple[Entry, Entry]] = []
+    for void in ordered:
+        if (target := void.voids) is None:
+            continue
+        voided = by_ref.get(target)
+        if voided is None:
+            decided[void.ref] = UNKNOWN
+        elif voided.type != _type_named(void):
+            decided[void.ref] = TYPE_DIFFERS
+        elif target in decided:
+            decided[void.ref] = ALREADY_VOIDED
+        else:
+            decided[void.ref], decided[target] = APPLIED, VOIDED
+            acts.append((void, voided))
+    replacements: dict[Ref, Ref] = {}  # target -> what replaced it
+    for entry in ordered:
+        if entry.replaces is None or entry.ref in decided:
+            continue
+        target = (entry.source, entry.replaces)
+        flaw = _flaw(entry, target, by_ref, replacements, known)
+        if flaw:
+            decided[entry.ref] = flaw
+        elif target in by_ref:
+            replacements[target] = entry.ref
+            acts.append((entry, by_ref[target]))
+    for target in replacements:
+        decided.setdefault(target, REPLACED)
+    return decided, _undone(acts)
+
+
+def _type_named(void: Entry) -> str:
+    return void.data.type if isinstance(void.data, EventVoided) else ""
+
+
+def _flaw(
+    entry: Entry, target: Ref, by_ref: Mapping[Ref, Entry], replacements: Mapping[Ref, Ref], known: Known
+) -> Standing | None:
+    if target in known.elsewhere:
+        return ELSEWHERE
+    if target not in by_ref:
+        return None
+    if by_ref[target].type != entry.type:
+        return TYPE_DIFFERS
+    if target in replacements:
+        return ALREADY_REPLACED
+    last = entry.ref
+    while last in replacements:
+        last = replacements[last]
+    return ITSELF if last == target else None
+
+
+def _undone(acts: Iterable[tuple[Entry, Entry]]) -> Undone:
+    completions: dict[str, datetime] = {}
+    places: dict[str, datetime] = {}
+    cohort: datetime | None = None
+    for act, target in sorted(acts, key=lambda pair: pair[0].time):
+        if target.type == "trainee.completed.v1" and target.enrolment:
+            completions[target.enrolment] = act.time
+        elif target.type in ("trainee.enrolled.v1", "trainee.proposed.v1") and target.enrolment:
+            places[target.enrolment] = act.time
+        elif target.type in ("cohort.announced.v1", "cohort.started.v1"):
+            cohort = act.time
+    return Undone(completions, places, cohort)

@@ -1,0 +1,126 @@
+"""The same set of events gives the same state and standings, in whatever order, number and portions they arrive."""
+
+import itertools
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.enrolment.domain import Entry, Known, Ref, Standing
+from services.enrolment.fold import advance, fold
+from tests.unit.enrolment.story import (
+    COORDINATOR,
+    HOST,
+    KNOWN,
+    SENDER,
+    STRANGER,
+    announced,
+    cohort,
+    completed,
+    entry,
+    on,
+    person,
+    proposed,
+    session,
+    started,
+    trainee,
+    voided,
+    whole,
+)
+
+PARTIES = [*announced()["data"]["parties"], {"office": STRANGER, "role": "sending-office"}]
+
+numbers = st.sampled_from(["01", "02", "03"])
+days = st.integers(1, 60)
+senders = st.sampled_from([SENDER, STRANGER])
+
+
+def _with_id(event: dict[str, Any], n: int) -> dict[str, Any]:
+    return {**event, "id": f"{n:04}"}
+
+
+@st.composite
+def events(draw: st.DrawFn) -> dict[str, Any]:
+    """Any event of the cohort, at any time: most of them in each other's way."""
+    day, number, sender = draw(days), draw(numbers), draw(senders)
+    kinds = [
+        lambda: announced(draw(st.integers(1, 3)), parties=draw(st.sampled_from([PARTIES, PARTIES[:3]]))),
+        lambda: cohort("cohort.changed", day, COORDINATOR, parties=draw(st.sampled_from([PARTIES, PARTIES[:2]]))),
+        lambda: proposed(number, day, sender, person=person(draw(st.sampled_from("ab")))),
+        lambda: proposed(number, day, SENDER, person=None),
+        lambda: trainee("trainee.enrolled", number, day, sender),
+        lambda: {**proposed(number, day, sender), "type": "trainee.enrolled.v1"},
+        lambda: trainee("trainee.declined", number, day, HOST, reason="visa"),
+        lambda: trainee("person.corrected", number, day, sender, sex=draw(st.sampled_from("FM"))),
+        lambda: started(day, not_arrived=draw(st.sampled_from([[], ["03"]]))),
+        lambda: session(draw(st.integers(1, 3)), day, absent=[number]),
+        lambda: trainee("trainee.withdrawn", number, day, sender, date=on(day), reason="family"),
+        lambda: completed(number, day),
+        lambda: cohort("cohort.closed", day, date=on(day)),
+        lambda: cohort("cohort.cancelled", day, reason="flood"),
+        lambda: trainee("competitor.nominated", number, day, sender, competition="asean", skill="18"),
+        lambda: trainee("outcome.reported", number, day, date=on(day), months_after=1, outcome="employed"),
+    ]
+    return draw(st.sampled_from(kinds))()
+
+
+@st.composite
+def journals(draw: st.DrawFn) -> list[Entry]:
+    """A set of events with voids and replacements among them."""
+    said = [_with_id(event, n) for n, event in enumerate(draw(st.lists(events(), max_size=25)))]
+    if draw(st.booleans()):
+        said = [_with_id(event, 500 + n) for n, event in enumerate(whole())] + said
+    acts = []
+    for n, target in enumerate(draw(st.lists(st.sampled_from(said), max_size=4)) if said else []):
+        if draw(st.booleans()):
+            acts.append(_with_id(voided(target, 60 + n), 900 + n))
+        else:
+            acts.append({**_with_id(target, 900 + n), "replaces": target["id"]})
+    return [entry(event) for event in said + acts]
+
+
+@settings(max_examples=300, deadline=None)
+@given(journal=journals(), data=st.data())
+def test_any_order_gives_the_same(journal: list[Entry], data: st.DataObject) -> None:
+    expected = fold(journal, KNOWN)
+    shuffled = data.draw(st.permutations(journal))
+    assert fold(shuffled, KNOWN) == expected
+    assert set(expected.standings) == {event.ref for event in journal}
+
+
+@settings(max_examples=300, deadline=None)
+@given(journal=journals(), cut=st.integers(0, 40))
+def test_the_short_way_equals_the_whole_fold(journal: list[Entry], cut: int) -> None:
+    acts = {event.acts_on for event in journal} | {event.ref for event in journal if event.acts_on}
+    ordered = sorted(journal, key=lambda event: event.order)
+    before, after = ordered[:cut], ordered[cut:]
+    # What acts or is acted on goes the long way: here only what came before the cut may.
+    after = [event for event in after if event.ref not in acts]
+    before_all = [event for event in before if event.acts_on is None or event.acts_on in {e.ref for e in before}]
+    if any(event.acts_on in {e.ref for e in after} for event in before_all):
+        return
+    expected = fold([*before_all, *after], KNOWN)
+    first = fold(before_all, KNOWN)
+    second = advance(first.state, after, KNOWN)
+    standings: dict[Ref, Standing] = {**first.standings, **second.standings}
+    assert second.state == expected.state
+    assert standings == expected.standings
+
+
+def test_every_order_of_a_short_story() -> None:
+    story = [entry(event) for event in (announced(), proposed(), trainee("trainee.enrolled"), started(), completed())]
+    expected = fold(story, KNOWN)
+    assert all(fold(order, KNOWN) == expected for order in itertools.permutations(story))
+    assert {found.status for found in expected.standings.values()} == {"accepted"}
+
+
+def test_clocks_that_disagree_do_not_matter_to_what_waits() -> None:
+    late_announcement = [announced(70, starts_on="2025-03-31"), *whole()[1:]]
+    folded = fold([entry(event) for event in late_announcement], KNOWN)
+    assert {found.status for found in folded.standings.values()} == {"accepted"}
+
+
+def test_a_registration_elsewhere_changes_the_fold_and_undoes_it() -> None:
+    story = [entry(event) for event in whole()]
+    assert fold(story, Known()).state.cohort is None
+    assert {found.status for found in fold(story, Known()).standings.values()} == {"waiting"}
