@@ -23,7 +23,7 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy as ServerAckPolicy
 from nats.js.api import ConsumerConfig, ConsumerInfo, DeliverPolicy
-from nats.js.errors import BadRequestError, NotFoundError
+from nats.js.errors import BadRequestError, NotFoundError, ServerError
 from prometheus_client import Counter
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -117,6 +117,7 @@ class Bus:
         self._connection: Client | None = None
         self._connection_problem: str | None = "not connected to the broker yet"
         self._stream_problems: dict[str, str] = {}
+        self._streams_seen_to = asyncio.Event()
         self.broker = _Broker(
             url,
             name=f"sampan-{service}",
@@ -281,6 +282,7 @@ class Bus:
                 except Exception as error:
                     self._stream_problems[name] = f"stream {name}: {describe(error)}"
                     log.warning("stream %s: %s", name, describe(error))
+            self._streams_seen_to.set()
             await asyncio.sleep(0.2 if self._stream_problems else WATCH_SECONDS)
 
     async def _sweep(self) -> None:
@@ -293,6 +295,7 @@ class Bus:
 
     async def _keep(self, subscription: _Subscription) -> None:
         """Start a subscription, watch it, and start it again whenever something is wrong with it."""
+        await self._streams_seen_to.wait()
         while True:
             try:
                 if not subscription.facts:
@@ -351,11 +354,11 @@ class Bus:
         except (TimeoutError, ConnectionError, nats.errors.Error) as error:
             log.warning("%s: the broker does not tell of its consumer: %s", subscription.stream, describe(error))
             return
-        waiting = (info.num_pending or 0) > 0 and (info.num_ack_pending or 0) < subscription.batch_size
-        if subscription.busy or not waiting:
+        # Longer than any message waits after a nak or for want of an ack.
+        if subscription.busy or not (info.num_pending or info.num_ack_pending):
             subscription.last_delivery = monotonic()
         elif monotonic() - subscription.last_delivery > STALL_SECONDS:
-            raise _Stalled(f"{info.num_pending} messages wait and none came")
+            raise _Stalled
         await asyncio.sleep(0.5)  # a suspicion is looked into at most twice a second
 
     async def _take(self, subscription: _Subscription, messages: list[Msg]) -> None:
@@ -477,11 +480,12 @@ async def _ensure_consumer(js: JetStreamContext, subscription: _Subscription) ->
     """Create the durable or bring it to this configuration; raises NotFoundError when the stream is not there yet."""
     try:
         return await js.add_consumer(subscription.stream, subscription.config)
-    except BadRequestError as error:
+    except (BadRequestError, ServerError) as error:
         # Some settings cannot be changed. Nothing is lost with the old consumer: what was not acked is still in the stream,
         # and what was applied is known to the database.
         log.warning("%s: consumer %s is made anew (%s)", subscription.stream, subscription.durable, error.description)
-        await js.delete_consumer(subscription.stream, subscription.durable)
+        with suppress(NotFoundError):
+            await js.delete_consumer(subscription.stream, subscription.durable)
         return await js.add_consumer(subscription.stream, subscription.config)
 
 

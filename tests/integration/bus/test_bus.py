@@ -6,8 +6,10 @@ import signal
 from pathlib import Path
 from time import process_time
 
+import nats.errors
 import pytest
 from faststream.middlewares import AckPolicy
+from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, RetentionPolicy, StorageType, StreamConfig
 from nats.js.errors import NotFoundError
 
@@ -101,7 +103,7 @@ async def test_stream_deleted(house: House) -> None:
     await house.run(bus)
     async with house.js() as js:
         await js.delete_stream("INTAKE")
-        await eventually(lambda: bus.health(), seconds=5)
+        await eventually(bus.health, seconds=5)
         await eventually(lambda: not bus.health())
         await house.intake("a")
         await eventually(lambda: _applied(database, 1))
@@ -175,7 +177,7 @@ async def test_broker_that_only_stops_answering(own_house: House, monkeypatch: p
     await house.run(bus)
     os.kill(house.server.pid, signal.SIGSTOP)
     try:
-        await eventually(lambda: bus.health())
+        await eventually(bus.health)
     finally:
         os.kill(house.server.pid, signal.SIGCONT)
     await eventually(lambda: not bus.health())
@@ -187,7 +189,7 @@ async def test_connection_closed_for_good_is_made_anew(house: House) -> None:
     database, bus = await _office(house)
     await house.run(bus)
     await bus.connection.close()
-    await eventually(lambda: bus.health())
+    await eventually(bus.health)
     await eventually(lambda: not bus.health())
     await house.intake("a")
     await eventually(lambda: _applied(database, 1))
@@ -205,9 +207,10 @@ async def test_a_silent_stall_is_noticed(house: House, monkeypatch: pytest.Monke
         return []
 
     vars(subscriber.subscription)["fetch"] = hangs  # type: ignore[attr-defined]
-    await eventually(lambda: True)
-    await house.intake("a")
-    await eventually(lambda: _applied(database, 1), seconds=8)
+    async with house.js() as js:
+        await eventually(lambda: _nobody_waits(js))
+        await house.intake("a")
+        await eventually(lambda: _applied(database, 1), seconds=8)
 
 
 async def test_bare_timeouts_do_not_leave_the_fetch(house: House) -> None:
@@ -217,8 +220,6 @@ async def test_bare_timeouts_do_not_leave_the_fetch(house: House) -> None:
     class Reader:
         async def fetch(self, **_: object) -> list[object]:
             raise TimeoutError
-
-    import nats.errors
 
     fetch = bus_module._Fetch(Reader(), bus, asyncio.Event())  # type: ignore[arg-type]
     with pytest.raises(nats.errors.TimeoutError):
@@ -262,3 +263,7 @@ async def _applied(database: Database, messages: int) -> bool:
 
 async def _settled(database: Database) -> bool:
     return len(set(await applied(database))) == 300
+
+
+async def _nobody_waits(js: JetStreamContext) -> bool:
+    return not (await js.consumer_info("INTAKE", "enrolment")).num_waiting

@@ -1,9 +1,9 @@
 """Facts are applied in order, without gaps and once, by whoever hears them."""
 
 import json
-from collections.abc import Callable
 
 import pytest
+from nats.js import JetStreamContext
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -117,7 +117,7 @@ async def test_crash_between_commit_and_ack(house: House, monkeypatch: pytest.Mo
     await house.run(bus)
     await eventually(lambda: projector.at(5))
     async with house.js() as js:
-        await eventually(lambda: _all_acked(js, "reporting", 5))
+        await eventually(lambda: _all_acked(js, 5))
     assert numbers(await applied(projector.database)) == list(range(5))
     assert crashed
 
@@ -169,7 +169,7 @@ async def test_a_stream_made_anew_is_not_applied_twice(house: House) -> None:
         await js.delete_stream("ENROLMENT")
         await say(database, fact("c0", 10))
         await eventually(lambda: projector.at(11))
-        await eventually(lambda: _all_acked(js, "reporting", 11))
+        await eventually(lambda: _all_acked(js, 11))
     assert numbers(await applied(projector.database)) == list(range(11))
     await eventually(lambda: not bus.health())
 
@@ -215,13 +215,6 @@ def _delivery(sequence: int, deliveries: int = 1) -> Delivery:
     return Delivery("enrolment.cohort.kh.a", b"{}", "ENROLMENT", sequence, deliveries, {})
 
 
-def _all_acked(js: object, durable: str, sequence: int) -> Callable[[], bool]:
-    from nats.js import JetStreamContext
-
-    assert isinstance(js, JetStreamContext)
-
-    async def look() -> bool:
-        info = await js.consumer_info("ENROLMENT", durable)
-        return info.ack_floor is not None and info.ack_floor.stream_seq == sequence
-
-    return look()  # type: ignore[return-value]
+async def _all_acked(js: JetStreamContext, sequence: int) -> bool:
+    info = await js.consumer_info("ENROLMENT", "reporting")
+    return info.ack_floor is not None and info.ack_floor.stream_seq == sequence

@@ -1,15 +1,23 @@
 """What offices send is handled once, and what fails is neither lost nor in the way."""
 
 import asyncio
+import logging
 from collections import Counter
 from time import monotonic
 
+import pytest
+from nats.js import JetStreamContext
 from sqlalchemy.exc import OperationalError
 
+from shared import bus as bus_module
 from shared.bus import Bus, Delivery
 from shared.database import Database
 from shared.deadletters import DeadLetters
+from shared.relay import Relay
+from shared.streams import ensure_stream
 from tests.integration.bus.house import OWNED, House, applied, apply, count, eventually, none, reached, stream
+
+TRICKLE_SECONDS = 30.0
 
 
 class Office:
@@ -33,9 +41,10 @@ class Office:
         await self.database.run(lambda session: apply(session, deliveries))
 
 
-async def _intake(house: House) -> tuple[Office, Bus]:
+async def _intake(house: House, poison: str = "") -> tuple[Office, Bus]:
     database = await house.database("enrolment")
     office = Office(database)
+    office.poison = {poison}
     bus = house.bus("enrolment", database, OWNED)
     bus.intake("intake.enrolment.>", office.take)
     return office, await house.run(bus)
@@ -73,30 +82,26 @@ async def test_redelivery_backs_off(house: House) -> None:
 
 
 async def test_one_bad_message_among_good_ones(house: House) -> None:
-    office, bus = await _intake(house)
-    office.poison = {"bad"}
+    async with house.js() as js:
+        await ensure_stream(js, "INTAKE")
     await house.intake("a", "bad", "b", "c")
+    office, bus = await _intake(house, poison="bad")
     await eventually(lambda: _handled(office, 3))
     await eventually(lambda: _dead(office.database, 1))
     assert sorted(await applied(office.database)) == ["a", "b", "c"]
     async with house.js() as js:
         await eventually(lambda: _emptied(js))
-    assert office.deliveries["bad"] <= 4
+    assert office.batches[0] == ["a", "bad", "b", "c"]
+    assert office.deliveries["bad"] == 4, "once with the others, three times by itself"
     assert not bus.health()
 
 
-async def test_a_dead_letter_is_sealed_and_announced_without_its_body(house: House, caplog: object) -> None:
-    import logging
-
-    import pytest
-
-    assert isinstance(caplog, pytest.LogCaptureFixture)
+async def test_a_dead_letter_is_sealed_and_announced_without_its_body(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG)
-    from shared.relay import Relay
-
-    office, bus = await _intake(house)
-    office.poison = {"Sokha Chan, 12 March"}
-    await house.intake(*office.poison)
+    office, bus = await _intake(house, poison="Sokha Chan, 12 March")
+    await house.intake("Sokha Chan, 12 March")
     async with Relay(office.database, bus, service="enrolment", stream="ENROLMENT").running(), house.js() as js:
         await eventually(lambda: reached(js, 1, "DEADLETTERS"))
         ((_, subject, announced),) = await stream(js, "DEADLETTERS")
@@ -130,7 +135,7 @@ async def test_a_trickle_is_never_redelivered(house: House) -> None:
     slowest = 0.0
     sent: dict[str, float] = {}
     async with house.js() as js:
-        ends = monotonic() + 8
+        ends = monotonic() + TRICKLE_SECONDS
         while monotonic() < ends:
             body = str(len(sent))
             sent[body] = monotonic()
@@ -144,7 +149,8 @@ async def test_a_trickle_is_never_redelivered(house: House) -> None:
     assert slowest < 2
 
 
-async def test_stopped_during_collection(house: House) -> None:
+async def test_stopped_during_collection(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bus_module, "ACK_WAIT_SECONDS", 2.0)
     database = await house.database("enrolment")
     office = Office(database)
     first = house.bus("enrolment", database, OWNED)
@@ -162,7 +168,7 @@ async def test_stopped_during_collection(house: House) -> None:
     second = house.bus("enrolment", database, OWNED)
     second.intake("intake.enrolment.>", office.take)
     await house.run(second)
-    await eventually(lambda: _handled(office, 1), seconds=25)
+    await eventually(lambda: _handled(office, 1))
     assert await applied(database) == ["a"]
 
 
@@ -174,8 +180,5 @@ async def _dead(database: Database, letters: int) -> bool:
     return await count(database, "dead_letters") == letters
 
 
-async def _emptied(js: object) -> bool:
-    from nats.js import JetStreamContext
-
-    assert isinstance(js, JetStreamContext)
+async def _emptied(js: JetStreamContext) -> bool:
     return (await js.stream_info("INTAKE")).state.messages == 0

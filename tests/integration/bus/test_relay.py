@@ -124,8 +124,9 @@ async def test_a_paused_relay_that_wakes_up_late_is_fenced(house: House) -> None
         await asyncio.wait_for(about_to_publish.wait(), 10)
         # Its session with the database is lost while it is paused, so another relay takes over.
         house.postgres.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' "
-            f"AND database = (SELECT oid FROM pg_database WHERE datname = '{house.name}')"
+            "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_database ON pg_database.oid = database "
+            "WHERE locktype = 'advisory' AND datname = current_database()",
+            house.name,
         )
         async with Relay(database, bus, service="enrolment", stream="ENROLMENT").running():
             await eventually(lambda: house.same(database))
