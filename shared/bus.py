@@ -8,32 +8,22 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
-from time import monotonic
-from typing import Any, NoReturn
+from typing import Any
 
-import nats
-from faststream.message import StreamMessage
 from faststream.middlewares import AckPolicy
 from faststream.nats import JStream, NatsBroker, PullSub
 from faststream.nats.subscriber.usecases import BatchPullStreamSubscriber
 from faststream.security import SASLPlaintext
 from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.js import JetStreamContext
-from nats.js.api import AckPolicy as ServerAckPolicy
-from nats.js.api import ConsumerConfig, ConsumerInfo, DeliverPolicy
-from nats.js.errors import BadRequestError, NotFoundError, ServerError
-from prometheus_client import Counter
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from nats.js.errors import NotFoundError
 
-from shared.batches import BATCHES, Batches, FactBatches, FactHandler, IntakeBatches, IntakeHandler
+from shared.batches import Batches, FactBatches, FactHandler, IntakeBatches, IntakeHandler
 from shared.database import Database
 from shared.deadletters import DeadLetters, describe
 from shared.delivery import Delivery
-from shared.outbox import heard_positions
 from shared.streams import STREAMS, ensure_stream
+from shared.subscriptions import COLLECT_SECONDS, RESTARTS, WATCH_SECONDS, Subscription, as_it_came
 
 __all__ = ["Bus", "Delivery"]
 
@@ -41,46 +31,11 @@ log = logging.getLogger(__name__)
 
 INTAKE_BATCH = 50  # messages of up to 8 MiB, each with many events
 FACT_BATCH = 500
-ACK_WAIT_SECONDS = 15.0
-COLLECT_SECONDS = 0.05  # a partial batch waits no longer
-WATCH_SECONDS = 2.0
-STALL_SECONDS = 20.0
 CONNECT_SECONDS = 5
 PING_SECONDS = 5  # two unanswered: a half-open connection is noticed in seconds rather than minutes
 PUBLISH_SECONDS = 5.0
+STOP_SECONDS = 5.0
 SWEEP_SECONDS = 3600.0
-
-RESTARTS = Counter("sampan_bus_restarts", "Subscriptions, streams and connections made anew", ["service", "what"])
-
-
-@dataclass(eq=False)
-class _Subscription:
-    """A durable consumer of one stream, and the FastStream subscriber that reads it."""
-
-    stream: str
-    durable: str
-    filter_subject: str | None
-    batch_size: int
-    batches: Batches
-    subscriber: BatchPullStreamSubscriber
-    facts: bool
-    problem: str | None = "not started yet"
-    suspect: asyncio.Event = field(default_factory=asyncio.Event)
-    busy: bool = False
-    last_delivery: float = 0.0
-
-    @property
-    def config(self) -> ConsumerConfig:
-        return ConsumerConfig(
-            name=self.durable,
-            durable_name=self.durable,
-            filter_subject=self.filter_subject,
-            deliver_policy=DeliverPolicy.ALL,
-            ack_policy=ServerAckPolicy.EXPLICIT,
-            ack_wait=ACK_WAIT_SECONDS,
-            max_ack_pending=self.batch_size,
-            max_deliver=-1,  # giving up is decided here, with a dead letter, never by the server
-        )
 
 
 class _Broker(NatsBroker):
@@ -113,10 +68,10 @@ class Bus:
         self._database = database
         self._dead_letters = dead_letters
         self._owns = tuple(owns)
-        self._subscriptions: list[_Subscription] = []
+        self._subscriptions: list[Subscription] = []
         self._connection: Client | None = None
         self._connection_problem: str | None = "not connected to the broker yet"
-        self._stream_problems: dict[str, str] = {}
+        self._stream_problems = {name: f"stream {name} is not made yet" for name in owns}
         self._streams_seen_to = asyncio.Event()
         self.broker = _Broker(
             url,
@@ -128,7 +83,7 @@ class Bus:
             connect_timeout=CONNECT_SECONDS,
             ping_interval=PING_SECONDS,
             max_outstanding_pings=2,
-            graceful_timeout=5,
+            graceful_timeout=STOP_SECONDS,
             error_cb=self._on_error,
             disconnected_cb=self._on_disconnected,
             reconnected_cb=self._on_reconnected,
@@ -156,7 +111,7 @@ class Bus:
         """
 
         async def next_in_stream(sequence: int) -> int:
-            return await self._next_in_stream(subscription, sequence)
+            return await subscription.next_in_stream(sequence)
 
         batches = FactBatches(self._database, self._dead_letters, stream, handle, next_in_stream)
         subject = (STREAMS[stream].subjects or [">"])[0]
@@ -165,25 +120,19 @@ class Bus:
 
     def _subscribe(
         self, stream: str, subject: str, filter_subject: str | None, batch_size: int, batches: Batches
-    ) -> _Subscription:
+    ) -> Subscription:
         subscriber = self.broker.subscriber(
             subject,
-            stream=JStream(stream, declare=False),
+            stream=JStream(stream, declare=False),  # declared by FastStream it would lose its settings
             durable=self.service,
-            decoder=_as_it_came,
+            decoder=as_it_came,
             ack_policy=AckPolicy.MANUAL,
             no_reply=True,
             pull_sub=PullSub(batch_size=batch_size, timeout=COLLECT_SECONDS, batch=True),
         )
         assert isinstance(subscriber, BatchPullStreamSubscriber)
-        subscription = _Subscription(
-            stream, self.service, filter_subject, batch_size, batches, subscriber, isinstance(batches, FactBatches)
-        )
-
-        async def take(messages: list[Any]) -> None:
-            await self._take(subscription, messages)
-
-        subscriber(take)
+        subscription = Subscription(self, self._database, self.service, stream, filter_subject, subscriber, batches)
+        subscriber(subscription.take)
         self._subscriptions.append(subscription)
         return subscription
 
@@ -194,9 +143,7 @@ class Bus:
         if not self.connected:
             return [self._connection_problem or "the broker is away"]
         problems = list(self._stream_problems.values())
-        for subscription in self._subscriptions:
-            problems += [problem for problem in (subscription.problem, subscription.batches.problem) if problem]
-        return problems
+        return problems + [problem for subscription in self._subscriptions for problem in subscription.health()]
 
     @property
     def connected(self) -> bool:
@@ -246,6 +193,10 @@ class Bus:
             await self._disconnect()
             await asyncio.sleep(1)
 
+    async def _keep(self, subscription: Subscription) -> None:
+        await self._streams_seen_to.wait()
+        await subscription.keep()
+
     async def _until_closed(self, connection: Client) -> None:
         """nats-py closes the connection for good on some errors that the server reports, whatever its settings."""
         while not connection.is_closed:  # noqa: ASYNC110 - its callback is not called in all of these cases
@@ -255,7 +206,7 @@ class Bus:
     async def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         with suppress(Exception):
-            await asyncio.wait_for(self.broker.stop(), 10)
+            await asyncio.wait_for(self.broker.stop(), 2 * STOP_SECONDS)
         if connection is not None and not connection.is_closed:
             with suppress(Exception):
                 await connection.close()
@@ -293,117 +244,6 @@ class Bus:
                 log.warning("expired dead letters stay for now: %s", describe(error))
             await asyncio.sleep(SWEEP_SECONDS)
 
-    async def _keep(self, subscription: _Subscription) -> None:
-        """Start a subscription, watch it, and start it again whenever something is wrong with it."""
-        await self._streams_seen_to.wait()
-        while True:
-            try:
-                if not subscription.facts:
-                    await self._hear(subscription, None)
-                # Two replicas that pull from one consumer get every other fact, and each would wait for the other's.
-                async with self._database.alone(f"hears {subscription.stream}") as lock:
-                    if lock is not None:
-                        await self._hear(subscription, lock)
-                subscription.problem = None  # another replica hears
-            except Exception as error:
-                gone = isinstance(error, NotFoundError)
-                said = "stream or consumer is gone" if gone else describe(error)
-                problem = f"{subscription.stream} is not heard: {said}"
-                if subscription.problem != problem:
-                    log.warning("%s; trying again", problem)
-                subscription.problem = problem
-                RESTARTS.labels(self.service, subscription.stream).inc()
-            await asyncio.sleep(0.5)
-
-    async def _hear(self, subscription: _Subscription, lock: AsyncConnection | None) -> NoReturn:
-        try:
-            await self._start(subscription)
-            log.info("%s is heard", subscription.stream)
-            subscription.problem = None
-            while True:
-                await self._watch(subscription)
-                if lock is not None:
-                    await lock.execute(text("SELECT 1"))
-        finally:
-            await _stop(subscription.subscriber)
-
-    async def _start(self, subscription: _Subscription) -> None:
-        info = await _ensure_consumer(self.jetstream, subscription)
-        if subscription.facts:
-            # Read after the consumer's floor, so it can only be behind it when the database was restored or emptied.
-            heard = await self._heard(subscription.stream)
-            await self._hear_from(subscription, info, heard + 1)
-        await subscription.subscriber.start()
-        reader = subscription.subscriber.subscription
-        assert reader is not None
-        # FastStream looks the method up for each fetch, and its task has not run yet: nothing awaited since it was made.
-        vars(reader)["fetch"] = _Fetch(reader, self, subscription.suspect)
-        subscription.last_delivery = monotonic()
-
-    async def _watch(self, subscription: _Subscription) -> None:
-        """Look once, soon; raises when the subscription must be made anew. `ping()` would be true all the while."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(subscription.suspect.wait(), WATCH_SECONDS)
-        subscription.suspect.clear()
-        if not self.connected:
-            return
-        try:
-            info = await self.jetstream.consumer_info(subscription.stream, subscription.durable)
-        except NotFoundError:
-            raise
-        except (TimeoutError, ConnectionError, nats.errors.Error) as error:
-            log.warning("%s: the broker does not tell of its consumer: %s", subscription.stream, describe(error))
-            return
-        # Longer than any message waits after a nak or for want of an ack.
-        if subscription.busy or not (info.num_pending or info.num_ack_pending):
-            subscription.last_delivery = monotonic()
-        elif monotonic() - subscription.last_delivery > STALL_SECONDS:
-            raise _Stalled
-        await asyncio.sleep(0.5)  # a suspicion is looked into at most twice a second
-
-    async def _take(self, subscription: _Subscription, messages: list[Msg]) -> None:
-        """Settle one batch, then ack. It never raises: FastStream would only log it, with the message."""
-        subscription.busy = True
-        try:
-            batch = [_delivery(message) for message in messages]
-            BATCHES.labels(self.service, subscription.stream).observe(len(batch))
-            later = await subscription.batches.settle(batch)
-            for message, delivery in zip(messages, batch, strict=True):
-                wait = later.get(delivery.sequence)
-                if wait is None:
-                    await message.ack()
-                else:
-                    await message.nak(delay=wait)
-        except Exception as error:
-            log.warning("%s: a batch was not settled: %s", subscription.stream, describe(error))
-        finally:
-            subscription.busy = False
-            subscription.last_delivery = monotonic()
-
-    # --- gaps in a stream of facts
-
-    async def _heard(self, stream: str) -> int:
-        async with self._database.transaction() as session:
-            return (await heard_positions(session)).get(stream, 0)
-
-    async def _next_in_stream(self, subscription: _Subscription, sequence: int) -> int:
-        js = self.jetstream
-        try:
-            there = (await js.get_msg(subscription.stream, seq=sequence, subject=">", next=True)).seq or sequence
-        except NotFoundError:
-            return sequence
-        if there == sequence:
-            info = await js.consumer_info(subscription.stream, subscription.durable)
-            await self._hear_from(subscription, info, sequence)
-        return there
-
-    async def _hear_from(self, subscription: _Subscription, info: ConsumerInfo, sequence: int) -> None:
-        """Have a message delivered that the consumer takes for settled, though this database does not have it."""
-        floor = info.ack_floor.stream_seq if info.ack_floor is not None else 0
-        if floor >= sequence:
-            log.warning("%s: acked up to %d but applied below %d: heard again", subscription.stream, floor, sequence)
-            await self.jetstream.reset_consumer(subscription.stream, subscription.durable, seq=sequence)
-
     # --- the connection's news
 
     async def _on_error(self, error: Exception) -> None:
@@ -412,88 +252,11 @@ class Bus:
         log.warning("broker: %s: %s", type(error).__name__, error)
 
     async def _on_disconnected(self) -> None:
+        if self._connection is None:  # our own doing
+            return
         self._connection_problem = "the broker is away"
         log.warning("the broker is away; connecting again for as long as it takes")
 
     async def _on_reconnected(self) -> None:
         self._connection_problem = None
         log.info("the broker is back")
-
-
-class _Stalled(Exception):
-    """Messages wait, the subscriber is idle, and nothing reaches it."""
-
-
-class _Fetch:
-    """`PullSubscription.fetch` as FastStream needs it: it either brings messages, or takes its time and times out.
-
-    nats-py's own raises a bare asyncio.TimeoutError now and then, which FastStream does not catch: what was already pulled then
-    waits out the ack time. And it returns at once when the consumer is gone, so that FastStream's loop spins.
-    """
-
-    def __init__(self, reader: JetStreamContext.PullSubscription, bus: Bus, suspect: asyncio.Event) -> None:
-        self._fetch = reader.fetch
-        self._bus = bus
-        self._suspect = suspect
-
-    async def __call__(self, batch: int, timeout: float) -> list[Msg]:  # noqa: ASYNC109 - nats-py's signature
-        ends = monotonic() + timeout
-        if not self._bus.connected:  # requests would pile up in the client and all be answered at the reconnect
-            await asyncio.sleep(0.2)
-            raise nats.errors.TimeoutError
-        try:
-            if timeout > 0.001:
-                messages: list[Msg] = await self._fetch(batch=batch, timeout=timeout)
-                if messages:
-                    return messages
-        except TimeoutError:
-            raise nats.errors.TimeoutError from None
-        except nats.errors.Error:
-            self._suspect.set()
-            await asyncio.sleep(0.5)
-            raise nats.errors.TimeoutError from None
-        early = ends - monotonic()
-        if early > timeout / 2:
-            self._suspect.set()
-        await asyncio.sleep(max(early, 0))
-        raise nats.errors.TimeoutError
-
-
-async def _as_it_came(message: StreamMessage[list[Msg]]) -> list[Msg]:
-    """FastStream's decoder: it cannot fail, so one bad message cannot take the batch with it."""
-    return message.raw_message
-
-
-def _delivery(message: Msg) -> Delivery:
-    metadata = message.metadata
-    return Delivery(
-        subject=message.subject,
-        body=message.data,
-        stream=metadata.stream,
-        sequence=metadata.sequence.stream,
-        deliveries=metadata.num_delivered or 1,
-        headers=message.headers or {},
-    )
-
-
-async def _ensure_consumer(js: JetStreamContext, subscription: _Subscription) -> ConsumerInfo:
-    """Create the durable or bring it to this configuration; raises NotFoundError when the stream is not there yet."""
-    try:
-        return await js.add_consumer(subscription.stream, subscription.config)
-    except (BadRequestError, ServerError) as error:
-        # Some settings cannot be changed. Nothing is lost with the old consumer: what was not acked is still in the stream,
-        # and what was applied is known to the database.
-        log.warning("%s: consumer %s is made anew (%s)", subscription.stream, subscription.durable, error.description)
-        with suppress(NotFoundError):
-            await js.delete_consumer(subscription.stream, subscription.durable)
-        return await js.add_consumer(subscription.stream, subscription.config)
-
-
-async def _stop(subscriber: BatchPullStreamSubscriber) -> None:
-    tasks = list(subscriber.tasks)
-    with suppress(Exception):
-        await subscriber.stop()
-    for task in tasks:
-        task.cancel()
-    subscriber.tasks.clear()
-    subscriber.subscription = None  # still there when unsubscribing failed; then it would not be made anew

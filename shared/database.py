@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
+import asyncpg
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, InterfaceError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_sessionmaker, create_async_engine
 
@@ -21,12 +22,16 @@ ATTEMPTS = 5
 
 # SQLSTATE, https://www.postgresql.org/docs/current/errcodes-appendix.html
 _CONFLICTS = {"40001", "40P01"}  # serialization_failure, deadlock_detected
-_TRANSIENT_CLASSES = ("08", "53", "57P")  # connection exception, insufficient resources, operator intervention
+# Connection exception, invalid authorization, invalid catalog name, insufficient resources, operator intervention, system error.
+_TRANSIENT_CLASSES = ("08", "28", "3D", "53", "57P", "58")
 _TRANSIENT_STATES = {
+    "25006",  # read_only_sql_transaction: a standby
     "25P03",  # idle_in_transaction_session_timeout
+    "42501",  # insufficient_privilege, and the next two: the migrations have not run yet
+    "42703",  # undefined_column
+    "42P01",  # undefined_table
     "55P03",  # lock_not_available
     "57014",  # query_canceled: the statement timeout
-    "58030",  # io_error
 }
 
 
@@ -52,6 +57,10 @@ class Database:
                     "search_path": f'"{schema}"',
                     "statement_timeout": f"{STATEMENT_SECONDS}s",
                     "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_SECONDS}s",
+                    # A lock whose holder's machine is gone is free within half a minute.
+                    "tcp_keepalives_idle": "15",
+                    "tcp_keepalives_interval": "5",
+                    "tcp_keepalives_count": "3",
                 },
             },
         )
@@ -117,26 +126,25 @@ class Database:
 def is_transient(error: BaseException) -> bool:
     """Whether the same work may succeed later, because it was the world that failed and not the work.
 
-    True for a lost, refused or exhausted database connection, a conflict between transactions, a time-out and any
-    other trouble of the operating system or the network.
+    True for a lost, refused or exhausted database connection, a database that is not migrated yet, a conflict between
+    transactions, a time-out and any other trouble of the operating system or the network.
     """
     if isinstance(error, DBAPIError):
         state = _sqlstate(error)
         if state is None:
-            return error.connection_invalidated or isinstance(error, InterfaceError) or _caused_by_world(error)
+            return error.connection_invalidated or _is_world(error.orig)
         return state in _CONFLICTS | _TRANSIENT_STATES or state.startswith(_TRANSIENT_CLASSES)
-    return isinstance(error, PoolTimeoutError) or _is_world(error)
+    return _is_world(error)
 
 
 def _is_world(error: BaseException | None) -> bool:
-    return isinstance(error, (OSError, TimeoutError, asyncio.TimeoutError))
-
-
-def _caused_by_world(error: DBAPIError) -> bool:
-    cause: BaseException | None = error.orig
-    while cause is not None and not _is_world(cause):
-        cause = cause.__cause__
-    return cause is not None
+    # SQLAlchemy wraps what asyncpg raises, except when it could not even connect.
+    connecting = (asyncpg.PostgresError, asyncpg.InterfaceError)
+    while error is not None:
+        if isinstance(error, (OSError, TimeoutError, PoolTimeoutError, *connecting)):
+            return True
+        error = error.__cause__
+    return False
 
 
 def _sqlstate(error: DBAPIError) -> str | None:

@@ -7,8 +7,17 @@ from pathlib import Path
 import pytest
 
 from services.embedded import EmbeddedNats
+from shared import batches, bus, subscriptions
 from tests.integration.bus.house import House
 from tests.servers import PostgresForTests
+
+
+@pytest.fixture(autouse=True)
+def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look more often than in the program, so that the tests wait less."""
+    monkeypatch.setattr(bus, "WATCH_SECONDS", 0.3)
+    monkeypatch.setattr(subscriptions, "WATCH_SECONDS", 0.3)
+    monkeypatch.setattr(batches, "STRIKE_SECONDS", 0.2)
 
 
 @pytest.fixture

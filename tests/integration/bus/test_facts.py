@@ -7,7 +7,7 @@ from nats.js import JetStreamContext
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared import bus as bus_module
+from shared import subscriptions
 from shared.batches import FactBatches
 from shared.bus import Bus, Delivery
 from shared.database import Database
@@ -99,7 +99,7 @@ async def test_a_failing_world_holds_the_facts_back_and_loses_none(house: House)
 
 
 async def test_crash_between_commit_and_ack(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bus_module, "ACK_WAIT_SECONDS", 1.0)
+    monkeypatch.setattr(subscriptions, "ACK_WAIT_SECONDS", 1.0)
     database, _, _ = await house.publisher()
     await say(database, *[fact(f"c{n}", n) for n in range(5)])
     projector, bus = await _listener(house)

@@ -9,7 +9,7 @@ import pytest
 from nats.js import JetStreamContext
 from sqlalchemy.exc import OperationalError
 
-from shared import bus as bus_module
+from shared import subscriptions
 from shared.bus import Bus, Delivery
 from shared.database import Database
 from shared.deadletters import DeadLetters
@@ -150,7 +150,7 @@ async def test_a_trickle_is_never_redelivered(house: House) -> None:
 
 
 async def test_stopped_during_collection(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bus_module, "ACK_WAIT_SECONDS", 2.0)
+    monkeypatch.setattr(subscriptions, "ACK_WAIT_SECONDS", 2.0)
     database = await house.database("enrolment")
     office = Office(database)
     first = house.bus("enrolment", database, OWNED)

@@ -1,0 +1,271 @@
+"""One subscription: a durable consumer, the FastStream subscriber that reads it, and a watch over both."""
+
+import asyncio
+import logging
+from contextlib import suppress
+from time import monotonic
+from typing import Any, NoReturn, Protocol
+
+import nats.errors
+from faststream.message import StreamMessage
+from faststream.nats.subscriber.usecases import BatchPullStreamSubscriber
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+from nats.js.api import AckPolicy, ConsumerConfig, ConsumerInfo, DeliverPolicy
+from nats.js.errors import BadRequestError, NotFoundError, ServerError
+from prometheus_client import Counter
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.batches import BATCHES, Batches, FactBatches
+from shared.database import Database
+from shared.deadletters import describe
+from shared.delivery import Delivery
+from shared.outbox import heard_positions
+
+log = logging.getLogger(__name__)
+
+ACK_WAIT_SECONDS = 15.0
+COLLECT_SECONDS = 0.05
+"""A partial batch waits no longer."""
+WATCH_SECONDS = 2.0
+STALL_SECONDS = 20.0
+"""Longer than any message waits after a nak or for want of an ack."""
+
+RESTARTS = Counter("sampan_bus_restarts", "Subscriptions, streams and connections made anew", ["service", "what"])
+
+
+class Link(Protocol):
+    """What a subscription needs of the bus."""
+
+    @property
+    def connected(self) -> bool: ...
+
+    @property
+    def jetstream(self) -> JetStreamContext: ...
+
+
+class Subscription:
+    """Hears one stream, for ever: whatever is wrong with consumer or subscriber, both are made anew."""
+
+    def __init__(
+        self,
+        link: Link,
+        database: Database,
+        service: str,
+        stream: str,
+        filter_subject: str | None,
+        subscriber: BatchPullStreamSubscriber,
+        batches: Batches,
+    ) -> None:
+        """The durable is called like the service. `subscriber` must call `take`."""
+        self.stream = stream
+        self._link = link
+        self._database = database
+        self._service = service
+        self._filter_subject = filter_subject
+        self._subscriber = subscriber
+        self._batches = batches
+        self._problem: str | None = f"{stream} is not heard yet"
+        self._suspect = asyncio.Event()
+        self._busy = False
+        self._last_delivery = 0.0
+
+    def health(self) -> list[str]:
+        """What is wrong now, in plain words."""
+        return [problem for problem in (self._problem, self._batches.problem) if problem]
+
+    async def take(self, messages: list[Any]) -> None:
+        """Settle one batch of nats-py's messages, then ack. It never raises: FastStream would log it, with the message."""
+        self._busy = True
+        try:
+            batch = [_delivery(message) for message in messages]
+            BATCHES.labels(self._service, self.stream).observe(len(batch))
+            later = await self._batches.settle(batch)
+            for message, delivery in zip(messages, batch, strict=True):
+                wait = later.get(delivery.sequence)
+                if wait is None:
+                    await message.ack()
+                else:
+                    await message.nak(delay=wait)
+        except Exception as error:
+            # What was not acked comes again after ACK_WAIT_SECONDS.
+            log.warning("%s: a batch was not settled: %s", self.stream, describe(error))
+        finally:
+            self._busy = False
+            self._last_delivery = monotonic()
+
+    async def keep(self) -> NoReturn:
+        """Start, watch, and start again whenever something is wrong."""
+        while True:
+            try:
+                if not isinstance(self._batches, FactBatches):
+                    await self._hear(None)
+                # Two replicas that pull from one consumer get every other fact, and each would wait for the other's.
+                async with self._database.alone(f"hears {self.stream}") as lock:
+                    if lock is not None:
+                        await self._hear(lock)
+                self._problem = None  # another replica hears
+            except Exception as error:
+                said = "stream or consumer is gone" if isinstance(error, NotFoundError) else describe(error)
+                problem = f"{self.stream} is not heard: {said}"
+                if self._problem != problem:
+                    log.warning("%s; trying again", problem)
+                self._problem = problem
+                RESTARTS.labels(self._service, self.stream).inc()
+            await asyncio.sleep(0.5)
+
+    async def _hear(self, lock: AsyncConnection | None) -> NoReturn:
+        try:
+            await self._start()
+            log.info("%s is heard", self.stream)
+            self._problem = None
+            while True:
+                await self._watch()
+                if lock is not None:
+                    await lock.execute(text("SELECT 1"))
+        finally:
+            await _stop(self._subscriber)
+
+    async def _start(self) -> None:
+        info = await self._ensure_consumer()
+        if isinstance(self._batches, FactBatches):
+            async with self._database.transaction() as session:
+                heard = (await heard_positions(session)).get(self.stream, 0)
+            # Read after the consumer's floor, so it can only be behind it when the database was restored or emptied.
+            await self._hear_from(heard + 1, info)
+        await self._subscriber.start()
+        reader = self._subscriber.subscription
+        assert reader is not None
+        # FastStream looks the method up for each fetch, and its task has not run yet: nothing awaited since it was made.
+        vars(reader)["fetch"] = Fetch(reader, self._link, self._suspect)
+        self._last_delivery = monotonic()
+
+    async def _watch(self) -> None:
+        """Look once, soon; raises when the subscription must be made anew. `ping()` would be true all the while."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._suspect.wait(), WATCH_SECONDS)
+        self._suspect.clear()
+        if not self._link.connected:
+            return
+        try:
+            info = await self._link.jetstream.consumer_info(self.stream, self._service)
+        except NotFoundError:
+            raise
+        except (TimeoutError, ConnectionError, nats.errors.Error) as error:
+            log.warning("%s: the broker does not tell of its consumer: %s", self.stream, describe(error))
+            return
+        if self._busy or not (info.num_pending or info.num_ack_pending):
+            self._last_delivery = monotonic()
+        elif monotonic() - self._last_delivery > STALL_SECONDS:
+            raise Stalled
+        await asyncio.sleep(0.5)  # a suspicion is looked into at most twice a second
+
+    # --- the consumer
+
+    async def _ensure_consumer(self) -> ConsumerInfo:
+        """Create the durable or bring it to this configuration; raises NotFoundError when the stream is not there yet."""
+        js = self._link.jetstream
+        config = ConsumerConfig(
+            name=self._service,
+            durable_name=self._service,
+            filter_subject=self._filter_subject,
+            deliver_policy=DeliverPolicy.ALL,
+            ack_policy=AckPolicy.EXPLICIT,
+            ack_wait=ACK_WAIT_SECONDS,
+            max_ack_pending=self._subscriber.pull_sub.batch_size,
+            max_deliver=-1,  # giving up is decided here, with a dead letter, never by the server
+        )
+        try:
+            return await js.add_consumer(self.stream, config)
+        except (BadRequestError, ServerError) as error:
+            # Some settings cannot be changed. Nothing is lost with the old consumer: what was not acked is still in the stream,
+            # and what was applied is known to the database.
+            log.warning("%s: consumer %s is made anew (%s)", self.stream, self._service, error.description)
+            with suppress(NotFoundError):
+                await js.delete_consumer(self.stream, self._service)
+            return await js.add_consumer(self.stream, config)
+
+    async def next_in_stream(self, sequence: int) -> int:
+        """The first message at or after `sequence` that the stream still has; that very one is then sure to be delivered."""
+        js = self._link.jetstream
+        try:
+            there = (await js.get_msg(self.stream, seq=sequence, subject=">", next=True)).seq or sequence
+        except NotFoundError:
+            return sequence
+        if there == sequence:
+            await self._hear_from(sequence, await js.consumer_info(self.stream, self._service))
+        return there
+
+    async def _hear_from(self, sequence: int, info: ConsumerInfo) -> None:
+        """Have a message delivered that the consumer takes for settled, though this database does not have it."""
+        floor = info.ack_floor.stream_seq if info.ack_floor is not None else 0
+        if floor >= sequence:
+            log.warning("%s: acked up to %d but applied below %d: heard again", self.stream, floor, sequence)
+            await self._link.jetstream.reset_consumer(self.stream, self._service, seq=sequence)
+
+
+class Stalled(Exception):
+    """Messages wait, the subscriber is idle, and nothing reaches it."""
+
+
+class Fetch:
+    """`PullSubscription.fetch` as FastStream needs it: it either brings messages, or takes its time and times out.
+
+    nats-py's own raises a bare asyncio.TimeoutError now and then, which FastStream does not catch: what was already pulled then
+    waits out the ack time. And it returns at once when the consumer is gone, so that FastStream's loop spins.
+    """
+
+    def __init__(self, reader: JetStreamContext.PullSubscription, link: Link, suspect: asyncio.Event) -> None:
+        self._fetch = reader.fetch
+        self._link = link
+        self._suspect = suspect
+
+    async def __call__(self, batch: int, timeout: float) -> list[Msg]:  # noqa: ASYNC109 - nats-py's signature
+        ends = monotonic() + timeout
+        if not self._link.connected:  # requests would pile up in the client and all be answered at the reconnect
+            await asyncio.sleep(0.2)
+            raise nats.errors.TimeoutError
+        try:
+            if timeout > 0.001:  # less is over before the server has it
+                messages: list[Msg] = await self._fetch(batch=batch, timeout=timeout)
+                if messages:
+                    return messages
+        except TimeoutError:
+            raise nats.errors.TimeoutError from None
+        except nats.errors.Error:
+            self._suspect.set()
+            await asyncio.sleep(0.5)
+            raise nats.errors.TimeoutError from None
+        early = ends - monotonic()
+        if early > timeout / 2:
+            self._suspect.set()
+        await asyncio.sleep(max(early, 0))
+        raise nats.errors.TimeoutError
+
+
+async def as_it_came(message: StreamMessage[list[Msg]]) -> list[Msg]:
+    """FastStream's decoder: it cannot fail, so one bad message cannot take the batch with it."""
+    return message.raw_message
+
+
+def _delivery(message: Msg) -> Delivery:
+    metadata = message.metadata
+    return Delivery(
+        subject=message.subject,
+        body=message.data,
+        stream=metadata.stream,
+        sequence=metadata.sequence.stream,
+        deliveries=metadata.num_delivered or 1,
+        headers=message.headers or {},
+    )
+
+
+async def _stop(subscriber: BatchPullStreamSubscriber) -> None:
+    tasks = list(subscriber.tasks)
+    with suppress(Exception):
+        await subscriber.stop()
+    for task in tasks:
+        task.cancel()
+    subscriber.tasks.clear()
+    subscriber.subscription = None  # still there when unsubscribing failed; then it would not be made anew

@@ -1,0 +1,126 @@
+"""Whose fault an error is, and what is done again."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from cryptography.exceptions import InvalidTag
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared import database as database_module
+from shared.database import Database, is_transient
+from shared.secrets import derive, seal, unseal
+from tests.servers import PostgresForTests
+
+
+@pytest.fixture
+async def database(postgres: PostgresForTests) -> AsyncIterator[Database]:
+    name = postgres.create_database()
+    made = Database(postgres.url("enrolment", name), "enrolment")
+    async with made.transaction() as session:
+        await session.execute(text("CREATE TABLE numbers (id int PRIMARY KEY, n int NOT NULL)"))
+        await session.execute(text("INSERT INTO numbers VALUES (1, 0), (2, 0)"))
+    yield made
+    await made.close()
+    postgres.drop_database(name)
+
+
+async def _error(database: Database, statement: str) -> Exception:
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - which one is what is being tested
+        async with database.transaction() as session:
+            await session.execute(text(statement))
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("statement", "transient"),
+    [
+        ("SELECT pg_terminate_backend(pg_backend_pid())", True),
+        ("SELECT * FROM not_migrated_yet", True),
+        ("INSERT INTO numbers VALUES (1, 1)", False),
+        ("INSERT INTO numbers VALUES (3, NULL)", False),
+        ("SELECT 1 / 0", False),
+        ("SELECT CAST('x' AS int)", False),
+    ],
+)
+async def test_whose_fault_a_statement_is(database: Database, statement: str, transient: bool) -> None:
+    assert is_transient(await _error(database, statement)) is transient
+
+
+@pytest.mark.parametrize("wrong", ["address", "name", "password"])
+async def test_a_database_that_cannot_be_reached_is_not_the_works_fault(postgres: PostgresForTests, wrong: str) -> None:
+    url = {
+        "address": "postgresql+asyncpg://enrolment:x@127.0.0.1:1/sampan",
+        "name": postgres.url("enrolment", "nowhere"),
+        "password": postgres.url("enrolment").replace(postgres.password("enrolment"), "wrong"),
+    }[wrong]
+    database = Database(url, "enrolment")
+    with pytest.raises(Exception) as caught:  # noqa: PT011
+        await database.ping()
+    assert is_transient(caught.value)
+    await database.close()
+
+
+def test_errors_of_the_work_itself() -> None:
+    assert not is_transient(ValueError())
+    assert not is_transient(KeyError())
+    assert is_transient(TimeoutError())
+    assert is_transient(ConnectionResetError())
+
+
+async def test_a_deadlock_is_done_again(database: Database) -> None:
+    both = asyncio.Barrier(2)
+    tries = 0
+
+    def crossing(first: int, second: int) -> object:
+        async def work(session: AsyncSession) -> None:
+            nonlocal tries
+            tries += 1
+            await session.execute(text("UPDATE numbers SET n = n + 1 WHERE id = :id"), {"id": first})
+            if tries <= 2:
+                await both.wait()
+            await session.execute(text("UPDATE numbers SET n = n + 1 WHERE id = :id"), {"id": second})
+
+        return work
+
+    await asyncio.gather(database.run(crossing(1, 2)), database.run(crossing(2, 1)))  # type: ignore[arg-type]
+    async with database.transaction() as session:
+        assert list((await session.execute(text("SELECT n FROM numbers"))).scalars()) == [2, 2]
+    assert tries == 3
+
+
+async def test_a_hung_database_gives_an_error(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database_module, "STATEMENT_SECONDS", 1)
+    hurried = Database(database.engine.url.render_as_string(hide_password=False), "enrolment")
+    error = await _error(hurried, "SELECT pg_sleep(60)")
+    assert is_transient(error)
+    await hurried.close()
+
+
+async def test_an_error_does_not_repeat_the_row(database: Database) -> None:
+    with pytest.raises(Exception) as caught:  # noqa: PT011
+        async with database.transaction() as session:
+            await session.execute(text("INSERT INTO numbers VALUES (:id, :n)"), {"id": 1, "n": 4711})
+    assert "4711" not in str(caught.value)
+
+
+async def test_one_holds_a_lock_and_loses_it_with_its_session(database: Database, postgres: PostgresForTests) -> None:
+    async with database.alone("x") as first:
+        assert first is not None
+        async with database.alone("x") as second, database.alone("y") as other:
+            assert second is None
+            assert other is not None
+    async with database.alone("x") as again:
+        assert again is not None
+
+
+def test_what_is_sealed_opens_only_with_its_key_and_in_its_place() -> None:
+    key = derive(b"s" * 32, "dead letters")
+    sealed = seal(key, "សុខា".encode(), b"INTAKE/1")
+    assert unseal(key, sealed, b"INTAKE/1").decode() == "សុខា"
+    assert sealed != seal(key, "សុខា".encode(), b"INTAKE/1")
+    assert derive(b"s" * 32, "tokens") != key
+    for other_key, place in ((derive(b"s" * 32, "tokens"), b"INTAKE/1"), (key, b"INTAKE/2")):
+        with pytest.raises(InvalidTag):
+            unseal(other_key, sealed, place)
