@@ -124,23 +124,62 @@ def _two_decimals(value: float) -> float:
     return value
 
 
-Code = Annotated[str, StringConstraints(pattern=CODE_PATTERN)]
-"""A code or an id: safe in subjects and in addresses."""
-Reason = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,63}$")]
-"""Why, as a code: free text would carry names into places where no name may be."""
-Source = Annotated[str, StringConstraints(pattern=SOURCE_PATTERN)]
-"""An office: /offices/<country>/<office>."""
-Country = Annotated[str, AfterValidator(_country)]
-Timezone = Annotated[str, StringConstraints(max_length=64), AfterValidator(_timezone)]
-Language = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$")]
-"""A BCP 47 tag such as km or zh-Hans."""
-Day = Annotated[date, BeforeValidator(_day), PlainSerializer(lambda day: day.isoformat(), return_type=str)]
-Moment = Annotated[datetime, BeforeValidator(_moment), PlainSerializer(lambda at: at.isoformat(), return_type=str)]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=TEXT_LIMIT), AfterValidator(_text)]
-Titles = Annotated[dict[Language, Text], Field(min_length=1, max_length=20)]
-"""One title in one or several languages, by tag."""
-Hours = Annotated[float, Field(gt=0, le=24), AfterValidator(_two_decimals)]
-"""Hours in one session, with at most two decimals."""
+# What stands before the colon of a description is the word for it in the docs.
+Code = Annotated[
+    str,
+    StringConstraints(pattern=CODE_PATTERN),
+    Field(description="code: a to z, 0 to 9 and -, at most 63; safe in subjects and in addresses"),
+]
+Reason = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z0-9_-]{1,63}$"),
+    # Free text would carry names into places where no name may be.
+    Field(description="reason: why, as a code of your own: a to z, 0 to 9, - and _, at most 63"),
+]
+Source = Annotated[
+    str, StringConstraints(pattern=SOURCE_PATTERN), Field(description="office: /offices/<country>/<office>")
+]
+Country = Annotated[
+    str, AfterValidator(_country), Field(description="country: ISO 3166-1 alpha-2 in capitals, such as KH")
+]
+Timezone = Annotated[
+    str,
+    StringConstraints(max_length=64),
+    AfterValidator(_timezone),
+    Field(description="time zone: an IANA name, such as Asia/Phnom_Penh"),
+]
+Language = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$"),
+    Field(description="language: a BCP 47 tag, such as km or zh-Hans"),
+]
+Day = Annotated[
+    date,
+    BeforeValidator(_day),
+    PlainSerializer(lambda day: day.isoformat(), return_type=str),
+    Field(description=f"date: YYYY-MM-DD, a Gregorian year from {FIRST_YEAR} to {LAST_YEAR}"),
+]
+Moment = Annotated[
+    datetime,
+    BeforeValidator(_moment),
+    PlainSerializer(lambda at: at.isoformat(), return_type=str),
+    Field(description="time: RFC 3339 with an offset, such as 2025-03-31T09:00:00+08:00"),
+]
+Text = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=TEXT_LIMIT),
+    AfterValidator(_text),
+    Field(
+        description=f"text: one line in any script, at most {TEXT_LIMIT} characters; no controls, no direction overrides"
+    ),
+]
+Titles = Annotated[
+    dict[Language, Text],
+    Field(min_length=1, max_length=20, description='texts: by language, such as {"en": "...", "km": "..."}'),
+]
+Hours = Annotated[
+    float, Field(gt=0, le=24, description="hours: up to 24, with at most two decimals"), AfterValidator(_two_decimals)
+]
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
 
 Role = Literal["coordinator", "sending-office", "host-centre", "awarding-body", "recognition-authority", "reader"]

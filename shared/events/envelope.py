@@ -142,25 +142,31 @@ def _unknown(name: str, types: Mapping[str, Any], elsewhere: Mapping[str, str]) 
 
 
 _BY_PYDANTIC = {"string_pattern_mismatch": "invalid_code"}
-_OWN_CODES = frozenset(
-    {
-        "date_impossible",
-        "time_impossible",
-        "missing_offset",
-        "unknown_country",
-        "unknown_timezone",
-        "invalid_text",
-        "invalid_data",
-        "void_of_void",
-    }
-)
+REFUSALS: Final[Mapping[str, str]] = {
+    "invalid_envelope": "A field around data is missing or of the wrong kind.",
+    "invalid_code": "A code, an id or an office does not have its form.",
+    "invalid_data": "A field in data is missing, of the wrong kind or out of its bounds, or two fields contradict each other.",
+    "invalid_text": "A text holds control or direction characters, or nothing that can be read.",
+    "unknown_country": "A country is not an ISO 3166-1 alpha-2 code in capitals.",
+    "unknown_timezone": "A time zone is not an IANA name.",
+    "date_impossible": "A date is none, or its year is not taken; a year of the Buddhist era is 543 too many.",
+    "time_impossible": "The time is none.",
+    "missing_offset": "The time has no offset.",
+    "time_in_future": "The time lies more than 24 hours ahead.",
+    "date_after_time": "The date in data lies after the event's own time.",
+    "unknown_type": "No service takes this type.",
+    "unknown_version": "The type is known, and this version of it is not.",
+    "wrong_service": "The other service takes this type; the sentence names its address.",
+    "void_of_void": "A void cannot be voided.",
+}
+"""What each code of a refused event means, beside the flaws of ``wire``; a refusal's own sentence also names the place."""
 
 
 def _explain(error: ValidationError, model: type[Model], prefix: str = "") -> tuple[str, str]:
     """The first error as (code, sentence): where it is and what is asked, never what was written there."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     kind = first["type"]
-    code = kind if kind in _OWN_CODES else _BY_PYDANTIC.get(kind, "invalid_data" if prefix else "invalid_envelope")
+    code = kind if kind in REFUSALS else _BY_PYDANTIC.get(kind, "invalid_data" if prefix else "invalid_envelope")
     where = ".".join([prefix] * bool(prefix) + [_place(part, model) for part in first["loc"]])
     message = first["msg"]
     if kind == "string_pattern_mismatch":

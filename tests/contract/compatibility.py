@@ -8,20 +8,23 @@ from collections.abc import Iterator
 from typing import Any
 
 PROSE = ("title", "description")
+NAMED = ("properties", "$defs")
+"""Keywords whose keys are names of ours."""
 
 
-def incompatibilities(old: Any, new: Any, where: str = "") -> Iterator[str]:
+def incompatibilities(old: Any, new: Any) -> list[str]:
     """Each place where the new schema asks for or may write something else than the old, in words."""
+    return sorted(_differences(_without_prose(old), _without_prose(new), "", named=False))
+
+
+def _differences(old: Any, new: Any, where: str, *, named: bool) -> Iterator[str]:
     if isinstance(old, dict) and isinstance(new, dict):
-        named = where.endswith(("/properties", "/$defs"))  # the keys are names, not keywords
         for key in old.keys() | new.keys():
-            if key in PROSE and not named:
-                continue
             place = f"{where}/{key}"
             if key not in new:
                 yield f"{place} is gone"
             elif key in old:
-                yield from incompatibilities(old[key], new[key], place)
+                yield from _differences(old[key], new[key], place, named=not named and key in NAMED)
             elif not named:
                 yield f"{place} is new"
     elif isinstance(old, list) and isinstance(new, list):
@@ -30,3 +33,18 @@ def incompatibilities(old: Any, new: Any, where: str = "") -> Iterator[str]:
         yield from (f"{where}: {item!r} is new" for item in new if item not in old)
     elif old != new or type(old) is not type(new):
         yield f"{where} was {old!r} and is {new!r}"
+
+
+def _without_prose(part: Any, *, named: bool = False) -> Any:
+    if isinstance(part, list):
+        return [_without_prose(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+    kept = {
+        key: _without_prose(value, named=not named and key in NAMED)
+        for key, value in part.items()
+        if named or key not in PROSE
+    }
+    if not named and kept.get("propertyNames") == {}:
+        del kept["propertyNames"]  # it asks for nothing
+    return kept

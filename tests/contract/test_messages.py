@@ -23,7 +23,7 @@ WITH_EXAMPLE = sorted(MODELS.keys() - {"event", "fact"})  # these two are around
 
 @pytest.mark.parametrize("name", MODELS)
 def test_todays_model_can_live_with_the_frozen_schema(name: str) -> None:
-    assert sorted(incompatibilities(frozen(name), schema(MODELS[name]))) == []
+    assert incompatibilities(frozen(name), schema(MODELS[name])) == []
 
 
 @pytest.mark.parametrize("name", MODELS)

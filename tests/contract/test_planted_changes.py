@@ -29,7 +29,7 @@ class Reworded(Model):
 
     kind: Annotated[Literal["a", "b"], Field(title="What it is", description="One of two")]
     count: Annotated[int, Field(ge=0)]
-    note: Code | None = None
+    note: Annotated[Code, Field(description="What else")] | None = None
     parts: list[Inner] = []
 
 
@@ -112,14 +112,14 @@ def changes() -> Iterator[type[Model]]:
 
 @pytest.mark.parametrize("changed", list(changes()))
 def test_an_incompatible_change_is_found(changed: type[Model]) -> None:
-    assert list(incompatibilities(schema(Frozen), schema(changed)))
+    assert incompatibilities(schema(Frozen), schema(changed))
 
 
 @pytest.mark.parametrize(
     "changed", [Frozen, Reworded, NewOptional, inner(code=(Code, ...), remark=(Code | None, None))]
 )
 def test_a_compatible_change_is_let_through(changed: type[Model]) -> None:
-    assert list(incompatibilities(schema(Frozen), schema(changed))) == []
+    assert incompatibilities(schema(Frozen), schema(changed)) == []
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -127,7 +127,7 @@ def test_a_field_taken_from_any_message_is_found(name: str) -> None:
     whole = frozen(name)
     for field in whole["properties"]:
         changed = {**whole, "properties": {key: value for key, value in whole["properties"].items() if key != field}}
-        assert list(incompatibilities(whole, changed))
+        assert incompatibilities(whole, changed)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -138,4 +138,4 @@ def test_a_new_required_field_in_any_message_is_found(name: str) -> None:
         "properties": {**whole["properties"], "owner": {"type": "string"}},
         "required": [*whole.get("required", []), "owner"],
     }
-    assert list(incompatibilities(whole, changed))
+    assert incompatibilities(whole, changed)
