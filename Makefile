@@ -1,11 +1,11 @@
 # What people and CI both call. Everything it needs goes to .venv, from the hash-pinned locks.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint
+.PHONY: help demo up test lint docs schemas lock
 BIN := .venv/bin
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: .venv/runtime ## run everything with the example from Wuxi and show the report; Ctrl-C stops it
 	@$(BIN)/sampan demo
@@ -21,6 +21,18 @@ lint: .venv/development ## check style, types and the import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: .venv/development ## write the pages that are made from the code
+	$(BIN)/python -m docs.tables
+
+schemas: .venv/development ## freeze the schemas of events, facts and receipts; refuses what others could not live with
+	$(BIN)/python -m tests.contract.freeze
+
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
+
+lock: .venv/development ## lock the dependencies of pyproject.toml by hash; what is locked stays unless it must move
+	$(LOCK) --output-file requirements.txt pyproject.toml
+	$(LOCK) --extra dev --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
 
 # --- the environment -------------------------------------------------------------------------------------------
 # .venv/unfinished is there while an environment is being made: one that was interrupted is made anew.
