@@ -34,6 +34,16 @@ BAD_BODIES: tuple[tuple[str, bytes], ...] = (
 )
 """One body for each way to be refused as a whole."""
 
+STATUSES = {
+    "applied": "accepted",
+    "voided": "accepted",
+    "replaced": "accepted",
+    "passed_not_issued": "accepted",
+    "duplicate": "duplicate",
+    **dict.fromkeys(enrolment.OF_REPLACEMENTS, "conflict"),
+}
+"""Statuses of the codes that stand in no table of guards."""
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -109,11 +119,7 @@ def events_page() -> str:
 
 
 def receipts_page() -> str:
-    accepted_enrolment = {
-        code: text for code, text in sentences.SENTENCES.items() if code in ("applied", "voided", "replaced")
-    }
-    guarded = {guard.code: guard for guards in certification.GUARDS.values() for guard in guards}
-    statuses = {check.code: check.status for rule in enrolment.GUARDS.values() for check in rule.checks}
+    guards = {guard.code: guard.sentence for rules in certification.GUARDS.values() for guard in rules}
     lines = [
         "# Receipts",
         NOTE,
@@ -131,24 +137,18 @@ def receipts_page() -> str:
             ],
         ),
         "## Enrolment",
+        *codes_table(sentences.SENTENCES, enrolments_rules()),
+        "## Certification",
+        *codes_table(certification.SENTENCES | guards, certifications_rules()),
+        "## Rejected events",
+        "Decided from the event and its credential:",
         *table(
-            ("code", "status", "sentence"),
-            [(f"`{code}`", "accepted", text) for code, text in accepted_enrolment.items()]
-            + [
-                (f"`{code}`", statuses.get(code, "conflict"), text)
-                for code, text in sentences.SENTENCES.items()
-                if code not in accepted_enrolment
+            ("code", "enrolment", "certification"),
+            [
+                (f"`{code}`", sentences.REFUSALS.get(code, "-"), certification.REFUSALS.get(code, "-"))
+                for code in sentences.REFUSALS | certification.REFUSALS
             ],
         ),
-        "## Certification",
-        *table(
-            ("code", "status", "sentence"),
-            [(f"`{code}`", _certifications_status(code), text) for code, text in certification.SENTENCES.items()]
-            + [(f"`{code}`", guard.status, guard.sentence) for code, guard in guarded.items()],
-        ),
-        "## Rejected events",
-        "Decided by enrolment from the event and its credential:",
-        *table(("code", "sentence"), [(f"`{code}`", text) for code, text in sentences.REFUSALS.items()]),
         "Decided while reading, by either service. A sentence names the place and what is asked for, and never repeats what was "
         "written there:",
         *table(
@@ -219,6 +219,13 @@ def rules_table(rules: Mapping[str, Rules]) -> list[str]:
             )
             for name, rule in sorted(rules.items(), key=lambda line: line[1].rank)
         ],
+    )
+
+
+def codes_table(meanings: Mapping[str, str], rules: Mapping[str, Rules]) -> list[str]:
+    statuses = STATUSES | {code: status for rule in rules.values() for status, code in rule.guards}
+    return table(
+        ("code", "status", "sentence"), [(f"`{code}`", statuses[code], text) for code, text in meanings.items()]
     )
 
 
@@ -319,12 +326,6 @@ def _words() -> list[tuple[str, str]]:
 def _docstring(model: type[Model]) -> list[str]:
     text = model.__doc__
     return [" ".join(text.replace("``", "`").split())] if text and text != Model.__doc__ else []
-
-
-def _certifications_status(code: str) -> str:
-    if code in ("accepted", "voided", "replaced", "passed_not_issued"):
-        return "accepted"
-    return "waiting" if code == "event_unknown" else "conflict"
 
 
 def _codes(codes: Iterable[str]) -> str:
