@@ -48,7 +48,7 @@ class Outcome(NamedTuple):
         return sentence(self.code)
 
 
-ACCEPTED: Final = Outcome("accepted", "accepted")
+APPLIED: Final = Outcome("accepted", "applied")
 
 
 class Withdrawal(NamedTuple):
@@ -72,7 +72,7 @@ def withdrawals(events: Iterable[Event]) -> tuple[dict[Ref, Withdrawal], dict[Re
             elif target.type != event.data.type:
                 outcomes[event.ref] = Outcome("conflict", "type_differs")
             else:
-                outcomes[event.ref] = ACCEPTED
+                outcomes[event.ref] = APPLIED
                 out.setdefault(target.ref, Withdrawal("voided", event.time))
     taken: dict[Ref, Withdrawal] = {}
     for event in ordered:
@@ -108,11 +108,11 @@ def fold_schemes(events: Iterable[Event]) -> Schemes:
             continue
         there = schemes.get(event.data.scheme)
         free = there is None or there.status == "void"
-        by_itself = ACCEPTED if free else Outcome("conflict", "scheme_already_registered")
+        by_itself = APPLIED if free else Outcome("conflict", "scheme_already_registered")
         outcome = outcomes[event.ref] = settled.get(event.ref, by_itself)
-        if outcome == ACCEPTED or there is None:
+        if outcome == APPLIED or there is None:
             schemes[event.data.scheme] = SchemeFact(
-                **dict(event.data), office=event.source, status="registered" if outcome == ACCEPTED else "void"
+                **dict(event.data), office=event.source, status="registered" if outcome == APPLIED else "void"
             )
     return Schemes(outcomes, schemes)
 
@@ -142,7 +142,7 @@ def fold(events: Iterable[Event], world: World) -> Decided:
             elif event.ref not in outcomes:
                 state = step(state, event, world)
         decided.outcomes.update(outcomes)
-        decided.outcomes.update(dict.fromkeys(state.applied, ACCEPTED))
+        decided.outcomes.update(dict.fromkeys(state.applied, APPLIED))
         for event in state.pending:
             guard = obstacle(Case(state, world, event))
             assert guard is not None  # or it would not be pending

@@ -18,6 +18,7 @@ from shared.events.offices_to_certification import (
     CertificateReplaced,
     TraineeAssessed,
 )
+from shared.events.offices_to_enrolment import EventVoided
 
 RANKS: Final[dict[str, int]] = {
     "scheme.registered.v1": 0,
@@ -41,13 +42,14 @@ ROLES: Final[dict[str, frozenset[str]]] = {
 """Which roles may say what: the office must be registered in one of them, and (but for schemes) be it in the cohort."""
 
 SENTENCES: Final[dict[str, str]] = {
-    "accepted": "Taken.",
+    "applied": "Taken: the event is part of the record.",
     "voided": "Taken, and voided since by its own office.",
     "replaced": "Taken, and replaced since by its own office.",
     "passed_not_issued": (
         "Taken, but no certificate is issued for this pass: the person holds a live one of this scheme, occupation and level. "
         "When that one is revoked or voided, this one is issued by itself."
     ),
+    "duplicate": "The same event came before and is not taken twice. `current` says what it is by now.",
     "event_unknown": "The event to be voided has not come yet. It is voided as soon as it comes.",
     "type_differs": "The event that is meant is of another type. Check its id, and post this again under a new id.",
     "already_replaced": "Another event replaces the same one. Void one of the two.",
@@ -57,6 +59,24 @@ SENTENCES: Final[dict[str, str]] = {
     ),
 }
 """What each code means that no guard of ``GUARDS`` gives."""
+
+EVENT_LIMIT: Final = 256 * 1024
+"""Bytes of one event. A scheme may have long lists; what is larger could not be told on as one fact."""
+
+REFUSALS: Final[dict[str, str]] = {
+    "source_not_yours": "The event's source is another office than the one that posts it. Post with that office's credential.",
+    "role_not_allowed": "The office's registered roles do not allow this type of event. Ask the administrator for the role.",
+    "office_unknown": "The office of this subject is not registered, or it was revoked. Ask the administrator.",
+    "event_too_large": f"The event is larger than {EVENT_LIMIT} bytes. Leave out what it need not say.",
+    "id_reused": "This id was used before for an event with other content, which stays. Post this one under a new id.",
+}
+"""Why an event is rejected, beyond what reading it refuses. Depends on the event and its credential alone."""
+
+
+def refusal(event: Event, roles: frozenset[str]) -> str | None:
+    """Why an office registered in these roles may never say this, as a code of ``REFUSALS``."""
+    said = event.data.type if isinstance(event.data, EventVoided) else event.type
+    return None if roles & ROLES[said] else "role_not_allowed"
 
 
 def moment_of(event: Event) -> Moment:

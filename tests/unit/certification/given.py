@@ -123,7 +123,7 @@ def world(*trainees: Trainee, **scheme: Any) -> World:
 def standing(decided: Decided, *ids: str) -> list[str]:
     """The codes of events, by id."""
     found = {ref[1]: outcome for ref, outcome in decided.outcomes.items()}
-    return [" ".join(dict.fromkeys(found[name])) for name in ids]
+    return [" ".join(found[name]).removesuffix(" applied") for name in ids]
 
 
 def certificates(decided: Decided) -> list[CertificateFact]:

@@ -1,0 +1,96 @@
+"""HTTP to handlers and queries."""
+
+from typing import Annotated, TypeVar
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+
+from services.certification import queries
+from services.certification.handlers import Handlers
+from services.certification.queries import EventAnswer, EventHistory
+from shared.database import Database
+from shared.events.certification import CertificateFact, SchemeFact
+from shared.events.codes import CODE_PATTERN
+from shared.http import Page, Paging, Problem, events_body, metrics, receipts_response
+from shared.offices import Caller, Doorkeeper
+from shared.outbox import current_position, heard_positions
+
+T = TypeVar("T")
+# Whatever else could stand in an address is no code, and some of it (a NUL) not even a text for the database.
+Filter = Annotated[str | None, Query(pattern=CODE_PATTERN)]
+Named = Annotated[str, Path(pattern=CODE_PATTERN)]
+
+
+def routes(handlers: Handlers, database: Database, door: Doorkeeper) -> APIRouter:
+    """Every address of certification but its health."""
+    router = APIRouter()
+
+    async def office(caller: Annotated[Caller, Depends(door.open)]) -> Caller:
+        if caller.only_reads():
+            raise Problem(403, "role_not_allowed", "A reader sees figures: ask reporting for /v1/aggregates.")
+        return caller
+
+    @router.post("/v1/events")
+    async def post_events(request: Request, caller: Annotated[Caller, Depends(door.open)]) -> Response:
+        """Take events: one, a batch or NDJSON. Answers after the commit with one receipt per event; safe to send again."""
+        return receipts_response(await handlers.take(await events_body(request), caller))
+
+    @router.get("/v1/events")
+    async def events(
+        caller: Annotated[Caller, Depends(door.open)], paging: Annotated[Paging, Depends()], status: Filter = None
+    ) -> Page[EventAnswer]:
+        """The office's own events with their standing, in the order of recording."""
+        async with database.transaction() as session:
+            return await queries.events(session, caller, paging, status)
+
+    @router.get("/v1/events/{country}/{office}/{event}")
+    async def event(
+        country: Named, office: Named, event: Named, caller: Annotated[Caller, Depends(door.open)]
+    ) -> EventHistory:
+        """One event of the office with every change of its receipt."""
+        async with database.transaction() as session:
+            found = await queries.event(session, caller, f"/offices/{country}/{office}", event)
+        return _or_404(found)
+
+    @router.get("/v1/schemes", dependencies=[Depends(office)])
+    async def schemes(paging: Annotated[Paging, Depends()]) -> Page[SchemeFact]:
+        """The registered schemes."""
+        async with database.transaction() as session:
+            return await queries.schemes(session, paging)
+
+    @router.get("/v1/certificates")
+    async def certificates(
+        caller: Annotated[Caller, Depends(office)],
+        paging: Annotated[Paging, Depends()],
+        cohort: Filter = None,
+        scheme: Filter = None,
+        status: Filter = None,
+        enrolment: Filter = None,
+    ) -> Page[CertificateFact]:
+        """The certificates of the cohorts to which the office is a party."""
+        filters = {"cohort": cohort, "scheme": scheme, "status": status, "enrolment": enrolment}
+        async with database.transaction() as session:
+            return await queries.certificates(session, caller, paging, filters)
+
+    @router.get("/v1/certificates/{certificate}")
+    async def certificate(certificate: Named, caller: Annotated[Caller, Depends(office)]) -> CertificateFact:
+        """One certificate."""
+        async with database.transaction() as session:
+            return _or_404(await queries.certificate(session, caller, certificate))
+
+    @router.get("/v1/position", dependencies=[Depends(door.open)])
+    async def position() -> dict[str, dict[str, int]]:
+        """How far certification's own stream reaches, and how far it has heard enrolment's."""
+        async with database.transaction() as session:
+            return {
+                "position": {"CERTIFICATION": await current_position(session)},
+                "heard": await heard_positions(session),
+            }
+
+    router.add_api_route("/metrics", metrics, dependencies=[Depends(door.open)], include_in_schema=False)
+    return router
+
+
+def _or_404(found: T | None) -> T:
+    if found is None:
+        raise Problem(404, "not_found", "There is nothing here that this office may see.")
+    return found

@@ -1,0 +1,68 @@
+"""Certification's only wiring."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from services.certification.api import routes
+from services.certification.handlers import Handlers
+from services.certification.settings import Settings
+from services.certification.subscribers import subscribe
+from services.certification.tables import Office, Token
+from shared.bus import Bus
+from shared.database import Database
+from shared.deadletters import DeadLetters
+from shared.http import create_app, tell_addresses
+from shared.offices import Doorkeeper, token_digest
+from shared.relay import Relay
+
+
+def create(settings: Settings) -> FastAPI:
+    """Certification as settings say. HTTP answers also when the broker is away."""
+    secret = bytes.fromhex(settings.secret_file.read_text().strip())
+    administrator = token_digest(settings.admin_token_file.read_text().strip())
+    database = Database(settings.database_url, "certification")
+    door = Doorkeeper(database, administrator, Office, Token)
+    bus = Bus(
+        "certification",
+        database,
+        DeadLetters("certification", secret),
+        url=settings.nats_url,
+        user=settings.nats_user,
+        password=settings.nats_password,
+        owns=("CERTIFICATION",),
+    )
+    relay = Relay(database, bus, service="certification", stream="CERTIFICATION")
+    handlers = Handlers(database, settings.enrolment_url)
+    subscribe(bus, handlers)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        try:
+            async with bus.running(), relay.running():
+                yield
+        finally:
+            await database.close()
+
+    async def problems() -> list[str]:
+        await database.ping()
+        return [*bus.health(), *relay.health()]
+
+    app = create_app("Sampan certification", lifespan, problems)
+    app.include_router(routes(handlers, database, door))
+    tell_addresses(
+        app,
+        door.open,
+        {
+            "enrolment": settings.enrolment_url,
+            "certification": settings.public_url,
+            "reporting": settings.reporting_url,
+        },
+    )
+    return app
+
+
+def from_environment() -> FastAPI:
+    """For ``uvicorn --factory``."""
+    return create(Settings())

@@ -1,0 +1,322 @@
+"""What certification does: take events from offices, hear facts of enrolment. One call, one transaction."""
+
+import logging
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.certification import store
+from services.certification.awards import Ref
+from services.certification.domain import Outcome, fold, fold_schemes
+from services.certification.rules import EVENT_LIMIT, REFUSALS, refusal, sentence
+from services.certification.store import Loaded
+from services.certification.tables import Office, Token
+from shared.database import Database
+from shared.events import offices_to_enrolment
+from shared.events.certification import CertificateFact, certificate_fact, scheme_fact
+from shared.events.codes import SOURCE_PATTERN
+from shared.events.enrolment import CohortFact, OfficeFact, TraineeFact
+from shared.events.envelope import Event, Refusal, canonical, digest, read_event
+from shared.events.facts import Fact
+from shared.events.identity import office_of
+from shared.events.offices_to_certification import TYPES, AwardRef, SchemeRegistered
+from shared.events.receipts import Announcement, Receipt, Receipts, Standing
+from shared.events.wire import BodyRefused, Raw, read_message
+from shared.offices import Caller, apply_office
+from shared.outbox import Notice, notify, publish
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A fact of enrolment."""
+
+    data: OfficeFact | CohortFact | TraineeFact
+    epoch: int
+    revision: int
+    cause: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Post:
+    raw: Raw
+    caller: Caller
+    known: bool = True
+    """Whether the caller's office is registered: over HTTP it is, or it would not have come this far."""
+
+
+class Handlers:
+    """Takes events, from HTTP and NATS alike."""
+
+    def __init__(
+        self, database: Database, enrolment_url: str, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        """``enrolment_url`` is told to offices that post enrolment's events here."""
+        self._database = database
+        self._elsewhere = dict.fromkeys(offices_to_enrolment.TYPES.keys() - TYPES.keys(), enrolment_url)
+        self._clock = clock
+
+    async def take(self, raws: Sequence[Raw], caller: Caller) -> Receipts:
+        """Take the events of one body: one receipt each, as they stand after all of them."""
+
+        async def work(session: AsyncSession) -> Receipts:
+            now = self._clock()
+            receipts, facts = await self._take(session, [_Post(raw, caller) for raw in raws], now, answer=False)
+            position = await publish(session, "certification", facts)
+            return Receipts(receipts=receipts, position={"CERTIFICATION": position.position})
+
+        return await self._database.run(work)
+
+    async def take_messages(self, messages: Sequence[tuple[str, bytes]]) -> None:
+        """Take (subject, body) of intake.certification.<country>.<office>; the receipts go out as notices."""
+        sources = [_source(subject) for subject, _ in messages]
+
+        async def work(session: AsyncSession) -> None:
+            now = self._clock()
+            roles = await store.roles(session, sources)
+            posts: list[_Post] = []
+            answers: list[Notice] = []
+            for source, (_, body) in zip(sources, messages, strict=True):
+                try:
+                    raws = read_message(body)
+                except BodyRefused as refused:
+                    answers.append(_notice(source, _refused(Refusal(refused.code, refused.sentence, source), now)))
+                    continue
+                caller = Caller(source, roles.get(source, frozenset()), "nats")
+                posts += [_Post(raw, caller, known=source in roles) for raw in raws]
+            await notify(session, answers)
+            _, facts = await self._take(session, posts, now, answer=True)
+            await publish(session, "certification", facts)
+
+        await self._database.run(work)
+
+    async def _take(
+        self, session: AsyncSession, posts: Sequence[_Post], now: datetime, *, answer: bool
+    ) -> tuple[list[Receipt], list[Fact]]:
+        """The receipts and the facts that follow; with ``answer`` the receipts are notices too."""
+        read = [self._read(post, now) for post in posts]
+        await store.lock(session)
+        known = await store.digests(session, {one.ref for one in read if isinstance(one, Event)})
+        fresh: dict[Ref, tuple[Event, Caller]] = {}
+        reused: list[tuple[Event, Caller]] = []
+        repeated: set[int] = set()
+        for index, (post, one) in enumerate(zip(posts, read, strict=True)):
+            if isinstance(one, Refusal):
+                continue
+            mine = digest(one.fields)
+            if one.ref not in known:
+                known[one.ref] = mine
+                fresh[one.ref] = (one, post.caller)
+            elif known[one.ref] == mine:
+                repeated.add(index)
+            else:
+                reused.append((one, post.caller))
+                read[index] = _refusal(one, "id_reused")
+        await store.add(session, list(fresh.values()), now)
+        await store.keep_refused(session, reused, now)
+        changed, facts = await _decide(session, set(), list(fresh), {}, now)
+        standings = await store.standings(session, {one.ref for one in read if isinstance(one, Event)})
+        receipts = [
+            _refused(one, now, post.raw)
+            if isinstance(one, Refusal)
+            else _receipt(one.ref, standings[one.ref], place=post.raw.place, repeated=index in repeated)
+            for index, (post, one) in enumerate(zip(posts, read, strict=True))
+        ]
+        notices = [_notice(ref[0], _receipt(ref, now_so)) for ref, now_so in changed.items() if ref not in fresh]
+        if answer:
+            notices += [
+                _notice(post.caller.source, receipt)
+                for post, receipt in zip(posts, receipts, strict=True)
+                if post.caller.source is not None
+            ]
+        await notify(session, notices)
+        return receipts, facts
+
+    def _read(self, post: _Post, now: datetime) -> Event | Refusal:
+        read = read_event(post.raw, types=TYPES, elsewhere=self._elsewhere, now=now)
+        if isinstance(read, Refusal):
+            return read
+        code = None
+        if not post.known:
+            code = "office_unknown"
+        elif not post.caller.may_post_for(read.source):
+            log.warning("%s posted an event of %s: refused", post.caller.postedby, read.source)
+            code = "source_not_yours"
+        elif not post.caller.administrator:
+            code = refusal(read, post.caller.roles)
+        if code is None and len(canonical(read.fields)) > EVENT_LIMIT:
+            code = "event_too_large"
+        return _refusal(read, code) if code else read
+
+
+async def hear(session: AsyncSession, told: Sequence[Told], now: datetime) -> None:
+    """Take up what enrolment tells, in the transaction that also says how far it is heard."""
+    for fact in told:
+        if isinstance(fact.data, OfficeFact):
+            await apply_office(session, Office, Token, fact.data, fact.epoch, fact.revision)
+    trainees = [(fact, fact.data) for fact in told if isinstance(fact.data, TraineeFact)]
+    cohorts = [(fact, fact.data) for fact in told if isinstance(fact.data, CohortFact)]
+    if not trainees and not cohorts:
+        return
+    await store.lock(session)
+    enrolments = {data.enrolment for _, data in trainees}
+    # Whoever is found to be another person leaves the others' certificates behind: those are decided again too.
+    touched = await store.siblings(session, enrolments)
+    causes: dict[str, str] = {}
+    for fact, trainee in trainees:
+        if await store.put_trainee(session, trainee, fact.epoch, fact.revision) and fact.cause:
+            causes[trainee.enrolment] = fact.cause
+    for fact, cohort in cohorts:
+        if await store.put_cohort(session, cohort, fact.epoch, fact.revision):
+            there = await store.enrolments_in(session, [cohort.cohort])
+            touched |= there
+            causes |= dict.fromkeys(there, fact.cause) if fact.cause else {}
+    changed, facts = await _decide(session, touched, [], causes, now)
+    await notify(session, [_notice(ref[0], _receipt(ref, standing)) for ref, standing in changed.items()])
+    await publish(session, "certification", facts)
+
+
+async def _decide(
+    session: AsyncSession, enrolments: set[str], fresh: Sequence[Ref], causes: dict[str, str], now: datetime
+) -> tuple[dict[Ref, store.Standing], list[Fact]]:
+    """Decide the units of these enrolments and fresh events anew, and save what changed.
+
+    ``causes`` says which event is behind a change, by enrolment. Answers the standings that changed, and the facts.
+    """
+    loaded = await store.load(session, enrolments, fresh)
+    registered = fold_schemes(one.event for one in loaded.events.values())
+    held = await store.schemes(session, registered.schemes)
+    schemes = {
+        code: scheme
+        for code, scheme in registered.schemes.items()
+        if held.get(code) != scheme and (code in held or scheme.status == "registered")
+    }
+    if schemes:
+        await store.save_schemes(session, schemes.values())
+        under = await store.enrolments_under(session, schemes)
+        if not under <= loaded.enrolments:
+            loaded = await store.load(session, enrolments | under, fresh)
+    decided = fold((one.event for one in loaded.events.values()), await store.world(session, loaded))
+    standings = await _save_outcomes(session, loaded, decided.outcomes | registered.outcomes, now)
+    certificates = await _save_certificates(session, loaded, decided.certificates)
+    causes = causes | _causes(loaded, fresh)
+    facts = [scheme_fact(scheme, causes.get(f"scheme {scheme.scheme}")) for scheme in schemes.values()]
+    facts += [certificate_fact(one, causes.get(one.enrolment)) for one in certificates]
+    return standings, facts
+
+
+async def _save_outcomes(
+    session: AsyncSession, loaded: Loaded, outcomes: Mapping[Ref, Outcome], now: datetime
+) -> dict[Ref, store.Standing]:
+    changed = {
+        ref: store.Standing(stored.event.type, outcomes[ref], stored.receipt + 1, now)
+        for ref, stored in sorted(loaded.events.items(), key=lambda item: item[1].place)
+        if ref in outcomes and outcomes[ref] != stored.outcome
+    }
+    await store.save_outcomes(session, changed)
+    return changed
+
+
+async def _save_certificates(
+    session: AsyncSession, loaded: Loaded, certificates: Mapping[str, CertificateFact]
+) -> list[CertificateFact]:
+    held = await store.certificates(session, loaded.enrolments)
+    gone = [_void(fact) for key, fact in held.items() if key not in certificates and fact.status != "void"]
+    changed = [fact for key, fact in certificates.items() if held.get(key) != fact] + gone
+    await store.save_certificates(session, changed)
+    return changed
+
+
+def _void(fact: CertificateFact) -> CertificateFact:
+    """What is left of a certificate on which nothing that was said stands any more."""
+    kept = (
+        "certificate",
+        "enrolment",
+        "cohort",
+        "trainee",
+        "person",
+        "country",
+        "scheme",
+        "occupation",
+        "level",
+        "edition",
+    )
+    return CertificateFact(**{name: getattr(fact, name) for name in kept}, status="void")
+
+
+def _causes(loaded: Loaded, fresh: Sequence[Ref]) -> dict[str, str]:
+    """The last fresh event that spoke of each enrolment (or scheme), by itself or by voiding or replacing."""
+    causes = {}
+    for ref in fresh:
+        event = loaded.events[ref].event
+        target = loaded.events.get((event.source, store.target_of(event) or ""))
+        for one in (event, target.event if target else event):
+            if isinstance(one.data, AwardRef):
+                causes[one.data.enrolment_id] = "/".join(ref)
+            elif isinstance(one.data, SchemeRegistered):
+                causes[f"scheme {one.data.scheme}"] = "/".join(ref)
+    return causes
+
+
+def _source(subject: str) -> str:
+    """The office of intake.certification.<country>.<office>. Raises ValueError for any other subject."""
+    source = subject.removeprefix("intake.certification").replace(".", "/")
+    if not re.fullmatch(SOURCE_PATTERN, f"/offices{source}"):
+        raise ValueError("the subject names no office")
+    return f"/offices{source}"
+
+
+def _refusal(event: Event, code: str) -> Refusal:
+    return Refusal(code, REFUSALS[code], event.source, event.id, event.type)
+
+
+def _refused(refusal: Refusal, now: datetime, raw: Raw | None = None) -> Receipt:
+    return Receipt(
+        source=refusal.source,
+        id=refusal.id,
+        type=refusal.type,
+        status="rejected",
+        code=refusal.code,
+        sentence=refusal.sentence,
+        recordedtime=now,
+        place=raw.place if raw else None,
+    )
+
+
+def _receipt(ref: Ref, standing: store.Standing, *, place: int | None = None, repeated: bool = False) -> Receipt:
+    outcome = standing.outcome
+    source, id_ = ref
+    if repeated:
+        return Receipt(
+            source=source,
+            id=id_,
+            type=standing.type,
+            status="duplicate",
+            code="duplicate",
+            sentence=sentence("duplicate"),
+            place=place,
+            current=Standing(
+                status=outcome.status, code=outcome.code, sentence=outcome.sentence, number=standing.number
+            ),
+        )
+    return Receipt(
+        source=source,
+        id=id_,
+        type=standing.type,
+        status=outcome.status,
+        code=outcome.code,
+        sentence=outcome.sentence,
+        number=standing.number,
+        recordedtime=standing.recordedtime,
+        place=place,
+    )
+
+
+def _notice(source: str, receipt: Receipt) -> Notice:
+    country, office = office_of(source)
+    announcement = Announcement(service="certification", receipt=receipt)
+    return Notice(f"receipts.{country}.{office}", announcement.model_dump(mode="json", exclude_none=True))

@@ -1,0 +1,189 @@
+"""Tables to answers. Whether an answer may be seen is part of the question: what may not is not there."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.certification.rules import sentence
+from shared.events.certification import CertificateFact, SchemeFact
+from shared.events.codes import CODE_PATTERN
+from shared.events.receipts import Standing
+from shared.http import Page, Paging, Problem
+from shared.offices import Caller
+
+
+class EventAnswer(BaseModel):
+    """One event of an office, and its standing by now. Fields that certification does not know were not kept."""
+
+    source: str
+    id: str
+    type: str
+    recordedtime: datetime
+    postedby: str
+    current: Standing
+    event: dict[str, Any]
+
+
+class Change(Standing):
+    """A standing that an event had from ``recordedtime`` on."""
+
+    recordedtime: datetime
+
+
+class EventHistory(EventAnswer):
+    """The same with every standing that it has had, in order."""
+
+    receipts: list[Change]
+
+
+async def schemes(session: AsyncSession, paging: Paging) -> Page[SchemeFact]:
+    """Registered schemes by code."""
+    rows = await session.execute(
+        text(
+            """
+            SELECT scheme, data FROM schemes WHERE data ->> 'status' = 'registered' AND scheme > :after
+            ORDER BY scheme LIMIT :limit
+            """
+        ),
+        {"after": _code(paging), "limit": paging.limit + 1},
+    )
+    found = [SchemeFact.model_validate(row.data) for row in rows]
+    return _page(found, paging.limit, lambda scheme: scheme.scheme)
+
+
+async def certificates(
+    session: AsyncSession, caller: Caller, paging: Paging, filters: Mapping[str, str | None]
+) -> Page[CertificateFact]:
+    """The certificates that the caller may see, by id. Void ones only when they are asked for."""
+    rows = await session.execute(
+        text(
+            f"""
+            SELECT certificates.data FROM certificates LEFT JOIN cohorts USING (cohort)
+            WHERE {_VISIBLE} AND certificate > :after
+            AND (CAST(:cohort AS text) IS NULL OR cohort = :cohort)
+            AND (CAST(:scheme AS text) IS NULL OR scheme = :scheme)
+            AND (CAST(:enrolment AS text) IS NULL OR enrolment = :enrolment)
+            AND status = COALESCE(:status, NULLIF(status, 'void'))
+            ORDER BY certificate LIMIT :limit
+            """  # noqa: S608 - a constant of this module
+        ),
+        {**_seer(caller), **filters, "after": _code(paging), "limit": paging.limit + 1},
+    )
+    found = [CertificateFact.model_validate(row.data) for row in rows]
+    return _page(found, paging.limit, lambda fact: fact.certificate)
+
+
+async def certificate(session: AsyncSession, caller: Caller, certificate: str) -> CertificateFact | None:
+    """One certificate, if the caller may see it."""
+    rows = await session.execute(
+        text(
+            f"""
+            SELECT certificates.data FROM certificates LEFT JOIN cohorts USING (cohort)
+            WHERE {_VISIBLE} AND certificate = :certificate
+            """  # noqa: S608 - a constant of this module
+        ),
+        {**_seer(caller), "certificate": certificate},
+    )
+    row = rows.one_or_none()
+    return CertificateFact.model_validate(row.data) if row else None
+
+
+# A cohort's parties see its certificates; who only sends trainees sees those of its own country, who only reads sees none.
+_VISIBLE = """
+(
+    CAST(:everything AS boolean)
+    OR jsonb_path_exists(
+        cohorts.parties,
+        '$[*] ? (@.office == $office && @.role != "sending-office" && @.role != "reader")',
+        jsonb_build_object('office', CAST(:office AS text))
+    )
+    OR certificates.country = :country AND cohorts.parties @> jsonb_build_array(
+        jsonb_build_object('office', CAST(:office AS text), 'role', 'sending-office')
+    )
+)
+"""
+
+
+def _seer(caller: Caller) -> dict[str, Any]:
+    return {
+        "everything": caller.administrator,
+        "office": caller.source or "",
+        "country": (caller.country or "").upper(),
+    }
+
+
+async def events(session: AsyncSession, caller: Caller, paging: Paging, status: str | None) -> Page[EventAnswer]:
+    """The caller's own events (an administrator's: all), in the order of recording."""
+    rows = await session.execute(
+        text(
+            """
+            SELECT * FROM events
+            WHERE (CAST(:everything AS boolean) OR source = :office) AND place > :after
+            AND (CAST(:status AS text) IS NULL OR status = :status)
+            ORDER BY place LIMIT :limit
+            """
+        ),
+        {**_seer(caller), "after": _place(paging), "status": status, "limit": paging.limit + 1},
+    )
+    found = list(rows)
+    page = _page(found, paging.limit, lambda row: str(row.place))
+    return Page(items=[EventAnswer(**_event(row)) for row in page.items], next=page.next)
+
+
+async def event(session: AsyncSession, caller: Caller, source: str, event: str) -> EventHistory | None:
+    """One event with the history of its standing, if it is the caller's own."""
+    if not caller.may_post_for(source):
+        return None
+    named = {"source": source, "id": event}
+    row = (await session.execute(text("SELECT * FROM events WHERE source = :source AND id = :id"), named)).one_or_none()
+    if row is None:
+        return None
+    history = await session.execute(
+        text("SELECT * FROM receipts WHERE source = :source AND id = :id ORDER BY number"), named
+    )
+    receipts = [
+        Change(**_standing(one.status, one.code, one.number).model_dump(), recordedtime=one.recordedtime)
+        for one in history
+    ]
+    return EventHistory(**_event(row), receipts=receipts)
+
+
+def _event(row: Any) -> dict[str, Any]:
+    return {
+        "source": row.source,
+        "id": row.id,
+        "type": row.type,
+        "recordedtime": row.recordedtime,
+        "postedby": row.postedby,
+        "current": _standing(row.status, row.code, row.receipt),
+        "event": row.body,
+    }
+
+
+def _standing(status: Any, code: str, number: int) -> Standing:
+    return Standing(status=status, code=code, sentence=sentence(code), number=number)
+
+
+def _code(paging: Paging) -> str:
+    if paging.after is not None and not re.fullmatch(CODE_PATTERN, paging.after):
+        raise _BAD_CURSOR
+    return paging.after or ""
+
+
+def _place(paging: Paging) -> int:
+    if paging.after is not None and not re.fullmatch(r"[0-9]{1,18}", paging.after):
+        raise _BAD_CURSOR
+    return int(paging.after or 0)
+
+
+_BAD_CURSOR = Problem(400, "invalid_query", "after: use the `next` of the page before.")
+
+
+def _page(found: list[Any], limit: int, cursor: Any) -> Page[Any]:
+    items = found[:limit]
+    return Page(items=items, next=cursor(items[-1]) if len(found) > limit else None)

@@ -1,0 +1,166 @@
+"""Certification's tables: its journal of events, what they led to, what enrolment told, and what the bus needs."""
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, DateTime, Identity, Index, LargeBinary, MetaData, Text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import registry
+from sqlmodel import Field, SQLModel
+
+from shared import deadletters, offices, outbox
+
+NAMES = {
+    "pk": "%(table_name)s_pkey",
+    "ix": "%(table_name)s_%(column_0_name)s_idx",
+    "uq": "%(table_name)s_%(column_0_name)s_key",
+}
+
+
+class Base(SQLModel, registry=registry(metadata=MetaData(naming_convention=NAMES))):
+    """Certification's own tables, apart from the other services' in one process."""
+
+
+class EventRow(Base, table=True):
+    """One event, once, with its standing by now. ``place`` is its place in the order of recording."""
+
+    __tablename__ = "events"
+    # The three ways in which events hang together: see store.load.
+    __table_args__ = (
+        Index("events_target_idx", "source", "target"),
+        Index("events_number_idx", "scheme", "number"),
+    )
+
+    source: str = Field(primary_key=True, sa_type=Text)
+    id: str = Field(primary_key=True, sa_type=Text)
+    place: int | None = Field(default=None, sa_type=BigInteger, sa_column_args=(Identity(always=True),), unique=True)
+    type: str = Field(sa_type=Text)
+    digest: bytes = Field(sa_type=LargeBinary)
+    """SHA-256 of the whole event as it came."""
+    body: dict[str, Any] = Field(sa_type=JSONB)
+    """The event without the fields that certification does not know: an office may have written a name there."""
+    enrolment: str | None = Field(default=None, index=True, sa_type=Text)
+    scheme: str | None = Field(default=None, sa_type=Text)
+    number: str | None = Field(default=None, sa_type=Text)
+    """The awarding body's number that the event gives."""
+    target: str | None = Field(default=None, sa_type=Text)
+    """The id of the event that this one voids or replaces."""
+    recordedtime: datetime = Field(sa_type=DateTime(timezone=True))
+    postedby: str = Field(sa_type=Text)
+    status: str = Field(sa_type=Text)
+    code: str = Field(sa_type=Text)
+    receipt: int
+    """How often the standing has changed, from 1."""
+
+
+class ReceiptRow(Base, table=True):
+    """Every standing that an event has had."""
+
+    __tablename__ = "receipts"
+
+    source: str = Field(primary_key=True, sa_type=Text)
+    id: str = Field(primary_key=True, sa_type=Text)
+    number: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    status: str = Field(sa_type=Text)
+    code: str = Field(sa_type=Text)
+    recordedtime: datetime = Field(sa_type=DateTime(timezone=True))
+
+
+class RefusedRow(Base, table=True):
+    """An event whose id was used before for other content, kept for audit."""
+
+    __tablename__ = "refused"
+
+    place: int | None = Field(
+        default=None, primary_key=True, sa_type=BigInteger, sa_column_args=(Identity(always=True),)
+    )
+    source: str = Field(sa_type=Text)
+    id: str = Field(sa_type=Text)
+    digest: bytes = Field(sa_type=LargeBinary)
+    body: dict[str, Any] = Field(sa_type=JSONB)
+    recordedtime: datetime = Field(sa_type=DateTime(timezone=True))
+    postedby: str = Field(sa_type=Text)
+
+
+class CohortRow(Base, table=True):
+    """What enrolment told of a cohort, as far as it matters here."""
+
+    __tablename__ = "cohorts"
+
+    cohort: str = Field(primary_key=True, sa_type=Text)
+    timezone: str = Field(sa_type=Text)
+    parties: list[dict[str, str]] = Field(sa_type=JSONB)
+    epoch: int = Field(sa_type=BigInteger)
+    revision: int = Field(sa_type=BigInteger)
+
+
+class TraineeRow(Base, table=True):
+    """What enrolment told of a trainee's place, as far as it matters here."""
+
+    __tablename__ = "trainees"
+
+    enrolment: str = Field(primary_key=True, sa_type=Text)
+    cohort: str = Field(index=True, sa_type=Text)
+    number: str = Field(sa_type=Text)
+    person: str = Field(index=True, sa_type=Text)
+    country: str = Field(sa_type=Text)
+    completion: str = Field(sa_type=Text)
+    completed_on: date | None = None
+    completion_withdrawn_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    epoch: int = Field(sa_type=BigInteger)
+    revision: int = Field(sa_type=BigInteger)
+
+
+class SchemeRow(Base, table=True):
+    """A scheme as it now stands: the data of its fact."""
+
+    __tablename__ = "schemes"
+
+    scheme: str = Field(primary_key=True, sa_type=Text)
+    data: dict[str, Any] = Field(sa_type=JSONB)
+
+
+class CertificateRow(Base, table=True):
+    """A certificate as it now stands: the data of its fact, and what it is asked by."""
+
+    __tablename__ = "certificates"
+
+    certificate: str = Field(primary_key=True, sa_type=Text)
+    enrolment: str = Field(index=True, sa_type=Text)
+    cohort: str = Field(index=True, sa_type=Text)
+    scheme: str = Field(index=True, sa_type=Text)
+    status: str = Field(sa_type=Text)
+    country: str = Field(sa_type=Text)
+    data: dict[str, Any] = Field(sa_type=JSONB)
+
+
+class Office(offices.OfficeRow, Base, table=True):
+    __tablename__ = "offices"
+
+
+class Token(offices.TokenRow, Base, table=True):
+    __tablename__ = "tokens"
+
+
+class OutboxHead(outbox.OutboxHead, Base, table=True):
+    pass
+
+
+class Thing(outbox.Thing, Base, table=True):
+    pass
+
+
+class OutboxRow(outbox.OutboxRow, Base, table=True):
+    pass
+
+
+class NoticeRow(outbox.NoticeRow, Base, table=True):
+    pass
+
+
+class Heard(outbox.Heard, Base, table=True):
+    pass
+
+
+class DeadLetterRow(deadletters.DeadLetterRow, Base, table=True):
+    pass
