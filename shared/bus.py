@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from inspect import getdoc
 from typing import Any
 
 from faststream.middlewares import AckPolicy
@@ -99,9 +100,10 @@ class Bus:
 
         `handle(deliveries)` does its own transaction, all or nothing, and may get a message again. When it raises because the
         world failed, all come again; otherwise each is tried by itself, and one that fails three times is a dead letter.
+        Its docstring is shown in the AsyncAPI document.
         """
         batches = IntakeBatches(self._database, self._dead_letters, "INTAKE", handle)
-        self._subscribe("INTAKE", subject, subject, INTAKE_BATCH, batches)
+        self._subscribe("INTAKE", subject, subject, INTAKE_BATCH, batches, getdoc(handle))
 
     def facts(self, stream: str, handle: FactHandler) -> None:
         """Hear every fact of another service's stream, in order, each once in the eyes of the database.
@@ -116,10 +118,16 @@ class Bus:
         batches = FactBatches(self._database, self._dead_letters, stream, handle, next_in_stream)
         subject = (STREAMS[stream].subjects or [">"])[0]
         # The consumer has no filter: its sequences must be contiguous.
-        subscription = self._subscribe(stream, subject, None, FACT_BATCH, batches)
+        subscription = self._subscribe(stream, subject, None, FACT_BATCH, batches, getdoc(handle))
 
     def _subscribe(
-        self, stream: str, subject: str, filter_subject: str | None, batch_size: int, batches: Batches
+        self,
+        stream: str,
+        subject: str,
+        filter_subject: str | None,
+        batch_size: int,
+        batches: Batches,
+        description: str | None,
     ) -> Subscription:
         subscriber = self.broker.subscriber(
             subject,
@@ -128,6 +136,8 @@ class Bus:
             decoder=as_it_came,
             ack_policy=AckPolicy.MANUAL,
             no_reply=True,
+            title=f"{stream} to {self.service}",
+            description=description,
             pull_sub=PullSub(batch_size=batch_size, timeout=COLLECT_SECONDS, batch=True),
         )
         assert isinstance(subscriber, BatchPullStreamSubscriber)
@@ -186,8 +196,9 @@ class Bus:
                     keepers.create_task(self._sweep())
                     for subscription in self._subscriptions:
                         keepers.create_task(self._keep(subscription))
-            except (Exception, ExceptionGroup) as error:
-                self._connection_problem = f"the connection to the broker ended: {describe(error)}"
+            except Exception as error:
+                cause = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
+                self._connection_problem = f"the connection to the broker ended: {describe(cause)}"
                 log.warning("%s; connecting anew", self._connection_problem)
             RESTARTS.labels(self.service, "connection").inc()
             await self._disconnect()
@@ -248,7 +259,7 @@ class Bus:
 
     async def _on_error(self, error: Exception) -> None:
         if not self.connected:
-            self._connection_problem = f"the broker is away ({type(error).__name__})"
+            self._connection_problem = f"the broker is away ({error or type(error).__name__})"
         log.warning("broker: %s: %s", type(error).__name__, error)
 
     async def _on_disconnected(self) -> None:

@@ -9,6 +9,7 @@ import pytest
 from nats.js import JetStreamContext
 from sqlalchemy.exc import OperationalError
 
+from shared import bus as bus_module
 from shared import subscriptions
 from shared.bus import Bus, Delivery
 from shared.database import Database
@@ -151,6 +152,7 @@ async def test_a_trickle_is_never_redelivered(house: House) -> None:
 
 async def test_stopped_during_collection(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subscriptions, "ACK_WAIT_SECONDS", 2.0)
+    monkeypatch.setattr(bus_module, "STOP_SECONDS", 0.2)
     database = await house.database("enrolment")
     office = Office(database)
     first = house.bus("enrolment", database, OWNED)
