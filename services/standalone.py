@@ -182,6 +182,7 @@ class Standalone:
             "SAMPAN_PUBLIC_URL": self.urls[service],
             "SAMPAN_ENROLMENT_URL": self.urls["enrolment"],
             "SAMPAN_CERTIFICATION_URL": self.urls["certification"],
+            "SAMPAN_REPORTING_URL": self.urls["reporting"],
         }
 
     def _migrate(self) -> None:
