@@ -8,11 +8,19 @@ import re
 import unicodedata
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import available_timezones
 
 import pycountry
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+)
 from pydantic_core import PydanticCustomError
 
 FIRST_YEAR, LAST_YEAR = 1900, 2100
@@ -181,6 +189,10 @@ Hours = Annotated[
     float, Field(gt=0, le=24, description="hours: up to 24, with at most two decimals"), AfterValidator(_two_decimals)
 ]
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
+
+T = TypeVar("T")
+Many = Annotated[list[T], Field(fail_fast=True)]
+"""A list that is refused at its first bad item: a million of them would cost seconds and a gigabyte to describe."""
 
 Role = Literal["coordinator", "sending-office", "host-centre", "awarding-body", "recognition-authority", "reader"]
 Sex = Literal["F", "M", "U"]

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from shared.events.codes import Code, Day, Model, Reason, Text, Titles
+from shared.events.codes import Code, Day, Many, Model, Reason, Text, Titles
 from shared.events.offices_to_enrolment import EventVoided, TraineeRef
 
 Mark = Annotated[float, Field(ge=0, le=1_000_000)]
@@ -35,8 +35,8 @@ class SchemeRegistered(Model):
     scheme: Code
     titles: Titles
     awarding_body: Titles
-    occupations: Annotated[list[Occupation], Field(min_length=1)]
-    levels: Annotated[list[Level], Field(min_length=1)]
+    occupations: Annotated[Many[Occupation], Field(min_length=1)]
+    levels: Annotated[Many[Level], Field(min_length=1)]
     rule: Literal["on_pass", "by_awarding_body"]
     completion_required: bool
     valid_months: Annotated[int, Field(ge=1, le=1200)] | None = None
@@ -72,7 +72,7 @@ class TraineeAssessed(AwardRef):
     attempt: Annotated[int, Field(ge=1, le=99)] = 1
     date: Day
     assessor: Text | None = None
-    parts: list[Part] = []
+    parts: Many[Part] = []
     result: Literal["pass", "fail", "absent"]
 
 

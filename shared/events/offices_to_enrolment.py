@@ -12,6 +12,7 @@ from shared.events.codes import (
     Day,
     Hours,
     Language,
+    Many,
     Mode,
     Model,
     Outcome,
@@ -47,10 +48,10 @@ class Target(Model):
 class ProgrammeRegistered(Model):
     programme: Code
     titles: Titles
-    countries: Annotated[list[Country], Field(min_length=1)]
+    countries: Annotated[Many[Country], Field(min_length=1)]
     donor: Text | None = None
-    periods: list[Period] = []
-    targets: list[Target] = []
+    periods: Many[Period] = []
+    targets: Many[Target] = []
 
 
 class CentreRegistered(Model):
@@ -78,18 +79,18 @@ class CohortAnnounced(Model):
     cohort: Code
     programme: Code
     titles: Titles
-    places: Annotated[list[Places], Field(min_length=1)]
+    places: Annotated[Many[Places], Field(min_length=1)]
     host_centre: Code
     host_country: Country
-    trainers: list[Text] = []
+    trainers: Many[Text] = []
     mode: Mode
-    trades: Annotated[list[Code], Field(min_length=1)]
+    trades: Annotated[Many[Code], Field(min_length=1)]
     starts_on: Day
     ends_on: Day
     language: Language
     timezone: Timezone
-    schemes: list[Code] = []
-    parties: Annotated[list[Party], Field(min_length=1)]
+    schemes: Many[Code] = []
+    parties: Annotated[Many[Party], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _in_order(self) -> "CohortAnnounced":
@@ -103,17 +104,17 @@ class CohortChanged(Model):
 
     cohort: Code
     titles: Titles | None = None
-    places: Annotated[list[Places], Field(min_length=1)] | None = None
+    places: Annotated[Many[Places], Field(min_length=1)] | None = None
     host_centre: Code | None = None
-    trainers: list[Text] | None = None
+    trainers: Many[Text] | None = None
     mode: Mode | None = None
-    trades: Annotated[list[Code], Field(min_length=1)] | None = None
+    trades: Annotated[Many[Code], Field(min_length=1)] | None = None
     starts_on: Day | None = None
     ends_on: Day | None = None
     language: Language | None = None
     timezone: Timezone | None = None
-    schemes: list[Code] | None = None
-    parties: Annotated[list[Party], Field(min_length=1)] | None = None
+    schemes: Many[Code] | None = None
+    parties: Annotated[Many[Party], Field(min_length=1)] | None = None
 
     @model_validator(mode="after")
     def _in_order(self) -> "CohortChanged":
@@ -127,7 +128,7 @@ class CohortChanged(Model):
 class CohortStarted(Model):
     cohort: Code
     date: Day
-    not_arrived: list[Code] = []
+    not_arrived: Many[Code] = []
 
 
 class CohortClosed(Model):
@@ -188,13 +189,13 @@ class Consent(Model):
     by: Literal["self", "guardian"]
     date: Day
     notice: Code
-    purposes: list[Code] = []
+    purposes: Many[Code] = []
 
 
 class Person(Model):
     """Who a trainee is. Kept in enrolment's register, encrypted, and nowhere else."""
 
-    identifiers: list[Identifier] = []
+    identifiers: Many[Identifier] = []
     names: Names
     sex: Sex
     birth_date: Day | None = None
@@ -250,10 +251,10 @@ class SessionHeld(Model):
     date: Day
     mode: Mode | None = None
     trade: Code | None = None
-    group: Annotated[list[Code], Field(min_length=1)] | None = None
+    group: Annotated[Many[Code], Field(min_length=1)] | None = None
     hours: Hours
-    absent: list[Code] = []
-    partial: list[PartlyPresent] = []
+    absent: Many[Code] = []
+    partial: Many[PartlyPresent] = []
 
 
 class TraineeWithdrawn(TraineeRef):
@@ -268,7 +269,7 @@ class TraineeCompleted(TraineeRef):
 
 class PersonCorrected(TraineeRef):
     names: Names | None = None
-    identifiers: list[Identifier] | None = None
+    identifiers: Many[Identifier] | None = None
     birth_date: Day | None = None
     sex: Sex | None = None
     contact: Contact | None = None

@@ -17,6 +17,8 @@ EVENTS_LIMIT: Final = 5_000
 """Events in one body or message."""
 DEPTH_LIMIT: Final = 20
 """Levels of nesting in one event."""
+VALUES_LIMIT: Final = 20_000
+"""Keys and values in one event."""
 
 ONE: Final = "application/cloudevents+json"
 BATCH: Final = "application/cloudevents-batch+json"
@@ -43,6 +45,7 @@ class Flaw(Enum):
     NOT_A_NUMBER = ("not_a_number", "NaN and Infinity are not JSON, and a number may be too large. Write a number.")
     TEXT = ("invalid_text", "A text holds NUL or half a character. Remove it and send the event again.")
     TOO_DEEP = ("too_deep", f"The event is nested deeper than {DEPTH_LIMIT} levels.")
+    TOO_MANY = ("event_too_large", f"The event holds more than {VALUES_LIMIT} values. Tell it in several events.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +180,13 @@ def _named(fields: dict[str, Any]) -> dict[str, Any]:
 
 def _flaws(value: Any) -> Iterator[Flaw]:
     stack: list[tuple[Any, int]] = [(value, 1)]
+    values = 0
     while stack:
         node, depth = stack.pop()
+        values += 1
+        if values + len(stack) > VALUES_LIMIT:
+            yield Flaw.TOO_MANY
+            return
         if depth > DEPTH_LIMIT:
             yield Flaw.TOO_DEEP
             return

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.events import offices_to_certification, offices_to_enrolment
@@ -69,6 +69,7 @@ def planted(event: dict[str, Any], way: tuple[Any, ...], value: Any, *, as_key: 
 PLACES = [(name, way) for name in EVENTS for way in places(example(name))]
 
 
+@settings(deadline=None)
 @given(st.sampled_from(PLACES), st.sampled_from(SECRETS) | st.text(min_size=8), st.booleans())
 def test_no_refusal_repeats_what_was_written(place: tuple[str, tuple[Any, ...]], secret: str, as_key: bool) -> None:
     name, way = place
@@ -99,12 +100,14 @@ def test_a_source_and_an_id_are_repeated_only_when_they_are_safe(name: str) -> N
                 assert getattr(answer, field) is None
 
 
+@settings(deadline=None)
 @given(JSON)
 def test_reading_any_json_gives_an_answer(value: Any) -> None:
     for answer in read(json.dumps([value]).encode()):
         assert isinstance(answer, Event | Refusal)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(PLACES), JSON, st.booleans())
 def test_reading_a_broken_event_gives_an_answer(place: tuple[str, tuple[Any, ...]], value: Any, as_key: bool) -> None:
     name, way = place
@@ -114,3 +117,13 @@ def test_reading_a_broken_event_gives_an_answer(place: tuple[str, tuple[Any, ...
     except BodyRefused:
         return
     assert all(isinstance(answer, Event | Refusal) for answer in answers)
+
+
+@pytest.mark.parametrize("item", [1, "A", {}, None])
+def test_a_list_is_refused_at_its_first_bad_item(item: Any) -> None:
+    event = example("cohort.started.v1")
+    event["data"]["not_arrived"] = [item] * 10_000
+    answer = read(json.dumps([event]).encode())[0]
+    assert isinstance(answer, Refusal)
+    assert answer.sentence.startswith("data.not_arrived.0: ")
+    assert "more" not in answer.sentence

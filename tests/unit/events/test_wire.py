@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shared.events.wire import (
@@ -14,6 +14,7 @@ from shared.events.wire import (
     EVENTS_LIMIT,
     NDJSON,
     ONE,
+    VALUES_LIMIT,
     BodyRefused,
     Flaw,
     Raw,
@@ -121,6 +122,11 @@ def test_nesting_has_a_limit() -> None:
     assert flaws(nested(DEPTH_LIMIT + 1), ONE) == [Flaw.TOO_DEEP]
 
 
+def test_an_event_holds_so_many_values() -> None:
+    assert flaws(b'{"a": [' + b"1," * (VALUES_LIMIT - 4) + b"1]}", ONE) == [None]
+    assert flaws(b'[{"a": [' + b"1," * (VALUES_LIMIT - 3) + b"1]}, {}]") == [Flaw.TOO_MANY, None]
+
+
 @pytest.mark.parametrize(
     ("bad", "flaw"),
     [
@@ -196,6 +202,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.sampled_from(CONTENT_TYPES), st.binary() | JSON.map(lambda value: json.dumps(value).encode()))
 @example(NDJSON, b"\xed\xa0\x80\n\x00\n")
 @example(BATCH, b"[" * 5000)
