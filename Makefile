@@ -20,7 +20,7 @@ lint: .venv/development ## check style, types and the import rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 docs: .venv/development ## write the pages that are made from the code
 	$(BIN)/python -m docs.tables
