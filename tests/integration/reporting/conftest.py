@@ -3,16 +3,24 @@
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+import httpx
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import text
 
-from services.reporting.tables import Base
+from services.reporting.api import routes
+from services.reporting.tables import Base, Office, Token
 from shared.database import Database
+from shared.http import create_app
+from shared.offices import Doorkeeper, token_digest
 from tests.servers import PostgresForTests
 
 ROOT = Path(__file__).parents[3]
+ADMINISTRATOR = "sampan_admin_of_these_tests"
+BEARER = {"Authorization": f"Bearer {ADMINISTRATOR}"}
 
 
 @pytest.fixture(scope="session")
@@ -43,3 +51,23 @@ async def empty(database: Database) -> None:
     tables = ", ".join(table.name for table in Base.metadata.sorted_tables)
     async with database.transaction() as session:
         await session.execute(text(f"TRUNCATE {tables} RESTART IDENTITY"))
+
+
+@pytest.fixture
+async def client(database: Database) -> AsyncIterator[httpx.AsyncClient]:
+    """The administrator, asking reporting over HTTP; nothing is heard meanwhile."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+
+    async def problems() -> list[str]:
+        return []
+
+    app = create_app("reporting under test", lifespan, problems)
+    door = Doorkeeper(database, token_digest(ADMINISTRATOR), Office, Token)
+    app.include_router(routes(database, door, https=False))
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://reporting", headers=BEARER
+    ) as asking:
+        yield asking
