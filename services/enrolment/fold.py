@@ -28,6 +28,10 @@ ALREADY_VOIDED = Standing("conflict", "already_voided")
 ALREADY_REPLACED = Standing("conflict", "already_replaced")
 ITSELF = Standing("conflict", "replaces_itself")
 ELSEWHERE = Standing("conflict", "belongs_elsewhere")
+LINK_CODES = frozenset(
+    standing.code for standing in (UNKNOWN, TYPE_DIFFERS, ALREADY_VOIDED, ALREADY_REPLACED, ITSELF, ELSEWHERE)
+)
+"""Codes of voids and replacements that do not hold: only the whole fold can change these."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import hmac
 import json
 import secrets
 import unicodedata
-from typing import Any
+from datetime import date
 
 from services.enrolment.domain import Entry, Identifier, Particulars
 from services.enrolment.rules import RANKS
@@ -34,8 +34,7 @@ class Register:
 
     def entry(self, event: Event) -> Entry:
         """The event as the journal holds it."""
-        personal = PERSONAL & set(type(event.data).model_fields)
-        data = event.data.model_copy(update=dict.fromkeys(personal)) if personal else event.data
+        data = event.data.model_copy(update=dict.fromkeys(_personal(event.data)))
         return Entry(
             source=event.source,
             id=event.id,
@@ -95,15 +94,25 @@ class Register:
         return tuple(found.values())
 
 
+def _personal(data: Model) -> frozenset[str]:
+    return PERSONAL & set(type(data).model_fields)
+
+
+def holds_personal(event: Event) -> bool:
+    """Whether the event's type has room for personal details."""
+    return bool(_personal(event.data))
+
+
 def original(event: Event) -> bytes:
     """The whole event as it came: what is sealed."""
     return canonical(event.fields)
 
 
-def birth_date_of(fields: bytes) -> Any:
-    """The birth date in an event's original, as it was written, if it names one."""
+def birth_date_of(fields: bytes) -> date | None:
+    """The birth date that an event's original names, if it does."""
     data = json.loads(fields)["data"]
-    return data.get("birth_date") or (data.get("person") or {}).get("birth_date")
+    written = (data.get("person") or data).get("birth_date")
+    return date.fromisoformat(written) if written else None
 
 
 def _plain(number: str) -> str:

@@ -6,6 +6,7 @@ SENTENCES: Mapping[str, str] = {
     "applied": "The event is part of the record.",
     "voided": "The event was voided by its office and no longer counts.",
     "replaced": "The event was replaced by a later one of its office and no longer counts.",
+    "duplicate": "The event was taken before and counts once; `current` says how it stands.",
     # waiting
     "programme_unknown": "The programme is not registered yet; this event applies as soon as a coordinator registers it.",
     "centre_unknown": "The centre is not registered yet; this event applies as soon as a coordinator registers it.",

@@ -1,0 +1,157 @@
+"""HTTP to handlers and queries."""
+
+import json
+from typing import Annotated, Any, TypeVar
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from pydantic import BaseModel, Field, ValidationError
+
+from services.enrolment import queries
+from services.enrolment.handlers import Handlers
+from services.enrolment.queries import CohortAnswer, EventAnswer, EventHistory, OfficeAnswer
+from services.enrolment.registry import Registry
+from shared.database import Database
+from shared.events.codes import CODE_PATTERN, SOURCE_PATTERN, Role, Source, Text
+from shared.events.enrolment import CentreFact, CohortFact, ProgrammeFact, TraineeFact
+from shared.http import Page, Paging, Problem, events_body, metrics, receipts_response
+from shared.offices import Caller, Doorkeeper, require_administrator
+from shared.outbox import current_position
+
+T = TypeVar("T")
+# Whatever else could stand in an address is no code, and some of it (a NUL) not even a text for the database.
+Filter = Annotated[str | None, Query(pattern=CODE_PATTERN)]
+Named = Annotated[str, Path(pattern=CODE_PATTERN)]
+OFFICE_LIMIT = 16_384
+"""Bytes in the description of an office."""
+
+
+class NewOffice(BaseModel):
+    """An office to register, or one more officer of it."""
+
+    office: Source
+    name: Text
+    roles: Annotated[list[Role], Field(min_length=1)]
+    officer: Text
+    expires_days: Annotated[int, Field(ge=1, le=3650)] = 365
+
+
+def routes(handlers: Handlers, registry: Registry, database: Database, door: Doorkeeper) -> APIRouter:
+    """Every address of enrolment but its health."""
+    router = APIRouter()
+
+    async def office(caller: Annotated[Caller, Depends(door.open)]) -> Caller:
+        if caller.only_reads():
+            raise Problem(403, "role_not_allowed", "A reader sees figures: ask reporting for /v1/aggregates.")
+        return caller
+
+    async def administrator(caller: Annotated[Caller, Depends(door.open)]) -> None:
+        require_administrator(caller)
+
+    @router.post("/v1/events")
+    async def post_events(request: Request, caller: Annotated[Caller, Depends(door.open)]) -> Response:
+        """Take events: one, a batch or NDJSON. Answers after the commit with one receipt per event; safe to send again."""
+        return receipts_response(await handlers.take(await events_body(request), caller))
+
+    @router.get("/v1/events")
+    async def events(
+        caller: Annotated[Caller, Depends(door.open)],
+        paging: Annotated[Paging, Depends()],
+        source: Annotated[str | None, Query(pattern=SOURCE_PATTERN)] = None,
+        id: Filter = None,  # noqa: A002 - the name that users know
+        status: Filter = None,
+        cohort: Filter = None,
+    ) -> Page[EventAnswer]:
+        """The office's own events with their standing, in the order of recording."""
+        async with database.transaction() as session:
+            return await queries.events(session, caller, paging, source=source, id_=id, status=status, cohort=cohort)
+
+    @router.get("/v1/events/{country}/{office}/{event}")
+    async def event(
+        country: Named, office: Named, event: Named, caller: Annotated[Caller, Depends(door.open)]
+    ) -> EventHistory:
+        """One event of the office with every change of its receipt."""
+        async with database.transaction() as session:
+            return _or_404(await queries.event(session, caller, f"/offices/{country}/{office}", event))
+
+    @router.get("/v1/programmes", dependencies=[Depends(office)])
+    async def programmes(paging: Annotated[Paging, Depends()]) -> Page[ProgrammeFact]:
+        """The registered programmes."""
+        async with database.transaction() as session:
+            return await queries.programmes(session, paging)
+
+    @router.get("/v1/centres", dependencies=[Depends(office)])
+    async def centres(paging: Annotated[Paging, Depends()]) -> Page[CentreFact]:
+        """The registered centres."""
+        async with database.transaction() as session:
+            return await queries.centres(session, paging)
+
+    @router.get("/v1/cohorts")
+    async def cohorts(
+        caller: Annotated[Caller, Depends(office)], paging: Annotated[Paging, Depends()]
+    ) -> Page[CohortFact]:
+        """The cohorts to which the office is a party."""
+        async with database.transaction() as session:
+            return await queries.cohorts(session, caller, paging)
+
+    @router.get("/v1/cohorts/{cohort}")
+    async def cohort(cohort: Named, caller: Annotated[Caller, Depends(office)]) -> CohortAnswer:
+        """One cohort with its sessions, and its enrolments as far as the office may see them."""
+        async with database.transaction() as session:
+            return _or_404(await queries.cohort(session, caller, cohort))
+
+    @router.get("/v1/enrolments/{enrolment}")
+    async def enrolment(enrolment: Named, caller: Annotated[Caller, Depends(office)]) -> TraineeFact:
+        """One enrolment, without any name."""
+        async with database.transaction() as session:
+            return _or_404(await queries.enrolment(session, caller, enrolment))
+
+    @router.get("/v1/position", dependencies=[Depends(door.open)])
+    async def position() -> dict[str, dict[str, int]]:
+        """How far enrolment's own stream reaches."""
+        async with database.transaction() as session:
+            return {"position": {"ENROLMENT": await current_position(session)}, "heard": {}}
+
+    @router.post("/v1/offices", dependencies=[Depends(administrator)], status_code=201)
+    async def register_office(request: Request) -> dict[str, Any]:
+        """Register an office or one more officer of it. The token in the answer is never told again."""
+        new = await _new_office(request)
+        token, expires = await registry.register(new.office, new.name, new.roles, new.officer, new.expires_days)
+        return {"office": new.office, "officer": new.officer, "token": token, "expires": expires}
+
+    @router.get("/v1/offices", dependencies=[Depends(administrator)])
+    async def offices(paging: Annotated[Paging, Depends()]) -> Page[OfficeAnswer]:
+        """All offices, their roles and officers."""
+        async with database.transaction() as session:
+            return await queries.offices(session, paging)
+
+    @router.delete("/v1/offices/{country}/{office}", dependencies=[Depends(administrator)], status_code=204)
+    async def revoke_office(country: Named, office: Named) -> None:
+        """Take every token from an office."""
+        if not await registry.revoke(f"/offices/{country}/{office}"):
+            raise Problem(404, "not_found", "There is no such office.")
+
+    router.add_api_route("/metrics", metrics, dependencies=[Depends(door.open)], include_in_schema=False)
+    return router
+
+
+async def _new_office(request: Request) -> NewOffice:
+    """The body by our own rules: FastAPI's answers would differ from ours in form."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > OFFICE_LIMIT:
+            raise Problem(413, "body_too_large", f"The body is larger than {OFFICE_LIMIT} bytes.")
+    try:
+        return NewOffice.model_validate(json.loads(bytes(body)))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the body"
+        raise Problem(400, "invalid_office", f"{where}: {first['msg']}.") from None
+    except (ValueError, RecursionError):
+        raise Problem(400, "invalid_json", "The body is not JSON.") from None
+
+
+def _or_404(found: T | None) -> T:
+    if found is None:
+        raise Problem(404, "not_found", "There is nothing here that this office may see.")
+    return found

@@ -1,0 +1,69 @@
+"""Enrolment, wired together."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from services.enrolment.api import routes
+from services.enrolment.handlers import Handlers
+from services.enrolment.register import Register
+from services.enrolment.registry import Registry
+from services.enrolment.settings import Settings
+from services.enrolment.subscribers import subscribe
+from services.enrolment.tables import Office, Token
+from shared.bus import Bus
+from shared.database import Database
+from shared.deadletters import DeadLetters
+from shared.http import create_app, tell_addresses
+from shared.offices import Doorkeeper, token_digest
+from shared.relay import Relay
+
+
+def create(settings: Settings) -> FastAPI:
+    """The service: takes events and answers from its tables also when the broker is away."""
+    secret = bytes.fromhex(settings.secret_file.read_text().strip())
+    database = Database(settings.database_url, "enrolment")
+    bus = Bus(
+        "enrolment",
+        database,
+        DeadLetters("enrolment", secret),
+        url=settings.nats_url,
+        user=settings.nats_user,
+        password=settings.nats_password,
+        owns=("INTAKE", "RECEIPTS", "ENROLMENT", "DEADLETTERS"),
+    )
+    relay = Relay(database, bus, service="enrolment", stream="ENROLMENT")
+    handlers = Handlers(database, Register(secret), settings.certification_url)
+    subscribe(bus, handlers)
+    door = Doorkeeper(database, token_digest(settings.admin_token_file.read_text().strip()), Office, Token)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        try:
+            async with bus.running(), relay.running():
+                yield
+        finally:
+            await database.close()
+
+    async def problems() -> list[str]:
+        await database.ping()
+        return [*bus.health(), *relay.health()]
+
+    app = create_app("Sampan enrolment", lifespan, problems)
+    tell_addresses(
+        app,
+        door.open,
+        {
+            "enrolment": settings.public_url,
+            "certification": settings.certification_url,
+            "reporting": settings.reporting_url,
+        },
+    )
+    app.include_router(routes(handlers, Registry(database), database, door))
+    return app
+
+
+def from_environment() -> FastAPI:
+    """For uvicorn: ``services.enrolment.app:from_environment`` with ``--factory``."""
+    return create(Settings())

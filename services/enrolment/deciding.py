@@ -1,0 +1,308 @@
+"""From new events to what is true then: find their units, fold each one, save the states and tell the facts.
+
+Most events come in order and take the short way: only the unit's state and what has not applied yet are read. Whatever voids,
+replaces, comes late, or depends on another unit makes its unit be folded from its whole journal.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from services.enrolment.domain import Cohort, Entry, Known, Ref, Standing, State, unit_of
+from services.enrolment.facts import cohort_data, completion, trainee_data
+from services.enrolment.fold import LINK_CODES, Folded, advance, fold, undone
+from services.enrolment.journal import Journal, Kept
+from services.enrolment.register import Register
+from services.enrolment.store import Held, HeldPlace, Store
+from shared.events.enrolment import (
+    CentreFact,
+    ProgrammeFact,
+    centre_fact,
+    cohort_fact,
+    programme_fact,
+    trainee_fact,
+)
+from shared.events.facts import Fact
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where new events belong. ``alone`` when some reference names what is not known yet, so that nobody else may bring it
+    meanwhile, or when other units depend on one of these."""
+
+    units: Mapping[Ref, str]
+    moves: Mapping[str, str]
+    alone: bool
+
+
+async def route(journal: Journal, entries: Sequence[Entry]) -> Route:
+    """The unit of each event by what is known now: its own name for it, or that of what it refers to."""
+    batch = {entry.ref: entry for entry in entries}
+    named = {entry.enrolment: f"cohort/{entry.cohort}" for entry in entries if entry.enrolment and entry.cohort}
+    lost = {entry.enrolment for entry in entries if entry.enrolment and not entry.cohort} - set(named)
+    cohorts = {**await journal.cohorts_of(lost), **named}
+    records = await journal.records({entry.acts_on for entry in entries if entry.acts_on} - set(batch))
+    awaited = {f"event{source}/{id_}": (source, id_) for source, id_ in batch}
+
+    def place(entry: Entry, on_the_way: frozenset[Ref] = frozenset()) -> str:
+        target = entry.voids
+        if target in on_the_way or target not in batch:
+            return home(records[target].unit if target in records else unit_of(entry), on_the_way | {entry.ref})
+        return place(batch[target], on_the_way | {entry.ref})
+
+    def home(unit: str, on_the_way: frozenset[Ref]) -> str:
+        kind, _, name = unit.partition("/")
+        if kind == "enrolment":
+            return cohorts.get(name, unit)
+        if unit in awaited and awaited[unit] not in on_the_way:
+            return place(batch[awaited[unit]], on_the_way)
+        return unit
+
+    units = {entry.ref: place(entry) for entry in entries}
+    moves = {f"enrolment/{enrolment}": unit for enrolment, unit in named.items()}
+    moves |= {name: units[ref] for name, ref in awaited.items() if units[ref] != name}
+    alone = any(not unit.startswith("cohort/") for unit in units.values()) or any(
+        entry.replaces is not None and (entry.source, entry.replaces) not in batch | records for entry in entries
+    )
+    return Route(units, moves, alone)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What of the journal new events touch besides their own units; to be asked under the registry's lock."""
+
+    moves: Mapping[str, str]
+    acted_on: Mapping[Ref, set[str]]
+
+    @property
+    def units(self) -> set[str]:
+        """The units to lock."""
+        return {*self.moves, *self.moves.values(), *(unit for units in self.acted_on.values() for unit in units)}
+
+
+async def surroundings(journal: Journal, where: Route) -> Surroundings:
+    """The units that wait for these events, and those of events that void or replace them."""
+    waiting = await journal.existing(set(where.moves))
+    return Surroundings(
+        {old: new for old, new in where.moves.items() if old in waiting}, await journal.acting_on(set(where.units))
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One unit that new events touch, folded."""
+
+    folded: Folded
+    kept: Mapping[Ref, Kept]
+    fresh: Sequence[Entry]
+    whole: bool
+    """Whether it was folded from its whole journal."""
+
+
+@dataclass(slots=True)
+class Decision:
+    """What new events lead to, before the publish lock is taken."""
+
+    units: dict[str, Unit] = field(default_factory=dict)
+    held: Mapping[str, Held] = field(default_factory=dict)
+    registered: list[ProgrammeFact | CentreFact] = field(default_factory=list)
+    last: Entry | None = None
+
+    def standings(self) -> dict[Ref, Standing]:
+        """How the new events stand."""
+        return {entry.ref: unit.folded.standings[entry.ref] for unit in self.units.values() for entry in unit.fresh}
+
+    def changes(self) -> list[tuple[Entry, Standing, int]]:
+        """Which events of the journal stand differently now, with the new number of their standing."""
+        return [
+            (unit.kept[ref].entry, standing, unit.kept[ref].number + 1)
+            for unit in self.units.values()
+            for ref, standing in unit.folded.standings.items()
+            if ref in unit.kept and unit.kept[ref].standing != standing
+        ]
+
+
+async def decide(
+    journal: Journal, store: Store, entries: Sequence[Entry], where: Route, around: Surroundings
+) -> Decision:
+    """Fold every unit that these new events touch. Registry and units are locked."""
+    decision = Decision(last=max(entries, key=lambda entry: entry.order))
+    await journal.move(around.moves)
+    fresh: dict[str, list[Entry]] = {}
+    for entry in sorted(entries, key=lambda entry: entry.order):
+        fresh.setdefault(where.units[entry.ref], []).append(entry)
+    whole = {around.moves.get(unit, unit) for unit in around.units}
+    whole |= {unit for unit in fresh if not unit.startswith("cohort/")}
+    whole |= {where.units[entry.ref] for entry in entries if entry.acts_on}
+    first = {unit for unit in whole if unit.startswith(("programme/", "centre/"))}
+    await _fold(journal, store, decision, first, set(), fresh)
+    flipped = await _register(store, decision, first)
+    if flipped:
+        whole |= await journal.cohorts_needing(flipped)
+    short = set(fresh) - whole
+    last = await journal.last(short) if short else {}
+    whole |= {unit for unit in short if unit in last and fresh[unit][0].order <= last[unit]}
+    decision.held = await store.held(
+        [unit.removeprefix("cohort/") for unit in whole | short if unit.startswith("cohort/")]
+    )
+    await _fold(journal, store, decision, whole - first, short - whole, fresh)
+    return decision
+
+
+async def _fold(
+    journal: Journal,
+    store: Store,
+    decision: Decision,
+    whole: Collection[str],
+    short: Collection[str],
+    fresh: Mapping[str, Sequence[Entry]],
+) -> None:
+    kept = {**await journal.journal(whole), **await journal.journal(short, unsettled=True)}
+    entries = {unit: [*(one.entry for one in kept[unit]), *fresh.get(unit, ())] for unit in kept}
+    registered = await store.registered({need for each in entries.values() for entry in each for need in entry.needs})
+    elsewhere = await _elsewhere(journal, entries)
+    for unit, each in entries.items():
+        known = Known(registered, elsewhere - {entry.ref for entry in each})
+        new = fresh.get(unit, ())
+        if unit in whole:
+            folded = fold(each, known)
+        else:
+            folded = advance(_state(decision.held[unit.removeprefix("cohort/")], kept[unit], known), new, known)
+        decision.units[unit] = Unit(folded, {one.entry.ref: one for one in kept[unit]}, new, unit in whole)
+
+
+async def _elsewhere(journal: Journal, entries: Mapping[str, Sequence[Entry]]) -> frozenset[Ref]:
+    """Events that exist, but not in the unit of those that want to replace them."""
+    homes = {entry.ref: unit for unit, each in entries.items() for entry in each}
+    asked = {
+        (entry.source, entry.replaces)
+        for unit, each in entries.items()
+        for entry in each
+        if entry.replaces and homes.get((entry.source, entry.replaces)) != unit
+    }
+    return frozenset(await journal.records(asked)) | (asked & homes.keys())
+
+
+def _state(held: Held, kept: Iterable[Kept], known: Known) -> State:
+    """The state that a unit's fold had come to."""
+    pending = [one.entry for one in kept if one.standing.status != "accepted" and one.standing.code not in LINK_CODES]
+    return State(
+        cohort=None if held.void else held.cohort,
+        enrolments={key: place.enrolment for key, place in held.places.items() if not place.void},
+        pending=tuple(sorted(pending, key=lambda entry: entry.order)),
+        undone=undone((one.entry for one in kept), known),
+    )
+
+
+async def _register(store: Store, decision: Decision, units: Collection[str]) -> set[str]:
+    """Save the programmes and centres that changed; those that are registered now and were not, or the other way."""
+    flipped = set()
+    for unit in sorted(units):
+        before, state = await store.held_registered(unit), decision.units[unit].folded.state
+        after: ProgrammeFact | CentreFact | None = None
+        if state.programme:
+            after = ProgrammeFact(**dict(state.programme), status="registered")
+        elif state.centre:
+            after = CentreFact(**dict(state.centre), status="registered")
+        elif before:
+            after = before.model_copy(update={"status": "void"})
+        if after is None or after == before:
+            continue
+        decision.registered.append(after)
+        if before is None or before.status != after.status:
+            flipped.add(unit)
+    await store.save_registered(decision.registered)
+    return flipped
+
+
+async def save(store: Store, register: Register, decision: Decision) -> list[Fact]:
+    """Store the states, and answer the facts that may have changed. Under the publish lock."""
+    changes = [
+        Change(unit, decision.held[name.removeprefix("cohort/")], decision.last)
+        for name, unit in decision.units.items()
+        if name.startswith("cohort/")
+    ]
+    persons = await store.link({key: pair for change in changes for key, pair in change.links().items()})
+    places = [place for change in changes for place in change.places(persons, register)]
+    facts = [
+        programme_fact(data, _cause(decision.last))
+        if isinstance(data, ProgrammeFact)
+        else centre_fact(data, _cause(decision.last))
+        for data in decision.registered
+    ]
+    facts += [fact for change in changes for fact in change.facts(persons, register)]
+    await store.save_cohorts([cohort for change in changes if (cohort := change.cohort()) is not None])
+    await store.save_places(places)
+    own = {key for change in changes for key in change.unit.folded.state.enrolments}
+    return facts + await store.change_persons({key: person for key, person in persons.items() if key not in own})
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What became of a cohort and its enrolments, beside what is stored of them."""
+
+    unit: Unit
+    held: Held
+    last: Entry | None
+
+    def cohort(self) -> tuple[Cohort, bool] | None:
+        """The cohort to store, and whether it is void; None when it is as before."""
+        before, after = self.held.cohort, self.unit.folded.state.cohort
+        if after is not None:
+            return None if after == before and not self.held.void else (after, False)
+        return None if before is None or self.held.void else (before, True)
+
+    def links(self) -> dict[str, tuple[frozenset[str], frozenset[str]]]:
+        """The enrolments whose links to a person differ: old and new ones."""
+        before = {key: place.enrolment.links for key, place in self.held.places.items() if not place.void}
+        after = {key: enrolment.links for key, enrolment in self.unit.folded.state.enrolments.items()}
+        nothing: frozenset[str] = frozenset()
+        pairs = {key: (before.get(key, nothing), after.get(key, nothing)) for key in before.keys() | after.keys()}
+        return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
+
+    def places(self, persons: Mapping[str, str], register: Register) -> list[HeldPlace]:
+        """The enrolments to store."""
+        after = [
+            HeldPlace(enrolment, False, self._person(key, persons, register))
+            for key, enrolment in self.unit.folded.state.enrolments.items()
+        ]
+        gone = [
+            HeldPlace(place.enrolment, True, place.person)
+            for key, place in self.held.places.items()
+            if key not in self.unit.folded.state.enrolments
+        ]
+        return [place for place in after + gone if place != self.held.places.get(place.enrolment.enrolment)]
+
+    def facts(self, persons: Mapping[str, str], register: Register) -> list[Fact]:
+        """The facts that may differ from those that were told."""
+        facts = []
+        state, changed = self.unit.folded.state, self.cohort()
+        if changed is not None:
+            facts.append(cohort_fact(cohort_data(changed[0], void=changed[1]), self._cause(None)))
+        terms = state.cohort or self.held.cohort
+        if terms is None:
+            return facts
+        told = {place.enrolment.enrolment: place for place in self.places(persons, register)}
+        touched = {entry.enrolment for entry in self.unit.fresh}
+        for key, enrolment in state.enrolments.items():
+            # Days, age and arrival follow from the cohort; a completion's standing from what has not applied.
+            if key in told or key in touched or changed is not None or self.unit.whole:
+                told[key] = HeldPlace(enrolment, False, self._person(key, persons, register))
+        at = self.last.time if self.last else terms.announced.at
+        for key, place in told.items():
+            data = trainee_data(place.enrolment, terms, place.person, completion(state, key, at), void=place.void)
+            facts.append(trainee_fact(data, self._cause(key)))
+        return facts
+
+    def _person(self, key: str, persons: Mapping[str, str], register: Register) -> str:
+        before = self.held.places.get(key)
+        if key in persons:
+            return persons[key]
+        return before.person if before and not before.void else register.person(key)
+
+    def _cause(self, enrolment: str | None) -> str | None:
+        about = [entry for entry in self.unit.fresh if entry.enrolment == enrolment]
+        return _cause([self.last, *self.unit.fresh, *about][-1])
+
+
+def _cause(entry: Entry | None) -> str | None:
+    return f"{entry.source}/{entry.id}" if entry else None

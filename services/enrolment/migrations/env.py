@@ -1,0 +1,28 @@
+"""Alembic's entry: the database that the environment names, enrolment's schema."""
+
+import asyncio
+import os
+
+from alembic import context
+from sqlalchemy import Connection
+
+from services.enrolment.tables import Base
+from shared.database import Database
+
+
+def migrate(connection: Connection) -> None:
+    context.configure(connection=connection, target_metadata=Base.metadata)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+async def main() -> None:
+    database = Database(os.environ["SAMPAN_DATABASE_URL"], "enrolment")
+    try:
+        async with database.engine.begin() as connection:
+            await connection.run_sync(migrate)
+    finally:
+        await database.close()
+
+
+asyncio.run(main())

@@ -1,0 +1,90 @@
+"""The registry of offices: who may call, in which roles, with whose tokens. Every service learns of it through facts."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from services.enrolment.tables import Office, Token
+from shared.database import Database
+from shared.events.codes import Role
+from shared.events.enrolment import OfficeFact, office_fact
+from shared.events.enrolment import Token as Credential
+from shared.offices import new_token, token_digest
+from shared.outbox import publish, publish_lock
+
+
+class Registry:
+    """Registers and revokes offices; one call, one transaction."""
+
+    def __init__(self, database: Database, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def register(
+        self, office: str, name: str, roles: Sequence[Role], officer: str, expires_days: int
+    ) -> tuple[str, datetime]:
+        """Register an office, or give it another name, other roles and one more officer.
+
+        Answers the officer's token, which nobody is ever told again, and when it expires.
+        """
+        token, expires = new_token(office), self._clock() + timedelta(days=expires_days)
+        row = {
+            "office": office,
+            "name": name,
+            "roles": sorted(set(roles)),
+            "status": "active",
+            "epoch": 0,
+            "revision": 0,
+        }
+
+        async def work(session: AsyncSession) -> None:
+            await publish_lock(session)
+            await session.execute(insert(Office).values(row).on_conflict_do_update(index_elements=["office"], set_=row))
+            await session.execute(delete(Token).where(col(Token.expires) <= self._clock()))
+            await session.execute(
+                insert(Token).values(sha256=token_digest(token), office=office, officer=officer, expires=expires)
+            )
+            await publish(session, "enrolment", [office_fact(await _office(session, office))])
+
+        await self._database.run(work)
+        return token, expires
+
+    async def revoke(self, office: str) -> bool:
+        """Take every token from an office; False when there is no such office."""
+
+        async def work(session: AsyncSession) -> bool:
+            await publish_lock(session)
+            revoked = (
+                update(Office)
+                .where(col(Office.office) == office)
+                .values(status="revoked")
+                .returning(col(Office.office))
+            )
+            if (await session.execute(revoked)).one_or_none() is None:
+                return False
+            await session.execute(delete(Token).where(col(Token.office) == office))
+            await publish(session, "enrolment", [office_fact(await _office(session, office))])
+            return True
+
+        return await self._database.run(work)
+
+
+async def _office(session: AsyncSession, office: str) -> OfficeFact:
+    row = (await session.execute(select(Office).where(col(Office.office) == office))).scalar_one()
+    tokens = await session.execute(select(Token).where(col(Token.office) == office).order_by(col(Token.sha256)))
+    return OfficeFact.model_validate(
+        {
+            "office": row.office,
+            "name": row.name,
+            "roles": row.roles,
+            "status": row.status,
+            "tokens": [
+                Credential(sha256=token.sha256, officer=token.officer, expires=token.expires)
+                for token in tokens.scalars()
+            ],
+        }
+    )

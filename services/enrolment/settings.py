@@ -1,0 +1,23 @@
+"""What enrolment is told by its environment."""
+
+from pathlib import Path
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Read from variables that begin with ``SAMPAN_``."""
+
+    model_config = SettingsConfigDict(env_prefix="SAMPAN_")
+
+    database_url: str
+    nats_url: str
+    nats_user: str | None = None
+    nats_password: str | None = None
+    secret_file: Path
+    """32 random bytes in hexadecimal; the register, identifiers and persons' ids rest on keys made from them."""
+    admin_token_file: Path
+    public_url: str = "http://127.0.0.1:8001"
+    """Where people and programs reach this service."""
+    certification_url: str = "http://127.0.0.1:8002"
+    reporting_url: str = "http://127.0.0.1:8003"

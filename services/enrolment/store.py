@@ -1,0 +1,221 @@
+"""What is true by now: programmes, centres, cohorts, enrolments and persons.
+
+Cohorts and enrolments are written under the publish lock only, because a person's id may change in a cohort whose own lock is
+another transaction's.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import delete, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from services.enrolment.domain import Cohort, Enrolment
+from services.enrolment.facts import components
+from services.enrolment.journal import keys_of
+from services.enrolment.register import Register
+from services.enrolment.tables import CentreRow, CohortRow, EnrolmentRow, LinkRow, ProgrammeRow
+from shared.events.enrolment import CentreFact, ProgrammeFact, TraineeFact, trainee_fact
+from shared.events.facts import Fact
+
+COHORT = TypeAdapter(Cohort)
+ENROLMENT = TypeAdapter(Enrolment)
+
+
+@dataclass(frozen=True, slots=True)
+class HeldPlace:
+    """An enrolment as it is stored: by now, or, when void, as it last was."""
+
+    enrolment: Enrolment
+    void: bool
+    person: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A cohort as it is stored."""
+
+    cohort: Cohort | None = None
+    void: bool = False
+    places: Mapping[str, HeldPlace] = field(default_factory=dict)
+
+
+class Store:
+    """One transaction's view of what is true."""
+
+    def __init__(self, session: AsyncSession, register: Register) -> None:
+        self.session = session
+        self._register = register
+
+    async def registered(self, needs: Collection[str]) -> frozenset[str]:
+        """Those of these programmes and centres that are registered."""
+        if not needs:
+            return frozenset()
+        rows = await self.session.execute(
+            text(
+                """
+                SELECT 'programme/' || programme FROM programmes
+                WHERE status = 'registered' AND programme = ANY(:programmes)
+                UNION ALL
+                SELECT 'centre/' || centre FROM centres WHERE status = 'registered' AND centre = ANY(:centres)
+                """
+            ),
+            {
+                "programmes": [need.removeprefix("programme/") for need in needs if need.startswith("programme/")],
+                "centres": [need.removeprefix("centre/") for need in needs if need.startswith("centre/")],
+            },
+        )
+        return frozenset(rows.scalars())
+
+    async def held(self, cohorts: Collection[str]) -> dict[str, Held]:
+        """Cohorts by code with their enrolments, as they are stored."""
+        rows = await self.session.execute(
+            text("SELECT cohort, status, state FROM cohorts WHERE cohort = ANY(:cohorts)"), {"cohorts": sorted(cohorts)}
+        )
+        found = {cohort: Held() for cohort in cohorts}
+        for row in rows:
+            found[row.cohort] = Held(COHORT.validate_python(row.state), row.status == "void")
+        places: dict[str, dict[str, HeldPlace]] = {cohort: {} for cohort in cohorts}
+        lines = await self.session.execute(
+            text(
+                """
+                SELECT enrolment, cohort, status, person, state, enrolments.sealed, keys.sealed AS key
+                FROM enrolments LEFT JOIN register_keys AS keys ON keys.owner = enrolment
+                WHERE cohort = ANY(:cohorts)
+                """
+            ),
+            {"cohorts": sorted(cohorts)},
+        )
+        for row in lines:
+            enrolment = ENROLMENT.validate_python(row.state)
+            if row.sealed is not None and row.key is not None:
+                born = self._register.unseal(row.key, row.enrolment, row.sealed, row.enrolment).decode()
+                enrolment = replace(enrolment, birth_date=date.fromisoformat(born))
+            places[row.cohort][row.enrolment] = HeldPlace(enrolment, row.status == "void", row.person)
+        return {cohort: replace(held, places=places[cohort]) for cohort, held in found.items()}
+
+    async def save_cohorts(self, cohorts: Sequence[tuple[Cohort, bool]]) -> None:
+        """Store cohorts by now, or, if void, as they last were. Only under the publish lock."""
+        rows = [
+            {
+                "cohort": cohort.cohort,
+                "status": "void" if void else cohort.status,
+                "offices": sorted({party.office for party in cohort.terms.parties}),
+                "state": COHORT.dump_python(cohort, mode="json"),
+            }
+            for cohort, void in cohorts
+        ]
+        await self._upsert(CohortRow, ["cohort"], rows)
+
+    async def save_places(self, places: Sequence[HeldPlace]) -> None:
+        """Store enrolments by now, or, if void, as they last were. Only under the publish lock."""
+        born = {place.enrolment.enrolment for place in places if place.enrolment.birth_date}
+        keys = await keys_of(self.session, self._register, born)
+        rows = []
+        for place in places:
+            enrolment, sealed = place.enrolment, None
+            if enrolment.birth_date:
+                owner = enrolment.enrolment
+                sealed = self._register.seal(keys[owner], owner, enrolment.birth_date.isoformat().encode(), owner)
+            rows.append(
+                {
+                    "enrolment": enrolment.enrolment,
+                    "cohort": enrolment.cohort,
+                    "status": "void" if place.void else enrolment.status,
+                    "country": enrolment.country,
+                    "person": place.person,
+                    "state": ENROLMENT.dump_python(enrolment, mode="json", exclude={"birth_date"}),
+                    "sealed": sealed,
+                }
+            )
+        await self._upsert(EnrolmentRow, ["enrolment"], rows)
+
+    async def save_registered(self, facts: Sequence[ProgrammeFact | CentreFact]) -> None:
+        """Store programmes and centres by now, or, if void, as they last were."""
+        rows = [(fact, {"status": fact.status, "data": fact.model_dump(mode="json")}) for fact in facts]
+        programmes = [{"programme": fact.programme, **row} for fact, row in rows if isinstance(fact, ProgrammeFact)]
+        centres = [{"centre": fact.centre, **row} for fact, row in rows if isinstance(fact, CentreFact)]
+        await self._upsert(ProgrammeRow, ["programme"], programmes)
+        await self._upsert(CentreRow, ["centre"], centres)
+
+    async def held_registered(self, unit: str) -> ProgrammeFact | CentreFact | None:
+        """A programme or centre as it is stored."""
+        kind, _, code = unit.partition("/")
+        if kind == "programme":
+            programme = await self.session.get(ProgrammeRow, code)
+            return ProgrammeFact.model_validate(programme.data) if programme else None
+        centre = await self.session.get(CentreRow, code)
+        return CentreFact.model_validate(centre.data) if centre else None
+
+    async def _upsert(self, table: type[Any], key: list[str], rows: Sequence[dict[str, Any]]) -> None:
+        if rows:
+            statement = insert(table)
+            changes = {name: statement.excluded[name] for name in rows[0] if name not in key}
+            await self.session.execute(statement.on_conflict_do_update(index_elements=key, set_=changes), list(rows))
+
+    # --- persons
+
+    async def link(self, changes: Mapping[str, tuple[frozenset[str], frozenset[str]]]) -> dict[str, str]:
+        """Give enrolments other links (old, new), and answer the person of everyone whose links are touched.
+
+        Only under the publish lock: the persons of all cohorts hang together.
+        """
+        if not changes:
+            return {}
+        await self.session.execute(delete(LinkRow).where(col(LinkRow.enrolment).in_(sorted(changes))))
+        pairs = [
+            {"enrolment": enrolment, "link": link} for enrolment, (_, new) in changes.items() for link in sorted(new)
+        ]
+        if pairs:
+            await self.session.execute(insert(LinkRow), pairs)
+        ask = {link for old, new in changes.values() for link in old | new}
+        asked: set[str] = set()
+        found: set[tuple[str, str]] = set()
+        while ask:
+            asked |= ask
+            rows = await self.session.execute(
+                text(
+                    """
+                    SELECT enrolment, link FROM links WHERE enrolment IN (
+                        SELECT enrolment FROM links WHERE link = ANY(:links)
+                    )
+                    """
+                ),
+                {"links": sorted(ask)},
+            )
+            found |= {(row.enrolment, row.link) for row in rows}
+            ask = {link for _, link in found} - asked
+        smallest = {**{enrolment: enrolment for enrolment in changes}, **components(found)}
+        return {enrolment: self._register.person(root) for enrolment, root in smallest.items()}
+
+    async def change_persons(self, persons: Mapping[str, str]) -> list[Fact]:
+        """Give enrolments of other cohorts another person; their facts anew, with nothing else changed."""
+        if not persons:
+            return []
+        rows = await self.session.execute(
+            text(
+                """
+                UPDATE enrolments SET person = said.person
+                FROM unnest(CAST(:enrolments AS text[]), CAST(:persons AS text[])) AS said (enrolment, person), things
+                WHERE enrolments.enrolment = said.enrolment AND enrolments.person <> said.person
+                    AND things.kind = 'trainee' AND things.key = said.enrolment
+                RETURNING enrolments.person, things.body
+                """
+            ),
+            {"enrolments": list(persons), "persons": list(persons.values())},
+        )
+        return [trainee_fact(TraineeFact.model_validate({**row.body, "person": row.person}), None) for row in rows]
+
+
+async def roles_of(session: AsyncSession, offices: Collection[str]) -> dict[str, frozenset[str]]:
+    """The roles of those of these offices that are registered and not revoked."""
+    rows = await session.execute(
+        text("SELECT office, roles FROM offices WHERE status = 'active' AND office = ANY(:offices)"),
+        {"offices": sorted(set(offices))},
+    )
+    return {row.office: frozenset(row.roles) for row in rows}
