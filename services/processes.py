@@ -106,7 +106,10 @@ class Child:
             self._process.wait()
 
     def last_words(self) -> str:
-        """The line of its log that most likely says why it ended."""
+        """Why it ended: the signal that killed it, or the line of its log that most likely says it."""
+        status = self._process.poll()
+        if status is not None and status < 0:
+            return f"it was killed by {signal.Signals(-status).name}"
         with open(self.log, "rb") as log:
             log.seek(max(self._log_start, os.fstat(log.fileno()).st_size - 65536))
             lines = [line.strip() for line in log.read().decode(errors="replace").splitlines() if line.strip()]
@@ -152,7 +155,7 @@ class Part(ABC):
         return self._child.pid
 
     def last_words(self) -> str:
-        """The line of its log that most likely says why it ended."""
+        """Why it ended, in a few words."""
         return "it was not started" if self._child is None else self._child.last_words()
 
     def ask_to_stop(self) -> None:

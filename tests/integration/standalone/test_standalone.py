@@ -192,7 +192,7 @@ def test_what_dies_is_brought_back_and_said(place: Place) -> None:
     said = running.end(signal.SIGTERM)
     assert running.nothing_is_left()
     for name in ("certification", "nats-server", "PostgreSQL"):
-        assert f"{name} ended unexpectedly" in said
+        assert f"{name} ended unexpectedly: it was killed by SIGKILL; starting it in 1 s" in said
     assert said.count("\n") == 3
 
 
