@@ -64,13 +64,13 @@ class EventHistory(EventAnswer):
 
 
 class OfficeAnswer(BaseModel):
-    """An office, and until when its officers' tokens hold; no token."""
+    """An office, its officers and until when their tokens hold; never a token itself."""
 
     office: str
     name: str
     roles: list[str]
     status: str
-    officers: list[dict[str, Any]]
+    tokens: list[dict[str, Any]]
 
 
 async def programmes(session: AsyncSession, paging: Paging) -> Page[ProgrammeFact]:
@@ -225,8 +225,8 @@ async def offices(session: AsyncSession, paging: Paging) -> Page[OfficeAnswer]:
             SELECT office, name, roles, status, COALESCE(
                 jsonb_agg(jsonb_build_object('officer', officer, 'expires', expires) ORDER BY officer, expires)
                     FILTER (WHERE officer IS NOT NULL), '[]'
-            ) AS officers
-            FROM offices LEFT JOIN tokens USING (office) WHERE office > :after
+            ) AS tokens
+            FROM offices LEFT JOIN tokens AS held USING (office) WHERE office > :after
             GROUP BY office ORDER BY office LIMIT :limit
             """
         ),

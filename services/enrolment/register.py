@@ -9,6 +9,7 @@ import hmac
 import json
 import secrets
 import unicodedata
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 from services.enrolment.domain import Entry, Identifier, Particulars
@@ -18,7 +19,12 @@ from shared.events.codes import Model
 from shared.events.envelope import Event, canonical, digest
 from shared.secrets import derive, seal, unseal
 
-PERSONAL = frozenset({"names", "identifiers", "birth_date", "sex", "contact", "disability", "person", "employer"})
+_CANDIDATE = ("person", "employer")
+PERSONAL: Mapping[type[Model], Sequence[str]] = {
+    said.TraineeProposed: _CANDIDATE,
+    said.TraineeEnrolled: _CANDIDATE,
+    said.PersonCorrected: ("names", "identifiers", "birth_date", "sex", "contact", "disability"),
+}
 """Fields of events that the journal does not hold: the event as it came is sealed instead."""
 
 
@@ -34,7 +40,7 @@ class Register:
 
     def entry(self, event: Event) -> Entry:
         """The event as the journal holds it."""
-        data = event.data.model_copy(update=dict.fromkeys(_personal(event.data)))
+        data = event.data.model_copy(update=dict.fromkeys(PERSONAL.get(type(event.data), ())))
         return Entry(
             source=event.source,
             id=event.id,
@@ -94,13 +100,9 @@ class Register:
         return tuple(found.values())
 
 
-def _personal(data: Model) -> frozenset[str]:
-    return PERSONAL & set(type(data).model_fields)
-
-
 def holds_personal(event: Event) -> bool:
     """Whether the event's type has room for personal details."""
-    return bool(_personal(event.data))
+    return type(event.data) in PERSONAL
 
 
 def original(event: Event) -> bytes:

@@ -1,0 +1,76 @@
+"""Enrolment on the real PostgreSQL: migrated once per worker, emptied for each test."""
+
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from services.enrolment.app import create
+from services.enrolment.settings import Settings
+from shared.database import Database
+from tests.integration.enrolment.house import ADMINISTRATOR, BEARER, House, empty
+from tests.servers import PostgresForTests
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="session")
+def migrated(postgres: PostgresForTests) -> Iterator[str]:
+    """The address of a database that enrolment's migrations have made."""
+    name = postgres.create_database()
+    url = postgres.url("enrolment", name)
+    subprocess.run(
+        [sys.executable, "-m", "alembic", "-c", str(ROOT / "alembic.ini"), "-n", "enrolment", "upgrade", "head"],
+        env={"SAMPAN_DATABASE_URL": url},
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    yield url
+    postgres.drop_database(name)
+
+
+@pytest.fixture
+async def database(migrated: str) -> AsyncIterator[Database]:
+    made = Database(migrated, "enrolment")
+    await empty(made)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def house(database: Database) -> House:
+    """Enrolment's handlers, with every office of the story registered."""
+    return House(database)
+
+
+@pytest.fixture
+def settings(migrated: str, tmp_path: Path) -> Settings:
+    """Of an enrolment whose broker is away."""
+    (tmp_path / "secret").write_text("01" * 32)
+    (tmp_path / "admin-token").write_text(f"{ADMINISTRATOR}\n")
+    return Settings(
+        database_url=migrated,
+        nats_url="nats://127.0.0.1:1",
+        secret_file=tmp_path / "secret",
+        admin_token_file=tmp_path / "admin-token",
+    )
+
+
+@pytest.fixture
+def app(database: Database, settings: Settings) -> FastAPI:
+    return create(settings)
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """The administrator, over HTTP; the broker is away."""
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://enrolment", headers=BEARER) as asking,
+    ):
+        yield asking
