@@ -61,6 +61,7 @@ def routes(database: Database, door: Doorkeeper, *, https: bool) -> APIRouter:
     """Every address of reporting but its health."""
     router = APIRouter()
     asked = Annotated[Caller, Depends(door.open)]
+    router.add_api_route("/metrics", metrics, dependencies=[Depends(door.open)], include_in_schema=False)
 
     @router.get("/v1/aggregates", response_model=Aggregates, openapi_extra={"parameters": _PARAMETERS})
     async def aggregates(request: Request, _: asked) -> Response:
@@ -100,10 +101,6 @@ def routes(database: Database, door: Doorkeeper, *, https: bool) -> APIRouter:
         async with database.transaction() as session:
             await queries.one_snapshot(session)
             return await projection.check(session)
-
-    @router.get("/metrics", include_in_schema=False)
-    async def own_metrics(_: asked) -> Response:
-        return metrics()
 
     @router.get("/", include_in_schema=False)
     async def report(request: Request) -> Response:
@@ -171,7 +168,7 @@ async def _token_of_form(request: Request) -> str:
         body += chunk
         if len(body) > FORM_LIMIT:
             raise Problem(413, "body_too_large", f"The form is larger than {FORM_LIMIT} bytes.")
-    fields = parse_qs(bytes(body).decode("ascii", errors="replace"), max_num_fields=10)
+    fields = parse_qs(bytes(body).decode("ascii", errors="replace"))
     return fields.get("token", [""])[0].strip()
 
 

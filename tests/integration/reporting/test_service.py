@@ -1,0 +1,101 @@
+"""The whole service: facts in at the streams, figures out over HTTP; and HTTP alone when the broker is away."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import httpx
+import nats
+import pytest
+
+from services.embedded import EmbeddedNats
+from services.reporting.app import create
+from services.reporting.settings import Settings
+from shared.database import Database
+from shared.streams import ensure_stream
+from tests.integration.reporting.conftest import ADMINISTRATOR, BEARER
+from tests.integration.reporting.test_aggregates import a_history
+from tests.integration.reporting.test_projection import kept, told
+from tests.unit.reporting.facts import wire
+
+
+@pytest.fixture
+def secrets(tmp_path: Path) -> dict[str, Path]:
+    (tmp_path / "secret").write_text("5a" * 32)
+    (tmp_path / "admin-token").write_text(f"{ADMINISTRATOR}\n")
+    return {"secret_file": tmp_path / "secret", "admin_token_file": tmp_path / "admin-token"}
+
+
+@asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    app = create(settings)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://reporting", headers=BEARER) as client,
+    ):
+        yield client
+
+
+async def until(client: httpx.AsyncClient, path: str, holds: Callable[[Any], bool]) -> Any:
+    deadline = monotonic() + 20
+    while True:
+        answer = (await client.get(path)).json()
+        if holds(answer):
+            return answer
+        assert monotonic() < deadline, answer
+        await asyncio.sleep(0.05)
+
+
+async def test_facts_of_both_streams_become_figures_and_what_cannot_be_read_holds_up_nothing(
+    nats_server: EmbeddedNats, migrated: str, database: Database, secrets: dict[str, Path]
+) -> None:
+    history = a_history()
+    settings = Settings(
+        database_url=migrated,
+        nats_url=nats_server.url,
+        nats_user=nats_server.user,
+        nats_password=nats_server.password,
+        **secrets,
+    )
+    async with AsyncExitStack() as stack:
+        connection = await nats.connect(nats_server.url, user=nats_server.user, password=nats_server.password)
+        stack.push_async_callback(connection.close)
+        js = connection.jetstream()
+        for info in await js.streams_info():
+            await js.delete_stream(info.config.name or "")
+        for name in ("ENROLMENT", "CERTIFICATION", "DEADLETTERS"):
+            await ensure_stream(js, name)
+        client = await stack.enter_async_context(serving(settings))
+
+        told_of = {"ENROLMENT": 0, "CERTIFICATION": 0}
+        await js.publish("enrolment.cohort.kh.x", b"no fact at all")
+        told_of["ENROLMENT"] += 1
+        for fact in reversed(history):
+            stream = "CERTIFICATION" if fact.kind == "certificate" else "ENROLMENT"
+            await js.publish(f"{stream.lower()}.{fact.kind}.kh.{fact.key}", wire(fact))
+            told_of[stream] += 1
+
+        await until(client, "/v1/position", lambda answer: answer["position"] == told_of)
+        assert await kept(database) == told(history)
+        totals = (await client.get("/v1/aggregates")).json()["totals"]
+        assert (totals["enrolled"], totals["certified"], totals["people"]) == (10, 9, 9)
+        assert (await client.get("/v1/check")).json()["same"] is True
+        await until(client, "/readyz", lambda answer: answer["ready"])
+        announced = await js.get_last_msg("DEADLETTERS", "deadletter.reporting")
+        assert b"no fact at all" not in (announced.data or b"")
+
+
+async def test_given_no_broker_then_figures_are_answered_and_readiness_tells_the_truth(
+    migrated: str, database: Database, secrets: dict[str, Path]
+) -> None:
+    async with serving(Settings(database_url=migrated, nats_url="nats://127.0.0.1:1", **secrets)) as client:
+        assert (await client.get("/v1/aggregates")).json()["totals"]["enrolled"] == 0
+        ready = await client.get("/readyz")
+        assert ready.status_code == 503
+        assert ready.json()["problems"]
+        assert (await client.get("/v1/services")).json().keys() == {"enrolment", "certification", "reporting"}
+        assert "sampan" in (await client.get("/metrics")).text
+        assert (await client.get("/metrics", headers={"Authorization": ""})).status_code == 401
