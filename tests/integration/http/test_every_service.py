@@ -1,0 +1,110 @@
+"""What holds at every door of every service, whatever is behind it: no token, no database, no such place."""
+
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
+
+import services.certification.app as certification
+import services.certification.settings
+import services.enrolment.app as enrolment
+import services.enrolment.settings
+import services.reporting.app as reporting
+import services.reporting.settings
+from services.processes import LOOPBACK, free_port
+from shared.offices import new_token
+
+OPEN = {"/livez", "/readyz"}
+SIGN_IN = {"/", "/session", "/session/end"}
+"""Reporting's page has a form for the token; tests/integration/reporting holds what it gives away: nothing."""
+SERVICES: dict[str, tuple[Callable[[Any], FastAPI], type[Any]]] = {
+    "enrolment": (enrolment.create, services.enrolment.settings.Settings),
+    "certification": (certification.create, services.certification.settings.Settings),
+    "reporting": (reporting.create, services.reporting.settings.Settings),
+}
+
+
+@pytest.fixture(params=SERVICES)
+def app(request: pytest.FixtureRequest, tmp_path: Path) -> FastAPI:
+    """A service whose database and broker are away; it is not started, so it hears and publishes nothing."""
+    create, settings = SERVICES[request.param]
+    (tmp_path / "secret").write_text(secrets.token_hex(32))
+    (tmp_path / "admin-token").write_text(secrets.token_urlsafe(32))
+    return create(
+        settings(
+            database_url=f"postgresql+asyncpg://nobody:nothing@{LOOPBACK}:{free_port()}/nothing",
+            nats_url=f"nats://{LOOPBACK}:{free_port()}",
+            secret_file=tmp_path / "secret",
+            admin_token_file=tmp_path / "admin-token",
+        )
+    )
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://sampan") as client:
+        yield client
+
+
+def doors(app: FastAPI) -> list[tuple[str, str]]:
+    """Every method and address that asks for a token."""
+    found = [
+        (method, route.path.format_map(dict.fromkeys(route.param_convertors, "a1")))
+        for route in _routes(app.routes)
+        if isinstance(route, APIRoute) and route.path not in OPEN | SIGN_IN
+        for method in route.methods
+    ]
+    assert ("GET", "/v1/position") in found
+    assert ("GET", "/metrics") in found
+    return found
+
+
+def _routes(routes: Sequence[BaseRoute]) -> Iterator[BaseRoute]:
+    for route in routes:
+        included = getattr(route, "original_router", None)  # FastAPI keeps an included router as it is
+        yield from _routes(included.routes) if included else [route]
+
+
+async def test_every_door_asks_for_a_token(app: FastAPI, client: httpx.AsyncClient) -> None:
+    for method, path in doors(app):
+        answer = await client.request(method, path)
+        assert (method, path, answer.status_code) == (method, path, 401)
+        assert answer.headers["www-authenticate"] == "Bearer"
+        assert answer.json()["code"] == "unauthorised"
+
+
+async def test_a_dead_database_is_a_503_everywhere(app: FastAPI, client: httpx.AsyncClient) -> None:
+    token = {"authorization": f"Bearer {new_token('/offices/kh/ntti')}"}
+    for method, path in doors(app):
+        answer = await client.request(method, path, headers=token)
+        assert (method, path, answer.status_code) == (method, path, 503)
+        assert answer.json()["code"] == "unavailable"
+        assert int(answer.headers["retry-after"]) > 0
+
+
+async def test_it_lives_and_is_not_ready(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/livez")).status_code == 200
+    ready = await client.get("/readyz")
+    assert ready.status_code == 503
+    assert ready.json()["problems"]
+    assert "nothing" not in ready.text  # the database's address, with its password
+
+
+async def test_there_is_nothing_elsewhere(client: httpx.AsyncClient) -> None:
+    for path in ("/nowhere", "/v1", "/v1/", "/v1/events/../../etc/passwd", "/.env", "/%00"):
+        answer = await client.get(path)
+        assert answer.status_code in {401, 404}, path
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.json()["code"]
+
+
+async def test_no_page_loads_anything_from_another_host(app: FastAPI, client: httpx.AsyncClient) -> None:
+    for path in ("/", "/docs", "/redoc", "/openapi.json", "/asyncapi"):
+        text = (await client.get(path)).text
+        assert not any(word in text for word in ('src="http', 'href="http', "src='http", "cdn.")), path
