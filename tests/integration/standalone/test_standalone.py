@@ -160,6 +160,7 @@ def test_a_second_start_carries_on_and_ctrl_c_leaves_nothing(place: Place) -> No
         "SAMPAN_NATS_USER",
         "SAMPAN_PUBLIC_URL",
         "SAMPAN_REPORTING_PORT",
+        "SAMPAN_REPORTING_URL",
         "SAMPAN_SECRET_FILE",
     ]
     assert first.end(signal.SIGINT) == ""
