@@ -47,6 +47,7 @@ th, td { padding: 0.4rem 0.75rem; text-align: left; white-space: nowrap; border-
 thead th { background: var(--shade); font-weight: 600; vertical-align: bottom; }
 thead th:first-letter { text-transform: uppercase; }
 td, th.figure { text-align: right; }
+th.figure { white-space: normal; }
 tfoot th, tfoot td { font-weight: 600; border: 0; background: var(--shade); }
 tbody tr:hover > * { background: var(--shade); }
 .none { color: var(--soft); }
@@ -64,7 +65,7 @@ header button { background: none; color: var(--accent); }
 :focus-visible { outline: 0.2rem solid var(--accent); outline-offset: 0.1rem; }
 dt { font-weight: 600; } dd { margin: 0 0 0.4rem 1rem; }
 a { color: var(--accent); }
-@media (max-width: 40rem) { th, td { padding: 0.3rem 0.5rem; font-size: 0.9rem; } }
+@media (max-width: 40rem) { th, td { padding: 0.3rem 0.5rem; font-size: 0.85rem; white-space: normal; } }
 """
 
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()

@@ -1,6 +1,8 @@
 """The page at /: it asks who is calling, shows the table, and takes nothing from anywhere else."""
 
 import re
+from base64 import b64encode
+from hashlib import sha256
 
 import httpx
 import pytest
@@ -117,3 +119,5 @@ async def test_the_page_is_closed_to_scripts_frames_caches_and_other_hosts(brows
     assert "http:" not in page.text
     assert "https:" not in page.text
     assert not re.search(r"\sstyle=", page.text), "the policy would not let it through"
+    style = page.text.partition("<style>")[2].partition("</style>")[0]
+    assert b64encode(sha256(style.encode()).digest()).decode() in policy
