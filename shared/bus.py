@@ -25,6 +25,7 @@ from shared.deadletters import DeadLetters, describe
 from shared.delivery import Delivery
 from shared.streams import STREAMS, ensure_stream
 from shared.subscriptions import COLLECT_SECONDS, RESTARTS, WATCH_SECONDS, Subscription, as_it_came
+from shared.tasks import end
 
 __all__ = ["Bus", "Delivery"]
 
@@ -180,26 +181,24 @@ class Bus:
         try:
             yield
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await end([task], 4 * STOP_SECONDS)
             await self._disconnect()
 
     async def _run(self) -> None:
         while True:
+            keepers: list[asyncio.Task[None]] = []
             try:
                 self._connection = await self.broker.connect()
                 self._connection_problem = None
-                async with asyncio.TaskGroup() as keepers:
-                    keepers.create_task(self._until_closed(self._connection))
-                    keepers.create_task(self._keep_streams())
-                    keepers.create_task(self._sweep())
-                    for subscription in self._subscriptions:
-                        keepers.create_task(self._keep(subscription))
+                work = [self._until_closed(self._connection), self._keep_streams(), self._sweep()]
+                work += [self._keep(subscription) for subscription in self._subscriptions]
+                keepers = [asyncio.create_task(one) for one in work]
+                await asyncio.gather(*keepers)
             except Exception as error:
-                cause = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
-                self._connection_problem = f"the connection to the broker ended: {describe(cause)}"
+                self._connection_problem = f"the connection to the broker ended: {describe(error)}"
                 log.warning("%s; connecting anew", self._connection_problem)
+            finally:
+                await end(keepers, 1.5 * STOP_SECONDS)
             RESTARTS.labels(self.service, "connection").inc()
             await self._disconnect()
             await asyncio.sleep(1)
@@ -217,7 +216,8 @@ class Bus:
     async def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         with suppress(Exception):
-            await asyncio.wait_for(self.broker.stop(), 2 * STOP_SECONDS)
+            async with asyncio.timeout(2 * STOP_SECONDS):
+                await self.broker.stop()
         if connection is not None and not connection.is_closed:
             with suppress(Exception):
                 await connection.close()

@@ -23,6 +23,7 @@ from shared.bus import Bus
 from shared.database import Database
 from shared.deadletters import describe
 from shared.streams import stream_of
+from shared.tasks import end
 
 log = logging.getLogger(__name__)
 
@@ -91,9 +92,7 @@ class Relay:
         try:
             yield
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await end([task], 2.0)
 
     async def _run(self) -> None:
         while True:
@@ -131,7 +130,8 @@ class Relay:
                 await asyncio.sleep(wait)
             else:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), wait)
+                    async with asyncio.timeout(wait):
+                        await self._woken.wait()
 
     def _trouble(self, what: str, error: BaseException) -> None:
         said = str(error) if isinstance(error, (JournalDiffers, Refused, ConnectionError)) else describe(error)

@@ -144,7 +144,8 @@ class Subscription:
     async def _watch(self) -> None:
         """Look once, soon; raises when the subscription must be made anew. `ping()` would be true all the while."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._suspect.wait(), WATCH_SECONDS)
+            async with asyncio.timeout(WATCH_SECONDS):
+                await self._suspect.wait()
         self._suspect.clear()
         if not self._link.connected:
             return

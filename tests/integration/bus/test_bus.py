@@ -20,6 +20,7 @@ from shared.bus import Bus, Delivery
 from shared.database import Database
 from shared.deadletters import DeadLetters
 from shared.subscriptions import Fetch
+from shared.tasks import end
 from tests.integration.bus.house import OWNED, House, applied, apply, count, eventually, fact, say
 
 
@@ -269,6 +270,26 @@ async def test_nothing_is_left_running_after_the_end(house: House) -> None:
     async with house.js() as js:
         with pytest.raises(NotFoundError):
             await js.stream_info("CERTIFICATION")  # not ours to make
+
+
+async def test_a_task_that_misses_its_cancellation_ends_all_the_same() -> None:
+    """As asyncio.wait_for does up to Python 3.11, now and then."""
+    missed: list[bool] = []
+
+    async def stubborn() -> None:
+        while True:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                if missed:
+                    raise
+                missed.append(True)
+
+    task = asyncio.create_task(stubborn())
+    await asyncio.sleep(0)
+    await end([task], 0.05)
+    assert missed
+    assert task.cancelled()
 
 
 async def _applied(database: Database, messages: int) -> bool:
