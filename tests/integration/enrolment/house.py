@@ -35,9 +35,8 @@ class House:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self.handlers = Handlers(
-            database, Register(b"\x01" * 32), CERTIFICATION, clock=lambda: datetime(2026, 1, 1, tzinfo=UTC)
-        )
+        self.register = Register(b"\x01" * 32)
+        self.handlers = Handlers(database, self.register, CERTIFICATION, clock=lambda: datetime(2026, 1, 1, tzinfo=UTC))
 
     async def post(self, *events: dict[str, Any], caller: Caller = ADMIN) -> list[Receipt]:
         """One body, one transaction."""
