@@ -312,7 +312,7 @@ def hours_received(session: Session, enrolment: TraineeFact) -> int:
 
 def month_of(on: date) -> str:
     """A date's month as YYYY-MM."""
-    return f"{on:%Y-%m}"
+    return on.isoformat()[:7]
 
 
 def _left_before(enrolment: TraineeFact, on: date) -> bool:
@@ -379,9 +379,13 @@ def _count_competitions(counted: Counter[Cell], trainee: Cell, enrolment: Traine
 def _count_hours(counted: Counter[Cell], trainee: Cell, cohort: CohortFact, enrolment: TraineeFact) -> None:
     if started_on(cohort, enrolment) is None:
         return
+    received: Counter[str] = Counter()
     for session in cohort.sessions:
-        if not _left_before(enrolment, session.date) and (received := hours_received(session, enrolment)):
-            counted[_at(trainee, "training_hours", session.date)] += received
+        if not _left_before(enrolment, session.date):
+            received[month_of(session.date)] += hours_received(session, enrolment)
+    for month, hours in received.items():
+        if hours:
+            counted[trainee._replace(measure="training_hours", month=month)] += hours
 
 
 def _count_outcomes(counted: Counter[Cell], trainee: Cell, enrolment: TraineeFact) -> None:
