@@ -13,5 +13,5 @@ def subscribe(bus: Bus) -> None:
 
 
 async def _project(session: AsyncSession, deliveries: list[Delivery]) -> None:
-    # What cannot be read raises, and the bus makes it a dead letter once it has failed by itself.
+    """Rows and cube follow the facts; one that cannot be read raises, and the bus makes it a dead letter."""
     await projection.apply(session, [projection.read(delivery.body) for delivery in deliveries])

@@ -99,3 +99,18 @@ async def test_given_no_broker_then_figures_are_answered_and_readiness_tells_the
         assert (await client.get("/v1/services")).json().keys() == {"enrolment", "certification", "reporting"}
         assert "sampan" in (await client.get("/metrics")).text
         assert (await client.get("/metrics", headers={"Authorization": ""})).status_code == 401
+
+
+async def test_given_an_address_with_https_then_the_cookie_never_travels_in_the_clear(
+    migrated: str, database: Database, secrets: dict[str, Path]
+) -> None:
+    settings = Settings(
+        database_url=migrated, nats_url="nats://127.0.0.1:1", public_url="https://sampan.example", **secrets
+    )
+    async with serving(settings) as client:
+        answer = await client.post(
+            "/session",
+            content=f"token={ADMINISTRATOR}",
+            headers={"Content-Type": "application/x-www-form-urlencoded"},
+        )
+    assert "secure" in answer.headers["set-cookie"].lower()
