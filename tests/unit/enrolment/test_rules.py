@@ -248,7 +248,7 @@ def test_a_voided_replacement_brings_back_what_it_replaced() -> None:
 def test_sentences_and_table_name_the_same_codes() -> None:
     assert set(GUARDS) == set(TYPES)
     used = {code for rule in GUARDS.values() for code in (*rule.waits, *rule.conflicts)} | set(OF_REPLACEMENTS)
-    assert used | {"applied", "voided", "replaced"} == set(SENTENCES)
+    assert used | {"applied", "voided", "replaced", "duplicate"} == set(SENTENCES)
     assert len({rule.rank for rule in GUARDS.values()}) == len(GUARDS)
 
 
