@@ -79,11 +79,13 @@ def demo(
     with tempfile.TemporaryDirectory(prefix="sampan-demo-") as folder, Standalone(Path(folder)) as sampan:
         say.print(f"Sampan runs; {len(lines)} events of {events.name} are posted by their offices:")
         with Client(sampan.urls["enrolment"], sampan.admin_token) as client:
-            counts = demonstration.post_as_offices(client, lines, lambda text: say.print(f"  {text}", markup=False))
+            counts = demonstration.post_as_offices(client, lines, _say_indented)
             say.print("Receipts: " + ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) + ".")
+            if not demonstration.say_what_is_open(client, _say_indented):
+                say.print("By now nothing waits: every service has heard what it needed.")
             report = client.get("reporting", "/v1/aggregates", [("by", name) for name in demonstration.DIMENSIONS])
         if as_json:
-            print(json.dumps(report, ensure_ascii=False))
+            print(json.dumps(report, ensure_ascii=False), flush=True)
         else:
             _print_demo(report)
         if not once:
@@ -227,7 +229,7 @@ HAND-OVER SHEET for {officer} of {name}
 def office_list(server: Server = HERE, token: Token = None, data: Data = DATA) -> None:
     """The registered offices."""
     with _client(server, token, data) as client:
-        offices = _all(client, "/v1/offices")
+        offices = list(client.every("enrolment", "/v1/offices"))
     table = Table("office", "name", "roles", "status", "officers", box=None, header_style="bold")
     for line in offices:
         officers = ", ".join(f"{token['officer']} (until {token['expires'][:10]})" for token in line["tokens"])
@@ -288,17 +290,6 @@ def _office(text: str) -> tuple[str, str]:
     return country, code
 
 
-def _all(client: Client, path: str) -> list[dict[str, Any]]:
-    items: list[dict[str, Any]] = []
-    after: str | None = None
-    while True:
-        page = client.get("enrolment", path, [("after", after)] if after else [])
-        items += page["items"]
-        after = page["next"]
-        if after is None:
-            return items
-
-
 def _wide(console: Console) -> Console:
     # A table in a file or a pipe must not be cut to the 80 columns that rich assumes there.
     return console if console.is_terminal else Console(width=200)
@@ -311,7 +302,8 @@ def _print_demo(report: dict[str, Any]) -> None:
     _print_table(report, shown)
     print(
         f"{totals['enrolled']} enrolled, {women} of them women; {totals['completed']} completed; "
-        f"{totals['certified']} certified; {totals['nominated']} nominated."
+        f"{totals['certified']} certified; {totals['nominated']} nominated.",
+        flush=True,  # it stays up now, and whoever reads through a pipe wants to see it
     )
 
 
@@ -329,6 +321,10 @@ def _print_table(report: dict[str, Any], measures: list[str]) -> None:
 
 def _number(value: float) -> str:
     return f"{value:g}" if value == int(value) else f"{value:.2f}"
+
+
+def _say_indented(text: str) -> None:
+    say.print(f"  {text}", markup=False)
 
 
 def _say_addresses(sampan: Standalone) -> None:

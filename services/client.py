@@ -123,6 +123,16 @@ class Client:
         """The JSON answer of a GET. Raises ``ClientError``."""
         return self._json("GET", f"{self.address(service)}{path}", params=list(parameters))
 
+    def every(
+        self, service: ServiceName, path: str, parameters: Sequence[tuple[str, str]] = ()
+    ) -> Iterator[dict[str, Any]]:
+        """Every item of a list, page by page."""
+        after: str | None = ""
+        while after is not None:
+            page = self.get(service, path, [*parameters, ("limit", "1000"), *([("after", after)] if after else [])])
+            yield from page["items"]
+            after = page["next"]
+
     def post_events(self, lines: Sequence[Line]) -> dict[str, Any]:
         """Post lines of one service; the receipts and the position, as the service answers them."""
         answer = self._send(

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
-from services.client import Client, Line, batches
+from services.client import Client, Line, ServiceName, batches
 from shared.events.codes import SOURCE_PATTERN, Role
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "wuxi-2025" / "events.ndjson"
 DIMENSIONS = ("trade", "role", "sex")
 
+SERVICES: tuple[ServiceName, ...] = ("enrolment", "certification")
 _SOURCE = re.compile(SOURCE_PATTERN)
 _ROLES = frozenset(get_args(Role))
 _REGISTERS = {
@@ -50,6 +51,18 @@ def post_as_offices(administrator: Client, lines: list[Line], say: Callable[[str
         say(f"{poster or 'the administrator'} posted {len(own)} events")
     administrator.wait_until_reported()
     return counts
+
+
+def say_what_is_open(administrator: Client, say: Callable[[str], None]) -> int:
+    """Name every event that waits or conflicts by now, and say how many they are."""
+    found = 0
+    for service in SERVICES:
+        for status in ("waiting", "conflict"):
+            for event in administrator.every(service, "/v1/events", [("status", status)]):
+                found += 1
+                current = event["current"]
+                say(f"{event['source']} {event['id']}: {status}, {current['code']}: {current['sentence']}")
+    return found
 
 
 def offices_of(lines: list[Line]) -> dict[str, set[str]]:

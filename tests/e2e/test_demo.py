@@ -82,6 +82,7 @@ def test_given_the_demo_stays_up_when_interrupted_then_no_process_is_left_behind
         shown.append(line)
         if "nominated." in line:
             break
+    assert "nominated." in "".join(shown), process.communicate()
     children = psutil.Process(process.pid).children(recursive=True)
     assert len(children) >= 5
 
