@@ -41,7 +41,7 @@ SWEEP_SECONDS = 3600.0
 
 
 class _Broker(NatsBroker):
-    """FastStream's own error callback raises within nats-py's reconnect loop on a stale connection, which ends the loop."""
+    """FastStream's own error callback raises within nats-py's reconnect loop when the server refuses us: the loop ends."""
 
     def _log_connection_broken(self, error_cb: Any = None) -> Any:
         return error_cb

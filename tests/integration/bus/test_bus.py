@@ -113,8 +113,9 @@ async def test_stream_deleted(house: House) -> None:
         await eventually(lambda: _applied(database, 1))
 
 
-async def test_no_spin_while_a_stream_is_gone(house: House) -> None:
-    """The stream's owner is not running, so it stays away."""
+async def test_no_spin_while_a_stream_is_gone(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stream's owner is not running, so it stays away; and the watch, which would end a spin, looks late."""
+    monkeypatch.setattr(subscriptions, "WATCH_SECONDS", 3.0)
     database, bus = await _listener(house)
     async with house.js() as js:
         await js.add_stream(name="ENROLMENT", subjects=["enrolment.>"], allow_atomic=True)
@@ -174,7 +175,7 @@ async def test_broker_away_at_the_start(own_house: House) -> None:
 
 
 async def test_broker_that_only_stops_answering(own_house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """FastStream's own error callback would raise here, and nats-py would never connect again."""
+    """A half-open connection is noticed by its unanswered pings."""
     monkeypatch.setattr(bus_module, "PING_SECONDS", 0.2)
     house = own_house
     database, bus = await _office(house)
@@ -199,6 +200,25 @@ async def test_refused_by_the_broker(house: House) -> None:
         with pytest.raises(AssertionError, match="not within"):
             await eventually(lambda: not bus.health(), seconds=1)
         assert process_time() - before < 0.7
+
+
+async def test_refused_for_a_while(own_house: House) -> None:
+    """FastStream's own error callback raises here, within nats-py's loop: that would be the end of reconnecting."""
+    house = own_house
+    database, bus = await _office(house)
+    await house.run(bus)
+    password = house.server.folder / "password"
+    right = password.read_text()
+    house.server.kill()
+    password.write_text("another")
+    house.server.start()
+    await eventually(lambda: any("Authorization" in problem for problem in bus.health()))
+    house.server.kill()
+    password.write_text(right)
+    house.server.start()
+    await eventually(lambda: not bus.health())
+    await house.intake("a")
+    await eventually(lambda: _applied(database, 1))
 
 
 async def test_connection_closed_for_good_is_made_anew(house: House) -> None:
