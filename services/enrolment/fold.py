@@ -67,17 +67,45 @@ def _step(state: State, entry: Entry, known: Known, judged: dict[Ref, Standing])
     if standing != APPLIED:
         return replace(state, pending=(*state.pending, entry))
     state = GUARDS[entry.type].effect(state, entry)
-    applied = bool(state.pending)
-    while applied:
-        applied, left = False, []
+    news = _News.of(entry)
+    while state.pending and news:
+        left, later = [], _News()
         for waiting in state.pending:
-            standing = judged[waiting.ref] = judge(state, waiting, known)
-            if standing == APPLIED:
-                state, applied = GUARDS[waiting.type].effect(state, waiting), True
-            else:
-                left.append(waiting)
-        state = replace(state, pending=tuple(left))
+            if news.may_help(waiting):
+                standing = judged[waiting.ref] = judge(state, waiting, known)
+                if standing == APPLIED:
+                    state = GUARDS[waiting.type].effect(state, waiting)
+                    news, later = news.and_of(waiting), later.and_of(waiting)
+                    continue
+            left.append(waiting)
+        state, news = replace(state, pending=tuple(left)), later
     return state
+
+
+@dataclass(frozen=True, slots=True)
+class _News:
+    """What has changed, so that only what may hang on it is tried again; else thousands of waiting events would be tried
+    at each one that applies."""
+
+    cohort: bool = False
+    trainees: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, entry: Entry) -> "_News":
+        return cls().and_of(entry)
+
+    def and_of(self, entry: Entry) -> "_News":
+        if entry.type == "session.held.v1":  # nothing waits for a session
+            return self
+        if entry.enrolment is None:
+            return replace(self, cohort=True)
+        return replace(self, trainees=self.trainees | {entry.enrolment})
+
+    def __bool__(self) -> bool:
+        return self.cohort or bool(self.trainees)
+
+    def may_help(self, waiting: Entry) -> bool:
+        return self.cohort or waiting.enrolment is None or waiting.enrolment in self.trainees
 
 
 def undone(entries: Iterable[Entry], known: Known) -> Undone:

@@ -1,13 +1,15 @@
 """The same set of events gives the same state and standings, in whatever order, number and portions they arrive."""
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.enrolment.domain import Entry, Known, Ref, Standing
+from services.enrolment.domain import APPLIED, Entry, Known, Ref, Standing, State
 from services.enrolment.fold import advance, fold
+from services.enrolment.rules import GUARDS, judge
 from tests.unit.enrolment.story import (
     COORDINATOR,
     HOST,
@@ -105,6 +107,32 @@ def test_the_short_way_equals_the_whole_fold(journal: list[Entry], cut: int) -> 
     standings: dict[Ref, Standing] = {**first.standings, **second.standings}
     assert second.state == expected.state
     assert standings == expected.standings
+
+
+@settings(max_examples=300, deadline=None)
+@given(journal=journals())
+def test_trying_only_what_may_be_helped_equals_trying_everything(journal: list[Entry]) -> None:
+    standing = [event for event in journal if event.acts_on is None]
+    state, judged = State(), {}
+    for event in sorted(standing, key=lambda one: one.order):
+        tried, state = [*state.pending, event], replace(state, pending=())
+        judged[event.ref] = judge(state, event, KNOWN)
+        if judged[event.ref] != APPLIED:
+            state = replace(state, pending=tuple(tried))
+            continue
+        state, left, applied = GUARDS[event.type].effect(state, event), tried[:-1], True
+        while applied:
+            applied, tried, left = False, left, []
+            for waiting in tried:
+                judged[waiting.ref] = judge(state, waiting, KNOWN)
+                if judged[waiting.ref] == APPLIED:
+                    state, applied = GUARDS[waiting.type].effect(state, waiting), True
+                else:
+                    left.append(waiting)
+        state = replace(state, pending=tuple(left))
+    folded = fold(standing, KNOWN)
+    assert folded.state == state
+    assert folded.standings == judged
 
 
 def test_every_order_of_a_short_story() -> None:
