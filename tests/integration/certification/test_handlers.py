@@ -228,6 +228,14 @@ class TestChanges:
             ("d", "applied"),
         ]
 
+    async def test_whoever_turns_out_to_be_another_frees_the_place(self, database: Database) -> None:
+        one, two = trainee("001"), trainee("002", person="person-001")
+        await tell(database, a_cohort(), a_trainee(one), a_trainee(two))
+        receipts = await post(database, registered("scheme", 1), awarded("c", 14), awarded("d", 15, "002"))
+        assert codes(receipts) == ["applied", "applied", "already_certified"]
+        await tell(database, a_trainee(one, 2, person="person-007"))
+        assert await notices(database) == [("receipts.cn.appraisal", "d", "applied", 2)]
+
     async def test_old_facts_change_nothing(self, database: Database) -> None:
         await ready(database)
         await tell(database, a_trainee(trainee(), revision=5))
