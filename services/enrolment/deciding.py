@@ -217,11 +217,13 @@ async def _register(store: Store, decision: Decision, units: Collection[str]) ->
 async def save(store: Store, register: Register, decision: Decision) -> list[Fact]:
     """Store the states, and answer the facts that may have changed. Under the publish lock."""
     changes = [
-        Change(unit, decision.held[name.removeprefix("cohort/")], decision.last)
+        Change(code := name.removeprefix("cohort/"), unit, decision.held[code], decision.last)
         for name, unit in decision.units.items()
         if name.startswith("cohort/")
     ]
-    persons = await store.link({key: pair for change in changes for key, pair in change.links().items()})
+    linked = await store.link({key: pair for change in changes for key, pair in change.links().items()})
+    # Another cohort's transaction may have given ours another person since they were read.
+    persons = {**await store.persons_in(change.code for change in changes), **linked}
     places = [place for change in changes for place in change.places(persons, register)]
     facts = [
         programme_fact(data, _cause(decision.last))
@@ -233,13 +235,14 @@ async def save(store: Store, register: Register, decision: Decision) -> list[Fac
     await store.save_cohorts([cohort for change in changes if (cohort := change.cohort()) is not None])
     await store.save_places(places)
     own = {key for change in changes for key in change.unit.folded.state.enrolments}
-    return facts + await store.change_persons({key: person for key, person in persons.items() if key not in own})
+    return facts + await store.change_persons({key: person for key, person in linked.items() if key not in own})
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """What became of a cohort and its enrolments, beside what is stored of them."""
 
+    code: str
     unit: Unit
     held: Held
     last: Entry | None
@@ -262,11 +265,11 @@ class Change:
     def places(self, persons: Mapping[str, str], register: Register) -> list[HeldPlace]:
         """The enrolments to store."""
         after = [
-            HeldPlace(enrolment, False, self._person(key, persons, register))
+            HeldPlace(enrolment, False, persons.get(key) or register.person(key))
             for key, enrolment in self.unit.folded.state.enrolments.items()
         ]
         gone = [
-            HeldPlace(place.enrolment, True, place.person)
+            HeldPlace(place.enrolment, True, persons.get(key, place.person))
             for key, place in self.held.places.items()
             if key not in self.unit.folded.state.enrolments
         ]
@@ -276,32 +279,24 @@ class Change:
         """The facts that may differ from those that were told."""
         facts = []
         state, changed = self.unit.folded.state, self.cohort()
+        causes = {entry.enrolment: entry for entry in self.unit.fresh}
+        otherwise = self.unit.fresh[-1] if self.unit.fresh else self.last
         if changed is not None:
-            facts.append(cohort_fact(cohort_data(changed[0], void=changed[1]), self._cause(None)))
+            data = cohort_data(changed[0], void=changed[1])
+            facts.append(cohort_fact(data, _cause(causes.get(None, otherwise))))
         terms = state.cohort or self.held.cohort
         if terms is None:
             return facts
         told = {place.enrolment.enrolment: place for place in self.places(persons, register)}
-        touched = {entry.enrolment for entry in self.unit.fresh}
         for key, enrolment in state.enrolments.items():
             # Days, age and arrival follow from the cohort; a completion's standing from what has not applied.
-            if key in told or key in touched or changed is not None or self.unit.whole:
-                told[key] = HeldPlace(enrolment, False, self._person(key, persons, register))
+            if key in told or key in causes or changed is not None or self.unit.whole:
+                told[key] = HeldPlace(enrolment, False, persons.get(key) or register.person(key))
         at = self.last.time if self.last else terms.announced.at
         for key, place in told.items():
-            data = trainee_data(place.enrolment, terms, place.person, completion(state, key, at), void=place.void)
-            facts.append(trainee_fact(data, self._cause(key)))
+            trainee = trainee_data(place.enrolment, terms, place.person, completion(state, key, at), void=place.void)
+            facts.append(trainee_fact(trainee, _cause(causes.get(key, otherwise))))
         return facts
-
-    def _person(self, key: str, persons: Mapping[str, str], register: Register) -> str:
-        before = self.held.places.get(key)
-        if key in persons:
-            return persons[key]
-        return before.person if before and not before.void else register.person(key)
-
-    def _cause(self, enrolment: str | None) -> str | None:
-        about = [entry for entry in self.unit.fresh if entry.enrolment == enrolment]
-        return _cause([self.last, *self.unit.fresh, *about][-1])
 
 
 def _cause(entry: Entry | None) -> str | None:

@@ -4,7 +4,7 @@ Cohorts and enrolments are written under the publish lock only, because a person
 another transaction's.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
@@ -192,6 +192,14 @@ class Store:
             ask = {link for _, link in found} - asked
         smallest = {**{enrolment: enrolment for enrolment in changes}, **components(found)}
         return {enrolment: self._register.person(root) for enrolment, root in smallest.items()}
+
+    async def persons_in(self, cohorts: Iterable[str]) -> dict[str, str]:
+        """The person of every enrolment in these cohorts that is not void, as it is stored by now."""
+        rows = await self.session.execute(
+            text("SELECT enrolment, person FROM enrolments WHERE cohort = ANY(:cohorts) AND status <> 'void'"),
+            {"cohorts": sorted(cohorts)},
+        )
+        return {row.enrolment: row.person for row in rows}
 
     async def change_persons(self, persons: Mapping[str, str]) -> list[Fact]:
         """Give enrolments of other cohorts another person; their facts anew, with nothing else changed."""

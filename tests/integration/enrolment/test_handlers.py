@@ -359,6 +359,28 @@ async def test_persons_across_cohorts_at_once(house: House) -> None:
     assert [row["person"] for row in stored] == list(persons)
 
 
+async def test_a_person_who_changes_while_another_cohort_decides(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    await house.post(*REGISTRATIONS, announced(), {**announced(cohort="other"), "id": "other"})
+    await house.post(proposed("01", person=person(identifiers=[PASSPORT])))
+    elsewhere = proposed("01", person=person(identifiers=[PASSPORT]))
+    elsewhere = {**elsewhere, "id": "o", "data": {**elsewhere["data"], "cohort": "other"}}
+    real = module.decide
+    meanwhile = [elsewhere]
+
+    async def decide(*everything: Any) -> Any:
+        decided = await real(*everything)
+        if meanwhile:
+            await house.post(meanwhile.pop())
+        return decided
+
+    monkeypatch.setattr(module, "decide", decide)
+    await house.post(trainee("trainee.enrolled", "01"))
+    facts = [fact for subject, fact in (await house.facts()).items() if "trainee" in subject]
+    assert len({fact["person"] for fact in facts}) == 1
+    assert {fact["status"] for fact in facts} == {"enrolled", "proposed"}
+    assert len(await house.rows("SELECT DISTINCT person FROM enrolments")) == 1
+
+
 # --- over NATS
 
 
