@@ -160,18 +160,35 @@ class Relay:
                     f"{stream} ends at {known} but the journal at {head}: "
                     "restore the newer database, or delete the stream to have it made anew from this one"
                 )
+            if known not in (0, last):  # not where this relay left it
+                await self._compare(connection, stream, known)
+            last = known
             rows = await self._next_facts(connection, known)
             if not rows:
                 return known
             if rows[0].number != known + 1:
                 raise JournalDiffers(f"the journal has no position {known + 1}: it was changed by hand")
             try:
-                known = await self._send_facts(stream, rows, known)
+                known = last = await self._send_facts(stream, rows, known)
             except Refused as refused:
                 if refused.code != _WRONG_LAST_SEQUENCE:
                     raise
                 log.warning("%s was written to by another relay, or made anew: looking again", stream)
                 known = await self._last_sequence(stream)
+
+    async def _compare(self, connection: AsyncConnection, stream: str, sequence: int) -> None:
+        """Raises JournalDiffers unless the stream's last message is what the journal has at that position.
+
+        A journal that was restored from a backup grows past the stream's end again: numbers alone would not show it.
+        """
+        message = await self._bus.jetstream.get_msg(stream, sequence)
+        select = text("SELECT body FROM outbox WHERE position = :position")
+        body = (await connection.execute(select, {"position": sequence})).scalar_one_or_none()
+        if body is None or message.data != body.encode():
+            raise JournalDiffers(
+                f"{stream} and the journal differ at {sequence}: "
+                "restore the newer database, or delete the stream to have it made anew from this one"
+            )
 
     async def _last_sequence(self, stream: str) -> int:
         try:

@@ -65,6 +65,18 @@ async def test_a_stream_ahead_of_the_journal_is_left_alone_and_said(house: House
     await eventually(lambda: not relay.health())
 
 
+async def test_a_stream_that_diverged_is_never_written_on_however_long_the_journal_grows(house: House) -> None:
+    # A database restored from a backup: the stream holds what the journal has forgotten, and the journal goes on from there.
+    database, _, relay = await house.publisher()
+    async with house.js() as js:
+        await js.publish("enrolment.cohort.kh.forgotten", b"{}")
+        await eventually(lambda: any("journal" in problem for problem in relay.health()))
+        await say(database, *[fact(f"c{n}") for n in range(5)])
+        async with Relay(database, house.buses[0], service="enrolment", stream="ENROLMENT").running():
+            await eventually(lambda: any("differ" in problem for problem in relay.health()))
+        assert (await js.stream_info("ENROLMENT")).state.last_seq == 1
+
+
 class _Dies(Exception):
     """Stands for kill -9 at that very place."""
 
