@@ -2,9 +2,10 @@
 
 import logging
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypeVar
 
 from sqlalchemy.exc import IntegrityError
@@ -25,7 +26,7 @@ from shared.events.envelope import Event, Refusal, read_event
 from shared.events.identity import office_of
 from shared.events.offices_to_enrolment import TYPES
 from shared.events.receipts import Announcement, Receipt, Receipts, Standing
-from shared.events.wire import BodyRefused, Raw, read_message
+from shared.events.wire import EVENTS_LIMIT, BodyRefused, Raw, read_message
 from shared.offices import Caller
 from shared.outbox import Notice, current_position, notify, publish, publish_lock
 
@@ -33,6 +34,8 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 ATTEMPTS = 5
+_Message = tuple[str, list[Raw] | BodyRefused]
+"""An office and what it sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,25 +84,23 @@ class Handlers:
 
         Raises ValueError for a subject that names no office: there is nobody to answer.
         """
-        sources = [_source(subject) for subject, _ in messages]
+        read = [(_source(subject), _body(body)) for subject, body in messages]
+        for portion in _portions(read):
+            await self._run(partial(self._take_messages, portion))
 
-        async def work(session: AsyncSession) -> None:
-            roles = await roles_of(session, sources)
-            posts: list[_Post] = []
-            answers: list[Notice] = []
-            for source, (_, body) in zip(sources, messages, strict=True):
-                try:
-                    raws = read_message(body)
-                except BodyRefused as refused:
-                    refusal = Refusal(refused.code, refused.sentence, source)
-                    answers.append(_notice(source, _refused(refusal, self._clock())))
-                    continue
-                caller = Caller(source, roles.get(source, frozenset()), "nats")
-                posts += [_Post(raw, caller, known=source in roles) for raw in raws]
-            await notify(session, answers)
-            await self._take(session, posts, answer=True)
-
-        await self._run(work)
+    async def _take_messages(self, messages: Sequence[_Message], session: AsyncSession) -> None:
+        roles = await roles_of(session, [source for source, _ in messages])
+        posts: list[_Post] = []
+        answers: list[Notice] = []
+        for source, body in messages:
+            if isinstance(body, BodyRefused):
+                refusal = Refusal(body.code, body.sentence, source)
+                answers.append(_notice(source, _refused(refusal, self._clock())))
+                continue
+            caller = Caller(source, roles.get(source, frozenset()), "nats")
+            posts += [_Post(raw, caller, known=source in roles) for raw in body]
+        await notify(session, answers)
+        await self._take(session, posts, answer=True)
 
     async def _run(self, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
         """One transaction; done again when another one put the same event into the journal meanwhile."""
@@ -202,6 +203,28 @@ class Handlers:
         if code is not None:
             return _refusal(read, code)
         return _Taken(read, self._register.entry(read), self._register.content(read), caller)
+
+
+def _body(body: bytes) -> list[Raw] | BodyRefused:
+    try:
+        return read_message(body)
+    except BodyRefused as refused:
+        return refused
+
+
+def _portions(messages: Sequence[_Message]) -> Iterator[list[_Message]]:
+    """Messages in transactions of about as many events as one body may hold."""
+    portion: list[_Message] = []
+    events = 0
+    for message in messages:
+        size = 1 if isinstance(message[1], BodyRefused) else len(message[1])
+        if portion and events + size > EVENTS_LIMIT:
+            yield portion
+            portion, events = [], 0
+        portion.append(message)
+        events += size
+    if portion:
+        yield portion
 
 
 def _source(subject: str) -> str:

@@ -410,6 +410,17 @@ async def test_messages_are_answered_on_the_subject_of_their_office(house: House
     )
 
 
+async def test_many_large_messages_are_several_transactions(house: House) -> None:
+    async with house.database.transaction() as transaction:
+        await _office(transaction, SENDER, "sending-office")
+    events = [proposed(f"{n}", id_=f"p{n}") for n in range(600)]
+    body = json.dumps([{} for _ in range(4500)] + events[:300]).encode()
+    other = json.dumps(events[300:]).encode()
+    await house.handlers.take_messages([("intake.enrolment.kh.ntti", body), ("intake.enrolment.kh.ntti", other)])
+    assert len(await house.rows("SELECT DISTINCT xmin::text FROM events")) == 2
+    assert len(await house.notices()) == 4500 + 600
+
+
 async def test_a_subject_that_names_no_office_is_for_the_dead_letters(house: House) -> None:
     for subject in ("intake.enrolment", "intake.enrolment.kh", "intake.enrolment.KH.x", "intake.enrolment.kh.x.y"):
         with pytest.raises(ValueError, match="names no office"):
