@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,6 +19,7 @@ from rich.table import Table
 from services import demo as demonstration
 from services.client import Client, ClientError, batches, read_events
 from services.processes import StandaloneError
+from services.simulate import simulate as simulated
 from services.standalone import Standalone
 
 app = typer.Typer(
@@ -167,6 +168,26 @@ def check(server: Server = HERE, token: Token = None, data: Data = DATA) -> None
         say.print("The cube differs from the recount of the rows.")
         raise typer.Exit(1)
     print("The cube equals the recount of the rows.")
+
+
+@app.command(epilog="Example: `sampan simulate --trainees 200 --seed 7 --output events.ndjson`")
+def simulate(
+    trainees: Annotated[int, typer.Option(min=1, max=1_000_000, help="Enrolments in all; about nine events each.")],
+    seed: Annotated[int, typer.Option(help="The same seed makes the same events.")] = 1,
+    output: Annotated[Path | None, typer.Option(help="The file to write; standard output without it.")] = None,
+) -> None:
+    """Make invented programmes, one event to a line, for load and for trying things out.
+
+    Show them with `sampan demo --events FILE`, or take them up with `sampan post FILE`.
+    """
+    try:
+        with open(output, "w", encoding="utf-8") if output else nullcontext(sys.stdout) as file:
+            for event in simulated(trainees, seed):
+                file.write(json.dumps(event, ensure_ascii=False) + "\n")
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise ClientError(f"{output} cannot be written: {error.strerror or error}.") from None
 
 
 @office_app.command("add", epilog="Example: `sampan office add kh/dgtvet --name 'DGTVET' --role sending-office`")
