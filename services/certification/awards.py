@@ -121,7 +121,6 @@ class State:
     """What a unit's events have led to; ``pending`` holds, in order, those that cannot be applied (yet)."""
 
     awards: Mapping[Key, Award] = field(default_factory=dict)
-    applied: frozenset[Ref] = frozenset()
     pending: tuple[Event, ...] = ()
 
 

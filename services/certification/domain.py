@@ -4,23 +4,23 @@ No I/O, no clock, no ids made. Everything is a function of the set of events and
 order and number of arrivals do not matter.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Literal, NamedTuple, cast
 
 from services.certification.awards import Award, Edition, Key, Moment, Pass, Ref, State, Suspension, World
 from services.certification.rules import (
-    GUARDS,
-    KNOWN,
+    LIFTS,
     Case,
-    Guard,
     holding_of,
     holds_one,
     key_of,
     moment_of,
     number_of,
+    obstacle,
     sentence,
+    settled,
 )
 from shared.events.certification import Attempt, CertificateFact, SchemeFact
 from shared.events.envelope import Event
@@ -135,43 +135,63 @@ def fold(events: Iterable[Event], world: World) -> Decided:
     for unit in units(events, world):
         out, outcomes = withdrawals(unit)
         state = State()
+        applied: set[Ref] = set()
         ordered = sorted((event for event in unit if isinstance(event.data, AwardRef)), key=moment_of)
         for event in ordered:
             if event.ref in out:
                 state = _remember_pass(state, event, world, out[event.ref])
-            elif event.ref not in outcomes:
+            elif event.ref in outcomes:
+                continue
+            elif guard := settled(Case(state, world, event)):
+                outcomes[event.ref] = Outcome(guard.status, guard.code)
+            else:
+                applied.add(event.ref)
                 state = step(state, event, world)
-        decided.outcomes.update(outcomes)
-        decided.outcomes.update(dict.fromkeys(state.applied, APPLIED))
+        decided.outcomes.update(dict.fromkeys(applied, APPLIED))
         for event in state.pending:
-            guard = obstacle(Case(state, world, event))
-            assert guard is not None  # or it would not be pending
-            decided.outcomes[event.ref] = Outcome(guard.status, guard.code)
+            open_guard = obstacle(Case(state, world, event))
+            assert open_guard is not None  # or it would not be pending
+            applied.remove(event.ref)
+            outcomes[event.ref] = Outcome(open_guard.status, open_guard.code)
+        decided.outcomes.update(outcomes)
         for key in state.awards:
             facts = list(holding_of(state, world, key).facts())
             decided.certificates.update({fact.certificate: fact for fact in facts})
             if facts and (facts[0].status, facts[0].reason) == ("eligible", "already_certified"):
-                decided.outcomes.update(_held_back(ordered, state, key))
+                decided.outcomes.update(_held_back(ordered, applied, key))
     return decided
 
 
 def step(state: State, event: Event, world: World) -> State:
-    """One more event, and whatever was pending and can be applied now."""
+    """One more event that has passed the settled guards, and whatever was pending and can be applied now."""
     if obstacle(Case(state, world, event)):
         return replace(state, pending=(*state.pending, event))
-    return _retry(_apply(state, event, world), world)
+    return _retry(_apply(state, event, world), event, world)
 
 
-def _retry(state: State, world: World) -> State:
-    while ready := next((one for one in state.pending if not obstacle(Case(state, world, one))), None):
+def _retry(state: State, event: Event, world: World) -> State:
+    """Apply what an event made room for, in order; each of those may make room again."""
+    award, lifted = _same_award(event, world), LIFTS[event.type]
+    if event.type == "certificate.suspended.v1" and not any(one.time >= event.time for one in state.pending):
+        return state  # a reinstatement never lifts a suspension that came after it
+    while ready := next(
+        (
+            one
+            for one in state.pending
+            if one.type in lifted and _same_award(one, world) == award and not obstacle(Case(state, world, one))
+        ),
+        None,
+    ):
         state = replace(state, pending=tuple(one for one in state.pending if one is not ready))
         state = _apply(state, ready, world)
+        lifted |= LIFTS[ready.type]
     return state
 
 
-def obstacle(case: Case) -> Guard | None:
-    """The first guard that stands in an event's way."""
-    return next((guard for guard in GUARDS[case.event.type] if guard.blocks(case)), None)
+def _same_award(event: Event, world: World) -> tuple[str, ...]:
+    """Equal for events on awards that only one of may be live."""
+    key = key_of(cast(AwardRef, event.data))
+    return world.trainees[key.enrolment].person, *key[1:]
 
 
 def units(events: Iterable[Event], world: World) -> list[list[Event]]:
@@ -210,11 +230,7 @@ def _ties(event: Event, world: World) -> Iterable[tuple[str, ...]]:
 
 def _apply(state: State, event: Event, world: World) -> State:
     case = Case(state, world, event)
-    state = replace(
-        state,
-        awards={**state.awards, case.key: _EVOLVE[event.type](case.award, event)},
-        applied=state.applied | {event.ref},
-    )
+    state = replace(state, awards={**state.awards, case.key: _EVOLVE[event.type](case.award, event)})
     return _issue_passed(state, world, moment_of(event))
 
 
@@ -222,11 +238,11 @@ def _remember_pass(state: State, event: Event, world: World, why: Withdrawal) ->
     """A pass that is out is no attempt any more, but a certificate may rest on it."""
     case = Case(state, world, event)
     data = event.data
-    if not isinstance(data, TraineeAssessed) or data.result != "pass" or any(guard.blocks(case) for guard in KNOWN):
+    if not isinstance(data, TraineeAssessed) or data.result != "pass" or settled(case):
         return state
     gone = (*case.award.gone_passes, Pass(data.date, why.at))
     state = replace(state, awards={**state.awards, case.key: replace(case.award, gone_passes=gone)})
-    return _retry(_issue_passed(state, world, moment_of(event)), world)
+    return _retry(_issue_passed(state, world, moment_of(event)), event, world)
 
 
 def _issue_passed(state: State, world: World, now: Moment) -> State:
@@ -242,12 +258,12 @@ def _issue_passed(state: State, world: World, now: Moment) -> State:
     return state
 
 
-def _held_back(events: Sequence[Event], state: State, key: Key) -> dict[Ref, Outcome]:
+def _held_back(events: Sequence[Event], applied: Set[Ref], key: Key) -> dict[Ref, Outcome]:
     """The passes that would have issued a certificate, if the person held none."""
     return {
         event.ref: Outcome("accepted", "passed_not_issued")
         for event in events
-        if event.ref in state.applied
+        if event.ref in applied
         and isinstance(event.data, TraineeAssessed)
         and event.data.result == "pass"
         and key_of(event.data) == key

@@ -60,6 +60,8 @@ SENTENCES: Final[dict[str, str]] = {
 }
 """What each code means that no guard of ``GUARDS`` gives."""
 
+EDITIONS_LIMIT: Final = 20
+"""Certificates of one award: a bound on what one person's events can cost."""
 EVENT_LIMIT: Final = 256 * 1024
 """Bytes of one event. A scheme may have long lists; what is larger could not be told on as one fact."""
 
@@ -271,6 +273,12 @@ _NUMBER_FREE = Guard(
     "Another certificate of this scheme has this number. Check both, and correct the wrong one.",
     _number_taken,
 )
+_ROOM_LEFT = Guard(
+    "limit_reached",
+    "conflict",
+    f"There are {EDITIONS_LIMIT} certificates of this award already. Void those that should never have been.",
+    lambda case: len(case.award.editions) >= EDITIONS_LIMIT,
+)
 _ON_A_CERTIFICATE = (
     *_FROM_THE_BODY,
     Guard(
@@ -325,6 +333,7 @@ GUARDS: Final[dict[str, tuple[Guard, ...]]] = {
             _already_certified,
         ),
         _NUMBER_FREE,
+        _ROOM_LEFT,
     ),
     "certificate.numbered.v1": (
         *_ON_A_CERTIFICATE,
@@ -336,7 +345,7 @@ GUARDS: Final[dict[str, tuple[Guard, ...]]] = {
         ),
         _NUMBER_FREE,
     ),
-    "certificate.replaced.v1": (*_ON_A_CERTIFICATE, _NUMBER_FREE),
+    "certificate.replaced.v1": (*_ON_A_CERTIFICATE, _NUMBER_FREE, _ROOM_LEFT),
     "certificate.suspended.v1": _ON_A_CERTIFICATE,
     "certificate.reinstated.v1": (
         *_ON_A_CERTIFICATE,
@@ -350,6 +359,33 @@ GUARDS: Final[dict[str, tuple[Guard, ...]]] = {
     "certificate.revoked.v1": _ON_A_CERTIFICATE,
 }
 """What can stand in the way of each type, in the order in which it is asked. The first that does gives the code."""
+
+_SETTLED: Final = frozenset(_FROM_THE_BODY)
+"""Guards that ask nothing of other events: within one fold they never give way."""
+_OPEN: Final = {name: tuple(guard for guard in guards if guard not in _SETTLED) for name, guards in GUARDS.items()}
+
+
+def settled(case: Case) -> Guard | None:
+    """The first guard in an event's way that no other event can take out of it."""
+    return next((guard for guard in GUARDS[case.event.type] if guard in _SETTLED and guard.blocks(case)), None)
+
+
+def obstacle(case: Case) -> Guard | None:
+    """The first other guard in an event's way; for events that have passed ``settled``."""
+    return next((guard for guard in _OPEN[case.event.type] if guard.blocks(case)), None)
+
+
+_ACTS: Final = frozenset(name for name, guards in GUARDS.items() if _ON_A_CERTIFICATE[-1] in guards)
+LIFTS: Final[dict[str, frozenset[str]]] = {
+    "trainee.assessed.v1": _ACTS | {"certificate.awarded.v1"},
+    "certificate.awarded.v1": _ACTS,
+    "certificate.numbered.v1": frozenset(),
+    "certificate.replaced.v1": frozenset({"certificate.numbered.v1"}),
+    "certificate.suspended.v1": frozenset({"certificate.reinstated.v1"}),
+    "certificate.reinstated.v1": frozenset(),
+    "certificate.revoked.v1": _ACTS | {"certificate.awarded.v1"},
+}
+"""Which pending types an event may have made room for, among those of the same person, scheme, occupation and level."""
 
 _BY_CODE: Final = {guard.code: guard.sentence for guards in GUARDS.values() for guard in guards}
 

@@ -7,7 +7,7 @@ import pytest
 
 from services.certification.awards import World
 from services.certification.domain import fold, fold_schemes
-from services.certification.rules import GUARDS, RANKS, ROLES, SENTENCES, sentence
+from services.certification.rules import EDITIONS_LIMIT, GUARDS, RANKS, ROLES, SENTENCES, sentence
 from shared.events.offices_to_certification import TYPES
 from tests.unit.certification.given import (
     BODY,
@@ -257,6 +257,12 @@ class TestEditions:
         assert standing(decided, "s", "p", "x") == ["conflict already_revoked"] * 3
         fact = the_certificate(decided)
         assert (fact.status, fact.revoked_on, fact.awarded_on) == ("revoked", day(15), day(14))
+
+    def test_an_award_has_so_many_editions_and_no_more(self) -> None:
+        events = [awarded("c", 14), *(replaced(f"p{number:02}", 15) for number in range(EDITIONS_LIMIT))]
+        decided = fold(events, world())
+        assert len(decided.certificates) == EDITIONS_LIMIT
+        assert standing(decided, f"p{EDITIONS_LIMIT - 1:02}") == ["conflict limit_reached"]
 
     def test_a_number_is_given_once(self) -> None:
         events = [awarded("c", 14, printed="S-1"), numbered("n", 15, "S-1"), numbered("m", 16, "S-2")]

@@ -2,14 +2,19 @@
 
 import random
 from collections import Counter
+from unittest.mock import patch
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.certification import domain
 from services.certification.awards import World
 from services.certification.domain import Decided, fold, fold_schemes, units
+from services.certification.rules import GUARDS, LIFTS
 from shared.events.envelope import Event
 from shared.events.offices_to_certification import AwardRef
+from tests.unit.certification.given import awarded, numbered, standing, suspended
+from tests.unit.certification.given import world as a_world
 from tests.unit.certification.strategies import event_sets, worlds
 
 
@@ -65,3 +70,19 @@ def test_schemes_in_any_order(events: list[Event], chance: random.Random) -> Non
     assert fold_schemes(events) == folded
     assert set(folded.outcomes) == {event.ref for event in events if event.type == "scheme.registered.v1"}
     assert not any(isinstance(event.data, AwardRef) for event in events if event.ref in folded.outcomes)
+
+
+@settings(max_examples=150, deadline=None)
+@given(event_sets(most=20), worlds())
+def test_trying_again_only_what_may_fit_misses_nothing(events: list[Event], world: World) -> None:
+    decided = fold(events, world)
+    everything = dict.fromkeys(LIFTS, frozenset(GUARDS))
+    with patch.object(domain, "LIFTS", everything), patch.object(domain, "_same_award", lambda *_: ()):
+        assert fold(events, world) == decided
+
+
+def test_thousands_of_events_on_one_award_are_decided_at_once() -> None:
+    events = [awarded("c", 1, printed="S-1"), *(numbered(f"n{number}", 2, "S-2") for number in range(2000))]
+    events += [suspended(f"s{number}", 3) for number in range(2000)]
+    # Trying every waiting event after every applied one took minutes; the test's own time limit holds this.
+    assert standing(fold(events, a_world()), "n1999", "s1999") == ["conflict already_numbered", "accepted"]
