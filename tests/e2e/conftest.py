@@ -1,4 +1,8 @@
-"""The whole program as a user starts it: `sampan up` in a process of its own, on free ports."""
+"""The whole program as a user starts it: `sampan up` in a process of its own, on free ports.
+
+With SAMPAN_E2E_SERVER (the address of a service), SAMPAN_E2E_TOKEN (the administrator's) and SAMPAN_E2E_NATS_PASSWORD the same
+tests run against a program that runs already and is empty, such as the containers of docker-compose.yml.
+"""
 
 import os
 import secrets
@@ -19,6 +23,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "wuxi-2025" / "events.ndjson"
 START_SECONDS = 90
+ELSEWHERE = os.environ.get("SAMPAN_E2E_SERVER")
+
+on_this_machine = pytest.mark.skipif(ELSEWHERE is not None, reason="concerns `sampan up`")
 
 
 def free_ports(number: int) -> list[int]:
@@ -73,15 +80,31 @@ class Program:
         return f"http://127.0.0.1:{self.env[f'SAMPAN_{service.upper()}_PORT']}"
 
     @property
+    def token(self) -> str:
+        return (self.folder / "admin-token").read_text().strip()
+
+    @property
     def admin(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {(self.folder / 'admin-token').read_text().strip()}"}
+        return {"Authorization": f"Bearer {self.token}"}
 
     def run(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         """A `sampan` command against this program, as its administrator."""
-        env = self.env | {"SAMPAN_DATA": str(self.folder), "SAMPAN_SERVER": self.url("enrolment")}
+        env = self.env | {"SAMPAN_TOKEN": self.token, "SAMPAN_SERVER": self.url("enrolment")}
         return subprocess.run(
             sampan(*arguments), cwd=ROOT, env=env, text=True, capture_output=True, timeout=120, check=False
         )
+
+
+class RunningElsewhere(Program):
+    """A program that somebody else starts and stops."""
+
+    def url(self, service: str) -> str:
+        services = httpx.get(f"{ELSEWHERE}/v1/services", headers=self.admin)
+        return str(services.raise_for_status().json()[service])
+
+    @property
+    def token(self) -> str:
+        return os.environ["SAMPAN_E2E_TOKEN"]
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +116,9 @@ def data_folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def program(data_folder: Path) -> Iterator[Program]:
+    if ELSEWHERE is not None:
+        yield RunningElsewhere(data_folder)
+        return
     running = Program(data_folder)
     running.start()
     yield running

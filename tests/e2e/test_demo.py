@@ -9,9 +9,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.e2e.conftest import EXAMPLE, ROOT, environment, sampan
+from tests.e2e.conftest import EXAMPLE, ROOT, environment, on_this_machine, sampan
 
-pytestmark = pytest.mark.xdist_group("e2e")
+pytestmark = [pytest.mark.xdist_group("e2e"), on_this_machine]
 STORY = {
     "enrolled": 9,
     "completed": 9,

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import signal
 import socket
@@ -18,7 +19,7 @@ import psutil
 import pytest
 from nats.js.api import ConsumerConfig, DeliverPolicy
 
-from tests.e2e.conftest import EXAMPLE, ROOT, Program, sampan
+from tests.e2e.conftest import ELSEWHERE, EXAMPLE, ROOT, Program, on_this_machine, sampan
 
 pytestmark = pytest.mark.xdist_group("e2e")
 
@@ -93,6 +94,12 @@ def test_given_an_office_when_it_posts_for_another_then_it_is_rejected_and_its_o
 
 def nats_settings(program: Program) -> dict[str, str]:
     """How `sampan up` tells its services to reach the broker, read from the process that it started."""
+    if ELSEWHERE is not None:
+        return {
+            "SAMPAN_NATS_URL": f"nats://{httpx.URL(ELSEWHERE).host}:{os.environ.get('SAMPAN_NATS_PORT', '4222')}",
+            "SAMPAN_NATS_USER": "sampan",
+            "SAMPAN_NATS_PASSWORD": os.environ["SAMPAN_E2E_NATS_PASSWORD"],
+        }
     for child in psutil.Process(program.process.pid).children(recursive=True):  # type: ignore[union-attr]
         environment = child.environ()
         if "SAMPAN_DATABASE_URL" in environment:
@@ -158,6 +165,7 @@ PLANTED = (
 )
 
 
+@on_this_machine
 def test_given_the_example_when_everything_but_the_register_is_searched_then_no_personal_detail_is_found(
     program: Program, data_folder: Path
 ) -> None:
@@ -226,6 +234,7 @@ def program_database(program: Program, service: str) -> str:
     raise AssertionError(f"{service} is not running")
 
 
+@on_this_machine
 def test_given_a_service_is_killed_when_time_passes_then_it_is_back_and_nothing_is_lost(program: Program) -> None:
     program.run("post", EXAMPLE)
     for child in psutil.Process(program.process.pid).children(recursive=True):  # type: ignore[union-attr]
@@ -243,6 +252,7 @@ def certification_answers(program: Program) -> bool:
         return False
 
 
+@on_this_machine
 def test_given_a_folder_in_use_when_a_second_program_starts_on_it_then_one_sentence_says_so(program: Program) -> None:
     second = Program(program.folder)
     ended = subprocess.run(
@@ -260,6 +270,7 @@ def test_given_a_folder_in_use_when_a_second_program_starts_on_it_then_one_sente
     assert str(program.folder) in ended.stderr
 
 
+@on_this_machine
 def test_given_a_busy_port_when_the_program_starts_then_one_sentence_names_it(tmp_path: Path) -> None:
     busy = Program(tmp_path / "data")
     with socket.create_server(("127.0.0.1", int(busy.env["SAMPAN_REPORTING_PORT"]))):
@@ -278,6 +289,7 @@ def test_given_a_busy_port_when_the_program_starts_then_one_sentence_names_it(tm
     assert busy.env["SAMPAN_REPORTING_PORT"] in ended.stderr
 
 
+@on_this_machine
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_given_the_program_ended_when_it_starts_again_then_it_carries_on_with_the_same_data(
     program: Program, ending: signal.Signals
