@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import signal
 import socket
 import sys
 from dataclasses import dataclass
@@ -97,9 +98,13 @@ async def _turn_away(reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
 
 
 async def main(doors: list[Door]) -> None:
-    """Serve until cancelled."""
+    """Serve until SIGTERM."""
     servers = [await door.serve() for door in doors]
-    await asyncio.gather(*(server.serve_forever() for server in servers))
+    ended = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+    await ended.wait()
+    for server in servers:
+        server.close()
 
 
 if __name__ == "__main__":

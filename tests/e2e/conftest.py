@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import httpx
@@ -98,9 +99,13 @@ class Program:
 class RunningElsewhere(Program):
     """A program that somebody else starts and stops."""
 
+    @cached_property
+    def addresses(self) -> dict[str, str]:
+        told: dict[str, str] = httpx.get(f"{ELSEWHERE}/v1/services", headers=self.admin).raise_for_status().json()
+        return told
+
     def url(self, service: str) -> str:
-        services = httpx.get(f"{ELSEWHERE}/v1/services", headers=self.admin)
-        return str(services.raise_for_status().json()[service])
+        return self.addresses[service]
 
     @property
     def token(self) -> str:
