@@ -1,7 +1,7 @@
 # What people and CI both call. Everything it needs goes to .venv, from the hash-pinned locks.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint docs schemas lock
+.PHONY: help demo up test lint bench docs schemas lock
 BIN := .venv/bin
 
 help: ## show this list
@@ -21,6 +21,9 @@ lint: .venv/development ## check style, types and the import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+
+bench: .venv/development ## take the figures of docs/performance.md: half an hour on an idle machine
+	$(BIN)/python -m bench
 
 docs: .venv/development ## write the pages that are made from the code
 	$(BIN)/python -m docs.tables

@@ -1,0 +1,102 @@
+"""`python -m bench`: rounds of the program, the bare loops and the floor, one after the other; a table and bench/results.json."""
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from bench.bare import bare
+from bench.floor import floor
+from bench.latency import latency
+from bench.load import Load, load
+from bench.machine import machine, versions
+from bench.program import Program, Watch, ports, settings
+from bench.table import show, summary
+from services.standalone import Standalone
+
+RESULTS = Path(__file__).parent / "results.json"
+
+
+def main() -> None:
+    """Take all rounds, print the table, write the file."""
+    options = _options()
+    given = load(options.events, options.single)
+    rounds = []
+    for number in range(1, options.rounds + 1):
+        _say(f"round {number} of {options.rounds}")
+        rounds.append(_round(given, options))
+        _say(json.dumps(rounds[-1]["rates"]))
+    results = {
+        "taken": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "machine": machine(),
+        "versions": versions(),
+        "load": {"events": given.events, "posts": len(given.posts), "offices": len(given.offices)},
+        "summary": summary(rounds),
+        "rounds": rounds,
+    }
+    options.output.write_text(json.dumps(results, indent=2) + "\n")
+    show(results)
+
+
+def _round(given: Load, options: argparse.Namespace) -> dict[str, Any]:
+    before = os.getloadavg()[0]
+    taken: dict[str, Any] = {"rates": {}}
+    rates = taken["rates"]
+    with tempfile.TemporaryDirectory(prefix="sampan-bench-") as folder, Standalone(Path(folder), ports()) as sampan:
+        program = Program(sampan, given)
+        taken["settings"] = settings(sampan)
+        with Watch(sampan) as watch:
+            _say("the program, posts over HTTP")
+            rates["program"] = given.events / program.take_over_http(given)
+        taken["processor seconds"] = {name: round(spent, 1) for name, spent in watch.seconds.items()}
+        moved = program.moved()
+        taken["facts"] = {stream: len(facts) for stream, facts in moved.facts.items()}
+        taken["rows written"] = moved.rows_written
+        with Watch(sampan) as one_by_one:
+            _say("the program, one event a POST")
+            rates["program, one event a POST"] = len(given.further) / program.take_one_by_one(given.further)
+            _say("idle latency")
+            taken["latency"] = latency(program, options.samples)
+        taken["memory"] = {name: max(most, one_by_one.memory[name]) for name, most in watch.memory.items()}
+        program.check()
+        for service in sampan.services:
+            service.stop()  # what is bare has the machine, the broker and the database to itself
+        _say("bare loops")
+        taken["bare seconds"] = asyncio.run(bare(sampan, given, moved))
+        rates["bare"] = given.events / sum(taken["bare seconds"].values())
+        _say("the floor")
+        prefix = [event for post in given.posts for event in post.events][: options.floor]
+        rates["floor"] = len(prefix) / asyncio.run(floor(sampan, prefix))
+    if options.nats:
+        with tempfile.TemporaryDirectory(prefix="sampan-bench-") as folder, Standalone(Path(folder), ports()) as sampan:
+            _say("the program, over NATS")
+            program = Program(sampan, given)
+            rates["program, over NATS"] = given.events / program.take_over_nats(given)
+            program.check()
+    taken["load average"] = {"before": before, "after": os.getloadavg()[0]}
+    return taken
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--events", type=int, default=50_000, help="events of the load (default: 50000)")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--floor", type=int, default=2000, help="events of the floor: it is slow")
+    parser.add_argument("--single", type=int, default=200, help="events posted one by one: that is slow too")
+    parser.add_argument("--samples", type=int, default=40, help="events for the latency, of each kind, in each round")
+    parser.add_argument("--nats", action="store_true", help="also with the posts as messages on INTAKE")
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    return parser.parse_args()
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
+
+
+if __name__ == "__main__":
+    main()

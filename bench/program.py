@@ -1,0 +1,211 @@
+"""The program under load: posts in, report out, and what it took."""
+
+import asyncio
+import json
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import asyncpg
+import httpx
+import nats
+import psutil
+
+from bench.load import Load, Post
+from services.client import Client
+from services.processes import free_port
+from services.standalone import PORTS, Standalone
+from shared.events.identity import office_of
+from shared.events.wire import NDJSON
+
+SETTLED_SECONDS = 600
+
+
+def ports() -> dict[str, str]:
+    """An environment in which the program takes free ports, so that a running one is left alone."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("SAMPAN_")}
+    return own | {variable: str(free_port()) for variable, _ in PORTS.values()}
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What a load made the program move, to give bare loops the same: (subject, body) of every fact by stream."""
+
+    facts: dict[str, list[tuple[str, str]]]
+    rows_written: int
+    """Inserted and updated, in all tables of the services."""
+
+
+class Watch:
+    """The memory and processor time of the program's processes while the block runs."""
+
+    def __init__(self, sampan: Standalone) -> None:
+        parts = {part.name: part.pid for part in (*sampan.services, sampan.nats, sampan.postgres)}
+        self._processes = {name: psutil.Process(pid) for name, pid in parts.items()}
+        self.memory: dict[str, int] = dict.fromkeys(parts, 0)
+        """Most bytes resident at a time, per part; PostgreSQL's own processes share most of theirs and are left out."""
+        self.seconds: dict[str, float] = {}
+        self._before = self._processor()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        self.seconds = {name: spent - self._before[name] for name, spent in self._processor().items()}
+
+    def _look(self) -> None:
+        while not self._stop.wait(0.25):
+            for name, process in self._processes.items():
+                self.memory[name] = max(self.memory[name], process.memory_info().rss)
+
+    def _processor(self) -> dict[str, float]:
+        spent = {}
+        for name, process in self._processes.items():
+            times = [one.cpu_times() for one in (process, *process.children(recursive=True))]
+            own = process.cpu_times()
+            spent[name] = sum(each.user + each.system for each in times) + own.children_user + own.children_system
+        return spent
+
+
+class Program:
+    """A running program, and its offices' tokens."""
+
+    def __init__(self, sampan: Standalone, load: Load) -> None:
+        self.sampan = sampan
+        self.client = Client(sampan.urls["enrolment"], sampan.admin_token)
+        self._tokens = {}
+        for source, roles in load.offices.items():
+            office = {"office": source, "name": source, "roles": sorted(roles), "officer": "bench"}
+            self._tokens[source] = self.client.add_office(office)["token"]
+        self.client.wait_until_certification_heard()
+
+    def take_over_http(self, load: Load) -> float:
+        """Seconds from the first POST until the report holds everything; the offices of a week post side by side."""
+
+        async def post() -> Counter[str]:
+            counts: Counter[str] = Counter()
+            async with httpx.AsyncClient(timeout=120) as http:
+                for week in load.weeks:
+                    of_office: dict[str, list[Post]] = {}
+                    for one in week:
+                        of_office.setdefault(one.source, []).append(one)
+                    for answers in await asyncio.gather(*(self._post(http, own) for own in of_office.values())):
+                        counts.update(answers)
+            return counts
+
+        start = time.perf_counter()
+        counts = asyncio.run(post())
+        self.client.wait_until_reported()
+        seconds = time.perf_counter() - start
+        _expect(counts, load.events)
+        return seconds
+
+    def take_one_by_one(self, posts: Sequence[Post]) -> float:
+        """Seconds for posts one after the other, until the report holds everything."""
+
+        async def post() -> Counter[str]:
+            async with httpx.AsyncClient(timeout=120) as http:
+                return await self._post(http, posts)
+
+        start = time.perf_counter()
+        counts = asyncio.run(post())
+        self.client.wait_until_reported()
+        seconds = time.perf_counter() - start
+        _expect(counts, len(posts))
+        return seconds
+
+    def take_over_nats(self, load: Load) -> float:
+        """The same as over HTTP, each post one message; from the first message until the report holds everything."""
+
+        async def publish() -> None:
+            connection = await connect(self.sampan)
+            js = connection.jetstream(timeout=60)
+            for post in load.posts:
+                country, office = office_of(post.source)
+                await js.publish(f"intake.{post.service}.{country}.{office}", b"[" + b",".join(post.events) + b"]")
+            deadline = time.monotonic() + SETTLED_SECONDS
+            while (await js.stream_info("INTAKE")).state.messages:
+                if time.monotonic() > deadline:
+                    raise TimeoutError("INTAKE does not run empty")
+                await asyncio.sleep(0.05)
+            await connection.close()
+
+        start = time.perf_counter()
+        asyncio.run(publish())
+        self.client.wait_until_reported()
+        return time.perf_counter() - start
+
+    def check(self) -> None:
+        """Raise unless every event was accepted in the end and the cube is what its rows give."""
+        for service in ("enrolment", "certification"):
+            for status in ("waiting", "conflict"):
+                if found := self.client.get(service, "/v1/events", [("status", status)])["items"]:
+                    raise AssertionError(f"{service}: {status}: {found[0]}")
+        if not self.client.get("reporting", "/v1/check")["same"]:
+            raise AssertionError("the cube differs from a recount")
+
+    def moved(self) -> Moved:
+        """What it has moved so far."""
+        return asyncio.run(self._moved())
+
+    async def _moved(self) -> Moved:
+        database = await asyncpg.connect(database_url(self.sampan))
+        facts = {
+            service.upper(): [
+                (row["subject"], row["body"])
+                for row in await database.fetch(f"SELECT subject, body FROM {service}.outbox ORDER BY position")  # noqa: S608
+            ]
+            for service in ("enrolment", "certification")
+        }
+        await asyncio.sleep(1.5)  # the statistics are a little behind
+        rows = await database.fetchval("SELECT sum(n_tup_ins + n_tup_upd) FROM pg_stat_user_tables")
+        await database.close()
+        return Moved(facts, int(rows))
+
+    async def _post(self, http: httpx.AsyncClient, posts: Sequence[Post]) -> Counter[str]:
+        counts: Counter[str] = Counter()
+        for post in posts:
+            headers = {"Authorization": f"Bearer {self._tokens[post.source]}", "Content-Type": NDJSON}
+            url = f"{self.sampan.urls[post.service]}/v1/events"
+            answer = await http.post(url, content=post.body, headers=headers)
+            answer.raise_for_status()
+            counts.update(receipt["status"] for receipt in answer.json()["receipts"])
+        return counts
+
+
+def _expect(counts: Counter[str], events: int) -> None:
+    if counts["accepted"] + counts["waiting"] + counts["conflict"] != events:
+        raise AssertionError(f"not every event was taken: {counts}")
+
+
+def database_url(sampan: Standalone) -> str:
+    """asyncpg's address of the program's database, as its superuser."""
+    return sampan.postgres.url("postgres").replace("+asyncpg", "")
+
+
+async def connect(sampan: Standalone) -> Any:
+    """A connection to the program's broker that may do what the services may."""
+    return await nats.connect(sampan.nats.url, user=sampan.nats.user, password=sampan.nats.password)
+
+
+def settings(sampan: Standalone) -> dict[str, Any]:
+    """What of the database's settings decides whether a commit is on the disk, as the database itself tells it."""
+
+    async def ask() -> dict[str, Any]:
+        database = await asyncpg.connect(database_url(sampan))
+        names = ("server_version", "fsync", "synchronous_commit", "full_page_writes")
+        told = {name: await database.fetchval(f"SHOW {name}") for name in names}
+        await database.close()
+        return told
+
+    jetstream = json.loads((sampan.folder / "nats" / "nats.conf").read_text())["jetstream"]
+    return {"postgresql": asyncio.run(ask()), "jetstream": {"sync_interval": jetstream["sync_interval"]}}

@@ -1,0 +1,88 @@
+"""The figures of all rounds, and what they should be."""
+
+from collections.abc import Callable, Sequence
+from statistics import median, quantiles
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+SERVICES = ("enrolment", "certification", "reporting")
+BARE_SHARE, FLOOR_TIMES, LATENCY_MS, MEMORY_MB = 0.3, 5, 300, 200
+"""The targets: at least, at least, less than, less than."""
+
+Figure = dict[str, Any]
+
+
+def summary(rounds: Sequence[dict[str, Any]]) -> dict[str, Figure]:
+    """Per figure the median and the range over the rounds, and its target if it has one."""
+    figures: dict[str, Figure] = {
+        f"{name} (events/s)": _over(rounds, lambda taken, name=name: taken["rates"][name])  # type: ignore[misc]
+        for name in rounds[0]["rates"]
+    }
+    figures["program / bare"] = _over(rounds, _ratio("bare"), at_least=BARE_SHARE)
+    figures["program / floor"] = _over(rounds, _ratio("floor"), at_least=FLOOR_TIMES)
+    one_by_one = "program, one event a POST"
+    figures["program / one event a POST"] = _over(rounds, _ratio(one_by_one), at_least=FLOOR_TIMES)
+    for way in rounds[0]["latency"]:
+        times = [time for taken in rounds for time in taken["latency"][way]]
+        at = quantiles(times, n=100, method="inclusive")
+        for name, value in (("p50", at[49]), ("p99", at[98])):
+            figures[f"POST to report by {way}, {name} (ms)"] = _figure(
+                [value], min(times), max(times), less_than=LATENCY_MS
+            )
+    for service in SERVICES:
+        megabytes = _over(
+            rounds,
+            lambda taken, service=service: taken["memory"][service] / 2**20,  # type: ignore[misc]
+            less_than=MEMORY_MB,
+        )
+        figures[f"{service}, most memory (MB)"] = megabytes
+    return figures
+
+
+def show(results: dict[str, Any]) -> None:
+    """Print the table, as it stands in docs/performance.md."""
+    table = Table("", "median", "lowest", "highest", "target", "met", box=None, header_style="bold")
+    for name, figure in results["summary"].items():
+        values = [f"{figure[key]:,.2f}" if figure["median"] < 20 else f"{figure[key]:,.0f}" for key in _VALUES]
+        table.add_row(name, *values, figure.get("target", ""), {True: "yes", False: "NO"}.get(figure.get("met"), ""))
+    console = Console(width=130)
+    console.print(table)
+    loads = [taken["load average"]["before"] for taken in results["rounds"]]
+    console.print(
+        f"{results['load']['events']} events in {results['load']['posts']} posts, {len(loads)} rounds; "
+        f"{results['machine']['cores']} x {results['machine']['processor']}; "
+        f"load average before each round: {', '.join(f'{load:.1f}' for load in loads)}.",
+        highlight=False,
+    )
+
+
+_VALUES = ("median", "lowest", "highest")
+
+
+def _ratio(to: str) -> Callable[[dict[str, Any]], float]:
+    # Within a round, so that what else the machine does weighs on both.
+    return lambda taken: float(taken["rates"]["program"] / taken["rates"][to])
+
+
+def _over(rounds: Sequence[dict[str, Any]], figure: Callable[[dict[str, Any]], float], **target: float) -> Figure:
+    values = [figure(taken) for taken in rounds]
+    return _figure(values, min(values), max(values), **target)
+
+
+def _figure(
+    values: Sequence[float],
+    lowest: float,
+    highest: float,
+    *,
+    at_least: float | None = None,
+    less_than: float | None = None,
+) -> Figure:
+    middle = median(values)
+    figure: Figure = {"median": round(middle, 2), "lowest": round(lowest, 2), "highest": round(highest, 2)}
+    if at_least is not None:
+        figure |= {"target": f">= {at_least:g}", "met": middle >= at_least}
+    if less_than is not None:
+        figure |= {"target": f"< {less_than:g}", "met": middle < less_than}
+    return figure
