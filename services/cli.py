@@ -17,6 +17,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from services import demo as demonstration
+from services import upkeep
 from services.client import Client, ClientError, batches, read_events
 from services.processes import StandaloneError
 from services.simulate import simulate as simulated
@@ -32,6 +33,8 @@ app = typer.Typer(
 )
 office_app = typer.Typer(no_args_is_help=True, help="Offices and their officers' tokens (administrator).")
 app.add_typer(office_app, name="office")
+deadletter_app = typer.Typer(no_args_is_help=True, help="Messages that no handler could settle (administrator).")
+app.add_typer(deadletter_app, name="deadletters")
 
 say = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -44,6 +47,18 @@ class Format(StrEnum):
     CSV = "csv"
 
 
+class Service(StrEnum):
+    ENROLMENT = "enrolment"
+    CERTIFICATION = "certification"
+    REPORTING = "reporting"
+
+
+class RebuiltService(StrEnum):
+    REPORTING = "reporting"
+
+
+LetterService = Annotated[Service, typer.Argument(help="The service that could not settle it.")]
+LetterNumber = Annotated[int, typer.Argument(min=1, help="Its id at that service: see `sampan deadletters list`.")]
 Data = Annotated[
     Path, typer.Option("--data", envvar="SAMPAN_DATA", help="The folder that `sampan up` keeps everything in.")
 ]
@@ -159,15 +174,83 @@ def report(
 
 @app.command(epilog="Example: `sampan check`")
 def check(server: Server = HERE, token: Token = None, data: Data = DATA) -> None:
-    """Compare reporting's cube with a recount of its rows; exit 1 on any difference, naming it (administrator)."""
+    """Have every service recompute what it holds; exit 1 on any difference, naming it (administrator).
+
+    States are compared with their events, streams with journals, rows with facts, the cube with a recount; also while events
+    come in.
+    """
     with _client(server, token, data) as client:
-        answer = client.get("reporting", "/v1/check")
-    for difference in answer["differences"]:
-        print(json.dumps(difference, ensure_ascii=False))
-    if not answer["same"]:
-        say.print("The cube differs from the recount of the rows.")
+        differences = upkeep.check(client, _say_indented)
+    for line in differences:
+        print(f"{line['service']}: {line['what']} {line['which']}: {line['problem']}")
+    if differences:
+        say.print("What the services hold is not what it was made from: see the lines above.")
         raise typer.Exit(1)
-    print("The cube equals the recount of the rows.")
+    print("All that the services hold is what it was made from.")
+
+
+@app.command(epilog="Example: `sampan rebuild reporting`")
+def rebuild(
+    service: Annotated[RebuiltService, typer.Argument(help="Only reporting can be made anew from the others.")],
+    server: Server = HERE,
+    token: Token = None,
+    data: Data = DATA,
+) -> None:
+    """Empty reporting's rows and cube and make them anew from the streams (administrator).
+
+    Figures are incomplete meanwhile; every answer says up to which position they go.
+    """
+    with _client(server, token, data) as client:
+        same = upkeep.rebuild_reporting(client, _say_indented)
+        if same is None:
+            say.print("Events came meanwhile, so the cube has moved on: it is compared with a recount instead.")
+            same = not upkeep.check(client, _say_indented)
+    print(f"{service.value} is rebuilt; the cube is {'the same' if same else 'not the same'} as before.")
+    if not same:
+        raise typer.Exit(1)
+
+
+@deadletter_app.command("list", epilog="Example: `sampan deadletters list`")
+def deadletters_list(server: Server = HERE, token: Token = None, data: Data = DATA) -> None:
+    """Every service's messages that no handler could settle, without their bodies."""
+    table = Table("service", "id", "message", "subject", "error", "since", "kept until", box=None, header_style="bold")
+    with _client(server, token, data) as client:
+        for service, letter in upkeep.dead_letters(client):
+            message = f"{letter['stream']} {letter['sequence']}"
+            since, until = letter["recordedtime"][:16], letter["expires"][:10]
+            table.add_row(service, str(letter["id"]), message, letter["subject"], letter["error"], since, until)
+    if table.row_count:
+        _wide(Console()).print(table)
+    else:
+        print("There are no dead letters.")
+
+
+@deadletter_app.command("show", epilog="Example: `sampan deadletters show enrolment 3`")
+def deadletters_show(
+    service: LetterService, number: LetterNumber, server: Server = HERE, token: Token = None, data: Data = DATA
+) -> None:
+    """One dead letter as JSON, with its body: it may hold personal details, and reading it is logged."""
+    with _client(server, token, data) as client:
+        print(json.dumps(client.get(service.value, f"/v1/deadletters/{number}"), ensure_ascii=False, indent=2))
+
+
+@deadletter_app.command("replay", epilog="Example: `sampan deadletters replay enrolment 3`")
+def deadletters_replay(
+    service: LetterService,
+    numbers: Annotated[list[int] | None, typer.Argument(min=1, help="Ids; all of the service's without any.")] = None,
+    server: Server = HERE,
+    token: Token = None,
+    data: Data = DATA,
+) -> None:
+    """Handle dead letters once more, oldest first; exit 1 if any failed again. What succeeds is removed."""
+    failed = 0
+    with _client(server, token, data) as client:
+        for number in numbers or upkeep.numbers_of(client, service.value):
+            why = upkeep.replay(client, service.value, number)
+            failed += why is not None
+            print(f"{service.value} {number}: {why or 'replayed, and removed'}")
+    if failed:
+        raise typer.Exit(1)
 
 
 @app.command(epilog="Example: `sampan simulate --trainees 200 --seed 7 --output events.ndjson`")

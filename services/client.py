@@ -18,7 +18,7 @@ BYTES_PER_POST = BODY_LIMIT // 2
 ATTEMPTS = 8
 """Tries of one request while a service cannot be reached or is not ready; sending events twice is safe."""
 BEHIND_SECONDS = 120
-"""How long to wait for reporting to have what was posted."""
+"""How long to wait for a service that is behind and does not move."""
 
 
 class ClientError(Exception):
@@ -119,9 +119,21 @@ class Client:
             self._addresses = self._json("GET", f"{self._server}/v1/services")
         return self._addresses[service]
 
-    def get(self, service: ServiceName, path: str, parameters: Sequence[tuple[str, str]] = ()) -> Any:
-        """The JSON answer of a GET. Raises ``ClientError``."""
-        return self._json("GET", f"{self.address(service)}{path}", params=list(parameters))
+    def get(
+        self,
+        service: ServiceName,
+        path: str,
+        parameters: Sequence[tuple[str, str]] = (),
+        *,
+        timeout: float | None = None,
+    ) -> Any:
+        """The JSON answer of a GET; ``timeout`` is for one that takes long. Raises ``ClientError``."""
+        more = {} if timeout is None else {"timeout": timeout}
+        return self._json("GET", f"{self.address(service)}{path}", params=list(parameters), **more)
+
+    def post(self, service: ServiceName, path: str) -> Any:
+        """The JSON answer of a POST without a body. Raises ``ClientError``."""
+        return self._json("POST", f"{self.address(service)}{path}")
 
     def every(
         self, service: ServiceName, path: str, parameters: Sequence[tuple[str, str]] = ()
@@ -168,19 +180,26 @@ class Client:
         self._wait("certification", "heard", enrolment)
         self._wait("reporting", "position", enrolment | self._position("certification")["position"])
 
+    def wait_until_reporting_has(self, position: Mapping[str, int]) -> None:
+        """Wait until reporting has heard so much of each stream."""
+        self._wait("reporting", "position", position)
+
     def _position(self, service: ServiceName) -> dict[str, dict[str, int]]:
         answer: dict[str, dict[str, int]] = self.get(service, "/v1/position")
         return answer
 
     def _wait(self, service: ServiceName, which: Literal["heard", "position"], wanted: Mapping[str, int]) -> None:
-        deadline = time.monotonic() + BEHIND_SECONDS
+        last: dict[str, int] = {}
+        deadline = 0.0
         while True:
             has = self._position(service)[which]
+            if has != last or not deadline:
+                last, deadline = has, time.monotonic() + BEHIND_SECONDS
             if all(has.get(stream, 0) >= position for stream, position in wanted.items()):
                 return
             if time.monotonic() > deadline:
                 raise ClientError(
-                    f"{service} is still behind after {BEHIND_SECONDS} s (it has {has}, wanted {dict(wanted)}). "
+                    f"{service} is still behind, and has not moved for {BEHIND_SECONDS} s (it has {has}, wanted {dict(wanted)}). "
                     f"Nothing is lost; see {self.address(service)}/readyz for the reason."
                 )
             time.sleep(0.05)

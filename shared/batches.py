@@ -47,6 +47,8 @@ class Batches(Protocol):
 
     async def settle(self, batch: Sequence[Delivery]) -> Later: ...
 
+    async def replay(self, delivery: Delivery) -> None: ...
+
 
 class _Settling:
     """What both kinds have in common: strikes, dead letters, waiting, counting."""
@@ -119,6 +121,10 @@ class IntakeBatches(_Settling):
                 return later | self._postpone(alone[place:], error)
         return later
 
+    async def replay(self, delivery: Delivery) -> None:
+        """Handle a dead letter as the message it was. Raises what the handler raises."""
+        await self._handle([delivery])
+
     async def _settle_alone(self, delivery: Delivery) -> Later:
         """Raises only when the world failed."""
         try:
@@ -167,6 +173,18 @@ class FactBatches(_Settling):
                 return self._postpone(ordered, error)
             return await self._settle_one_by_one(ordered)
         return await self._after(position, ordered)
+
+    async def replay(self, delivery: Delivery) -> None:
+        """Apply a dead letter now; the position has passed it long since, and the revision says whether it is news.
+
+        Raises what the handler raises.
+        """
+
+        async def work(session: AsyncSession) -> None:
+            await lock_heard(session, self.stream)
+            await self._handle(session, [delivery])
+
+        await self.database.run(work)
 
     async def _after(self, position: int, ordered: list[Delivery]) -> Later:
         self._settled([delivery for delivery in ordered if delivery.sequence <= position])

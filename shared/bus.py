@@ -172,6 +172,40 @@ class Bus:
         """The streams. Raises ConnectionError when the broker is away."""
         return self.connection.jetstream(timeout=PUBLISH_SECONDS)
 
+    # --- what an administrator asks
+
+    async def replay(self, delivery: Delivery) -> None:
+        """Have a dead letter handled as the message it was, also when the broker is away.
+
+        Raises what the handler raises, and LookupError when this service does not hear that stream.
+        """
+        for subscription in self._subscriptions:
+            if subscription.stream == delivery.stream:
+                await subscription.replay(delivery)
+                return
+        raise LookupError(f"{self.service} does not hear {delivery.stream}")
+
+    async def last_sequence(self, stream: str) -> int:
+        """The sequence with which a stream ends; 0 when it is not there. Raises ConnectionError without a broker."""
+        try:
+            return int((await self.jetstream.stream_info(stream)).state.last_seq)
+        except NotFoundError:
+            return 0
+
+    async def read(self, stream: str, first: int, last: int) -> list[Delivery]:
+        """The messages from `first` to `last`, without those that are gone. Nothing is consumed by it."""
+        js = self.jetstream
+
+        async def one(sequence: int) -> Delivery | None:
+            try:
+                message = await js.get_msg(stream, sequence)
+            except NotFoundError:
+                return None
+            return Delivery(message.subject or "", message.data or b"", stream, sequence, 1, message.headers or {})
+
+        found = await asyncio.gather(*(one(sequence) for sequence in range(first, last + 1)))
+        return [message for message in found if message is not None]
+
     # --- running
 
     @asynccontextmanager

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import PurePath
 from traceback import extract_tb
 
+from cryptography.exceptions import InvalidTag
 from pydantic import ValidationError
 from sqlalchemy import BigInteger, DateTime, LargeBinary, Text, text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -44,6 +45,10 @@ class DeadLetter:
     error: str
     recordedtime: datetime
     expires: datetime
+
+
+class Unreadable(Exception):
+    """A dead letter's body was sealed with another secret than this service now has."""
 
 
 class DeadLetters:
@@ -101,12 +106,38 @@ class DeadLetters:
         return [DeadLetter(**row) for row in rows.mappings()]
 
     async def body(self, session: AsyncSession, number: int) -> bytes | None:
-        """The message's body, opened; None when there is no such dead letter (any more)."""
+        """The message's body, opened; None when there is no such dead letter (any more). Raises Unreadable."""
         found = await session.execute(
             text("SELECT stream, sequence, body FROM dead_letters WHERE id = :id AND expires > now()"), {"id": number}
         )
         row = found.first()
-        return None if row is None else unseal(self._key, row.body, _place(row.stream, row.sequence))
+        if row is None:
+            return None
+        try:
+            return unseal(self._key, row.body, _place(row.stream, row.sequence))
+        except InvalidTag:
+            raise Unreadable from None
+
+    async def entry(self, session: AsyncSession, number: int) -> DeadLetter | None:
+        """One dead letter; None when there is none of this id (any more)."""
+        found = await self.entries(session, after=number - 1, limit=1)
+        return found[0] if found and found[0].id == number else None
+
+    async def message(self, session: AsyncSession, number: int) -> Delivery | None:
+        """The message as it came; None when there is no such dead letter (any more). Raises Unreadable."""
+        entry, body = await self.entry(session, number), await self.body(session, number)
+        if entry is None or body is None:
+            return None
+        return Delivery(entry.subject, body, entry.stream, entry.sequence, deliveries=1, headers={})
+
+    async def failed_again(self, session: AsyncSession, number: int, error: str) -> None:
+        """Note why a dead letter could not be handled this time either; ``error`` is as ``describe`` says it."""
+        update = text("UPDATE dead_letters SET error = :error WHERE id = :id")
+        await session.execute(update, {"error": error, "id": number})
+
+    async def remove(self, session: AsyncSession, number: int) -> None:
+        """Forget a dead letter that has been handled."""
+        await session.execute(text("DELETE FROM dead_letters WHERE id = :id"), {"id": number})
 
     async def forget_expired(self, session: AsyncSession) -> None:
         """Delete what has been kept long enough."""

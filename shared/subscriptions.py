@@ -71,6 +71,10 @@ class Subscription:
         self._busy = False
         self._last_delivery = 0.0
 
+    async def replay(self, delivery: Delivery) -> None:
+        """Have a dead letter of this stream handled. Raises what the handler raises."""
+        await self._batches.replay(delivery)
+
     def health(self) -> list[str]:
         """What is wrong now, in plain words."""
         return [problem for problem in (self._problem, self._batches.problem) if problem]
@@ -121,9 +125,13 @@ class Subscription:
             log.info("%s is heard", self.stream)
             self._problem = None
             while True:
-                await self._watch()
-                if lock is not None:
-                    await lock.execute(text("SELECT 1"))
+                info = await self._watch()
+                if lock is not None:  # asked also when there is nothing to compare: a lost lock must be noticed
+                    heard = await lock.scalar(
+                        text("SELECT position FROM heard WHERE stream = :stream"), {"stream": self.stream}
+                    )
+                    if info is not None:
+                        await self._hear_what_is_lacking((heard or 0) + 1, info)
         finally:
             await _stop(self._subscriber)
 
@@ -141,26 +149,31 @@ class Subscription:
         vars(reader)["fetch"] = Fetch(reader, self._link, self._suspect)
         self._last_delivery = monotonic()
 
-    async def _watch(self) -> None:
-        """Look once, soon; raises when the subscription must be made anew. `ping()` would be true all the while."""
+    async def _watch(self) -> ConsumerInfo | None:
+        """Look once, soon, and say what the broker knows of the consumer, if it tells.
+
+        Raises when the subscription must be made anew. `ping()` would be true all the while.
+        """
         with suppress(TimeoutError):
             async with asyncio.timeout(WATCH_SECONDS):
                 await self._suspect.wait()
         self._suspect.clear()
         if not self._link.connected:
-            return
+            return None
         try:
             info = await self._link.jetstream.consumer_info(self.stream, self._service)
         except NotFoundError:
             raise
         except (TimeoutError, ConnectionError, nats.errors.Error) as error:
             log.warning("%s: the broker does not tell of its consumer: %s", self.stream, describe(error))
-            return
+            return None
         if self._busy or not (info.num_pending or info.num_ack_pending):
             self._last_delivery = monotonic()
         elif monotonic() - self._last_delivery > STALL_SECONDS:
             raise Stalled
         await asyncio.sleep(0.5)  # a suspicion is looked into at most twice a second
+        known: ConsumerInfo = info
+        return known
 
     # --- the consumer
 
@@ -198,11 +211,24 @@ class Subscription:
             await self._hear_from(sequence, await js.consumer_info(self.stream, self._service))
         return there
 
+    async def _hear_what_is_lacking(self, sequence: int, info: ConsumerInfo) -> None:
+        """Hear again from `sequence` on when the consumer takes that for settled, though nothing more comes.
+
+        The position is advanced before the ack and was read after `info`: it can only be behind when the database was
+        restored, or emptied for a rebuild.
+        """
+        if _floor(info) < sequence:
+            return
+        with suppress(NotFoundError):  # gone from the stream, and nothing after it: there is nothing to hear
+            there = await self._link.jetstream.get_msg(self.stream, seq=sequence, subject=">", next=True)
+            await self._hear_from(there.seq or sequence, info)
+
     async def _hear_from(self, sequence: int, info: ConsumerInfo) -> None:
         """Have a message delivered that the consumer takes for settled, though this database does not have it."""
-        floor = info.ack_floor.stream_seq if info.ack_floor is not None else 0
+        floor = _floor(info)
         if floor >= sequence:
             log.warning("%s: acked up to %d but applied below %d: heard again", self.stream, floor, sequence)
+            RESTARTS.labels(self._service, self.stream).inc()
             await self._link.jetstream.reset_consumer(self.stream, self._service, seq=sequence)
 
 
@@ -248,6 +274,11 @@ class Fetch:
 async def as_it_came(message: StreamMessage[list[Msg]]) -> list[Msg]:
     """FastStream's decoder: it cannot fail, so one bad message cannot take the batch with it."""
     return message.raw_message
+
+
+def _floor(info: ConsumerInfo) -> int:
+    """Up to where the consumer takes everything for settled."""
+    return info.ack_floor.stream_seq if info.ack_floor is not None else 0
 
 
 def _delivery(message: Msg) -> Delivery:

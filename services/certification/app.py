@@ -2,14 +2,17 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI
 
 from services.certification.api import routes
+from services.certification.check import check
 from services.certification.handlers import Handlers
 from services.certification.settings import Settings
 from services.certification.subscribers import subscribe
 from services.certification.tables import Office, Token
+from shared.administration import administration
 from shared.bus import Bus
 from shared.database import Database
 from shared.deadletters import DeadLetters
@@ -24,10 +27,11 @@ def create(settings: Settings) -> FastAPI:
     administrator = token_digest(settings.admin_token_file.read_text().strip())
     database = Database(settings.database_url, "certification")
     door = Doorkeeper(database, administrator, Office, Token)
+    dead_letters = DeadLetters("certification", secret)
     bus = Bus(
         "certification",
         database,
-        DeadLetters("certification", secret),
+        dead_letters,
         url=settings.nats_url,
         user=settings.nats_user,
         password=settings.nats_password,
@@ -50,6 +54,7 @@ def create(settings: Settings) -> FastAPI:
         return [*bus.health(), *relay.health()]
 
     app = create_app("Sampan certification", lifespan, problems)
+    app.include_router(administration(database, door, dead_letters, bus, partial(check, bus=bus)))
     app.include_router(routes(handlers, database, door))
     tell_addresses(
         app,

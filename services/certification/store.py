@@ -393,7 +393,17 @@ async def roles(session: AsyncSession, offices: Iterable[str]) -> dict[str, froz
 
 async def put_trainee(session: AsyncSession, fact: TraineeFact, epoch: int, revision: int) -> bool:
     """Take up a trainee's fact if it is newer than what is held; whether it was."""
-    values = {
+    return await _put(session, TraineeRow, "enrolment", trainee_values(fact), epoch, revision)
+
+
+async def put_cohort(session: AsyncSession, fact: CohortFact, epoch: int, revision: int) -> bool:
+    """Take up a cohort's fact if it is newer than what is held; whether it was."""
+    return await _put(session, CohortRow, "cohort", cohort_values(fact), epoch, revision)
+
+
+def trainee_values(fact: TraineeFact) -> dict[str, Any]:
+    """What is held of a trainee's fact."""
+    return {
         "enrolment": fact.enrolment,
         "cohort": fact.cohort,
         "number": fact.number,
@@ -402,26 +412,25 @@ async def put_trainee(session: AsyncSession, fact: TraineeFact, epoch: int, revi
         "completion": fact.completion,
         "completed_on": fact.completed_on,
         "completion_withdrawn_at": fact.completion_withdrawn_at,
-        "epoch": epoch,
-        "revision": revision,
     }
-    return await _put(session, TraineeRow, "enrolment", values)
 
 
-async def put_cohort(session: AsyncSession, fact: CohortFact, epoch: int, revision: int) -> bool:
-    """Take up a cohort's fact if it is newer than what is held; whether it was."""
-    values = {
-        "cohort": fact.cohort,
-        "timezone": fact.timezone,
-        "parties": [party.model_dump(mode="json") for party in fact.parties],
-        "epoch": epoch,
-        "revision": revision,
-    }
-    return await _put(session, CohortRow, "cohort", values)
+def cohort_values(fact: CohortFact) -> dict[str, Any]:
+    """What is held of a cohort's fact."""
+    parties = [party.model_dump(mode="json") for party in fact.parties]
+    return {"cohort": fact.cohort, "timezone": fact.timezone, "parties": parties}
 
 
-async def _put(session: AsyncSession, table: type[CohortRow | TraineeRow], key: str, values: dict[str, Any]) -> bool:
-    newer = tuple_(col(table.epoch), col(table.revision)) < tuple_(values["epoch"], values["revision"])
+async def _put(
+    session: AsyncSession,
+    table: type[CohortRow | TraineeRow],
+    key: str,
+    values: dict[str, Any],
+    epoch: int,
+    revision: int,
+) -> bool:
+    values = {**values, "epoch": epoch, "revision": revision}
+    newer = tuple_(col(table.epoch), col(table.revision)) < tuple_(epoch, revision)
     statement = insert(table).values(values)
     applied = await session.execute(
         statement.on_conflict_do_update(index_elements=[key], set_=values, where=newer).returning(col(table.epoch))

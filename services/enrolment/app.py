@@ -2,16 +2,19 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI
 
 from services.enrolment.api import routes
+from services.enrolment.check import check
 from services.enrolment.handlers import Handlers
 from services.enrolment.register import Register
 from services.enrolment.registry import Registry
 from services.enrolment.settings import Settings
 from services.enrolment.subscribers import subscribe
 from services.enrolment.tables import Office, Token
+from shared.administration import administration
 from shared.bus import Bus
 from shared.database import Database
 from shared.deadletters import DeadLetters
@@ -24,17 +27,19 @@ def create(settings: Settings) -> FastAPI:
     """The service: takes events and answers from its tables also when the broker is away."""
     secret = bytes.fromhex(settings.secret_file.read_text().strip())
     database = Database(settings.database_url, "enrolment")
+    dead_letters = DeadLetters("enrolment", secret)
     bus = Bus(
         "enrolment",
         database,
-        DeadLetters("enrolment", secret),
+        dead_letters,
         url=settings.nats_url,
         user=settings.nats_user,
         password=settings.nats_password,
         owns=("INTAKE", "RECEIPTS", "ENROLMENT", "DEADLETTERS"),
     )
     relay = Relay(database, bus, service="enrolment", stream="ENROLMENT")
-    handlers = Handlers(database, Register(secret), settings.certification_url)
+    register = Register(secret)
+    handlers = Handlers(database, register, settings.certification_url)
     subscribe(bus, handlers)
     door = Doorkeeper(database, token_digest(settings.admin_token_file.read_text().strip()), Office, Token)
 
@@ -60,6 +65,8 @@ def create(settings: Settings) -> FastAPI:
             "reporting": settings.reporting_url,
         },
     )
+    checking = partial(check, bus=bus, register=register)
+    app.include_router(administration(database, door, dead_letters, bus, checking))
     app.include_router(routes(handlers, Registry(database), database, door))
     return app
 

@@ -159,7 +159,7 @@ async def _fold(
     kept = {**await journal.journal(whole), **await journal.journal(short, unsettled=True)}
     entries = {unit: [*(one.entry for one in kept[unit]), *fresh.get(unit, ())] for unit in kept}
     registered = await store.registered({need for each in entries.values() for entry in each for need in entry.needs})
-    elsewhere = await _elsewhere(journal, entries)
+    elsewhere = await found_elsewhere(journal, entries)
     for unit, each in entries.items():
         known = Known(registered, elsewhere - {entry.ref for entry in each})
         new = fresh.get(unit, ())
@@ -170,7 +170,7 @@ async def _fold(
         decision.units[unit] = Unit(folded, {one.entry.ref: one for one in kept[unit]}, new, unit in whole)
 
 
-async def _elsewhere(journal: Journal, entries: Mapping[str, Sequence[Entry]]) -> frozenset[Ref]:
+async def found_elsewhere(journal: Journal, entries: Mapping[str, Sequence[Entry]]) -> frozenset[Ref]:
     """Events that exist, but not in the unit of those that want to replace them."""
     homes = {entry.ref: unit for unit, each in entries.items() for entry in each}
     asked = {

@@ -48,7 +48,7 @@ class Registry:
             await session.execute(
                 insert(Token).values(sha256=token_digest(token), office=office, officer=officer, expires=expires)
             )
-            await publish(session, "enrolment", [office_fact(await _office(session, office))])
+            await publish(session, "enrolment", [office_fact(await office_by_now(session, office))])
 
         await self._database.run(work)
         return token, expires
@@ -67,13 +67,14 @@ class Registry:
             if (await session.execute(revoked)).one_or_none() is None:
                 return False
             await session.execute(delete(Token).where(col(Token.office) == office))
-            await publish(session, "enrolment", [office_fact(await _office(session, office))])
+            await publish(session, "enrolment", [office_fact(await office_by_now(session, office))])
             return True
 
         return await self._database.run(work)
 
 
-async def _office(session: AsyncSession, office: str) -> OfficeFact:
+async def office_by_now(session: AsyncSession, office: str) -> OfficeFact:
+    """A registered office with all its tokens, as its fact tells it."""
     row = (await session.execute(select(Office).where(col(Office.office) == office))).scalar_one()
     tokens = await session.execute(select(Token).where(col(Token.office) == office).order_by(col(Token.sha256)))
     return OfficeFact.model_validate(

@@ -173,8 +173,11 @@ class Store:
         ]
         if pairs:
             await self.session.execute(insert(LinkRow), pairs)
-        ask = {link for old, new in changes.values() for link in old | new}
-        asked: set[str] = set()
+        return await self.persons(changes, {link for old, new in changes.values() for link in old | new})
+
+    async def persons(self, enrolments: Iterable[str], links: Collection[str]) -> dict[str, str]:
+        """The person of these enrolments, and of all that these links lead to, by what links them now."""
+        ask, asked = set(links), set[str]()
         found: set[tuple[str, str]] = set()
         while ask:
             asked |= ask
@@ -190,7 +193,7 @@ class Store:
             )
             found |= {(row.enrolment, row.link) for row in rows}
             ask = {link for _, link in found} - asked
-        smallest = {**{enrolment: enrolment for enrolment in changes}, **components(found)}
+        smallest = {**{enrolment: enrolment for enrolment in enrolments}, **components(found)}
         return {enrolment: self._register.person(root) for enrolment, root in smallest.items()}
 
     async def persons_in(self, cohorts: Iterable[str]) -> dict[str, str]:

@@ -2,13 +2,17 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI
 
 from services.reporting.api import routes
+from services.reporting.check import check
+from services.reporting.rebuild import lacking
 from services.reporting.settings import Settings
 from services.reporting.subscribers import subscribe
 from services.reporting.tables import Office, Token
+from shared.administration import administration
 from shared.bus import Bus
 from shared.database import Database
 from shared.deadletters import DeadLetters
@@ -42,8 +46,8 @@ def create(settings: Settings) -> FastAPI:
             await database.close()
 
     async def problems() -> list[str]:
-        await database.ping()
-        return [*bus.health(), *relay.health()]
+        async with database.transaction() as session:
+            return [*bus.health(), *relay.health(), *await lacking(session)]
 
     app = create_app("Sampan reporting", lifespan, problems)
     tell_addresses(
@@ -55,6 +59,8 @@ def create(settings: Settings) -> FastAPI:
             "reporting": settings.public_url,
         },
     )
+    checking = partial(check, bus=bus)
+    app.include_router(administration(database, door, dead_letters, bus, checking))
     app.include_router(routes(database, door, https=settings.public_url.startswith("https:")))
     return app
 

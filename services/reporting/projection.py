@@ -42,6 +42,7 @@ class Check(BaseModel):
     """Whether the cube is what a recount of the rows gives; the first differences if not."""
 
     same: bool
+    cells: int
     differences: list[Difference]
 
 
@@ -64,8 +65,7 @@ async def apply(session: AsyncSession, facts: Sequence[Known]) -> None:
     counted = [fact for fact in facts if isinstance(fact.data, CohortFact | TraineeFact | CertificateFact)]
     if not counted:
         return
-    # The bus lets in one batch of each stream at a time, but the two streams meet in the same rows and cells.
-    await session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('reporting.projection', 0))"))
+    await lock_projection(session)
     fresh = newest(counted, await _versions(session, counted))
     if not fresh:
         return
@@ -75,6 +75,14 @@ async def apply(session: AsyncSession, facts: Sequence[Known]) -> None:
     held = await _touched_by(session, changed)
     await _save(session, fresh)
     await _add_to_cube(session, effect(held, changed))
+
+
+async def lock_projection(session: AsyncSession) -> None:
+    """Let one transaction at a time change rows and cube.
+
+    The bus lets in one batch of each stream at a time, but the two streams meet in the same rows and cells.
+    """
+    await session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('reporting.projection', 0))"))
 
 
 async def recount(session: AsyncSession) -> Counter[Cell]:
@@ -97,7 +105,7 @@ async def check(session: AsyncSession) -> Check:
         Difference(cell=cell._asdict(), cube=kept.get(cell, 0), recount=counted[cell])
         for cell in differing[:DIFFERENCES_SHOWN]
     ]
-    return Check(same=not differing, differences=shown)
+    return Check(same=not differing, cells=len(kept), differences=shown)
 
 
 async def cube(session: AsyncSession) -> dict[Cell, int]:

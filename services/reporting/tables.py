@@ -79,6 +79,15 @@ class CubeCell(Base, table=True):
     value: int = Field(sa_type=BigInteger)
 
 
+class RebuildRow(Base, table=True):
+    """The position in a stream from which on the last rebuild is done."""
+
+    __tablename__ = "rebuilds"
+
+    stream: str = Field(primary_key=True, sa_type=Text)
+    until: int = Field(sa_type=BigInteger)
+
+
 class Office(offices.OfficeRow, Base, table=True):
     __tablename__ = "offices"
 

@@ -1,0 +1,167 @@
+"""What certification holds, recomputed from its journal of events and from what enrolment told, and compared."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from services.certification import store
+from services.certification.awards import Ref
+from services.certification.domain import fold, fold_schemes
+from services.certification.subscribers import read
+from services.certification.tables import CohortRow, Office, Token, TraineeRow
+from shared.bus import Bus
+from shared.checking import (
+    Findings,
+    Told,
+    Version,
+    compare_journal,
+    compare_number,
+    compare_offices,
+    compare_rows,
+    count,
+    heard_facts,
+    named,
+)
+from shared.delivery import Delivery
+from shared.events.enrolment import CohortFact, OfficeFact
+
+EVENTS = 200
+"""Events to begin with at a time; all that hangs together with them is loaded too."""
+
+
+async def check(session: AsyncSession, findings: Findings, bus: Bus) -> None:
+    """Compare journal and stream, what was heard, and every standing, certificate and scheme with the fold.
+
+    ``session`` must see one snapshot.
+    """
+    await compare_journal(session, bus, findings, "CERTIFICATION")
+    matched = {"cohorts": 0, "trainees": 0, "offices": 0}
+    async for batch in heard_facts(session, bus, findings, "ENROLMENT"):
+        cohorts, trainees, offices = _told(findings, batch)
+        matched["cohorts"] += compare_rows(findings, "cohort", cohorts, await _held(session, CohortRow, cohorts))
+        matched["trainees"] += compare_rows(findings, "trainee", trainees, await _held(session, TraineeRow, trainees))
+        matched["offices"] += await compare_offices(session, findings, Office, Token, offices)
+    for table, number in matched.items():
+        compare_number(findings, table, await count(session, table), number)
+    async for refs in _events(session):
+        await _compare_decided(session, findings, refs)
+    for what, query in _STRAYS.items():
+        rows = await session.execute(text(query))
+        named(findings, what, [row.which for row in rows], "is there, but not what it goes with")
+
+
+# --- what was heard
+
+
+def _told(findings: Findings, batch: Sequence[Delivery]) -> tuple[dict[str, Told], dict[str, Told], dict[str, Told]]:
+    """Cohorts, trainees and offices as the last facts of a batch tell them."""
+    cohorts: dict[str, Told] = {}
+    trainees: dict[str, Told] = {}
+    offices: dict[str, Told] = {}
+    for delivery in batch:
+        try:
+            fact = read(delivery.body)
+        except ValueError:
+            findings.differs("fact", f"{delivery.stream} {delivery.sequence}", "cannot be read: see the dead letters")
+            continue
+        if fact is None:
+            continue
+        version = Version(fact.epoch, fact.revision)
+        if isinstance(fact.data, OfficeFact):
+            offices[fact.data.office] = Told(version, fact.data, delivery.sequence)
+        elif isinstance(fact.data, CohortFact):
+            cohorts[fact.data.cohort] = Told(version, store.cohort_values(fact.data), delivery.sequence)
+        else:
+            trainees[fact.data.enrolment] = Told(version, store.trainee_values(fact.data), delivery.sequence)
+    return cohorts, trainees, offices
+
+
+async def _held(
+    session: AsyncSession, table: type[CohortRow | TraineeRow], told: dict[str, Told]
+) -> dict[str, tuple[Version, Any]]:
+    key = "cohort" if table is CohortRow else "enrolment"
+    rows = await session.execute(select(table).where(col(getattr(table, key)).in_(told)))
+    held = {}
+    for row in rows.scalars():
+        values = row.model_dump()
+        version = Version(values.pop("epoch"), values.pop("revision"))
+        held[values[key]] = (version, values)
+    return held
+
+
+# --- what was decided
+
+
+async def _events(session: AsyncSession) -> AsyncIterator[list[Ref]]:
+    last = 0
+    while True:
+        rows = (
+            await session.execute(
+                text("SELECT place, source, id FROM events WHERE place > :last ORDER BY place LIMIT :events"),
+                {"last": last, "events": EVENTS},
+            )
+        ).all()
+        if not rows:
+            return
+        yield [(row.source, row.id) for row in rows]
+        last = rows[-1].place
+
+
+async def _compare_decided(session: AsyncSession, findings: Findings, refs: Sequence[Ref]) -> None:
+    """Decide the units of these events anew. What hangs together with them is theirs to compare in its own turn."""
+    loaded = await store.load(session, [], refs)
+    registered = fold_schemes(one.event for one in loaded.events.values())
+    decided = fold((one.event for one in loaded.events.values()), await store.world(session, loaded))
+    outcomes = decided.outcomes | registered.outcomes
+    findings.compared("events", len(refs))
+    for ref in refs:
+        stored, given = loaded.events[ref].outcome, outcomes.get(ref)
+        if given != stored:
+            said = f"{given.status} {given.code}" if given else "nothing"
+            stands = f"{stored.status} {stored.code}"
+            findings.differs("event", "/".join(ref), f"stands as {stands}, but the fold gives {said}")
+    schemes = await store.schemes(session, registered.schemes)
+    findings.compared("schemes", len(schemes))
+    for code, scheme in registered.schemes.items():
+        if schemes.get(code) != scheme and (code in schemes or scheme.status == "registered"):
+            findings.differs("scheme", code, "is not what its events give")
+    own = {
+        one.event.data.enrolment_id for ref in refs if hasattr((one := loaded.events[ref]).event.data, "enrolment_id")
+    }
+    held = await store.certificates(session, own)
+    findings.compared("certificates", len(held))
+    for key, given_fact in decided.certificates.items():
+        if given_fact.enrolment in own and held.get(key) != given_fact:
+            findings.differs("certificate", key, "is not what its events give")
+    for key, fact in held.items():
+        if key not in decided.certificates and fact.status != "void":
+            findings.differs("certificate", key, "is held, but no event gives it any more")
+
+
+_STRAYS = {
+    "certificate": """
+        SELECT certificate AS which FROM certificates
+        WHERE NOT EXISTS (SELECT FROM events WHERE events.enrolment = certificates.enrolment)
+    """,
+    "scheme": "SELECT scheme AS which FROM schemes WHERE NOT EXISTS "
+    "(SELECT FROM events WHERE type = 'scheme.registered.v1' AND events.scheme = schemes.scheme)",
+    "standing": """
+        SELECT events.source || '/' || events.id AS which
+        FROM events LEFT JOIN receipts ON (receipts.source, receipts.id, receipts.number) = (events.source, events.id, receipt)
+        WHERE (receipts.status, receipts.code) IS DISTINCT FROM (events.status, events.code)
+    """,
+    "certificate's fact": """
+        SELECT coalesce(certificate, key) AS which
+        FROM certificates FULL JOIN (SELECT key, body FROM things WHERE kind = 'certificate') AS told ON key = certificate
+        WHERE data IS DISTINCT FROM body
+    """,
+    "scheme's fact": """
+        SELECT coalesce(scheme, key) AS which
+        FROM schemes FULL JOIN (SELECT key, body FROM things WHERE kind = 'scheme') AS told ON key = scheme
+        WHERE data IS DISTINCT FROM body
+    """,
+}
+"""What the comparison from the journal onwards would never come to, and what was told of what is held."""

@@ -1,0 +1,72 @@
+"""What reporting holds, compared with the facts that it heard, and the cube with a recount."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Text, any_, cast, literal, select
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped
+from sqlmodel import col
+
+from services.reporting import projection
+from services.reporting.queries import STREAMS
+from services.reporting.tables import Certificate, Cohort, Enrolment, Office, Token
+from shared.bus import Bus
+from shared.checking import (
+    Findings,
+    Told,
+    Version,
+    compare_number,
+    compare_offices,
+    compare_rows,
+    count,
+    heard_facts,
+)
+
+_TABLES: Mapping[str, tuple[type[Cohort | Enrolment | Certificate], Mapped[str]]] = {
+    "cohort": (Cohort, col(Cohort.cohort)),
+    "trainee": (Enrolment, col(Enrolment.enrolment)),
+    "certificate": (Certificate, col(Certificate.certificate)),
+}
+
+
+async def check(session: AsyncSession, findings: Findings, bus: Bus) -> None:
+    """Compare the rows with both streams as far as they are applied, and the cube with a recount of the rows.
+
+    ``session`` must see one snapshot.
+    """
+    matched = dict.fromkeys([*_TABLES, "office"], 0)
+    for stream in STREAMS:
+        async for batch in heard_facts(session, bus, findings, stream):
+            told: dict[str, dict[str, Told]] = {kind: {} for kind in matched}
+            for delivery in batch:
+                try:
+                    fact = projection.read(delivery.body)
+                except (ValueError, LookupError):
+                    findings.differs("fact", f"{stream} {delivery.sequence}", "cannot be read: see the dead letters")
+                    continue
+                if fact.kind in told:
+                    told[fact.kind][fact.key] = Told(Version(*fact.version), fact.data, delivery.sequence)
+            matched["office"] += await compare_offices(session, findings, Office, Token, told.pop("office"))
+            for kind, facts in told.items():
+                data = {key: one._replace(data=one.data.model_dump(mode="json")) for key, one in facts.items()}
+                matched[kind] += compare_rows(findings, kind, data, await _held(session, kind, data))
+    for kind, (table, _) in _TABLES.items():
+        compare_number(findings, f"{kind}s", await count(session, table.__tablename__), matched[kind])
+    compare_number(findings, "offices", await count(session, "offices"), matched["office"])
+    cube = await projection.check(session)
+    findings.compared("cells", cube.cells)
+    for difference in cube.differences:
+        cell = {name: value for name, value in difference.cell.items() if value != "_Z"}
+        findings.differs("cell", json.dumps(cell), f"is {difference.cube}, and a recount gives {difference.recount}")
+
+
+async def _held(session: AsyncSession, kind: str, told: Mapping[str, Told]) -> dict[str, tuple[Version, Any]]:
+    table, key = _TABLES[kind]
+    which = key == any_(literal(list(told), ARRAY(Text)))
+    rows = await session.execute(
+        select(key, col(table.epoch), col(table.revision), cast(col(table.data), Text)).where(which)
+    )
+    return {name: (Version(epoch, revision), json.loads(data)) for name, epoch, revision, data in rows}

@@ -1,0 +1,166 @@
+"""The administrator's doors, the same at every service: dead letters, and the check of what the service holds."""
+
+import base64
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Annotated, Literal, TypeVar
+
+from fastapi import APIRouter, Depends, Path
+from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.bus import Bus
+from shared.checking import Checked, Findings, one_snapshot
+from shared.database import Database, is_transient
+from shared.deadletters import DeadLetter, DeadLetters, Unreadable, describe
+from shared.http import RETRY_AFTER_SECONDS, Page, Paging, Problem
+from shared.offices import Caller, Doorkeeper, require_administrator
+from shared.openapi import refusals
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+Check = Callable[[AsyncSession, Findings], Awaitable[None]]
+"""What a service compares, in a session that sees one snapshot."""
+
+LARGEST_ID = 2**63 - 1
+Number = Annotated[int, Path(ge=1, le=LARGEST_ID)]
+
+
+class DeadLetterLine(BaseModel):
+    """A dead letter without its body."""
+
+    id: int
+    stream: str
+    sequence: int
+    subject: str
+    error: str
+    recordedtime: datetime
+    expires: datetime
+
+    @classmethod
+    def of(cls, letter: DeadLetter) -> "DeadLetterLine":
+        return cls.model_validate(letter, from_attributes=True)
+
+
+class OpenDeadLetter(DeadLetterLine):
+    """A dead letter with its body, which may hold personal details."""
+
+    encoding: Literal["utf-8", "base64"]
+    body: str
+
+
+class Replayed(BaseModel):
+    """The dead letter was handled like any message, and is gone."""
+
+    id: int
+    replayed: Literal[True] = True
+
+
+def administration(
+    database: Database, door: Doorkeeper, dead_letters: DeadLetters, bus: Bus, check: Check
+) -> APIRouter:
+    """The addresses that only the administrator may ask."""
+
+    async def administrator(caller: Annotated[Caller, Depends(door.open)]) -> None:
+        require_administrator(caller)
+
+    router = APIRouter(prefix="/v1", dependencies=[Depends(administrator)], responses=refusals(403))
+    service = dead_letters.service
+
+    @router.get("/deadletters")
+    async def letters(paging: Annotated[Paging, Depends()]) -> Page[DeadLetterLine]:
+        """Messages that no handler could settle, oldest first, without their bodies."""
+        async with database.transaction() as session:
+            found = await dead_letters.entries(session, _after(paging.after), paging.limit + 1)
+        shown = [DeadLetterLine.of(letter) for letter in found[: paging.limit]]
+        return Page(items=shown, next=str(shown[-1].id) if len(found) > paging.limit else None)
+
+    @router.get("/deadletters/{number}", responses=refusals(409))
+    async def letter(number: Number) -> OpenDeadLetter:
+        """One dead letter with its body, which may hold personal details: whoever reads it is written into the log."""
+        async with database.transaction() as session:
+            found = await dead_letters.entry(session, number)
+            body = await _opened(dead_letters.body(session, number), number)
+        if found is None or body is None:
+            raise _no_such_letter()
+        log.warning("audit: the administrator read dead letter %d of %s", number, service)
+        encoding, text = _readable(body)
+        return OpenDeadLetter(**DeadLetterLine.of(found).model_dump(), encoding=encoding, body=text)
+
+    @router.post("/deadletters/{number}/replay", responses=refusals(409))
+    async def replay(number: Number) -> Replayed:
+        """Handle a dead letter once more, as the message it was; it is removed when that succeeds, and kept when not.
+
+        Doing it twice is harmless: an event is known by its id, a fact by its revision.
+        """
+        async with database.transaction() as session:
+            message = await _opened(dead_letters.message(session, number), number)
+        if message is None:
+            raise _no_such_letter()
+        try:
+            await bus.replay(message)
+        except Exception as error:
+            if is_transient(error):
+                raise
+            said = describe(error)
+            log.warning("audit: dead letter %d of %s was replayed and failed again: %s", number, service, said)
+            await database.run(lambda session: dead_letters.failed_again(session, number, said))
+            raise Problem(409, "failed_again", f"It failed again and is kept: {said}.") from None
+        await database.run(lambda session: dead_letters.remove(session, number))
+        log.warning("audit: dead letter %d of %s was replayed and is removed", number, service)
+        return Replayed(id=number)
+
+    @router.get("/check")
+    async def compare() -> Checked:
+        """Recompute what this service holds and compare: all of it as of one moment, also while events come in."""
+        findings = Findings()
+        try:
+            async with database.transaction() as session:
+                await one_snapshot(session)
+                await check(session, findings)
+        except ConnectionError:
+            raise Problem(
+                503,
+                "broker_away",
+                "The streams cannot be compared while the broker is away. Try again when /readyz says so.",
+                {"Retry-After": str(RETRY_AFTER_SECONDS)},
+            ) from None
+        checked = findings.result()
+        if not checked.same:
+            log.error("check: %d differences", checked.number)
+        return checked
+
+    return router
+
+
+async def _opened(opening: Awaitable[T], number: int) -> T:
+    try:
+        return await opening
+    except Unreadable:
+        raise Problem(
+            409,
+            "sealed_otherwise",
+            f"Dead letter {number} was sealed with another secret than this service has now. Put that one back to read it.",
+        ) from None
+
+
+def _after(cursor: str | None) -> int:
+    if cursor is None:
+        return 0
+    if not (cursor.isascii() and cursor.isdigit() and int(cursor) <= LARGEST_ID):
+        raise Problem(400, "invalid_query", "after: give the cursor that the page before this one answered.")
+    return int(cursor)
+
+
+def _readable(body: bytes) -> tuple[Literal["utf-8", "base64"], str]:
+    try:
+        return "utf-8", body.decode()
+    except UnicodeDecodeError:
+        return "base64", base64.b64encode(body).decode()
+
+
+def _no_such_letter() -> Problem:
+    return Problem(404, "not_found", "There is no such dead letter (any more): it was replayed, or kept long enough.")
