@@ -4,11 +4,12 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
@@ -19,6 +20,7 @@ from shared.database import is_transient
 from shared.deadletters import describe
 from shared.events.receipts import Receipts
 from shared.events.wire import BODY_LIMIT, BodyRefused, Raw, read_body
+from shared.openapi import EVENTS_BODY, OPEN, refusals
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +55,44 @@ class Page(BaseModel, Generic[T]):
 class Paging:
     """Where in a list to go on, and how much of it to answer."""
 
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100
-    after: Annotated[str | None, Query(max_length=200)] = None
+    limit: Annotated[int, Query(ge=1, le=1000, description="How many items.")] = 100
+    after: Annotated[str | None, Query(max_length=200, description="The cursor: ``next`` of the page before.")] = None
+
+
+class Positions(BaseModel):
+    """How far the service's own stream reaches, and up to where it has heard those of others, by the streams' names.
+
+    Reporting has no stream of its own: all that it has, it has heard.
+    """
+
+    position: dict[str, int]
+    heard: dict[str, int]
+
+
+class Alive(BaseModel):
+    """The process answers."""
+
+    alive: bool
+
+
+class Readiness(BaseModel):
+    """Whether the service can do all its work now, and what keeps it from that, in plain words."""
+
+    ready: bool
+    problems: list[str]
+
+
+EVENTS: dict[str, Any] = {
+    "response_model": Receipts,
+    "responses": {
+        200: {"description": "No event was rejected.", "model": Receipts},
+        207: {"description": "Some events were rejected; the others were taken.", "model": Receipts},
+        422: {"description": "Every event was rejected.", "model": Receipts},
+        **refusals(400, 413, 415),
+    },
+    "openapi_extra": {"requestBody": EVENTS_BODY},
+}
+"""What the document says of POST /v1/events, which reads its body with ``events_body``."""
 
 
 def create_app(title: str, lifespan: Lifespan, problems: Ready) -> FastAPI:
@@ -63,18 +101,33 @@ def create_app(title: str, lifespan: Lifespan, problems: Ready) -> FastAPI:
     ``problems`` tells what keeps the service from being ready; it may raise, which counts as a problem too.
     """
     # FastAPI's own documentation pages load scripts from another host, which a ministry's network may not reach.
-    app = FastAPI(title=title, lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title=title,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        generate_unique_id_function=_operation,
+        separate_input_output_schemas=False,  # a message has one schema, the frozen one
+    )
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid_query)
     app.add_middleware(_LastResort)
 
-    @app.get("/livez", include_in_schema=False)
-    async def livez() -> dict[str, bool]:
-        return {"alive": True}
+    @app.get("/livez", openapi_extra=OPEN)
+    async def livez() -> Alive:
+        """Whether the process lives."""
+        return Alive(alive=True)
 
-    @app.get("/readyz", include_in_schema=False)
+    @app.get(
+        "/readyz",
+        response_model=Readiness,
+        responses={503: {"description": "Not ready.", "model": Readiness}},
+        openapi_extra=OPEN,
+    )
     async def readyz() -> JSONResponse:
+        """Whether the service can do all its work: database, broker, streams and consumers."""
         try:
             found = await problems()
         except Exception as error:
@@ -89,6 +142,7 @@ def tell_addresses(app: FastAPI, door: Callable[[Request], Awaitable[object]], a
 
     @app.get("/v1/services", dependencies=[Depends(door)])
     async def services() -> dict[str, str]:
+        """Where each of the three services is."""
         return dict(addresses)
 
 
@@ -121,6 +175,11 @@ def receipts_response(receipts: Receipts) -> Response:
     rejected = sum(receipt.status == "rejected" for receipt in receipts.receipts)
     status = 200 if not rejected else 422 if rejected == len(receipts.receipts) else 207
     return Response(receipts.model_dump_json(exclude_none=True), status, media_type="application/json")
+
+
+def _operation(route: APIRoute) -> str:
+    """An operation's id in the document: the function's name says it."""
+    return route.name
 
 
 async def _problem(_: Request, error: Exception) -> Response:

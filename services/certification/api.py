@@ -3,6 +3,7 @@
 from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi.responses import PlainTextResponse
 
 from services.certification import queries
 from services.certification.handlers import Handlers
@@ -10,8 +11,9 @@ from services.certification.queries import EventAnswer, EventHistory
 from shared.database import Database
 from shared.events.certification import CertificateFact, SchemeFact
 from shared.events.codes import CODE_PATTERN
-from shared.http import Page, Paging, Problem, events_body, metrics, receipts_response
+from shared.http import EVENTS, Page, Paging, Positions, Problem, events_body, metrics, receipts_response
 from shared.offices import Caller, Doorkeeper
+from shared.openapi import refusals
 from shared.outbox import current_position, heard_positions
 
 T = TypeVar("T")
@@ -29,7 +31,7 @@ def routes(handlers: Handlers, database: Database, door: Doorkeeper) -> APIRoute
             raise Problem(403, "role_not_allowed", "A reader sees figures: ask reporting for /v1/aggregates.")
         return caller
 
-    @router.post("/v1/events")
+    @router.post("/v1/events", **EVENTS)
     async def post_events(request: Request, caller: Annotated[Caller, Depends(door.open)]) -> Response:
         """Take events: one, a batch or NDJSON. Answers after the commit with one receipt per event; safe to send again."""
         return receipts_response(await handlers.take(await events_body(request), caller))
@@ -51,13 +53,13 @@ def routes(handlers: Handlers, database: Database, door: Doorkeeper) -> APIRoute
             found = await queries.event(session, caller, f"/offices/{country}/{office}", event)
         return _or_404(found)
 
-    @router.get("/v1/schemes", dependencies=[Depends(office)])
+    @router.get("/v1/schemes", dependencies=[Depends(office)], responses=refusals(403))
     async def schemes(paging: Annotated[Paging, Depends()]) -> Page[SchemeFact]:
         """The registered schemes."""
         async with database.transaction() as session:
             return await queries.schemes(session, paging)
 
-    @router.get("/v1/certificates")
+    @router.get("/v1/certificates", responses=refusals(403))
     async def certificates(
         caller: Annotated[Caller, Depends(office)],
         paging: Annotated[Paging, Depends()],
@@ -71,22 +73,21 @@ def routes(handlers: Handlers, database: Database, door: Doorkeeper) -> APIRoute
         async with database.transaction() as session:
             return await queries.certificates(session, caller, paging, filters)
 
-    @router.get("/v1/certificates/{certificate}")
+    @router.get("/v1/certificates/{certificate}", responses=refusals(403))
     async def certificate(certificate: Named, caller: Annotated[Caller, Depends(office)]) -> CertificateFact:
         """One certificate."""
         async with database.transaction() as session:
             return _or_404(await queries.certificate(session, caller, certificate))
 
     @router.get("/v1/position", dependencies=[Depends(door.open)])
-    async def position() -> dict[str, dict[str, int]]:
+    async def position() -> Positions:
         """How far certification's own stream reaches, and how far it has heard enrolment's."""
         async with database.transaction() as session:
-            return {
-                "position": {"CERTIFICATION": await current_position(session)},
-                "heard": await heard_positions(session),
-            }
+            return Positions(
+                position={"CERTIFICATION": await current_position(session)}, heard=await heard_positions(session)
+            )
 
-    router.add_api_route("/metrics", metrics, dependencies=[Depends(door.open)], include_in_schema=False)
+    router.add_api_route("/metrics", metrics, dependencies=[Depends(door.open)], response_class=PlainTextResponse)
     return router
 
 

@@ -12,8 +12,10 @@ from services.certification.handlers import Handlers
 from services.certification.settings import Settings
 from services.certification.subscribers import subscribe
 from services.certification.tables import Office, Token
+from shared import signin
 from shared.administration import administration
 from shared.bus import Bus
+from shared.contracts import show_contract
 from shared.database import Database
 from shared.deadletters import DeadLetters
 from shared.http import create_app, tell_addresses
@@ -65,6 +67,8 @@ def create(settings: Settings) -> FastAPI:
             "reporting": settings.reporting_url,
         },
     )
+    app.include_router(signin.routes(door, https=settings.public_url.startswith("https:")))
+    show_contract(app, door, "certification")
     return app
 
 

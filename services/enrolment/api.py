@@ -1,9 +1,11 @@
 """HTTP to handlers and queries."""
 
 import json
-from typing import Annotated, Any, TypeVar
+from datetime import datetime
+from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, Field, ValidationError
 
 from services.enrolment import queries
@@ -13,8 +15,9 @@ from services.enrolment.registry import Registry
 from shared.database import Database
 from shared.events.codes import CODE_PATTERN, SOURCE_PATTERN, Role, Source, Text
 from shared.events.enrolment import CentreFact, CohortFact, ProgrammeFact, TraineeFact
-from shared.http import Page, Paging, Problem, events_body, metrics, receipts_response
+from shared.http import EVENTS, Page, Paging, Positions, Problem, events_body, metrics, receipts_response
 from shared.offices import Caller, Doorkeeper, require_administrator
+from shared.openapi import refusals
 from shared.outbox import current_position
 
 T = TypeVar("T")
@@ -35,6 +38,22 @@ class NewOffice(BaseModel):
     expires_days: Annotated[int, Field(ge=1, le=3650)] = 365
 
 
+_OFFICE_BODY = {
+    "required": True,
+    "description": f"At most {OFFICE_LIMIT:,} bytes.",
+    "content": {"application/json": {"schema": NewOffice.model_json_schema()}},
+}
+
+
+class NewToken(BaseModel):
+    """An officer's token, told this once, and until when it holds."""
+
+    office: str
+    officer: str
+    token: str
+    expires: datetime
+
+
 def routes(handlers: Handlers, registry: Registry, database: Database, door: Doorkeeper) -> APIRouter:
     """Every address of enrolment but its health."""
     router = APIRouter()
@@ -47,7 +66,7 @@ def routes(handlers: Handlers, registry: Registry, database: Database, door: Doo
     async def administrator(caller: Annotated[Caller, Depends(door.open)]) -> None:
         require_administrator(caller)
 
-    @router.post("/v1/events")
+    @router.post("/v1/events", **EVENTS)
     async def post_events(request: Request, caller: Annotated[Caller, Depends(door.open)]) -> Response:
         """Take events: one, a batch or NDJSON. Answers after the commit with one receipt per event; safe to send again."""
         return receipts_response(await handlers.take(await events_body(request), caller))
@@ -73,19 +92,19 @@ def routes(handlers: Handlers, registry: Registry, database: Database, door: Doo
         async with database.transaction() as session:
             return _or_404(await queries.event(session, caller, f"/offices/{country}/{office}", event))
 
-    @router.get("/v1/programmes", dependencies=[Depends(office)])
+    @router.get("/v1/programmes", dependencies=[Depends(office)], responses=refusals(403))
     async def programmes(paging: Annotated[Paging, Depends()]) -> Page[ProgrammeFact]:
         """The registered programmes."""
         async with database.transaction() as session:
             return await queries.programmes(session, paging)
 
-    @router.get("/v1/centres", dependencies=[Depends(office)])
+    @router.get("/v1/centres", dependencies=[Depends(office)], responses=refusals(403))
     async def centres(paging: Annotated[Paging, Depends()]) -> Page[CentreFact]:
         """The registered centres."""
         async with database.transaction() as session:
             return await queries.centres(session, paging)
 
-    @router.get("/v1/cohorts")
+    @router.get("/v1/cohorts", responses=refusals(403))
     async def cohorts(
         caller: Annotated[Caller, Depends(office)], paging: Annotated[Paging, Depends()]
     ) -> Page[CohortFact]:
@@ -93,44 +112,55 @@ def routes(handlers: Handlers, registry: Registry, database: Database, door: Doo
         async with database.transaction() as session:
             return await queries.cohorts(session, caller, paging)
 
-    @router.get("/v1/cohorts/{cohort}")
+    @router.get("/v1/cohorts/{cohort}", responses=refusals(403))
     async def cohort(cohort: Named, caller: Annotated[Caller, Depends(office)]) -> CohortAnswer:
         """One cohort with its sessions, and its enrolments as far as the office may see them."""
         async with database.transaction() as session:
             return _or_404(await queries.cohort(session, caller, cohort))
 
-    @router.get("/v1/enrolments/{enrolment}")
+    @router.get("/v1/enrolments/{enrolment}", responses=refusals(403))
     async def enrolment(enrolment: Named, caller: Annotated[Caller, Depends(office)]) -> TraineeFact:
         """One enrolment, without any name."""
         async with database.transaction() as session:
             return _or_404(await queries.enrolment(session, caller, enrolment))
 
     @router.get("/v1/position", dependencies=[Depends(door.open)])
-    async def position() -> dict[str, dict[str, int]]:
+    async def position() -> Positions:
         """How far enrolment's own stream reaches."""
         async with database.transaction() as session:
-            return {"position": {"ENROLMENT": await current_position(session)}, "heard": {}}
+            return Positions(position={"ENROLMENT": await current_position(session)}, heard={})
 
-    @router.post("/v1/offices", dependencies=[Depends(administrator)], status_code=201)
-    async def register_office(request: Request) -> dict[str, Any]:
+    @router.post(
+        "/v1/offices",
+        dependencies=[Depends(administrator)],
+        status_code=201,
+        responses=refusals(400, 403, 413),
+        openapi_extra={"requestBody": _OFFICE_BODY},
+    )
+    async def register_office(request: Request) -> NewToken:
         """Register an office or one more officer of it. The token in the answer is never told again."""
         new = await _new_office(request)
         token, expires = await registry.register(new.office, new.name, new.roles, new.officer, new.expires_days)
-        return {"office": new.office, "officer": new.officer, "token": token, "expires": expires}
+        return NewToken(office=new.office, officer=new.officer, token=token, expires=expires)
 
-    @router.get("/v1/offices", dependencies=[Depends(administrator)])
+    @router.get("/v1/offices", dependencies=[Depends(administrator)], responses=refusals(403))
     async def offices(paging: Annotated[Paging, Depends()]) -> Page[OfficeAnswer]:
         """All offices, their roles and officers."""
         async with database.transaction() as session:
             return await queries.offices(session, paging)
 
-    @router.delete("/v1/offices/{country}/{office}", dependencies=[Depends(administrator)], status_code=204)
+    @router.delete(
+        "/v1/offices/{country}/{office}",
+        dependencies=[Depends(administrator)],
+        status_code=204,
+        responses=refusals(403),
+    )
     async def revoke_office(country: Named, office: Named) -> None:
         """Take every token from an office."""
         if not await registry.revoke(f"/offices/{country}/{office}"):
             raise Problem(404, "not_found", "There is no such office.")
 
-    router.add_api_route("/metrics", metrics, dependencies=[Depends(door.open)], include_in_schema=False)
+    router.add_api_route("/metrics", metrics, dependencies=[Depends(door.open)], response_class=PlainTextResponse)
     return router
 
 

@@ -14,8 +14,10 @@ from services.enrolment.registry import Registry
 from services.enrolment.settings import Settings
 from services.enrolment.subscribers import subscribe
 from services.enrolment.tables import Office, Token
+from shared import signin
 from shared.administration import administration
 from shared.bus import Bus
+from shared.contracts import show_contract
 from shared.database import Database
 from shared.deadletters import DeadLetters
 from shared.http import create_app, tell_addresses
@@ -68,6 +70,8 @@ def create(settings: Settings) -> FastAPI:
     checking = partial(check, bus=bus, register=register)
     app.include_router(administration(database, door, dead_letters, bus, checking))
     app.include_router(routes(handlers, Registry(database), database, door))
+    app.include_router(signin.routes(door, https=settings.public_url.startswith("https:")))
+    show_contract(app, door, "enrolment")
     return app
 
 

@@ -63,14 +63,21 @@ class EventHistory(EventAnswer):
     receipts: list[Change]
 
 
+class Officer(BaseModel):
+    """An officer of an office, and until when their token holds."""
+
+    officer: str
+    expires: datetime
+
+
 class OfficeAnswer(BaseModel):
-    """An office, its officers and until when their tokens hold; never a token itself."""
+    """An office and its officers; never a token itself."""
 
     office: str
     name: str
     roles: list[str]
     status: str
-    tokens: list[dict[str, Any]]
+    tokens: list[Officer]
 
 
 async def programmes(session: AsyncSession, paging: Paging) -> Page[ProgrammeFact]:

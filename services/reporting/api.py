@@ -1,22 +1,21 @@
 """Reporting's HTTP: what is asked becomes a query, what is found becomes an answer."""
 
 from typing import Annotated, Any
-from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
-from services.reporting import page, projection, queries
+from services.reporting import page, queries
+from services.reporting import rebuild as rebuilding
 from services.reporting.domain import DIMENSIONS, MEASURES
-from services.reporting.projection import Check
 from services.reporting.queries import Aggregates, Question, UnknownQuestion
+from services.reporting.rebuild import Rebuild, UnderWay
+from shared import signin
 from shared.database import Database
-from shared.http import Problem, metrics
-from shared.offices import COOKIE, Caller, Doorkeeper, require_administrator
-
-FORM_LIMIT = 4096
-"""Bytes of a sign-in form: a token and nothing else."""
+from shared.http import Positions, Problem, metrics
+from shared.offices import Caller, Doorkeeper, require_administrator
+from shared.openapi import refusals
 
 _PARAMETERS: list[dict[str, Any]] = [
     {
@@ -38,13 +37,6 @@ _PARAMETERS: list[dict[str, Any]] = [
 ]
 
 
-class Positions(BaseModel):
-    """How far both streams are applied. ``heard`` says the same: all that reporting has, it has heard."""
-
-    position: dict[str, int]
-    heard: dict[str, int]
-
-
 class MeasureLine(BaseModel):
     counts: str
     dimensions: list[str]
@@ -61,10 +53,16 @@ def routes(database: Database, door: Doorkeeper, *, https: bool) -> APIRouter:
     """Every address of reporting but its health."""
     router = APIRouter()
     asked = Annotated[Caller, Depends(door.open)]
-    router.add_api_route("/metrics", metrics, dependencies=[Depends(door.open)], include_in_schema=False)
+    router.add_api_route("/metrics", metrics, dependencies=[Depends(door.open)], response_class=PlainTextResponse)
 
-    @router.get("/v1/aggregates", response_model=Aggregates, openapi_extra={"parameters": _PARAMETERS})
+    @router.get(
+        "/v1/aggregates",
+        response_model=Aggregates,
+        responses={304: {"description": "What If-None-Match names is still true."}},
+        openapi_extra={"parameters": _PARAMETERS},
+    )
     async def aggregates(request: Request, _: asked) -> Response:
+        """Counts of any measures, by any dimensions, and the position in both streams up to which they are true."""
         try:
             question = queries.read_question(request.query_params.multi_items())
         except UnknownQuestion as unknown:
@@ -81,12 +79,14 @@ def routes(database: Database, door: Doorkeeper, *, https: bool) -> APIRouter:
 
     @router.get("/v1/position")
     async def position(_: asked) -> Positions:
+        """How far both streams are applied."""
         async with database.transaction() as session:
             heard = await queries.positions(session)
         return Positions(position=heard, heard=heard)
 
     @router.get("/v1/measures")
     async def measures(_: asked) -> Measures:
+        """Which measures and dimensions there are, and which of them go together."""
         return Measures(
             measures={
                 name: MeasureLine(counts=measure.counts, dimensions=list(measure.dimensions))
@@ -95,50 +95,41 @@ def routes(database: Database, door: Doorkeeper, *, https: bool) -> APIRouter:
             dimensions=dict(DIMENSIONS),
         )
 
-    @router.get("/v1/check")
-    async def check(caller: asked) -> Check:
+    @router.post("/v1/rebuild", status_code=202, responses=refusals(403))
+    async def rebuild(caller: asked) -> Rebuild:
+        """Empty the read side and have it made anew from the streams; /v1/position tells how far it has come.
+
+        Meanwhile figures are those of that position, and /readyz says so. 409 while one is under way.
+        """
+        require_administrator(caller)
+        try:
+            return await database.run(rebuilding.rebuild)
+        except UnderWay:
+            raise Problem(409, "under_way", "A rebuild is under way: wait until /readyz no longer says so.") from None
+
+    @router.get("/v1/rebuild", responses=refusals(403))
+    async def rebuilt(caller: asked) -> Rebuild:
+        """The cube's fingerprint by now, and the position at which it is so."""
         require_administrator(caller)
         async with database.transaction() as session:
             await queries.one_snapshot(session)
-            return await projection.check(session)
+            return Rebuild(until=await queries.positions(session), cube=await rebuilding.fingerprint(session))
 
     @router.get("/", include_in_schema=False)
     async def report(request: Request) -> Response:
-        try:
-            await _reader(request, door)
-        except Problem as problem:
-            signed_in_before = COOKIE in request.cookies
-            return _html(page.sign_in(problem.message if signed_in_before else None), problem.status)
+        if turned_away := await signin.turned_away(request, door):
+            return turned_away
         given = [(name, value) for name, value in request.query_params.multi_items() if value]
         try:
             question = queries.read_question(given) if given else Question(by=page.BY)
         except UnknownQuestion as unknown:
-            return _html(page.refusal(unknown.message), 400)
+            return signin.html(page.refusal(unknown.message), 400)
         async with database.transaction() as session:
             await queries.one_snapshot(session)
             answer = await queries.aggregates(session, question, await queries.positions(session))
-        return _html(page.report(question, answer, chosen=any(name == "measure" for name, _ in given)))
+        return signin.html(page.report(question, answer, chosen=any(name == "measure" for name, _ in given)))
 
-    @router.post("/session", include_in_schema=False)
-    async def sign_in(request: Request) -> Response:
-        _same_site(request)
-        token = await _token_of_form(request)
-        try:
-            await door.caller(token)
-        except Problem as problem:
-            return _html(page.sign_in(problem.message), problem.status)
-        answer = RedirectResponse("/", 303)
-        # Without an age: it ends with the browser, since a centre's computer is shared.
-        answer.set_cookie(COOKIE, token, httponly=True, samesite="strict", secure=https)
-        return answer
-
-    @router.post("/session/end", include_in_schema=False)
-    async def sign_out(request: Request) -> Response:
-        _same_site(request)
-        answer = RedirectResponse("/", 303)
-        answer.delete_cookie(COOKIE, httponly=True, samesite="strict", secure=https)
-        return answer
-
+    router.include_router(signin.routes(door, https=https))
     return router
 
 
@@ -146,31 +137,3 @@ def _has(request: Request, tag: str) -> bool:
     """Whether the caller says that they hold this answer (If-None-Match: weak comparison, RFC 9110, 13.1.2)."""
     held = [one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")]
     return tag in held or held == ["*"]
-
-
-async def _reader(request: Request, door: Doorkeeper) -> Caller:
-    """Who looks at the page: by the cookie of its form, or by a bearer token like any program."""
-    token = request.cookies.get(COOKIE)
-    return await door.caller(token) if token else await door.open(request)
-
-
-def _same_site(request: Request) -> None:
-    """Another site's page must not sign anybody in or out. Browsers say so; a program that does not is no browser."""
-    if request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
-        raise Problem(403, "other_site", "Sign in on this service's own page.")
-
-
-async def _token_of_form(request: Request) -> str:
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
-        raise Problem(415, "content_type", "Send the token as the form on this service's page does.")
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > FORM_LIMIT:
-            raise Problem(413, "body_too_large", f"The form is larger than {FORM_LIMIT} bytes.")
-    fields = parse_qs(bytes(body).decode("ascii", errors="replace"))
-    return fields.get("token", [""])[0].strip()
-
-
-def _html(content: str, status: int = 200) -> HTMLResponse:
-    return HTMLResponse(content, status, headers=page.HEADERS)

@@ -14,6 +14,7 @@ from services.reporting.subscribers import subscribe
 from services.reporting.tables import Office, Token
 from shared.administration import administration
 from shared.bus import Bus
+from shared.contracts import show_contract
 from shared.database import Database
 from shared.deadletters import DeadLetters
 from shared.http import create_app, tell_addresses
@@ -62,6 +63,7 @@ def create(settings: Settings) -> FastAPI:
     checking = partial(check, bus=bus)
     app.include_router(administration(database, door, dead_letters, bus, checking))
     app.include_router(routes(database, door, https=settings.public_url.startswith("https:")))
+    show_contract(app, door, "reporting")
     return app
 
 

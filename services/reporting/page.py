@@ -1,12 +1,11 @@
 """The plain page: the same table as the aggregates, as HTML that needs no script and nothing from another host."""
 
-import base64
-import hashlib
 from collections.abc import Iterable
 from html import escape
 
 from services.reporting.domain import DIMENSIONS, MEASURES, NOT_APPLICABLE, UNKNOWN
 from services.reporting.queries import Aggregates, Number, Question
+from shared.pages import page, problem
 
 BY = ("trade", "role", "sex")
 """What the table is by when nothing was asked."""
@@ -27,85 +26,19 @@ _WORDS = {
     ("disability", "not-stated"): "not stated",
 }
 
-_STYLE = """
-:root { color-scheme: light dark; --ink: #1d2733; --soft: #5a6776; --line: #d5dce4; --paper: #fff; --shade: #f3f6f9;
-  --accent: #0b5c7a; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e4eaf0; --soft: #9fadbb; --line: #34424f; --paper: #12191f;
-  --shade: #1b252e; --accent: #7cc4e0; } }
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--paper); color: var(--ink); font: 1rem/1.5 system-ui, sans-serif; }
-header, main, footer { max-width: 80rem; margin: 0 auto; padding: 0.75rem 1rem; }
-header { display: flex; flex-wrap: wrap; gap: 1rem; align-items: center; justify-content: space-between; }
-header strong { font-size: 1.25rem; color: var(--accent); }
-h1 { font-size: 1.5rem; margin: 0.5rem 0; }
-.note, footer { color: var(--soft); font-size: 0.9rem; }
-.problem { border-left: 0.25rem solid #b3261e; padding: 0.5rem 0.75rem; background: var(--shade); }
-.wide { overflow-x: auto; border: 1px solid var(--line); border-radius: 0.5rem; margin: 1rem 0; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { padding: 0.4rem 0.75rem; text-align: left; white-space: nowrap; border-bottom: 1px solid var(--line);
-  font-weight: normal; }
-thead th { background: var(--shade); font-weight: 600; vertical-align: bottom; }
-thead th:first-letter { text-transform: uppercase; }
-td, th.figure { text-align: right; }
-th.figure { white-space: normal; }
-tfoot th, tfoot td { font-weight: 600; border: 0; background: var(--shade); }
-tbody tr:hover > * { background: var(--shade); }
-.none { color: var(--soft); }
-details { margin: 1rem 0; }
-summary { cursor: pointer; color: var(--accent); font-weight: 600; }
-fieldset { border: 1px solid var(--line); border-radius: 0.5rem; margin: 0.75rem 0; padding: 0.5rem 0.75rem;
-  display: flex; flex-wrap: wrap; gap: 0.25rem 1.25rem; }
-label { display: inline-flex; gap: 0.4rem; align-items: center; min-height: 1.75rem; }
-label.field { display: block; margin: 0.75rem 0; }
-input[type=password] { width: min(36rem, 100%); }
-input, button { font: inherit; padding: 0.35rem 0.6rem; border: 1px solid var(--soft); border-radius: 0.35rem;
-  background: var(--paper); color: inherit; }
-button { background: var(--accent); border-color: var(--accent); color: var(--paper); cursor: pointer; }
-header button { background: none; color: var(--accent); }
-:focus-visible { outline: 0.2rem solid var(--accent); outline-offset: 0.1rem; }
-dt { font-weight: 600; } dd { margin: 0 0 0.4rem 1rem; }
-a { color: var(--accent); }
-@media (max-width: 40rem) { th, td { padding: 0.3rem 0.5rem; font-size: 0.85rem; white-space: normal; } }
-"""
 
-_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-
-HEADERS = {
-    "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
-"""What goes with every page: nothing may be loaded, run, framed, cached or told to others."""
-
-
-def sign_in(problem: str | None = None) -> str:
-    """The form for who brings no token, or one that is not good (any more)."""
-    return _document(
-        "Sign in",
-        f"""
-<h1>Who is calling?</h1>
-<p>The figures are for the programme's offices. Your token is on your hand-over sheet.</p>
-{_problem(problem)}
-<form method="post" action="/session">
-<label class="field">Token<br><input type="password" name="token" autocomplete="current-password" required autofocus></label>
-<button>Sign in</button>
-</form>""",
-        signed_in=False,
-    )
-
-
-def refusal(problem: str) -> str:
+def refusal(message: str) -> str:
     """A question that cannot be asked."""
-    return _document("Not understood", f'<h1>Not understood</h1>{_problem(problem)}<p><a href="/">Start over</a></p>')
+    return page(
+        "Not understood", f'<h1>Not understood</h1>{problem(message)}<p><a href="/">Start over</a></p>', path="/"
+    )
 
 
 def report(question: Question, answer: Aggregates, *, chosen: bool) -> str:
     """The table. Unless the measures were ``chosen``, those that are 0 throughout are left out."""
     measures = [name for name in answer.measures if chosen or answer.totals[name]]
     position = answer.position
-    return _document(
+    return page(
         "Report",
         f"""
 <h1>The programme's figures</h1>
@@ -116,26 +49,8 @@ def report(question: Question, answer: Aggregates, *, chosen: bool) -> str:
 <details><summary>What is counted</summary><dl>
 {"".join(f"<dt>{_name(name)}</dt><dd>{escape(MEASURES[name].counts)}</dd>" for name in answer.measures)}
 </dl></details>""",
+        path="/",
     )
-
-
-def _document(title: str, main: str, *, signed_in: bool = True) -> str:
-    leave = '<form method="post" action="/session/end"><button>Sign out</button></form>' if signed_in else ""
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title} - Sampan</title>
-<style>{_STYLE}</style>
-</head>
-<body>
-<header><strong>Sampan</strong>{leave}</header>
-<main>{main}
-</main>
-</body>
-</html>
-"""
 
 
 def _table(answer: Aggregates, measures: list[str]) -> str:
@@ -199,10 +114,6 @@ def _checkboxes(parameter: str, names: Iterable[str], checked: Iterable[str]) ->
 
 def _hidden(name: str, value: str) -> str:
     return f'<input type="hidden" name="{name}" value="{escape(value)}">'
-
-
-def _problem(message: str | None) -> str:
-    return f'<p class="problem" role="alert">{escape(message)}</p>' if message else ""
 
 
 def _name(name: str) -> str:

@@ -52,11 +52,17 @@ class CertificateFact(Model):
 DATA: dict[str, type[Model]] = {"scheme.v1": SchemeFact, "certificate.v1": CertificateFact}
 """The data of each fact type on the stream CERTIFICATION."""
 
+ADDRESSES: dict[str, str] = {
+    "scheme.v1": "certification.scheme.{scheme}",
+    "certificate.v1": "certification.certificate.{country}.{certificate}",
+}
+"""The NATS subject of each fact type; the country is the trainee's sending one, in lower case."""
+
 
 def scheme_fact(data: SchemeFact, cause: str | None) -> Fact:
-    return Fact("scheme", data.scheme, f"certification.scheme.{data.scheme}", data, cause)
+    return Fact("scheme", data.scheme, ADDRESSES["scheme.v1"].format(scheme=data.scheme), data, cause)
 
 
 def certificate_fact(data: CertificateFact, cause: str | None) -> Fact:
-    address = f"certification.certificate.{data.country.lower()}.{data.certificate}"
+    address = ADDRESSES["certificate.v1"].format(country=data.country.lower(), certificate=data.certificate)
     return Fact("certificate", data.certificate, address, data, cause)

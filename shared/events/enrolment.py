@@ -141,24 +141,36 @@ DATA: dict[str, type[Model]] = {
 }
 """The data of each fact type on the stream ENROLMENT."""
 
+ADDRESSES: dict[str, str] = {
+    "programme.v1": "enrolment.programme.{programme}",
+    "centre.v1": "enrolment.centre.{country}.{centre}",
+    "office.v1": "enrolment.office.{country}.{office}",
+    "cohort.v1": "enrolment.cohort.{country}.{cohort}",
+    "trainee.v1": "enrolment.trainee.{country}.{cohort}.{number}",
+}
+"""The NATS subject of each fact type; countries in lower case: a centre's own, a cohort's host, a trainee's sending one."""
+
 
 def programme_fact(data: ProgrammeFact, cause: str | None) -> Fact:
-    return Fact("programme", data.programme, f"enrolment.programme.{data.programme}", data, cause)
+    address = ADDRESSES["programme.v1"].format(programme=data.programme)
+    return Fact("programme", data.programme, address, data, cause)
 
 
 def centre_fact(data: CentreFact, cause: str | None) -> Fact:
-    return Fact("centre", data.centre, f"enrolment.centre.{data.country.lower()}.{data.centre}", data, cause)
+    address = ADDRESSES["centre.v1"].format(country=data.country.lower(), centre=data.centre)
+    return Fact("centre", data.centre, address, data, cause)
 
 
 def office_fact(data: OfficeFact) -> Fact:
     country, office = office_of(data.office)
-    return Fact("office", data.office, f"enrolment.office.{country}.{office}", data)
+    return Fact("office", data.office, ADDRESSES["office.v1"].format(country=country, office=office), data)
 
 
 def cohort_fact(data: CohortFact, cause: str | None) -> Fact:
-    return Fact("cohort", data.cohort, f"enrolment.cohort.{data.host_country.lower()}.{data.cohort}", data, cause)
+    address = ADDRESSES["cohort.v1"].format(country=data.host_country.lower(), cohort=data.cohort)
+    return Fact("cohort", data.cohort, address, data, cause)
 
 
 def trainee_fact(data: TraineeFact, cause: str | None) -> Fact:
-    address = f"enrolment.trainee.{data.country.lower()}.{data.cohort}.{data.number}"
+    address = ADDRESSES["trainee.v1"].format(country=data.country.lower(), cohort=data.cohort, number=data.number)
     return Fact("trainee", data.enrolment, address, data, cause)

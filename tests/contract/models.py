@@ -7,6 +7,7 @@ from typing import Any
 
 from shared.events import certification, enrolment, offices_to_certification, offices_to_enrolment
 from shared.events.codes import Model
+from shared.events.deadletters import DeadLetterAnnounced
 from shared.events.envelope import Envelope
 from shared.events.facts import FactEnvelope
 from shared.events.receipts import Announcement, Receipts
@@ -21,6 +22,7 @@ ENVELOPES: dict[str, type[Model]] = {
     "fact": FactEnvelope,
     "receipts": Receipts,
     "announcement": Announcement,
+    "deadletter": DeadLetterAnnounced,
 }
 MODELS: dict[str, type[Model]] = {**EVENTS, **FACTS, **ENVELOPES}
 

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from services.enrolment.app import create
 from services.enrolment.settings import Settings
 from shared.database import Database
+from tests.contract.answers import as_documented
 from tests.integration.enrolment.house import ADMINISTRATOR, BEARER, House, empty
 from tests.servers import PostgresForTests
 
@@ -71,6 +72,11 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     """The administrator, over HTTP; the broker is away."""
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://enrolment", headers=BEARER) as asking,
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(app),
+            base_url="http://enrolment",
+            headers=BEARER,
+            event_hooks=as_documented("enrolment"),
+        ) as asking,
     ):
         yield asking

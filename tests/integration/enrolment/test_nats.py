@@ -16,6 +16,7 @@ from services.embedded import EmbeddedNats
 from services.enrolment.app import create
 from services.enrolment.settings import Settings
 from shared.database import Database
+from tests.contract.answers import as_documented
 from tests.integration.enrolment.house import BEARER, REGISTRATIONS
 from tests.integration.enrolment.test_http import BAD, ONE
 from tests.unit.enrolment.story import SENDER, announced, programme, proposed
@@ -40,7 +41,12 @@ async def service(
     app = create(settings.model_copy(update={"nats_url": url, "nats_user": user, "nats_password": password}))
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://enrolment", headers=BEARER) as client,
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(app),
+            base_url="http://enrolment",
+            headers=BEARER,
+            event_hooks=as_documented("enrolment"),
+        ) as client,
     ):
         deadline = monotonic() + 20
         while (await client.get("/readyz")).status_code != 200:

@@ -1,5 +1,6 @@
 """What holds at every door of every service, whatever is behind it: no token, no database, no such place."""
 
+import re
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
@@ -21,8 +22,10 @@ from services.processes import LOOPBACK, free_port
 from shared.offices import new_token
 
 OPEN = {"/livez", "/readyz"}
-SIGN_IN = {"/", "/session", "/session/end"}
-"""Reporting's page has a form for the token; tests/integration/reporting holds what it gives away: nothing."""
+ADMINISTRATOR = secrets.token_urlsafe(32)
+SIGN_IN = {"/", "/docs", "/asyncapi", "/session", "/session/end"}
+"""Pages have a form for the token; below, and in tests/integration/reporting, is what it gives away: nothing."""
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 SERVICES: dict[str, tuple[Callable[[Any], FastAPI], type[Any]]] = {
     "enrolment": (enrolment.create, services.enrolment.settings.Settings),
     "certification": (certification.create, services.certification.settings.Settings),
@@ -35,7 +38,7 @@ def app(request: pytest.FixtureRequest, tmp_path: Path) -> FastAPI:
     """A service whose database and broker are away; it is not started, so it hears and publishes nothing."""
     create, settings = SERVICES[request.param]
     (tmp_path / "secret").write_text(secrets.token_hex(32))
-    (tmp_path / "admin-token").write_text(secrets.token_urlsafe(32))
+    (tmp_path / "admin-token").write_text(ADMINISTRATOR)
     return create(
         settings(
             database_url=f"postgresql+asyncpg://nobody:nothing@{LOOPBACK}:{free_port()}/nothing",
@@ -104,7 +107,44 @@ async def test_there_is_nothing_elsewhere(client: httpx.AsyncClient) -> None:
         assert answer.json()["code"]
 
 
+@pytest.mark.parametrize("page", ["/docs", "/asyncapi"])
+async def test_a_page_of_the_contract_asks_who_is_calling_and_then_shows_it(
+    client: httpx.AsyncClient, page: str
+) -> None:
+    stranger = await client.get(page)
+    assert stranger.status_code == 401
+    assert "schema-" not in stranger.text
+
+    form = re.search(r'action="(/session\?to=[^"]+)"', stranger.text)
+    assert form
+    signed_in = await client.post(form[1], content=f"token={ADMINISTRATOR}", headers=FORM)
+    assert (signed_in.status_code, signed_in.headers["location"]) == (303, page)
+
+    shown = await client.get(page)
+    assert shown.status_code == 200
+    assert "schema-" in shown.text
+    assert "default-src 'none'" in shown.headers["content-security-policy"]
+    assert (await client.get(f"{page.replace('docs', 'openapi')}.json")).status_code == 200, "what the page links to"
+    assert (await client.get("/v1/position")).status_code == 401, "the cookie opens pages and nothing else"
+
+    await client.post(f"/session/end?to={page}")
+    assert (await client.get(page)).status_code == 401
+
+
+async def test_a_form_leads_to_no_place_of_anybody_elses(client: httpx.AsyncClient) -> None:
+    for elsewhere in ("https://example.org", "//example.org", "/docs/../x", ""):
+        answer = await client.post(f"/session?to={elsewhere}", content=f"token={ADMINISTRATOR}", headers=FORM)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/")
+
+
+async def test_the_documents_are_for_programs_with_a_token(client: httpx.AsyncClient) -> None:
+    token = {"Authorization": f"Bearer {ADMINISTRATOR}"}
+    assert (await client.get("/openapi.json", headers=token)).json()["openapi"].startswith("3.1")
+    assert (await client.get("/asyncapi.json", headers=token)).json()["asyncapi"].startswith("3.")
+    assert (await client.get("/docs", headers=token)).status_code == 200
+
+
 async def test_no_page_loads_anything_from_another_host(app: FastAPI, client: httpx.AsyncClient) -> None:
-    for path in ("/", "/docs", "/redoc", "/openapi.json", "/asyncapi"):
-        text = (await client.get(path)).text
+    for path in ("/docs", "/asyncapi", "/", "/redoc"):
+        text = (await client.get(path, headers={"Authorization": f"Bearer {ADMINISTRATOR}"})).text
         assert not any(word in text for word in ('src="http', 'href="http', "src='http", "cdn.")), path

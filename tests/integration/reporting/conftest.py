@@ -16,6 +16,7 @@ from services.reporting.tables import Base, Office, Token
 from shared.database import Database
 from shared.http import create_app
 from shared.offices import Doorkeeper, token_digest
+from tests.contract.answers import as_documented
 from tests.servers import PostgresForTests
 
 ROOT = Path(__file__).parents[3]
@@ -68,6 +69,9 @@ async def client(database: Database) -> AsyncIterator[httpx.AsyncClient]:
     door = Doorkeeper(database, token_digest(ADMINISTRATOR), Office, Token)
     app.include_router(routes(database, door, https=False))
     async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(app), base_url="http://reporting", headers=BEARER
+        transport=httpx.ASGITransport(app),
+        base_url="http://reporting",
+        headers=BEARER,
+        event_hooks=as_documented("reporting"),
     ) as asking:
         yield asking

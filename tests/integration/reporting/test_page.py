@@ -33,7 +33,7 @@ async def test_without_a_token_the_page_asks_who_is_calling_and_shows_nothing(
     await hear(database, a_history())
     page = await browser.get("/?by=cohort")
     assert page.status_code == 401
-    assert 'action="/session"' in page.text
+    assert 'action="/session?to=/"' in page.text
     assert "wuxi" not in page.text
     assert "role=alert" not in page.text
 

@@ -16,6 +16,7 @@ from services.reporting.app import create
 from services.reporting.settings import Settings
 from shared.database import Database
 from shared.streams import ensure_stream
+from tests.contract.answers import as_documented
 from tests.integration.reporting.conftest import ADMINISTRATOR, BEARER
 from tests.integration.reporting.test_aggregates import a_history
 from tests.integration.reporting.test_projection import kept, told
@@ -34,7 +35,12 @@ async def serving(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     app = create(settings)
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://reporting", headers=BEARER) as client,
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(app),
+            base_url="http://reporting",
+            headers=BEARER,
+            event_hooks=as_documented("reporting"),
+        ) as client,
     ):
         yield client
 
