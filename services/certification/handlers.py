@@ -1,34 +1,44 @@
 """What certification does: take events from offices, hear facts of enrolment. One call, one transaction."""
 
-import logging
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.certification import store
 from services.certification.awards import Ref
 from services.certification.domain import Outcome, fold, fold_schemes
-from services.certification.rules import EVENT_LIMIT, REFUSALS, refusal, sentence
+from services.certification.rules import EVENT_LIMIT, REFUSALS
+from services.certification.rules import refusal as role_refused
 from services.certification.store import Loaded
 from services.certification.tables import Office, Token
 from shared.database import Database
 from shared.events import offices_to_enrolment
 from shared.events.certification import CertificateFact, certificate_fact, scheme_fact
-from shared.events.codes import SOURCE_PATTERN
 from shared.events.enrolment import CohortFact, OfficeFact, TraineeFact
 from shared.events.envelope import Event, Refusal, canonical, digest, read_event
 from shared.events.facts import Fact
-from shared.events.identity import office_of
 from shared.events.offices_to_certification import TYPES, AwardRef, SchemeRegistered
-from shared.events.receipts import Announcement, Receipt, Receipts, Standing
-from shared.events.wire import BodyRefused, Raw, read_message
+from shared.events.receipts import Receipt, Receipts, Standing
+from shared.events.wire import Raw
 from shared.offices import Caller, apply_office
 from shared.outbox import Notice, notify, publish
+from shared.posts import (
+    Message,
+    Post,
+    duplicate,
+    notice,
+    portions,
+    posts_of,
+    receipt,
+    refusal,
+    rejected,
+    sender_refused,
+)
 
-log = logging.getLogger(__name__)
+SERVICE = "certification"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +49,6 @@ class Told:
     epoch: int
     revision: int
     cause: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Post:
-    raw: Raw
-    caller: Caller
-    known: bool = True
-    """Whether the caller's office is registered: over HTTP it is, or it would not have come this far."""
 
 
 class Handlers:
@@ -65,37 +67,30 @@ class Handlers:
 
         async def work(session: AsyncSession) -> Receipts:
             now = self._clock()
-            receipts, facts = await self._take(session, [_Post(raw, caller) for raw in raws], now, answer=False)
-            position = await publish(session, "certification", facts)
+            receipts, facts = await self._take(session, [Post(raw, caller) for raw in raws], now, answer=False)
+            position = await publish(session, SERVICE, facts)
             return Receipts(receipts=receipts, position={"CERTIFICATION": position.position})
 
         return await self._database.run(work)
 
     async def take_messages(self, messages: Sequence[tuple[str, bytes]]) -> None:
-        """Take (subject, body) of intake.certification.<country>.<office>; the receipts go out as notices."""
-        sources = [_source(subject) for subject, _ in messages]
+        """Take (subject, body) of ``intake.certification.<country>.<office>``; the receipts go out as notices.
 
-        async def work(session: AsyncSession) -> None:
-            now = self._clock()
-            roles = await store.roles(session, sources)
-            posts: list[_Post] = []
-            answers: list[Notice] = []
-            for source, (_, body) in zip(sources, messages, strict=True):
-                try:
-                    raws = read_message(body)
-                except BodyRefused as refused:
-                    answers.append(_notice(source, _refused(Refusal(refused.code, refused.sentence, source), now)))
-                    continue
-                caller = Caller(source, roles.get(source, frozenset()), "nats")
-                posts += [_Post(raw, caller, known=source in roles) for raw in raws]
-            await notify(session, answers)
-            _, facts = await self._take(session, posts, now, answer=True)
-            await publish(session, "certification", facts)
+        Raises ValueError for a subject that names no office: there is nobody to answer.
+        """
+        for portion in portions(SERVICE, messages):
+            await self._database.run(partial(self._take_portion, portion))
 
-        await self._database.run(work)
+    async def _take_portion(self, portion: Sequence[Message], session: AsyncSession) -> None:
+        now = self._clock()
+        roles = await store.roles(session, [message.source for message in portion])
+        posts, refused = posts_of(portion, roles, now)
+        await notify(session, [notice(SERVICE, source, receipt) for source, receipt in refused])
+        _, facts = await self._take(session, posts, now, answer=True)
+        await publish(session, SERVICE, facts)
 
     async def _take(
-        self, session: AsyncSession, posts: Sequence[_Post], now: datetime, *, answer: bool
+        self, session: AsyncSession, posts: Sequence[Post], now: datetime, *, answer: bool
     ) -> tuple[list[Receipt], list[Fact]]:
         """The receipts and the facts that follow; with ``answer`` the receipts are notices too."""
         read = [self._read(post, now) for post in posts]
@@ -115,42 +110,37 @@ class Handlers:
                 repeated.add(index)
             else:
                 reused.append((one, post.caller))
-                read[index] = _refusal(one, "id_reused")
+                read[index] = refusal(one, "id_reused", REFUSALS["id_reused"])
         await store.add(session, list(fresh.values()), now)
         await store.keep_refused(session, reused, now)
         changed, facts = await _decide(session, set(), list(fresh), {}, now)
         standings = await store.standings(session, {one.ref for one in read if isinstance(one, Event)})
         receipts = [
-            _refused(one, now, post.raw)
+            rejected(one, now, post.raw.place)
             if isinstance(one, Refusal)
-            else _receipt(one.ref, standings[one.ref], place=post.raw.place, repeated=index in repeated)
+            else _answer(one.ref, standings[one.ref], post.raw.place, repeated=index in repeated)
             for index, (post, one) in enumerate(zip(posts, read, strict=True))
         ]
-        notices = [_notice(ref[0], _receipt(ref, now_so)) for ref, now_so in changed.items() if ref not in fresh]
+        notices = [_changed(ref, now_so) for ref, now_so in changed.items() if ref not in fresh]
         if answer:
             notices += [
-                _notice(post.caller.source, receipt)
-                for post, receipt in zip(posts, receipts, strict=True)
+                notice(SERVICE, post.caller.source, answered)
+                for post, answered in zip(posts, receipts, strict=True)
                 if post.caller.source is not None
             ]
         await notify(session, notices)
         return receipts, facts
 
-    def _read(self, post: _Post, now: datetime) -> Event | Refusal:
+    def _read(self, post: Post, now: datetime) -> Event | Refusal:
         read = read_event(post.raw, types=TYPES, elsewhere=self._elsewhere, now=now)
         if isinstance(read, Refusal):
             return read
-        code = None
-        if not post.known:
-            code = "office_unknown"
-        elif not post.caller.may_post_for(read.source):
-            log.warning("%s posted an event of %s: refused", post.caller.postedby, read.source)
-            code = "source_not_yours"
-        elif not post.caller.administrator:
-            code = refusal(read, post.caller.roles)
+        code = sender_refused(post, read)
+        if code is None and not post.caller.administrator:
+            code = role_refused(read, post.caller.roles)
         if code is None and len(canonical(read.fields)) > EVENT_LIMIT:
             code = "event_too_large"
-        return _refusal(read, code) if code else read
+        return refusal(read, code, REFUSALS[code]) if code else read
 
 
 async def hear(session: AsyncSession, told: Sequence[Told], now: datetime) -> None:
@@ -163,21 +153,21 @@ async def hear(session: AsyncSession, told: Sequence[Told], now: datetime) -> No
     if not trainees and not cohorts:
         return
     await store.lock(session)
-    enrolments = {data.enrolment for _, data in trainees}
+    # What is news to others only (sessions, outcomes) changes nothing that is held here, and decides nothing.
+    before = await store.put_trainees(session, [(data, fact.epoch, fact.revision) for fact, data in trainees])
+    causes = {data.enrolment: fact.cause for fact, data in trainees if data.enrolment in before and fact.cause}
     # Whoever is found to be another person leaves the others' certificates behind: those are decided again too.
-    touched = await store.siblings(session, enrolments)
-    causes: dict[str, str] = {}
-    for fact, trainee in trainees:
-        if await store.put_trainee(session, trainee, fact.epoch, fact.revision) and fact.cause:
-            causes[trainee.enrolment] = fact.cause
-    for fact, cohort in cohorts:
-        if await store.put_cohort(session, cohort, fact.epoch, fact.revision):
-            there = await store.enrolments_in(session, [cohort.cohort])
-            touched |= there
-            causes |= dict.fromkeys(there, fact.cause) if fact.cause else {}
+    touched = before.keys() | await store.enrolments_of(session, {person for person in before.values() if person})
+    parties = {data.cohort: fact.cause for fact, data in cohorts}
+    for cohort in await store.put_cohorts(session, [(data, fact.epoch, fact.revision) for fact, data in cohorts]):
+        there = await store.enrolments_in(session, [cohort])
+        touched |= there
+        causes |= dict.fromkeys(there, cause) if (cause := parties[cohort]) else {}
+    if not touched:
+        return
     changed, facts = await _decide(session, touched, [], causes, now)
-    await notify(session, [_notice(ref[0], _receipt(ref, standing)) for ref, standing in changed.items()])
-    await publish(session, "certification", facts)
+    await notify(session, [_changed(ref, standing) for ref, standing in changed.items()])
+    await publish(session, SERVICE, facts)
 
 
 async def _decide(
@@ -262,61 +252,16 @@ def _causes(loaded: Loaded, fresh: Sequence[Ref]) -> dict[str, str]:
     return causes
 
 
-def _source(subject: str) -> str:
-    """The office of intake.certification.<country>.<office>. Raises ValueError for any other subject."""
-    source = subject.removeprefix("intake.certification").replace(".", "/")
-    if not re.fullmatch(SOURCE_PATTERN, f"/offices{source}"):
-        raise ValueError("the subject names no office")
-    return f"/offices{source}"
-
-
-def _refusal(event: Event, code: str) -> Refusal:
-    return Refusal(code, REFUSALS[code], event.source, event.id, event.type)
-
-
-def _refused(refusal: Refusal, now: datetime, raw: Raw | None = None) -> Receipt:
-    return Receipt(
-        source=refusal.source,
-        id=refusal.id,
-        type=refusal.type,
-        status="rejected",
-        code=refusal.code,
-        sentence=refusal.sentence,
-        recordedtime=now,
-        place=raw.place if raw else None,
-    )
-
-
-def _receipt(ref: Ref, standing: store.Standing, *, place: int | None = None, repeated: bool = False) -> Receipt:
+def _standing(standing: store.Standing) -> Standing:
     outcome = standing.outcome
-    source, id_ = ref
+    return Standing(status=outcome.status, code=outcome.code, sentence=outcome.sentence, number=standing.number)
+
+
+def _answer(ref: Ref, standing: store.Standing, place: int, *, repeated: bool) -> Receipt:
     if repeated:
-        return Receipt(
-            source=source,
-            id=id_,
-            type=standing.type,
-            status="duplicate",
-            code="duplicate",
-            sentence=sentence("duplicate"),
-            place=place,
-            current=Standing(
-                status=outcome.status, code=outcome.code, sentence=outcome.sentence, number=standing.number
-            ),
-        )
-    return Receipt(
-        source=source,
-        id=id_,
-        type=standing.type,
-        status=outcome.status,
-        code=outcome.code,
-        sentence=outcome.sentence,
-        number=standing.number,
-        recordedtime=standing.recordedtime,
-        place=place,
-    )
+        return duplicate(ref, standing.type, _standing(standing), place)
+    return receipt(ref, standing.type, _standing(standing), standing.recordedtime, place)
 
 
-def _notice(source: str, receipt: Receipt) -> Notice:
-    country, office = office_of(source)
-    announcement = Announcement(service="certification", receipt=receipt)
-    return Notice(f"receipts.{country}.{office}", announcement.model_dump(mode="json", exclude_none=True))
+def _changed(ref: Ref, standing: store.Standing) -> Notice:
+    return notice(SERVICE, ref[0], receipt(ref, standing.type, _standing(standing), standing.recordedtime))

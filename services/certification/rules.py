@@ -9,6 +9,7 @@ from datetime import date
 from typing import Final, Literal, cast
 
 from services.certification.awards import Award, Cohort, Holding, Key, Moment, State, Trainee, World
+from shared.events import receipts
 from shared.events.certification import SchemeFact
 from shared.events.envelope import Event
 from shared.events.offices_to_certification import (
@@ -49,7 +50,7 @@ SENTENCES: Final[dict[str, str]] = {
         "Taken, but no certificate is issued for this pass: the person holds a live one of this scheme, occupation and level. "
         "When that one is revoked or voided, this one is issued by itself."
     ),
-    "duplicate": "The same event came before and is not taken twice. `current` says what it is by now.",
+    "duplicate": receipts.DUPLICATE,
     "event_unknown": "The event to be voided has not come yet. It is voided as soon as it comes.",
     "type_differs": "The event that is meant is of another type. Check its id, and post this again under a new id.",
     "already_replaced": "Another event replaces the same one. Void one of the two.",
@@ -65,12 +66,8 @@ EDITIONS_LIMIT: Final = 20
 EVENT_LIMIT: Final = 256 * 1024
 """Bytes of one event. A scheme may have long lists; what is larger could not be told on as one fact."""
 
-REFUSALS: Final[dict[str, str]] = {
-    "source_not_yours": "The event's source is another office than the one that posts it. Post with that office's credential.",
-    "role_not_allowed": "The office's registered roles do not allow this type of event. Ask the administrator for the role.",
-    "office_unknown": "The office of this subject is not registered, or it was revoked. Ask the administrator.",
+REFUSALS: Final[dict[str, str]] = receipts.REFUSALS | {
     "event_too_large": f"The event is larger than {EVENT_LIMIT} bytes. Leave out what it need not say.",
-    "id_reused": "This id was used before for an event with other content, which stays. Post this one under a new id.",
 }
 """Why an event is rejected, beyond what reading it refuses. Depends on the event and its credential alone."""
 

@@ -1,8 +1,7 @@
 """What enrolment does when it is told something: load, decide, save; one call, one transaction."""
 
 import logging
-import re
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -21,31 +20,30 @@ from services.enrolment.sentences import REFUSALS, SENTENCES
 from services.enrolment.store import Store, roles_of
 from shared.database import Database
 from shared.events import offices_to_certification
-from shared.events.codes import SOURCE_PATTERN
 from shared.events.envelope import Event, Refusal, read_event
-from shared.events.identity import office_of
 from shared.events.offices_to_enrolment import TYPES
-from shared.events.receipts import Announcement, Receipt, Receipts, Standing
-from shared.events.wire import EVENTS_LIMIT, BodyRefused, Raw, read_message
+from shared.events.receipts import Receipt, Receipts, Standing
+from shared.events.wire import Raw
 from shared.offices import Caller
-from shared.outbox import Notice, current_position, notify, publish, publish_lock
+from shared.outbox import current_position, notify, publish, publish_lock
+from shared.posts import (
+    Message,
+    Post,
+    duplicate,
+    notice,
+    portions,
+    posts_of,
+    receipt,
+    refusal,
+    rejected,
+    sender_refused,
+)
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 ATTEMPTS = 5
-_Message = tuple[str, list[Raw] | BodyRefused]
-"""An office and what it sent."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Post:
-    """One raw event and who hands it in."""
-
-    raw: Raw
-    caller: Caller
-    known: bool = True
-    """Whether the caller's office is registered: over HTTP it is, or it would not have come this far."""
+SERVICE = "enrolment"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +74,7 @@ class Handlers:
 
     async def take(self, raws: Sequence[Raw], caller: Caller) -> Receipts:
         """Take the events of one body: one receipt each, as they stand after all of them."""
-        posts = [_Post(raw, caller) for raw in raws]
+        posts = [Post(raw, caller) for raw in raws]
         return await self._run(lambda session: self._take(session, posts, answer=False))
 
     async def take_messages(self, messages: Sequence[tuple[str, bytes]]) -> None:
@@ -84,22 +82,13 @@ class Handlers:
 
         Raises ValueError for a subject that names no office: there is nobody to answer.
         """
-        read = [(_source(subject), _body(body)) for subject, body in messages]
-        for portion in _portions(read):
-            await self._run(partial(self._take_messages, portion))
+        for portion in portions(SERVICE, messages):
+            await self._run(partial(self._take_portion, portion))
 
-    async def _take_messages(self, messages: Sequence[_Message], session: AsyncSession) -> None:
-        roles = await roles_of(session, [source for source, _ in messages])
-        posts: list[_Post] = []
-        answers: list[Notice] = []
-        for source, body in messages:
-            if isinstance(body, BodyRefused):
-                refusal = Refusal(body.code, body.sentence, source)
-                answers.append(_notice(source, _refused(refusal, self._clock())))
-                continue
-            caller = Caller(source, roles.get(source, frozenset()), "nats")
-            posts += [_Post(raw, caller, known=source in roles) for raw in body]
-        await notify(session, answers)
+    async def _take_portion(self, portion: Sequence[Message], session: AsyncSession) -> None:
+        roles = await roles_of(session, [message.source for message in portion])
+        posts, refused = posts_of(portion, roles, self._clock())
+        await notify(session, [notice(SERVICE, source, receipt) for source, receipt in refused])
         await self._take(session, posts, answer=True)
 
     async def _run(self, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
@@ -111,7 +100,7 @@ class Handlers:
                 log.info("an event came in twice at one time: looking again")
         return await self._database.run(work)
 
-    async def _take(self, session: AsyncSession, posts: Sequence[_Post], *, answer: bool) -> Receipts:
+    async def _take(self, session: AsyncSession, posts: Sequence[Post], *, answer: bool) -> Receipts:
         """The receipts of these events; with ``answer`` they go out as notices too."""
         now = self._clock()
         journal, store = Journal(session, self._register), Store(session, self._register)
@@ -130,23 +119,23 @@ class Handlers:
                 repeated.add(index)
             else:
                 await journal.keep_reused(one.entry, one.content, original(one.event), one.caller.postedby, now)
-                read[index] = _refusal(one.event, "id_reused")
+                read[index] = refusal(one.event, "id_reused", REFUSALS["id_reused"])
         decision = await self._decide(journal, store, fresh, now)
         records = await journal.records({one.event.ref for one in read if isinstance(one, _Taken)})
         receipts = [
-            _refused(one, now, post.raw.place)
+            rejected(one, now, post.raw.place)
             if isinstance(one, Refusal)
-            else _receipt(one.entry, records[one.event.ref], place=post.raw.place, repeated=index in repeated)
+            else _answer(one.entry, records[one.event.ref], post.raw.place, repeated=index in repeated)
             for index, (post, one) in enumerate(zip(posts, read, strict=True))
         ]
         notices = [
-            _notice(entry.source, _changed(entry, standing, number, now))
+            notice(SERVICE, entry.source, receipt(entry.ref, entry.type, _standing(standing, number), now))
             for entry, standing, number in decision.changes()
         ]
         if answer:
             notices += [
-                _notice(post.caller.source, receipt)
-                for post, receipt in zip(posts, receipts, strict=True)
+                notice(SERVICE, post.caller.source, answered)
+                for post, answered in zip(posts, receipts, strict=True)
                 if post.caller.source is not None
             ]
         await notify(session, notices)
@@ -154,7 +143,7 @@ class Handlers:
             return Receipts(receipts=receipts, position={"ENROLMENT": await current_position(session)})
         await publish_lock(session)
         facts = await save(store, self._register, decision)
-        position = await publish(session, "enrolment", facts)
+        position = await publish(session, SERVICE, facts)
         return Receipts(receipts=receipts, position={"ENROLMENT": position.position})
 
     async def _decide(self, journal: Journal, store: Store, fresh: dict[Ref, _Taken], now: datetime) -> Decision:
@@ -187,103 +176,23 @@ class Handlers:
         await journal.change([(entry.ref, standing, number) for entry, standing, number in decision.changes()], now)
         return decision
 
-    def _read(self, post: _Post, now: datetime) -> _Taken | Refusal:
+    def _read(self, post: Post, now: datetime) -> _Taken | Refusal:
         read = read_event(post.raw, types=TYPES, elsewhere=self._elsewhere, now=now)
         if isinstance(read, Refusal):
             return read
         caller = post.caller
-        code = None
-        if not post.known:
-            code = "office_unknown"
-        elif not caller.may_post_for(read.source):
-            log.warning("%s posted an event of %s: refused", caller.postedby, read.source)
-            code = "source_not_yours"
-        else:
-            code = refusal_of(read, caller.roles, administrator=caller.administrator)
+        code = sender_refused(post, read) or refusal_of(read, caller.roles, administrator=caller.administrator)
         if code is not None:
-            return _refusal(read, code)
+            return refusal(read, code, REFUSALS[code])
         return _Taken(read, self._register.entry(read), self._register.content(read), caller)
 
 
-def _body(body: bytes) -> list[Raw] | BodyRefused:
-    try:
-        return read_message(body)
-    except BodyRefused as refused:
-        return refused
+def _standing(standing: domain.Standing, number: int) -> Standing:
+    return Standing(status=standing.status, code=standing.code, sentence=SENTENCES[standing.code], number=number)
 
 
-def _portions(messages: Sequence[_Message]) -> Iterator[list[_Message]]:
-    """Messages in transactions of about as many events as one body may hold."""
-    portion: list[_Message] = []
-    events = 0
-    for message in messages:
-        size = 1 if isinstance(message[1], BodyRefused) else len(message[1])
-        if portion and events + size > EVENTS_LIMIT:
-            yield portion
-            portion, events = [], 0
-        portion.append(message)
-        events += size
-    if portion:
-        yield portion
-
-
-def _source(subject: str) -> str:
-    """The office of intake.enrolment.<country>.<office>. Raises ValueError for any other subject."""
-    source = "/offices" + subject.removeprefix("intake.enrolment").replace(".", "/")
-    if not re.fullmatch(SOURCE_PATTERN, source):
-        raise ValueError("the subject names no office")
-    return source
-
-
-def _refusal(event: Event, code: str) -> Refusal:
-    return Refusal(code, REFUSALS[code], event.source, event.id, event.type)
-
-
-def _refused(refusal: Refusal, now: datetime, place: int | None = None) -> Receipt:
-    return Receipt(
-        source=refusal.source,
-        id=refusal.id,
-        type=refusal.type,
-        status="rejected",
-        code=refusal.code,
-        sentence=refusal.sentence,
-        recordedtime=now,
-        place=place,
-    )
-
-
-def _changed(entry: Entry, standing: domain.Standing, number: int, now: datetime) -> Receipt:
-    return Receipt(
-        source=entry.source,
-        id=entry.id,
-        type=entry.type,
-        status=standing.status,
-        code=standing.code,
-        sentence=SENTENCES[standing.code],
-        number=number,
-        recordedtime=now,
-    )
-
-
-def _receipt(entry: Entry, record: Record, *, place: int, repeated: bool) -> Receipt:
-    now_so = _changed(entry, record.standing, record.number, record.recordedtime)
-    if not repeated:
-        return now_so.model_copy(update={"place": place})
-    return Receipt(
-        source=entry.source,
-        id=entry.id,
-        type=entry.type,
-        status="duplicate",
-        code="duplicate",
-        sentence=SENTENCES["duplicate"],
-        place=place,
-        current=Standing(
-            status=record.standing.status, code=record.standing.code, sentence=now_so.sentence, number=record.number
-        ),
-    )
-
-
-def _notice(source: str, receipt: Receipt) -> Notice:
-    country, office = office_of(source)
-    announcement = Announcement(service="enrolment", receipt=receipt)
-    return Notice(f"receipts.{country}.{office}", announcement.model_dump(mode="json", exclude_none=True))
+def _answer(entry: Entry, record: Record, place: int, *, repeated: bool) -> Receipt:
+    standing = _standing(record.standing, record.number)
+    if repeated:
+        return duplicate(entry.ref, entry.type, standing, place)
+    return receipt(entry.ref, entry.type, standing, record.recordedtime, place)

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 
+from shared.events import receipts
+
 SENTENCES: Mapping[str, str] = {
     "applied": "The event is part of the record.",
     "voided": "The event was voided by its office and no longer counts.",
     "replaced": "The event was replaced by a later one of its office and no longer counts.",
-    "duplicate": "The event was taken before and counts once; `current` says how it stands.",
+    "duplicate": receipts.DUPLICATE,
     # waiting
     "programme_unknown": "The programme is not registered yet; this event applies as soon as a coordinator registers it.",
     "centre_unknown": "The centre is not registered yet; this event applies as soon as a coordinator registers it.",
@@ -45,12 +47,8 @@ SENTENCES: Mapping[str, str] = {
 }
 """Codes of accepted, waiting and conflicting events: they depend on other events and may change."""
 
-REFUSALS: Mapping[str, str] = {
-    "source_not_yours": "The event's source is another office than the one that posts it. Post with that office's credential.",
-    "role_not_allowed": "The office's registered roles do not allow this type of event. Ask the administrator for the role.",
+REFUSALS: Mapping[str, str] = receipts.REFUSALS | {
     "announcer_not_party": "The office that announces a cohort lists itself among its parties, as coordinator or host-centre.",
-    "office_unknown": "The office of this subject is not registered, or it was revoked. Ask the administrator.",
     "event_too_large": "The event is larger than 65536 bytes. Leave out what it need not say, or tell it in several events.",
-    "id_reused": "This id was used before for an event with other content, which stays. Post this one under a new id.",
 }
 """Why an event is rejected, beyond what reading it refuses. Depends on the event and its credential alone."""

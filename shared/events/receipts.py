@@ -1,10 +1,20 @@
 """Receipts: the answer to one event, over HTTP and on ``receipts.<country>.<office>`` alike."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from shared.events.codes import Model, Moment
 
 Status = Literal["accepted", "duplicate", "waiting", "conflict", "rejected"]
+
+
+REFUSALS: Final[dict[str, str]] = {
+    "source_not_yours": "The event's source is another office than the one that posts it. Post with that office's credential.",
+    "role_not_allowed": "The office's registered roles do not allow this type of event. Ask the administrator for the role.",
+    "office_unknown": "The office of this subject is not registered, or it was revoked. Ask the administrator, then send again.",
+    "id_reused": "This id was used before for an event with other content, which stays. Post this one under a new id.",
+}
+"""Why an event is rejected for who sends it or for its id, in every service alike."""
+DUPLICATE: Final = "The same event came before and is not taken twice. `current` says what it is by now."
 
 
 class Standing(Model):
