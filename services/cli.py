@@ -3,13 +3,16 @@
 import csv
 import json
 import os
+import re
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 from rich.console import Console
@@ -22,6 +25,7 @@ from services.client import Client, ClientError, batches, read_events
 from services.processes import StandaloneError
 from services.simulate import simulate as simulated
 from services.standalone import Standalone
+from shared.events.codes import SOURCE_PATTERN
 
 app = typer.Typer(
     name="sampan",
@@ -121,22 +125,29 @@ def post(
     """Post events, each to the service that owns its type; exit 1 if any was rejected. Posting twice is safe."""
     lines = [line for file in files for line in read_events(file)]
     table = Table("file", "line", "event", "status", "code", "what it means", box=None, header_style="bold")
-    counts: dict[str, int] = {}
-    with _client(server, token, data) as client, Progress(console=say, transient=True) as progress:
-        task = progress.add_task("Posting", total=len(lines))
-        for batch in batches(lines):
-            for line, receipt in zip(batch, client.post_events(batch)["receipts"], strict=True):
-                counts[receipt["status"]] = counts.get(receipt["status"], 0) + 1
-                standing = receipt.get("current") or receipt
-                if receipt["status"] == "rejected" or standing["status"] != "accepted":
-                    name = receipt.get("id") or "-"
-                    row = (receipt["status"], standing["code"], standing["sentence"])
-                    table.add_row(line.file, str(line.place), name, *row)
-            progress.advance(task, len(batch))
-    if table.row_count:
-        _wide(Console()).print(table)
-    print(f"{len(lines)} events: " + (", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "none"))
-    if counts.get("rejected"):
+    counts: Counter[str] = Counter()
+    try:
+        with _client(server, token, data) as client, Progress(console=say, transient=True) as progress:
+            task = progress.add_task("Posting", total=len(lines))
+            for batch in batches(lines):
+                for line, receipt in zip(batch, client.post_events(batch)["receipts"], strict=True):
+                    counts[receipt["status"]] += 1
+                    standing = receipt.get("current") or receipt
+                    if receipt["status"] == "rejected" or standing["status"] != "accepted":
+                        row = (receipt["status"], standing["code"], standing["sentence"])
+                        table.add_row(line.file, str(line.place), receipt.get("id") or "-", *row)
+                progress.advance(task, len(batch))
+    finally:  # what was answered before the line broke is worth knowing
+        if table.row_count:
+            _wide(Console()).print(table)
+        if counts:
+            said = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
+            print(
+                f"{counts.total()} of {len(lines)} events: {said}"
+                if counts.total() < len(lines)
+                else f"{len(lines)} events: {said}"
+            )
+    if counts["rejected"]:
         raise typer.Exit(1)
 
 
@@ -283,7 +294,7 @@ def office_add(
             help="coordinator, sending-office, host-centre, awarding-body, recognition-authority or reader; repeatable."
         ),
     ],
-    officer: Annotated[str, typer.Option(help="Who holds this token, as a code.")] = "officer",
+    officer: Annotated[str, typer.Option(help="Who holds this token: a code such as desk-1, not a name.")] = "officer",
     days: Annotated[int, typer.Option(min=1, max=3650, help="Days until the token expires.")] = 365,
     server: Server = HERE,
     token: Token = None,
@@ -375,6 +386,9 @@ def main() -> None:
 @contextmanager
 def _client(server: str, token: str | None, data: Path) -> Iterator[Client]:
     if token is None:
+        # This machine's administrator is nobody's business elsewhere: the token goes nowhere else by itself.
+        if urlsplit(server).hostname not in {"127.0.0.1", "localhost", "::1"}:
+            raise ClientError(f"Give your token for {server} with --token or SAMPAN_TOKEN.")
         try:
             token = (data / "admin-token").read_text().strip()
         except OSError:
@@ -389,8 +403,8 @@ def _client(server: str, token: str | None, data: Path) -> Iterator[Client]:
 
 def _office(text: str) -> tuple[str, str]:
     country, slash, code = text.removeprefix("/offices/").partition("/")
-    if not slash or not country or not code or "/" in code:
-        raise ClientError(f"{text}: name the office by country and code, such as kh/dgtvet.")
+    if not slash or not re.fullmatch(SOURCE_PATTERN, f"/offices/{country}/{code}"):
+        raise ClientError(f"{text}: name the office by country and code in small letters, such as kh/dgtvet.")
     return country, code
 
 

@@ -17,6 +17,9 @@ EVENTS_PER_POST = 500
 BYTES_PER_POST = BODY_LIMIT // 2
 ATTEMPTS = 8
 """Tries of one request while a service cannot be reached or is not ready; sending events twice is safe."""
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_NO_PROXY = ("all://127.0.0.1", "all://localhost", "all://[::1]")
+"""Where no proxy is asked: it could not reach this machine's own ports, and has no business with its tokens."""
 BEHIND_SECONDS = 120
 """How long to wait for a service that is behind and does not move."""
 
@@ -46,16 +49,20 @@ def read_events(path: Path) -> list[Line]:
         content = path.read_bytes()
     except OSError as error:
         raise ClientError(f"{path} cannot be read: {error.strerror or error}.") from None
-    content = content.removeprefix(b"\xef\xbb\xbf")  # editors on Windows put it there, and it means nothing
+    # Windows' programs put a mark before the first line (and in the middle, once files were joined); it means nothing.
+    content = content.removeprefix(_BYTE_ORDER_MARK).replace(b"\n" + _BYTE_ORDER_MARK, b"\n")
     if path.suffix == ".json":
         return _of_document(path, content)
     if path.suffix not in {".ndjson", ".jsonl"}:
         raise ClientError(f"{path}: give events as .ndjson (one to a line) or .json.")
     lines = []
     for place, line in enumerate(content.split(b"\n"), start=1):
+        if len(line) > BODY_LIMIT:
+            raise ClientError(
+                f"{path}, line {place}: longer than {BODY_LIMIT} bytes, which no event is. Nothing was sent."
+            )
         if line.strip():
-            raw = read_body(NDJSON, line)[0] if len(line) < 1_000_000 else Raw(1, {})
-            lines.append(_line(path, place, raw, line))
+            lines.append(_line(path, place, read_body(NDJSON, line)[0], line))
     return lines
 
 
@@ -100,7 +107,9 @@ class Client:
 
     def __init__(self, server: str, token: str, *, timeout: float = 60) -> None:
         self._server = server.rstrip("/")
-        self._http = httpx.Client(headers={"Authorization": f"Bearer {token}"}, timeout=timeout)
+        self._http = httpx.Client(
+            headers={"Authorization": f"Bearer {token}"}, timeout=timeout, mounts=dict.fromkeys(_NO_PROXY)
+        )
         self._addresses: dict[str, str] | None = None
 
     def __enter__(self) -> Self:
@@ -160,7 +169,7 @@ class Client:
 
     def add_office(self, office: Mapping[str, Any]) -> dict[str, Any]:
         """Register an office, or an officer more of one that is registered; the answer holds the token, once."""
-        answer: dict[str, Any] = self._json("POST", f"{self.address('enrolment')}/v1/offices", json=office)
+        answer: dict[str, Any] = self._json("POST", f"{self.address('enrolment')}/v1/offices", json=office, again=False)
         return answer
 
     def revoke_office(self, country: str, office: str) -> None:
@@ -213,7 +222,8 @@ class Client:
         except ValueError:
             raise ClientError(f"{url} did not answer as Sampan does. Check the address.") from None
 
-    def _send(self, method: str, url: str, **request: Any) -> httpx.Response:
+    def _send(self, method: str, url: str, *, again: bool = True, **request: Any) -> httpx.Response:
+        """The answer, after as many tries as it takes; ``again`` is false for what must not be done twice."""
         problem = ""
         for attempt in range(ATTEMPTS):
             if attempt:
@@ -224,7 +234,8 @@ class Client:
                 raise ClientError(f"{url} is not an address: give it as http://host:port.") from None
             except httpx.TransportError as error:
                 problem = f"{url} cannot be reached ({type(error).__name__}). Is Sampan running there?"
-                if isinstance(error, httpx.ConnectError) and attempt >= 2:
+                never_got_there = isinstance(error, httpx.ConnectError)
+                if (attempt >= 2) if never_got_there else not again:
                     break
                 continue
             if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:

@@ -317,7 +317,9 @@ def keep_secret(path: Path, make: Callable[[], str], *, must_be_there: bool = Fa
     `must_be_there` says that data exist which are of no use without it: then it is never made anew.
     """
     with contextlib.suppress(FileNotFoundError):
-        return path.read_text().strip()
+        if secret := path.read_text().strip():
+            return secret
+        raise StandaloneError(f"{path} is empty: put it back from a backup, or delete it if there are no data yet.")
     if must_be_there:
         raise StandaloneError(f"{path} is missing, and the data cannot be read without it: put it back from a backup.")
     made = make()

@@ -90,11 +90,14 @@ class Standalone:
         ports = _ports(environment)
         logs = self.folder / "logs"
         self.urls = {service: f"http://{LOOPBACK}:{ports[service]}" for service in SERVICES}
+        # What others are told, behind a proxy that brings them here: SAMPAN_ENROLMENT_URL and so on.
+        self._told = {name: environment.get(f"SAMPAN_{name.upper()}_URL", url) for name, url in self.urls.items()}
         self.nats = EmbeddedNats(self.folder / "nats", ports["nats-server"], logs / "nats-server.log")
         self.postgres = EmbeddedPostgres(self.folder / "postgres", log=logs / "postgresql.log")
         self.services: list[Service] = []
         self._ports = ports
         self._environment = environment
+        self._watched: list[_Watched] = []
         self._lock: IO[str] | None = None
         self._handlers: dict[signal.Signals, Any] = {}
 
@@ -125,14 +128,17 @@ class Standalone:
 
     def wait(self) -> None:
         """Keep everything running, bringing back what dies, until Ctrl-C or SIGTERM."""
-        watched = [_Watched(part) for part in (self.nats, self.postgres, *self.services)]
         try:
             while True:
-                for part in watched:
-                    part.look()
+                self.look()
                 time.sleep(0.2)
         except KeyboardInterrupt:
             return
+
+    def look(self) -> None:
+        """Look once after everything, and bring back what died if it is time to; for whoever waits for the program."""
+        for part in self._watched:
+            part.look()
 
     def stop(self) -> None:
         """Stop the services, then the broker, then the database; calling it again does nothing."""
@@ -169,6 +175,7 @@ class Standalone:
         for service in self.services:
             service.start()
         self._until_ready()
+        self._watched = [_Watched(part) for part in (self.nats, self.postgres, *self.services)]
 
     def _settings(self, service: str) -> dict[str, str]:
         return {
@@ -179,10 +186,8 @@ class Standalone:
             "SAMPAN_NATS_PASSWORD": self.nats.password,
             "SAMPAN_SECRET_FILE": str(self.folder / "secrets" / service),
             "SAMPAN_ADMIN_TOKEN_FILE": str(self.folder / "admin-token"),
-            "SAMPAN_PUBLIC_URL": self.urls[service],
-            "SAMPAN_ENROLMENT_URL": self.urls["enrolment"],
-            "SAMPAN_CERTIFICATION_URL": self.urls["certification"],
-            "SAMPAN_REPORTING_URL": self.urls["reporting"],
+            "SAMPAN_PUBLIC_URL": self._told[service],
+            **{f"SAMPAN_{name.upper()}_URL": url for name, url in self._told.items()},
         }
 
     def _migrate(self) -> None:

@@ -13,7 +13,7 @@ from services.enrolment.handlers import Handlers
 from services.enrolment.queries import CohortAnswer, EventAnswer, EventHistory, OfficeAnswer
 from services.enrolment.registry import Registry
 from shared.database import Database
-from shared.events.codes import CODE_PATTERN, SOURCE_PATTERN, Role, Source, Text
+from shared.events.codes import CODE_PATTERN, SOURCE_PATTERN, Code, Role, Source, Text
 from shared.events.enrolment import CentreFact, CohortFact, ProgrammeFact, TraineeFact
 from shared.http import EVENTS, Page, Paging, Positions, Problem, events_body, metrics, receipts_response
 from shared.offices import Caller, Doorkeeper, require_administrator
@@ -34,7 +34,7 @@ class NewOffice(BaseModel):
     office: Source
     name: Text
     roles: Annotated[list[Role], Field(min_length=1)]
-    officer: Text
+    officer: Code
     expires_days: Annotated[int, Field(ge=1, le=3650)] = 365
 
 
