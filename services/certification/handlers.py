@@ -13,7 +13,7 @@ from services.certification.domain import Outcome, fold, fold_schemes
 from services.certification.rules import EVENT_LIMIT, REFUSALS
 from services.certification.rules import refusal as role_refused
 from services.certification.store import Loaded
-from services.certification.tables import Office, Token
+from services.certification.tables import CohortRow, Office, Token, TraineeRow
 from shared.database import Database
 from shared.events import offices_to_enrolment
 from shared.events.certification import CertificateFact, certificate_fact, scheme_fact
@@ -154,12 +154,14 @@ async def hear(session: AsyncSession, told: Sequence[Told], now: datetime) -> No
         return
     await store.lock(session)
     # What is news to others only (sessions, outcomes) changes nothing that is held here, and decides nothing.
-    before = await store.put_trainees(session, [(data, fact.epoch, fact.revision) for fact, data in trainees])
+    lines = [(store.trainee_values(data), fact.epoch, fact.revision) for fact, data in trainees]
+    before = await store.put(session, TraineeRow, lines)
     causes = {data.enrolment: fact.cause for fact, data in trainees if data.enrolment in before and fact.cause}
     # Whoever is found to be another person leaves the others' certificates behind: those are decided again too.
     touched = before.keys() | await store.enrolments_of(session, {person for person in before.values() if person})
     parties = {data.cohort: fact.cause for fact, data in cohorts}
-    for cohort in await store.put_cohorts(session, [(data, fact.epoch, fact.revision) for fact, data in cohorts]):
+    lines = [(store.cohort_values(data), fact.epoch, fact.revision) for fact, data in cohorts]
+    for cohort in await store.put(session, CohortRow, lines):
         there = await store.enrolments_in(session, [cohort])
         touched |= there
         causes |= dict.fromkeys(there, cause) if (cause := parties[cohort]) else {}

@@ -1,11 +1,12 @@
 """Load and save: events with all that they hang together with, and what they led to."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, any_, cast, select, text, tuple_
+from sqlalchemy import Row, any_, cast, select, text
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import Text
@@ -249,10 +250,10 @@ async def _same_person(session: AsyncSession, loaded: Loaded, enrolments: set[st
     return set(found) - loaded.enrolments
 
 
-async def siblings(session: AsyncSession, enrolments: Iterable[str]) -> set[str]:
-    """These enrolments and all others of the same persons, as far as is known now."""
-    enrolments = set(enrolments)
-    return enrolments | await _same_person(session, Loaded(), enrolments)
+async def enrolments_of(session: AsyncSession, persons: Iterable[str]) -> set[str]:
+    """The enrolments of these persons, as far as is known now."""
+    asked = select(col(TraineeRow.enrolment)).where(_among(col(TraineeRow.person), persons))
+    return set((await session.execute(asked)).scalars())
 
 
 async def world(session: AsyncSession, loaded: Loaded) -> World:
@@ -391,14 +392,28 @@ async def roles(session: AsyncSession, offices: Iterable[str]) -> dict[str, froz
     return {row.office: frozenset(row.roles) for row in (await session.execute(asked)).scalars()}
 
 
-async def put_trainee(session: AsyncSession, fact: TraineeFact, epoch: int, revision: int) -> bool:
-    """Take up a trainee's fact if it is newer than what is held; whether it was."""
-    return await _put(session, TraineeRow, "enrolment", trainee_values(fact), epoch, revision)
+async def put(
+    session: AsyncSession, table: type[CohortRow | TraineeRow], told: Iterable[tuple[dict[str, Any], int, int]]
+) -> dict[str, str | None]:
+    """Take up (values, epoch, revision) of trainees or cohorts where they are newer than what is held.
 
-
-async def put_cohort(session: AsyncSession, fact: CohortFact, epoch: int, revision: int) -> bool:
-    """Take up a cohort's fact if it is newer than what is held; whether it was."""
-    return await _put(session, CohortRow, "cohort", cohort_values(fact), epoch, revision)
+    Answers the keys of the rows that differ by it, with the person that each had before.
+    """
+    newest: dict[str, dict[str, Any]] = {}  # one statement cannot change a row twice
+    name, columns, but = table.__tablename__, list(table.model_fields), "- ARRAY['epoch', 'revision']"
+    for values, epoch, revision in sorted(told, key=lambda line: line[1:]):
+        newest[values[columns[0]]] = values | {"epoch": epoch, "revision": revision}
+    statement = f"""
+        INSERT INTO {name} AS held ({", ".join(columns)})
+        SELECT {", ".join(columns)} FROM jsonb_populate_recordset(CAST(NULL AS {name}), CAST(:lines AS jsonb))
+        ON CONFLICT ({columns[0]}) DO UPDATE
+        SET ({", ".join(columns)}) = ROW ({", ".join(f"excluded.{column}" for column in columns)})
+        WHERE (held.epoch, held.revision) < (excluded.epoch, excluded.revision)
+        RETURNING new.{columns[0]} AS key, to_jsonb(old) ->> 'person' AS person,
+                  to_jsonb(old) {but} IS DISTINCT FROM to_jsonb(new) {but} AS differs
+    """  # noqa: S608 (the names of fixed tables)
+    taken = await session.execute(text(statement), {"lines": json.dumps(list(newest.values()), default=str)})
+    return {row.key: row.person for row in taken if row.differs}
 
 
 def trainee_values(fact: TraineeFact) -> dict[str, Any]:
@@ -419,23 +434,6 @@ def cohort_values(fact: CohortFact) -> dict[str, Any]:
     """What is held of a cohort's fact."""
     parties = [party.model_dump(mode="json") for party in fact.parties]
     return {"cohort": fact.cohort, "timezone": fact.timezone, "parties": parties}
-
-
-async def _put(
-    session: AsyncSession,
-    table: type[CohortRow | TraineeRow],
-    key: str,
-    values: dict[str, Any],
-    epoch: int,
-    revision: int,
-) -> bool:
-    values = {**values, "epoch": epoch, "revision": revision}
-    newer = tuple_(col(table.epoch), col(table.revision)) < tuple_(epoch, revision)
-    statement = insert(table).values(values)
-    applied = await session.execute(
-        statement.on_conflict_do_update(index_elements=[key], set_=values, where=newer).returning(col(table.epoch))
-    )
-    return applied.first() is not None
 
 
 def _among(column: Any, values: Iterable[str]) -> Any:
