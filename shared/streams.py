@@ -9,8 +9,13 @@ DAY = 24 * 60 * 60.0
 STREAMS = {
     stream.name or "": stream
     for stream in (
-        # Emptied as it is taken in: personal details leave the bus once they are in the register.
-        StreamConfig(name="INTAKE", subjects=["intake.>"], retention=RetentionPolicy.WORK_QUEUE),
+        # Emptied as it is taken in: personal details leave the bus once they are in the register. Subjects that no service
+        # hears are not its own: whoever mistypes one gets no acknowledgement, rather than a message that stays for ever.
+        StreamConfig(
+            name="INTAKE",
+            subjects=["intake.enrolment.>", "intake.certification.>"],
+            retention=RetentionPolicy.WORK_QUEUE,
+        ),
         StreamConfig(name="RECEIPTS", subjects=["receipts.>"], max_age=90 * DAY, allow_atomic=True),
         StreamConfig(name="ENROLMENT", subjects=["enrolment.>"], allow_atomic=True),
         StreamConfig(name="CERTIFICATION", subjects=["certification.>"], allow_atomic=True),

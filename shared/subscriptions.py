@@ -11,7 +11,7 @@ from faststream.message import StreamMessage
 from faststream.nats.subscriber.usecases import BatchPullStreamSubscriber
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
-from nats.js.api import AckPolicy, ConsumerConfig, ConsumerInfo, DeliverPolicy
+from nats.js.api import AckPolicy, ConsumerConfig, ConsumerInfo, DeliverPolicy, Header
 from nats.js.errors import BadRequestError, NotFoundError, ServerError
 from prometheus_client import Counter
 from sqlalchemy import text
@@ -230,6 +230,20 @@ class Subscription:
             log.warning("%s: acked up to %d but applied below %d: heard again", self.stream, floor, sequence)
             RESTARTS.labels(self._service, self.stream).inc()
             await self._link.jetstream.reset_consumer(self.stream, self._service, seq=sequence)
+
+
+def _status_of(message: Msg | None) -> str | None:
+    """nats-py's test for a word of the server's own among the messages.
+
+    Its own looks at the header `Status` alone, which any sender can set: such a message would be neither handled nor acked, and
+    fifty of them would stop the intake for good. What a stream delivers carries its ack subject; the server's words do not.
+    """
+    if message is None or message.headers is None or message.reply.startswith("$JS.ACK."):
+        return None
+    return message.headers.get(Header.STATUS)
+
+
+JetStreamContext.is_status_msg = staticmethod(_status_of)  # type: ignore[assignment,method-assign]
 
 
 class Stalled(Exception):

@@ -7,6 +7,7 @@ from time import monotonic
 
 import pytest
 from nats.js import JetStreamContext
+from nats.js.errors import NoStreamResponseError
 from sqlalchemy.exc import OperationalError
 
 from shared import bus as bus_module
@@ -58,6 +59,27 @@ async def test_messages_are_handled_once_and_leave_the_bus(house: House) -> None
     assert await applied(office.database) == [str(n) for n in range(120)]
     async with house.js() as js:
         await eventually(lambda: _emptied(js))
+
+
+async def test_a_message_that_claims_to_be_the_servers_own_word_is_handled_like_any_other(house: House) -> None:
+    office, bus = await _intake(house)
+    await eventually(lambda: not bus.health())
+    async with house.js() as js:
+        for status in ("503", "404", "408", "409", "100"):
+            await js.publish("intake.enrolment.kh.ntti", status.encode(), headers={"Status": status})
+        await js.publish("intake.enrolment.kh.ntti", b"plain")
+    await eventually(lambda: _handled(office, 6))
+    async with house.js() as js:
+        await eventually(lambda: _emptied(js))
+
+
+async def test_a_subject_that_no_service_hears_is_not_acknowledged(house: House) -> None:
+    await _intake(house)
+    async with house.js() as js:
+        await eventually(lambda: reached(js, 0))
+        for subject in ("intake.enrolmentx.kh.ntti", "intake.reporting.kh.ntti", "intake.enrolment"):
+            with pytest.raises(NoStreamResponseError):
+                await js.publish(subject, b"{}")
 
 
 async def test_a_handler_that_raises_loses_nothing(house: House) -> None:
