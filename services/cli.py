@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlsplit
 
 import typer
@@ -22,6 +22,7 @@ from rich.table import Table
 from services import demo as demonstration
 from services import upkeep
 from services.client import Client, ClientError, batches, read_events
+from services.printing import print_demo, print_table, wide
 from services.processes import StandaloneError
 from services.simulate import simulate as simulated
 from services.standalone import Standalone
@@ -98,7 +99,7 @@ def demo(
     lines = read_events(events)
     with tempfile.TemporaryDirectory(prefix="sampan-demo-") as folder, Standalone(Path(folder)) as sampan:
         say.print(f"Sampan runs; {len(lines)} events of {events.name} are posted by their offices:")
-        with Client(sampan.urls["enrolment"], sampan.admin_token) as client:
+        with Client(sampan.urls["enrolment"], sampan.admin_token, meanwhile=sampan.look) as client:
             counts = demonstration.post_as_offices(client, lines, _say_indented)
             say.print("Receipts: " + ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) + ".")
             if not demonstration.say_what_is_open(client, _say_indented):
@@ -107,7 +108,7 @@ def demo(
         if as_json:
             print(json.dumps(report, ensure_ascii=False), flush=True)
         else:
-            _print_demo(report)
+            print_demo(report)
         if not once:
             _say_addresses(sampan)
             say.print("Stop it with Ctrl-C; the demo's data are removed then.")
@@ -139,7 +140,7 @@ def post(
                 progress.advance(task, len(batch))
     finally:  # what was answered before the line broke is worth knowing
         if table.row_count:
-            _wide(Console()).print(table)
+            wide(Console()).print(table)
         if counts:
             said = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
             print(
@@ -180,7 +181,7 @@ def report(
         writer.writeheader()
         writer.writerows(answer["rows"])
     else:
-        _print_table(answer, answer["measures"])
+        print_table(answer, answer["measures"])
 
 
 @app.command(epilog="Example: `sampan check`")
@@ -231,7 +232,7 @@ def deadletters_list(server: Server = HERE, token: Token = None, data: Data = DA
             since, until = letter["recordedtime"][:16], letter["expires"][:10]
             table.add_row(service, str(letter["id"]), message, letter["subject"], letter["error"], since, until)
     if table.row_count:
-        _wide(Console()).print(table)
+        wide(Console()).print(table)
     else:
         print("There are no dead letters.")
 
@@ -349,7 +350,7 @@ def office_list(server: Server = HERE, token: Token = None, data: Data = DATA) -
     for line in offices:
         officers = ", ".join(f"{token['officer']} (until {token['expires'][:10]})" for token in line["tokens"])
         table.add_row(line["office"], line["name"], ", ".join(line["roles"]), line["status"], officers)
-    _wide(Console()).print(table)
+    wide(Console()).print(table)
 
 
 @office_app.command("revoke", epilog="Example: `sampan office revoke kh/dgtvet`")
@@ -406,39 +407,6 @@ def _office(text: str) -> tuple[str, str]:
     if not slash or not re.fullmatch(SOURCE_PATTERN, f"/offices/{country}/{code}"):
         raise ClientError(f"{text}: name the office by country and code in small letters, such as kh/dgtvet.")
     return country, code
-
-
-def _wide(console: Console) -> Console:
-    # A table in a file or a pipe must not be cut to the 80 columns that rich assumes there.
-    return console if console.is_terminal else Console(width=200)
-
-
-def _print_demo(report: dict[str, Any]) -> None:
-    totals = report["totals"]
-    women = sum(row["enrolled"] for row in report["rows"] if row["sex"] == "F")
-    shown = [name for name in report["measures"] if totals[name] and name not in {"places", "people"}]
-    _print_table(report, shown)
-    print(
-        f"{totals['enrolled']} enrolled, {women} of them women; {totals['completed']} completed; "
-        f"{totals['certified']} certified; {totals['nominated']} nominated.",
-        flush=True,  # it stays up now, and whoever reads through a pipe wants to see it
-    )
-
-
-def _print_table(report: dict[str, Any], measures: list[str]) -> None:
-    table = Table(box=None, header_style="bold", show_footer=bool(report["by"]), footer_style="bold")
-    for position, name in enumerate(report["by"]):
-        table.add_column(name.replace("_", " "), footer="all" if position == 0 else "")
-    for name in measures:
-        table.add_column(name.replace("_", " "), footer=_number(report["totals"][name]), justify="right")
-    for row in report["rows"]:
-        if any(row[name] for name in measures):
-            table.add_row(*(str(row[name]) for name in report["by"]), *(_number(row[name]) for name in measures))
-    _wide(Console()).print(table)
-
-
-def _number(value: float) -> str:
-    return f"{value:g}" if value == int(value) else f"{value:.2f}"
 
 
 def _say_indented(text: str) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -105,8 +105,12 @@ def batches(lines: Iterable[Line]) -> Iterator[list[Line]]:
 class Client:
     """One caller's connection to a running Sampan, by the address of any of its services."""
 
-    def __init__(self, server: str, token: str, *, timeout: float = 60) -> None:
+    def __init__(
+        self, server: str, token: str, *, timeout: float = 60, meanwhile: Callable[[], None] | None = None
+    ) -> None:
+        """``meanwhile`` is called now and then while this waits: whoever runs the program can look after it."""
         self._server = server.rstrip("/")
+        self._meanwhile = meanwhile
         self._http = httpx.Client(
             headers={"Authorization": f"Bearer {token}"}, timeout=timeout, mounts=dict.fromkeys(_NO_PROXY)
         )
@@ -120,7 +124,7 @@ class Client:
 
     def as_officer(self, token: str) -> "Client":
         """The same program, called with another token."""
-        return Client(self._server, token)
+        return Client(self._server, token, meanwhile=self._meanwhile)
 
     def address(self, service: ServiceName) -> str:
         """The address of a service, as the server that was named tells it."""
@@ -211,7 +215,14 @@ class Client:
                     f"{service} is still behind, and has not moved for {BEHIND_SECONDS} s (it has {has}, wanted {dict(wanted)}). "
                     f"Nothing is lost; see {self.address(service)}/readyz for the reason."
                 )
-            time.sleep(0.05)
+            self._pause(0.05)
+
+    def _pause(self, seconds: float) -> None:
+        ends = time.monotonic() + seconds
+        while (left := ends - time.monotonic()) > 0:
+            if self._meanwhile is not None:
+                self._meanwhile()
+            time.sleep(min(left, 0.2))
 
     def _json(self, method: str, url: str, **request: Any) -> Any:
         answer = self._send(method, url, **request)
@@ -227,7 +238,7 @@ class Client:
         problem = ""
         for attempt in range(ATTEMPTS):
             if attempt:
-                time.sleep(min(0.2 * 2**attempt, 5))
+                self._pause(min(0.2 * 2**attempt, 5))
             try:
                 answer = self._http.request(method, url, **request)
             except (httpx.InvalidURL, httpx.UnsupportedProtocol):
@@ -235,7 +246,8 @@ class Client:
             except httpx.TransportError as error:
                 problem = f"{url} cannot be reached ({type(error).__name__}). Is Sampan running there?"
                 never_got_there = isinstance(error, httpx.ConnectError)
-                if (attempt >= 2) if never_got_there else not again:
+                brought_back = self._meanwhile is not None
+                if (attempt >= 2 and not brought_back) if never_got_there else not again:
                     break
                 continue
             if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:

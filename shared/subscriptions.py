@@ -29,6 +29,8 @@ ACK_WAIT_SECONDS = 15.0
 COLLECT_SECONDS = 0.05
 """A partial batch waits no longer."""
 WATCH_SECONDS = 2.0
+QUIET_SECONDS = 6.0
+"""Messages that wait for so long while nothing is done are a problem, though perhaps one that mends itself."""
 STALL_SECONDS = 20.0
 """Longer than any message waits after a nak or for want of an ack."""
 
@@ -132,6 +134,11 @@ class Subscription:
                     )
                     if info is not None:
                         await self._hear_what_is_lacking((heard or 0) + 1, info)
+        except Stalled:
+            # Whatever it was (somebody may have paused it), a new consumer does not have it; nothing is lost with the old one.
+            with suppress(Exception):
+                await self._link.jetstream.delete_consumer(self.stream, self._service)
+            raise
         finally:
             await _stop(self._subscriber)
 
@@ -167,10 +174,16 @@ class Subscription:
         except (TimeoutError, ConnectionError, nats.errors.Error) as error:
             log.warning("%s: the broker does not tell of its consumer: %s", self.stream, describe(error))
             return None
+        if info.paused:
+            raise Stalled
         if self._busy or not (info.num_pending or info.num_ack_pending):
             self._last_delivery = monotonic()
-        elif monotonic() - self._last_delivery > STALL_SECONDS:
+        quiet = monotonic() - self._last_delivery
+        if quiet > STALL_SECONDS:
             raise Stalled
+        self._problem = (
+            f"{self.stream}: messages wait, and nothing comes for {quiet:.0f} s" if quiet > QUIET_SECONDS else None
+        )
         await asyncio.sleep(0.5)  # a suspicion is looked into at most twice a second
         known: ConsumerInfo = info
         return known
@@ -247,7 +260,7 @@ JetStreamContext.is_status_msg = staticmethod(_status_of)  # type: ignore[assign
 
 
 class Stalled(Exception):
-    """Messages wait, the subscriber is idle, and nothing reaches it."""
+    """Messages wait, the subscriber is idle, and nothing reaches it, or nothing will: the consumer is paused."""
 
 
 class Fetch:

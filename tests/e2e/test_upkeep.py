@@ -1,0 +1,225 @@
+"""What an administrator does to keep it in order: check, dead letters, rebuild; each against what can really go wrong."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import asyncpg
+import httpx
+import nats
+import pytest
+from nats.js import JetStreamContext
+
+from tests.e2e.conftest import EXAMPLE, Program, on_this_machine
+from tests.e2e.test_program import eventually, nats_settings, program_database
+
+pytestmark = [pytest.mark.xdist_group("e2e"), on_this_machine]
+
+CENTRE: dict[str, Any] = {
+    "specversion": "1.0",
+    "source": "/offices/la/tvet",
+    "type": "centre.registered.v1",
+    "time": "2026-03-02T09:00:00+07:00",
+    "data": {"centre": "lao-german", "country": "LA", "kind": "training-institute", "names": {"en": "Lao-German"}},
+}
+COHORT = "wuxi-2025-spring"
+CORRUPTIONS = {
+    "enrolment": {
+        "cohorts": "UPDATE cohorts SET state = jsonb_set(state, '{closed}', 'null')",
+        "enrolments": "UPDATE enrolments SET person = 'p-0' WHERE state->>'number' = '001'",
+        "links": "DELETE FROM links WHERE enrolment = (SELECT enrolment FROM enrolments WHERE state->>'number' = '002')",
+        "programmes": 'UPDATE programmes SET data = data || \'{"donor": "Nobody"}\'',
+        "events": "UPDATE events SET status = 'waiting', code = 'cohort_unknown' WHERE type = 'cohort.closed.v1'",
+        "things": 'UPDATE things SET body = body || \'{"status": "proposed"}\' '
+        "WHERE kind = 'trainee' AND body->>'number' = '003'",
+        "outbox": "DELETE FROM outbox WHERE position = 5",
+        "tokens": "DELETE FROM tokens WHERE office = '/offices/la/tvet'",
+    },
+    "certification": {
+        "certificates": "UPDATE certificates SET data = data || '{\"number\": \"X-1\"}' WHERE data->>'trainee' = '004'",
+        "schemes": "UPDATE schemes SET data = data || '{\"valid_months\": 1}'",
+        "trainees": "UPDATE trainees SET country = 'LA' WHERE number = '005'",
+        "cohorts": "UPDATE cohorts SET revision = revision - 1",
+        "events": "UPDATE events SET code = 'passed_not_issued' WHERE enrolment = "
+        "(SELECT enrolment FROM trainees WHERE number = '006')",
+    },
+    "reporting": {
+        "cohorts": 'UPDATE cohorts SET data = data || \'{"language": "th"}\'',
+        "enrolments": "UPDATE enrolments SET data = data || '{\"sex\": \"M\"}' WHERE data->>'number' = '001'",
+        "offices": "UPDATE offices SET roles = '[\"coordinator\", \"reader\"]' WHERE office = '/offices/la/tvet'",
+        "cube": "UPDATE cube SET value = value + 1 WHERE measure = 'certified'",
+    },
+}
+FOUND = (
+    f"enrolment: cohort {COHORT}: its state is not the fold of its events",
+    "belongs to another person than its links give",
+    "is not linked to a person as its events say",
+    "enrolment: programme ",
+    "stands as waiting cohort_unknown, but the fold gives accepted applied",
+    "the last fact is not what the state gives",
+    "is not what is kept as such",
+    "enrolment: journal ENROLMENT 5: is missing",
+    "enrolment: office /offices/la/tvet: its last fact is not",
+    "certification: certificate ",
+    "certification: scheme ",
+    "certification: certificate's fact ",
+    "certification: trainee ",
+    f"certification: cohort {COHORT}: is held as of revision",
+    "stands as accepted passed_not_issued, but the fold gives accepted applied",
+    f"reporting: cohort {COHORT}: is not what fact",
+    "reporting: trainee ",
+    "reporting: office /offices/la/tvet: is not what fact",
+    'reporting: cell {"measure": "certified"',
+)
+
+
+@pytest.fixture(scope="module")
+def posted(program: Program) -> Program:
+    assert program.run("post", EXAMPLE).returncode == 0
+    added = program.run("office", "add", "la/tvet", "--name", "Lao TVET", "--role", "coordinator")
+    assert added.returncode == 0, added.stderr
+    return program
+
+
+def in_database(program: Program, service: str, *statements: str) -> None:
+    async def execute() -> None:
+        connection = await asyncpg.connect(program_database(program, service))
+        try:
+            async with connection.transaction():
+                await connection.execute(f"SET search_path TO {service}")
+                for statement in statements:
+                    changed = await connection.execute(statement)
+                    assert changed not in ("UPDATE 0", "DELETE 0"), statement
+        finally:
+            await connection.close()
+
+    asyncio.run(execute())
+
+
+def on_the_bus(program: Program, work: Callable[[JetStreamContext], Awaitable[object]]) -> None:
+    settings = nats_settings(program)
+
+    async def execute() -> None:
+        connection = await nats.connect(
+            settings["SAMPAN_NATS_URL"], user=settings["SAMPAN_NATS_USER"], password=settings["SAMPAN_NATS_PASSWORD"]
+        )
+        try:
+            await work(connection.jetstream())
+        finally:
+            await connection.close()
+
+    asyncio.run(execute())
+
+
+def checked(program: Program, service: str) -> dict[str, Any]:
+    answer = httpx.get(f"{program.url(service)}/v1/check", headers=program.admin, timeout=60)
+    return answer.json()  # type: ignore[no-any-return]
+
+
+def letters(program: Program, service: str) -> list[dict[str, Any]]:
+    answer = httpx.get(f"{program.url(service)}/v1/deadletters", headers=program.admin)
+    return answer.json()["items"]  # type: ignore[no-any-return]
+
+
+def assert_clean(program: Program) -> None:
+    check = program.run("check")
+    assert check.returncode == 0, check.stdout + check.stderr
+    for what in ("messages of ENROLMENT", "events", "trainees", "certificates", "offices", "cells"):
+        assert what in check.stderr
+
+
+def test_given_untouched_data_when_checked_then_all_is_compared_and_nothing_differs(posted: Program) -> None:
+    assert_clean(posted)
+
+
+def test_given_data_changed_by_hand_when_checked_then_every_difference_is_named(posted: Program) -> None:
+    for service, tables in CORRUPTIONS.items():
+        for table, corruption in tables.items():
+            in_database(posted, service, f"CREATE TABLE kept_{table} AS SELECT * FROM {table}", corruption)  # noqa: S608
+    try:
+        check = posted.run("check")
+    finally:
+        for service, tables in CORRUPTIONS.items():
+            for table in tables:
+                kept = f"INSERT INTO {table} OVERRIDING SYSTEM VALUE SELECT * FROM kept_{table}"  # noqa: S608
+                in_database(posted, service, f"TRUNCATE {table}", kept, f"DROP TABLE kept_{table}")
+
+    assert check.returncode == 1
+    assert [line for line in FOUND if line not in check.stdout] == []
+    assert_clean(posted)
+
+
+def test_given_a_message_taken_from_a_stream_when_checked_then_it_is_named_until_the_stream_is_made_anew(
+    posted: Program,
+) -> None:
+    on_the_bus(posted, lambda streams: streams.delete_msg("ENROLMENT", 7))
+    check = posted.run("check")
+    assert check.returncode == 1
+    assert "enrolment: stream ENROLMENT 7: the message on enrolment." in check.stdout
+
+    on_the_bus(posted, lambda streams: streams.delete_stream("ENROLMENT"))
+    eventually(lambda: checked(posted, "enrolment")["same"], "the stream was not made anew", 30)
+    assert_clean(posted)
+
+
+def test_given_reporting_when_it_is_rebuilt_then_the_cube_is_the_same(posted: Program) -> None:
+    rebuilt = posted.run("rebuild", "reporting")
+
+    assert rebuilt.returncode == 0, rebuilt.stderr
+    assert rebuilt.stdout == "reporting is rebuilt; the cube is the same as before.\n"
+    assert_clean(posted)
+
+
+def test_given_facts_that_reporting_cannot_take_when_that_is_mended_then_a_replay_takes_them(posted: Program) -> None:
+    in_database(posted, "reporting", "ALTER TABLE offices ADD CONSTRAINT nobody CHECK (name <> 'Poison') NOT VALID")
+    posted.run("office", "add", "mm/sat", "--name", "Poison", "--role", "coordinator")
+    eventually(lambda: bool(letters(posted, "reporting")), "no dead letter", 30)
+
+    again = posted.run("deadletters", "replay", "reporting")
+    assert again.returncode == 1
+    assert "failed again and is kept: IntegrityError at" in again.stdout
+    assert "Poison" not in again.stdout
+    check = posted.run("check")
+    assert check.returncode == 1
+    assert "reporting: office /offices/mm/sat: is not held" in check.stdout
+
+    in_database(posted, "reporting", "ALTER TABLE offices DROP CONSTRAINT nobody")
+    replayed = posted.run("deadletters", "replay", "reporting")
+    assert replayed.returncode == 0, replayed.stdout
+    assert posted.run("deadletters", "list").stdout == "There are no dead letters.\n"
+    assert_clean(posted)
+
+
+def test_given_a_message_that_names_no_office_when_it_is_a_dead_letter_then_only_the_administrator_sees_its_body(
+    posted: Program,
+) -> None:
+    body = json.dumps(CENTRE | {"id": "lost-1"})
+    on_the_bus(posted, lambda streams: streams.publish("intake.enrolment.la", body.encode()))
+    eventually(lambda: bool(letters(posted, "enrolment")), "no dead letter", 30)
+    listed = posted.run("deadletters", "list").stdout
+    assert "intake.enrolment.la" in listed
+    assert "lao-german" not in listed
+    number = str(letters(posted, "enrolment")[0]["id"])
+
+    shown = posted.run("deadletters", "show", "enrolment", number)
+    assert json.loads(json.loads(shown.stdout)["body"]) == CENTRE | {"id": "lost-1"}
+    again = posted.run("deadletters", "replay", "enrolment", number)
+    assert again.returncode == 1
+    assert "failed again and is kept: ValueError at services/enrolment/handlers.py" in again.stdout
+    log = (posted.folder / "logs" / "enrolment.log").read_text()
+    assert f"the administrator read dead letter {number} of enrolment" in log
+    assert "lao-german" not in log
+
+    added = posted.run("office", "add", "la/reads", "--name", "A reader", "--role", "reader")
+    token = next(line.split()[1] for line in added.stdout.splitlines() if line.strip().startswith("Token"))
+    for method, path in (
+        ("GET", "/v1/deadletters"),
+        ("GET", f"/v1/deadletters/{number}"),
+        ("POST", f"/v1/deadletters/{number}/replay"),
+        ("GET", "/v1/check"),
+    ):
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = httpx.request(method, posted.url("enrolment") + path, headers=headers)
+        assert (path, answer.status_code) == (path, 403)
+        assert "lost-1" not in answer.text

@@ -1,0 +1,93 @@
+"""A dead consumer, a deleted stream and a silent stall are noticed within 30 seconds, mended, and said."""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+
+import nats
+import pytest
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+
+from tests.faults.conftest import River, centre, eventually
+
+pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(180)]
+
+WITHIN = 30
+
+
+def on_the_broker(river: River, work: Callable[[Client, JetStreamContext], Awaitable[object]]) -> None:
+    async def connected() -> None:
+        server = river.sampan.nats
+        connection = await nats.connect(server.url, user=server.user, password=server.password)
+        try:
+            await work(connection, connection.jetstream())
+        finally:
+            await connection.close()
+
+    asyncio.run(connected())
+
+
+def position(river: River) -> int:
+    answer = river.http.get(f"{river.sampan.urls['reporting']}/v1/position")
+    return int(answer.json()["position"]["ENROLMENT"])
+
+
+def reported(river: River, number: str) -> Callable[[], bool]:
+    """Post an event, and answer what tells whether reporting has heard of it."""
+    upto = river.post(centre(number)).json()["position"]["ENROLMENT"]
+    return lambda: position(river) >= upto
+
+
+def restarts(river: River) -> float:
+    return sum(river.metric(service, "sampan_bus_restarts_total") for service in river.sampan.urls)
+
+
+def test_consumers_deleted(river: River) -> None:
+    before = restarts(river)
+
+    async def delete(_: Client, streams: JetStreamContext) -> None:
+        for stream in ("INTAKE", "ENROLMENT", "CERTIFICATION"):
+            for consumer in await streams.consumers_info(stream):
+                await streams.delete_consumer(stream, consumer.name)
+
+    on_the_broker(river, delete)
+    eventually(reported(river, "no-consumers"), river.say, WITHIN)
+    eventually(river.all_ready, river.say, WITHIN)
+    assert restarts(river) >= before + 5
+    assert "ENROLMENT is not heard: stream or consumer is gone" in river.log("reporting")
+    river.assert_nothing_lost([centre("no-consumers")])
+
+
+def test_streams_deleted(river: River) -> None:
+    before = restarts(river)
+
+    async def delete(_: Client, streams: JetStreamContext) -> None:
+        for stream in ("INTAKE", "ENROLMENT", "CERTIFICATION", "RECEIPTS", "DEADLETTERS"):
+            await streams.delete_stream(stream)
+
+    on_the_broker(river, delete)
+    eventually(lambda: restarts(river) >= before + 5, river.say, WITHIN)
+    eventually(reported(river, "no-streams"), river.say, WITHIN)
+    eventually(river.all_ready, river.say, WITHIN)
+    assert "stream ENROLMENT is gone: it is made anew" in river.log("enrolment")
+    river.assert_nothing_lost([centre("no-streams")])
+
+
+def test_a_silent_stall(river: River) -> None:
+    """A consumer that somebody paused for a day: it is there, requests are taken, and nothing comes."""
+    until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 86400))
+    before = river.metric("reporting", "sampan_bus_restarts_total")
+
+    async def pause(connection: Client, _: JetStreamContext) -> None:
+        subject = "$JS.API.CONSUMER.PAUSE.ENROLMENT.reporting"
+        answer = await connection.request(subject, json.dumps({"pause_until": until}).encode())
+        assert json.loads(answer.data)["paused"]
+
+    on_the_broker(river, pause)
+    eventually(reported(river, "stalled"), river.say, WITHIN)
+    assert river.metric("reporting", "sampan_bus_restarts_total") > before
+    assert "ENROLMENT is not heard: Stalled" in river.log("reporting")
+    eventually(river.all_ready, river.say, WITHIN)
+    river.assert_nothing_lost([centre("stalled")])
