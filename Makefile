@@ -25,10 +25,11 @@ lint: .venv/development ## check style, types and the import rules
 bench: .venv/development ## take the figures of docs/performance.md: half an hour on an idle machine
 	$(BIN)/python -m bench
 
-docs: .venv/development ## write the pages that are made from the code
+docs: .venv/development ## write the pages that are made from the code, and from what it says when it runs
 	$(BIN)/python -m docs.tables
+	$(BIN)/python -m tests.e2e.an_events_way
 
-schemas: .venv/development ## freeze the schemas of events, facts and receipts; refuses what others could not live with
+schemas: .venv/development ## freeze the schemas of messages and the services' OpenAPI and AsyncAPI; refuses what others could not live with
 	$(BIN)/python -m tests.contract.freeze
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
