@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 from pathlib import Path
@@ -32,8 +33,9 @@ class Violation:
 def violations(contract: dict[str, Any]) -> list[Violation]:
     """One for each line of a contract: every pair of neighbouring layers, of siblings, of a source and what it may not know."""
     if contract["type"] == "forbidden":
+        allowed = {line.partition(" ->")[0] for line in contract.get("ignore_imports", ())}
         return [
-            Violation(_inside(source), forbidden)
+            Violation(_inside(source, allowed), forbidden)
             for source in contract["source_modules"]
             for forbidden in contract["forbidden_modules"]
         ]
@@ -50,13 +52,13 @@ def violations(contract: dict[str, Any]) -> list[Violation]:
     return found
 
 
-def _inside(name: str) -> str:
-    """A module to plant in: of a package its first room, which stands for all."""
+def _inside(name: str, allowed: Collection[str] = ()) -> str:
+    """A module to plant in: of a package its first room that is not ``allowed`` it, which stands for all."""
     package = ROOT / name.replace(".", "/")
     if not package.is_dir():
         return name
-    first = min(path.stem for path in package.glob("*.py") if path.stem != "__init__")
-    return f"{name}.{first}"
+    rooms = {f"{name}.{path.stem}" for path in package.glob("*.py") if path.stem != "__init__"}
+    return min(rooms - set(allowed))
 
 
 def copy_packages(to: Path) -> None:
