@@ -88,6 +88,8 @@ class _News:
     at each one that applies."""
 
     cohort: bool = False
+    someone: bool = False
+    """Somebody has a place who had none, perhaps: what sessions wait for."""
     trainees: frozenset[str] = frozenset()
 
     @classmethod
@@ -99,13 +101,14 @@ class _News:
             return self
         if entry.enrolment is None:
             return replace(self, cohort=True)
-        return replace(self, trainees=self.trainees | {entry.enrolment})
+        someone = self.someone or entry.type in ("trainee.proposed.v1", "trainee.enrolled.v1")
+        return replace(self, someone=someone, trainees=self.trainees | {entry.enrolment})
 
     def __bool__(self) -> bool:
         return self.cohort or bool(self.trainees)
 
     def may_help(self, waiting: Entry) -> bool:
-        return self.cohort or waiting.enrolment is None or waiting.enrolment in self.trainees
+        return self.cohort or (self.someone if waiting.enrolment is None else waiting.enrolment in self.trainees)
 
 
 def undone(entries: Iterable[Entry], known: Known) -> Undone:

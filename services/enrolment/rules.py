@@ -10,6 +10,7 @@ from typing import Any, Literal
 from services.enrolment import effects
 from services.enrolment.domain import APPLIED, Cohort, Enrolment, Entry, Known, Standing, State
 from shared.events.envelope import Event, canonical
+from shared.events.identity import enrolment_id
 from shared.events.offices_to_enrolment import CohortAnnounced
 
 EVENT_LIMIT = 65_536
@@ -124,8 +125,8 @@ def _trainee_unknown(state: State, entry: Entry, _: Known) -> bool:
 def _someone_unknown(state: State, entry: Entry, _: Known) -> bool:
     # A number that nobody has is most likely a slip; counted as it stands it would make somebody else present.
     held: Any = entry.data
-    named = {*held.absent, *(line.number for line in held.partial), *(held.group or ())}
-    return not named <= {enrolment.number for enrolment in state.enrolments.values()}
+    named = (*held.absent, *(line.number for line in held.partial), *(held.group or ()))
+    return any(enrolment_id(held.cohort, number) not in state.enrolments for number in named)
 
 
 def _lacks(kind: str) -> Callable[[State, Entry, Known], bool]:

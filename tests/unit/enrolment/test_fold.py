@@ -3,10 +3,12 @@
 import itertools
 from dataclasses import replace
 from typing import Any
+from unittest.mock import patch
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.enrolment import fold as fold_module
 from services.enrolment.domain import APPLIED, Entry, Known, Ref, Standing, State
 from services.enrolment.fold import advance, fold
 from services.enrolment.rules import GUARDS, judge
@@ -133,6 +135,19 @@ def test_trying_only_what_may_be_helped_equals_trying_everything(journal: list[E
     folded = fold(standing, KNOWN)
     assert folded.state == state
     assert folded.standings == judged
+
+
+def test_a_session_that_waits_for_somebody_is_tried_again_only_when_somebody_comes() -> None:
+    outcomes = [
+        trainee("outcome.reported", day=50 + n, date=on(50 + n), months_after=n, outcome="employed") for n in range(9)
+    ]
+    waiting = session(absent=["02"])
+    story = [entry(event) for event in (announced(), proposed(), trainee("trainee.enrolled"), waiting, *outcomes)]
+    late = entry(proposed("02", day=70))
+    with patch.object(fold_module, "judge", wraps=judge) as tried:
+        folded = fold([*story, late], KNOWN)
+    assert tried.call_count == len(story) + 1 + 1
+    assert set(folded.standings.values()) == {APPLIED}
 
 
 def test_every_order_of_a_short_story() -> None:
