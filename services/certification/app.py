@@ -13,7 +13,6 @@ from services.certification.settings import Settings
 from services.certification.subscribers import subscribe
 from services.certification.tables import Office, Token
 from shared import signin
-from shared.administration import administration
 from shared.bus import Bus
 from shared.contracts import show_contract
 from shared.database import Database
@@ -21,6 +20,7 @@ from shared.deadletters import DeadLetters
 from shared.http import create_app, tell_addresses
 from shared.offices import Doorkeeper, token_digest
 from shared.relay import Relay
+from shared.upkeep import administration
 
 
 def create(settings: Settings) -> FastAPI:

@@ -15,7 +15,6 @@ from services.enrolment.settings import Settings
 from services.enrolment.subscribers import subscribe
 from services.enrolment.tables import Office, Token
 from shared import signin
-from shared.administration import administration
 from shared.bus import Bus
 from shared.contracts import show_contract
 from shared.database import Database
@@ -23,6 +22,7 @@ from shared.deadletters import DeadLetters
 from shared.http import create_app, tell_addresses
 from shared.offices import Doorkeeper, token_digest
 from shared.relay import Relay
+from shared.upkeep import administration
 
 
 def create(settings: Settings) -> FastAPI:

@@ -95,7 +95,7 @@ def routes(database: Database, door: Doorkeeper, *, https: bool) -> APIRouter:
             dimensions=dict(DIMENSIONS),
         )
 
-    @router.post("/v1/rebuild", status_code=202, responses=refusals(403))
+    @router.post("/v1/rebuild", status_code=202, responses=refusals(403, 409))
     async def rebuild(caller: asked) -> Rebuild:
         """Empty the read side and have it made anew from the streams; /v1/position tells how far it has come.
 

@@ -12,7 +12,6 @@ from services.reporting.rebuild import lacking
 from services.reporting.settings import Settings
 from services.reporting.subscribers import subscribe
 from services.reporting.tables import Office, Token
-from shared.administration import administration
 from shared.bus import Bus
 from shared.contracts import show_contract
 from shared.database import Database
@@ -20,6 +19,7 @@ from shared.deadletters import DeadLetters
 from shared.http import create_app, tell_addresses
 from shared.offices import Doorkeeper, token_digest
 from shared.relay import Relay
+from shared.upkeep import administration
 
 
 def create(settings: Settings) -> FastAPI:

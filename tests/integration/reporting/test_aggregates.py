@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from services.reporting import projection
 from services.reporting.domain import DIMENSIONS, MEASURES, Cell, Known, Version
+from services.reporting.rebuild import lacking
 from shared.database import Database
 from shared.events.enrolment import OfficeFact
 from shared.offices import new_token, token_digest
@@ -231,30 +232,58 @@ async def test_measures_are_told_with_their_dimensions(client: httpx.AsyncClient
     assert answer["dimensions"] == dict(DIMENSIONS)
 
 
-async def test_check_compares_the_cube_with_the_rows(client: httpx.AsyncClient, database: Database) -> None:
+async def test_check_compares_the_cube_with_the_rows(database: Database) -> None:
     await hear(database, a_history())
-    assert await ask(client, "/v1/check") == {"same": True, "differences": []}
+    async with database.transaction() as session:
+        assert (await projection.check(session)).same
 
     async with database.transaction() as session:
         await session.execute(text("UPDATE cube SET value = 4 WHERE measure = 'places' AND cohort = 'vientiane'"))
 
-    answer = await ask(client, "/v1/check")
-    assert answer["same"] is False
-    (difference,) = answer["differences"]
-    assert (difference["cell"]["measure"], difference["cell"]["cohort"]) == ("places", "vientiane")
-    assert (difference["cube"], difference["recount"]) == (4, 5)
+    async with database.transaction() as session:
+        answer = await projection.check(session)
+    assert answer.same is False
+    (difference,) = answer.differences
+    assert (difference.cell["measure"], difference.cell["cohort"]) == ("places", "vientiane")
+    assert (difference.cube, difference.recount) == (4, 5)
+
+
+async def test_a_rebuild_empties_rows_and_cube_and_nothing_else(client: httpx.AsyncClient, database: Database) -> None:
+    await hear(database, a_history())
+    async with database.transaction() as session:
+        await session.execute(text("INSERT INTO heard VALUES ('ENROLMENT', 30)"))
+        offices = (await session.execute(text("SELECT count(*) FROM offices"))).scalar_one()
+    before = await ask(client, "/v1/rebuild")
+
+    started = await client.post("/v1/rebuild")
+
+    assert started.status_code == 202
+    assert started.json() == before
+    assert before["until"] == {"ENROLMENT": 30, "CERTIFICATION": 0}
+    answer = await ask(client, "/v1/aggregates")
+    assert answer["position"] == {"ENROLMENT": 0, "CERTIFICATION": 0}
+    assert not any(answer["totals"].values())
+    again = await client.post("/v1/rebuild")
+    assert (again.status_code, again.json()["code"]) == (409, "under_way")
+    async with database.transaction() as session:
+        assert (await session.execute(text("SELECT count(*) FROM offices"))).scalar_one() == offices
+        assert await lacking(session) == ["rebuilding: ENROLMENT is heard up to 0 of 30"]
+        await session.execute(text("UPDATE heard SET position = 31 WHERE stream = 'ENROLMENT'"))
+        assert await lacking(session) == []
+    await hear(database, a_history())
+    assert (await ask(client, "/v1/rebuild"))["cube"] == before["cube"]
 
 
 async def test_who_has_no_good_token_is_told_nothing(client: httpx.AsyncClient, database: Database) -> None:
     await hear(database, a_history())
-    for path in ("aggregates", "position", "measures", "check"):
+    for path in ("aggregates", "position", "measures", "rebuild"):
         for headers in ({"Authorization": ""}, {"Authorization": "Bearer nonsense"}, {"Authorization": "Basic eDp5"}):
             answer = await client.get(f"/v1/{path}", headers=headers)
             assert answer.status_code == 401, path
             assert answer.json().keys() == {"code", "message"}
 
 
-async def test_a_reader_reads_until_the_office_is_revoked_and_may_not_check(
+async def test_a_reader_reads_until_the_office_is_revoked_and_may_not_rebuild(
     client: httpx.AsyncClient, database: Database
 ) -> None:
     token = new_token("/offices/kh/press")
@@ -275,6 +304,6 @@ async def test_a_reader_reads_until_the_office_is_revoked_and_may_not_check(
     headers = {"Authorization": f"Bearer {token}"}
     await tell(1)
     assert (await client.get("/v1/aggregates", headers=headers)).status_code == 200
-    assert (await client.get("/v1/check", headers=headers)).status_code == 403
+    assert (await client.get("/v1/rebuild", headers=headers)).status_code == 403
     await tell(2, status="revoked")
     assert (await client.get("/v1/aggregates", headers=headers)).status_code == 401

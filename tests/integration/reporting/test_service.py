@@ -88,7 +88,8 @@ async def test_facts_of_both_streams_become_figures_and_what_cannot_be_read_hold
         assert await kept(database) == told(history)
         totals = (await client.get("/v1/aggregates")).json()["totals"]
         assert (totals["enrolled"], totals["certified"], totals["people"]) == (10, 9, 9)
-        assert (await client.get("/v1/check")).json()["same"] is True
+        differences = (await client.get("/v1/check")).json()["differences"]
+        assert [(one["what"], one["which"]) for one in differences] == [("fact", "ENROLMENT 1")]
         await until(client, "/readyz", lambda answer: answer["ready"])
         announced = await js.get_last_msg("DEADLETTERS", "deadletter.reporting")
         assert b"no fact at all" not in (announced.data or b"")
