@@ -70,7 +70,7 @@ def certifications_rules() -> dict[str, Rules]:
     # Decided beside the table, since they are not about an award.
     others = {
         "scheme.registered.v1": (("conflict", "scheme_already_registered"),),
-        "event.voided.v1": (("waiting", "event_unknown"), ("conflict", "type_differs")),
+        "event.voided.v1": (("waiting", "event_unknown"), ("conflict", "type_differs"), ("conflict", "already_voided")),
     }
     return {
         name: Rules(

@@ -4,7 +4,7 @@ No I/O, no clock, no ids made. Everything is a function of the set of events and
 order and number of arrivals do not matter.
 """
 
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Literal, NamedTuple, cast
@@ -71,10 +71,13 @@ def withdrawals(events: Iterable[Event]) -> tuple[dict[Ref, Withdrawal], dict[Re
                 outcomes[event.ref] = Outcome("waiting", "event_unknown")
             elif target.type != event.data.type:
                 outcomes[event.ref] = Outcome("conflict", "type_differs")
+            elif target.ref in out:
+                outcomes[event.ref] = Outcome("conflict", "already_voided")
             else:
                 outcomes[event.ref] = APPLIED
-                out.setdefault(target.ref, Withdrawal("voided", event.time))
+                out[target.ref] = Withdrawal("voided", event.time)
     taken: dict[Ref, Withdrawal] = {}
+    corrected_by: dict[Ref, Ref] = {}
     for event in ordered:
         if event.replaces is None or event.ref in out:
             continue
@@ -83,10 +86,19 @@ def withdrawals(events: Iterable[Event]) -> tuple[dict[Ref, Withdrawal], dict[Re
             outcomes[event.ref] = Outcome("conflict", "type_differs")
         elif ref in taken:
             outcomes[event.ref] = Outcome("conflict", "already_replaced")
+        elif _last_correction(event.ref, corrected_by) == ref:
+            outcomes[event.ref] = Outcome("conflict", "replaces_itself")
         else:
             taken[ref] = Withdrawal("replaced", event.time)
+            corrected_by[ref] = event.ref
     out = {ref: why for ref, why in (taken | out).items() if ref in known}
     return out, outcomes | {ref: Outcome("accepted", why.code) for ref, why in out.items()}
+
+
+def _last_correction(ref: Ref, corrected_by: Mapping[Ref, Ref]) -> Ref:
+    while ref in corrected_by:
+        ref = corrected_by[ref]
+    return ref
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,9 @@ SENTENCES: Final[dict[str, str]] = {
     "duplicate": receipts.DUPLICATE,
     "event_unknown": "The event to be voided has not come yet. It is voided as soon as it comes.",
     "type_differs": "The event that is meant is of another type. Check its id, and post this again under a new id.",
+    "already_voided": "The event was voided before.",
     "already_replaced": "Another event replaces the same one. Void one of the two.",
+    "replaces_itself": "The replacements lead back to this event. Post the correction under a new id.",
     "scheme_already_registered": (
         "A scheme with this code is registered already: the first stays. Correct it with an event that replaces it, or use "
         "another code."

@@ -314,6 +314,17 @@ class TestVoidsAndReplacements:
         assert standing(decided, "c", "d") == ["accepted", "accepted voided"]
         assert the_certificate(decided).number == "S-1"
 
+    def test_corrections_in_a_circle_leave_one_that_counts(self) -> None:
+        events = [awarded("c", 14, replaces="e"), awarded("d", 15, replaces="c"), awarded("e", 16, replaces="d")]
+        assert standing(fold(events, world()), "c", "d", "e") == ["accepted replaced", "accepted", "accepted replaced"]
+        pair = [awarded("c", 14, replaces="d"), awarded("d", 15, replaces="c")]
+        assert standing(fold(pair, world()), "c", "d") == ["accepted", "accepted replaced"]
+
+    def test_a_second_void_of_one_event_is_a_conflict(self) -> None:
+        award = awarded("c", 14)
+        decided = fold([award, voided("w", 16, award), voided("v", 15, award)], world())
+        assert standing(decided, "c", "v", "w") == ["accepted voided", "accepted", "conflict already_voided"]
+
     def test_only_one_correction_of_one_event(self) -> None:
         events = [awarded("c", 14), awarded("d", 15, replaces="c"), awarded("e", 16, replaces="c")]
         assert standing(fold(events, world()), "c", "d", "e") == [
