@@ -72,6 +72,28 @@ def test_given_the_events_shuffled_and_doubled_when_the_demo_posts_them_then_the
     assert second == first
 
 
+def test_given_the_demo_is_posting_when_a_service_is_killed_then_it_is_brought_back_and_the_report_is_whole() -> None:
+    process = subprocess.Popen(
+        sampan("demo", "--once", "--json"),
+        cwd=ROOT,
+        env=environment(),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    said = process.stderr.readline()
+    assert "are posted by their offices" in said
+    for child in psutil.Process(process.pid).children(recursive=True):
+        if "services.enrolment.app:from_environment" in child.cmdline():
+            child.kill()
+    report, rest = process.communicate(timeout=100)
+
+    assert process.returncode == 0, rest
+    assert "enrolment ended unexpectedly: it was killed by SIGKILL" in rest
+    assert json.loads(report)["totals"]["certified"] == 9
+
+
 def test_given_the_demo_stays_up_when_interrupted_then_no_process_is_left_behind() -> None:
     process = subprocess.Popen(
         sampan("demo"), cwd=ROOT, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE

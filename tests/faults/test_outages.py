@@ -2,6 +2,8 @@
 
 import pytest
 
+from services.client import Client
+from services.upkeep import check
 from tests.faults.conftest import River, centre, eventually
 
 pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(180)]
@@ -95,6 +97,15 @@ def test_sessions_that_the_database_ends_are_made_anew(river: River) -> None:
             eventually(lambda: len(poster.accepted) > number + 2, "POST does not work again")  # noqa: B023
         eventually(river.all_ready, river.say)
     assert river.pids() == before
+
+
+def test_a_check_while_events_come_in_finds_nothing(river: River) -> None:
+    with river.posting("checked") as poster:
+        for _ in range(3):
+            number = len(poster.accepted)
+            with Client(river.sampan.urls["enrolment"], river.sampan.admin_token) as client:
+                assert check(client, lambda _: None) == []
+            assert len(poster.accepted) > number
 
 
 def test_a_service_that_is_killed_in_the_middle_of_its_work(river: River) -> None:
