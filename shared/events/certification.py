@@ -9,6 +9,8 @@ from shared.events.offices_to_certification import SchemeRegistered
 
 
 class SchemeFact(SchemeRegistered):
+    """A scheme as it was registered, and by which office."""
+
     office: str
     status: Literal["registered", "void"]
 

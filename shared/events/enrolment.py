@@ -17,10 +17,14 @@ from shared.events.offices_to_enrolment import (
 
 
 class ProgrammeFact(ProgrammeRegistered):
+    """A programme as it was registered, or void."""
+
     status: Literal["registered", "void"]
 
 
 class CentreFact(CentreRegistered):
+    """A centre as it was registered, or void."""
+
     status: Literal["registered", "void"]
 
 

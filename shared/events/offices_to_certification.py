@@ -84,6 +84,8 @@ class CertificateAwarded(AwardRef):
 
 
 class CertificateNumbered(AwardRef):
+    """The awarding body's own number of an award, which may come later than the award."""
+
     certificate_number: Number
 
 
@@ -96,16 +98,22 @@ class CertificateReplaced(AwardRef):
 
 
 class CertificateSuspended(AwardRef):
+    """The certificate does not hold for the time being."""
+
     date: Day
     reason: Reason
 
 
 class CertificateReinstated(AwardRef):
+    """A suspended certificate holds again."""
+
     date: Day
     reason: Reason
 
 
 class CertificateRevoked(AwardRef):
+    """The certificate holds no more."""
+
     date: Day
     reason: Reason
 

@@ -46,6 +46,8 @@ class Target(Model):
 
 
 class ProgrammeRegistered(Model):
+    """A cooperation of several countries, with its reporting periods and what it means to reach."""
+
     programme: Code
     titles: Titles
     countries: Annotated[Many[Country], Field(min_length=1)]
@@ -55,6 +57,8 @@ class ProgrammeRegistered(Model):
 
 
 class CentreRegistered(Model):
+    """A training institution that hosts cohorts or sends trainees."""
+
     centre: Code
     names: Titles
     country: Country
@@ -76,6 +80,8 @@ class Party(Model):
 
 
 class CohortAnnounced(Model):
+    """One group on one course: who sends, who hosts, where, when, and which offices have a part in it."""
+
     cohort: Code
     programme: Code
     titles: Titles
@@ -126,17 +132,23 @@ class CohortChanged(Model):
 
 
 class CohortStarted(Model):
+    """The cohort has begun; who did not come is listed by number."""
+
     cohort: Code
     date: Day
     not_arrived: Many[Code] = []
 
 
 class CohortClosed(Model):
+    """The cohort is over."""
+
     cohort: Code
     date: Day
 
 
 class CohortCancelled(Model):
+    """The cohort does not take place."""
+
     cohort: Code
     date: Day | None = None
     reason: Reason
@@ -234,6 +246,8 @@ class TraineeEnrolled(_Candidate):
 
 
 class TraineeDeclined(TraineeRef):
+    """The place was not given, or not taken."""
+
     reason: Literal["not-selected", "reserve", "visa", "medical", "own-choice"]
     date: Day | None = None
 
@@ -258,16 +272,22 @@ class SessionHeld(Model):
 
 
 class TraineeWithdrawn(TraineeRef):
+    """The trainee left before the end."""
+
     date: Day
     reason: Reason
 
 
 class TraineeCompleted(TraineeRef):
+    """The trainee completed the course. This is neither an assessment nor a certificate."""
+
     date: Day
     result: Code = "completed"
 
 
 class PersonCorrected(TraineeRef):
+    """Personal details as they should have been: names only what changes. Records and figures stand."""
+
     names: Names | None = None
     identifiers: Many[Identifier] | None = None
     birth_date: Day | None = None
@@ -277,12 +297,16 @@ class PersonCorrected(TraineeRef):
 
 
 class CompetitorNominated(TraineeRef):
+    """The trainee is a candidate in one skill of a competition."""
+
     competition: Code
     skill: Code
     date: Day | None = None
 
 
 class CompetitorPlaced(TraineeRef):
+    """What the trainee reached in the competition: the place, the medal, or both."""
+
     competition: Code
     skill: Code
     place: Annotated[int, Field(ge=1, le=999)] | None = None
@@ -304,6 +328,8 @@ class Learners(Model):
 
 
 class OutcomeReported(TraineeRef):
+    """What the trainee does some months after completion."""
+
     date: Day
     months_after: Annotated[int, Field(ge=0, le=240)]
     outcome: Outcome
