@@ -1,15 +1,17 @@
 """PostgreSQL as the services use it: one schema each, one transaction per handler call."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import asyncpg
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_sessionmaker, create_async_engine
+from sqlmodel import SQLModel
 
 T = TypeVar("T")
 
@@ -121,6 +123,31 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+async def write(
+    session: AsyncSession, table: type[SQLModel], rows: Sequence[Mapping[str, Any]], changing: Sequence[str] = ()
+) -> None:
+    """Insert rows that have the same columns, as one statement; those whose primary key is there change these columns.
+
+    Raises IntegrityError when a key is there and nothing is `changing`, or when `rows` has one key twice.
+    """
+    if not rows:
+        return
+    # One parameter with everything: a message to the server for each row took it longer than the row itself.
+    name, columns = table.__tablename__, ", ".join(rows[0])
+    keys = ", ".join(column.name for column in inspect(table).primary_key)
+    new = ", ".join(f"excluded.{column}" for column in changing)
+    conflict = f"ON CONFLICT ({keys}) DO UPDATE SET ({', '.join(changing)}) = ROW ({new})" if changing else ""
+    statement = f"""
+        INSERT INTO {name} ({columns})
+        SELECT {columns} FROM jsonb_populate_recordset(CAST(NULL AS {name}), CAST(:rows AS jsonb)) {conflict}
+    """  # noqa: S608 (the names of a table and its columns)
+    await session.execute(text(statement), {"rows": json.dumps(list(rows), ensure_ascii=False, default=_as_text)})
+
+
+def _as_text(value: Any) -> str:
+    return f"\\x{value.hex()}" if isinstance(value, bytes) else str(value)
 
 
 def is_transient(error: BaseException) -> bool:

@@ -25,6 +25,7 @@ from services.certification.tables import (
     SchemeRow,
     TraineeRow,
 )
+from shared.database import write
 from shared.events.certification import CertificateFact, SchemeFact
 from shared.events.enrolment import CohortFact, TraineeFact
 from shared.events.envelope import Event, digest
@@ -110,7 +111,7 @@ async def add(session: AsyncSession, events: Sequence[tuple[Event, Caller]], now
         }
         for event, caller in events
     ]
-    await session.execute(insert(EventRow), lines)
+    await write(session, EventRow, lines)
 
 
 async def keep_refused(session: AsyncSession, events: Sequence[tuple[Event, Caller]], now: datetime) -> None:
@@ -320,7 +321,7 @@ async def save_outcomes(session: AsyncSession, standings: Mapping[Ref, Standing]
         }
         for (source, id_), standing in standings.items()
     ]
-    await session.execute(insert(ReceiptRow), lines)
+    await write(session, ReceiptRow, lines)
     await session.execute(
         text(
             """
@@ -356,11 +357,7 @@ async def standings(session: AsyncSession, refs: Iterable[Ref]) -> dict[Ref, Sta
 async def save_schemes(session: AsyncSession, schemes: Iterable[SchemeFact]) -> None:
     """Save schemes as they now stand."""
     lines = [{"scheme": scheme.scheme, "data": scheme.model_dump(mode="json")} for scheme in schemes]
-    if lines:
-        statement = insert(SchemeRow)
-        await session.execute(
-            statement.on_conflict_do_update(index_elements=["scheme"], set_={"data": statement.excluded.data}), lines
-        )
+    await write(session, SchemeRow, lines, ["data"])
 
 
 async def save_certificates(session: AsyncSession, certificates: Iterable[CertificateFact]) -> None:
@@ -377,10 +374,7 @@ async def save_certificates(session: AsyncSession, certificates: Iterable[Certif
         }
         for fact in certificates
     ]
-    if lines:
-        statement = insert(CertificateRow)
-        changing = {name: statement.excluded[name] for name in ("cohort", "status", "country", "data")}
-        await session.execute(statement.on_conflict_do_update(index_elements=["certificate"], set_=changing), lines)
+    await write(session, CertificateRow, lines, ["cohort", "status", "country", "data"])
 
 
 # ---- what enrolment tells

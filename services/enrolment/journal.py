@@ -24,6 +24,7 @@ from services.enrolment.tables import (
     RegisterKeyRow,
     ReusedIdRow,
 )
+from shared.database import write
 from shared.events.offices_to_enrolment import TYPES
 
 SERVICE = "service"
@@ -256,22 +257,22 @@ class Journal:
             }
             for new in events
         ]
-        await self.session.execute(insert(EventRow), rows)
+        await write(self.session, EventRow, rows)
         await self._history([(*new.entry.ref, 1, new.standing) for new in events], now)
         sealed = [new for new in events if new.original is not None]
         keys = await keys_of(self.session, self._register, {new.entry.enrolment or SERVICE for new in sealed})
-        if sealed:
-            await self.session.execute(
-                insert(RegisterEntryRow),
-                [
-                    {
-                        "source": new.entry.source,
-                        "id": new.entry.id,
-                        **self._sealed(keys, new.entry, new.original or b""),
-                    }
-                    for new in sealed
-                ],
-            )
+        await write(
+            self.session,
+            RegisterEntryRow,
+            [
+                {
+                    "source": new.entry.source,
+                    "id": new.entry.id,
+                    **self._sealed(keys, new.entry, new.original or b""),
+                }
+                for new in sealed
+            ],
+        )
 
     async def change(self, changes: Sequence[tuple[Ref, Standing, int]], now: datetime) -> None:
         """Give events of the journal the standing that they have by now; the number is its new one."""
@@ -309,8 +310,9 @@ class Journal:
         await self.session.execute(insert(ReusedIdRow).values(row).on_conflict_do_nothing())
 
     async def _history(self, lines: Sequence[tuple[str, str, int, Standing]], now: datetime) -> None:
-        await self.session.execute(
-            insert(ReceiptRow),
+        await write(
+            self.session,
+            ReceiptRow,
             [
                 {
                     "source": source,

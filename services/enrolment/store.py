@@ -7,11 +7,9 @@ another transaction's.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Any
 
 from pydantic import TypeAdapter
 from sqlalchemy import delete, text
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -20,6 +18,7 @@ from services.enrolment.facts import components
 from services.enrolment.journal import keys_of
 from services.enrolment.register import Register
 from services.enrolment.tables import CentreRow, CohortRow, EnrolmentRow, LinkRow, ProgrammeRow
+from shared.database import write
 from shared.events.enrolment import CentreFact, ProgrammeFact, TraineeFact, trainee_fact
 from shared.events.facts import Fact
 
@@ -110,7 +109,7 @@ class Store:
             }
             for cohort, void in cohorts
         ]
-        await self._upsert(CohortRow, ["cohort"], rows)
+        await write(self.session, CohortRow, rows, ["status", "offices", "state"])
 
     async def save_places(self, places: Sequence[HeldPlace]) -> None:
         """Store enrolments by now, or, if void, as they last were. Only under the publish lock."""
@@ -133,15 +132,15 @@ class Store:
                     "sealed": sealed,
                 }
             )
-        await self._upsert(EnrolmentRow, ["enrolment"], rows)
+        await write(self.session, EnrolmentRow, rows, ["cohort", "status", "country", "person", "state", "sealed"])
 
     async def save_registered(self, facts: Sequence[ProgrammeFact | CentreFact]) -> None:
         """Store programmes and centres by now, or, if void, as they last were."""
         rows = [(fact, {"status": fact.status, "data": fact.model_dump(mode="json")}) for fact in facts]
         programmes = [{"programme": fact.programme, **row} for fact, row in rows if isinstance(fact, ProgrammeFact)]
         centres = [{"centre": fact.centre, **row} for fact, row in rows if isinstance(fact, CentreFact)]
-        await self._upsert(ProgrammeRow, ["programme"], programmes)
-        await self._upsert(CentreRow, ["centre"], centres)
+        await write(self.session, ProgrammeRow, programmes, ["status", "data"])
+        await write(self.session, CentreRow, centres, ["status", "data"])
 
     async def held_registered(self, unit: str) -> ProgrammeFact | CentreFact | None:
         """A programme or centre as it is stored."""
@@ -151,12 +150,6 @@ class Store:
             return ProgrammeFact.model_validate(programme.data) if programme else None
         centre = await self.session.get(CentreRow, code)
         return CentreFact.model_validate(centre.data) if centre else None
-
-    async def _upsert(self, table: type[Any], key: list[str], rows: Sequence[dict[str, Any]]) -> None:
-        if rows:
-            statement = insert(table)
-            changes = {name: statement.excluded[name] for name in rows[0] if name not in key}
-            await self.session.execute(statement.on_conflict_do_update(index_elements=key, set_=changes), list(rows))
 
     # --- persons
 
@@ -171,8 +164,7 @@ class Store:
         pairs = [
             {"enrolment": enrolment, "link": link} for enrolment, (_, new) in changes.items() for link in sorted(new)
         ]
-        if pairs:
-            await self.session.execute(insert(LinkRow), pairs)
+        await write(self.session, LinkRow, pairs)
         return await self.persons(changes, {link for old, new in changes.values() for link in old | new})
 
     async def persons(self, enrolments: Iterable[str], links: Collection[str]) -> dict[str, str]:
