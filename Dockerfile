@@ -8,10 +8,16 @@ RUN groupadd --gid 10001 sampan \
 WORKDIR /app
 COPY services/__init__.py services/
 
+FROM base AS packages
+COPY requirements-services.txt ./
+RUN python -m pip install --no-cache-dir --disable-pip-version-check --root-user-action ignore \
+        --only-binary :all: --require-hashes -r requirements-services.txt
+
 # Makes every secret at the first start. A volume takes its owner from the folder on which it is mounted first: this one's.
-FROM base AS provision
+FROM packages AS provision
+COPY shared/__init__.py shared/credentials.py shared/rights.py shared/
 COPY services/provision.py services/embedded.py services/processes.py services/
-RUN python -m compileall -q services \
+RUN python -m compileall -q services shared \
  && for volume in kept admin enrolment certification reporting postgres nats; do \
         install -d -o sampan -g sampan -m 750 /provision/$volume; \
     done \
@@ -27,10 +33,7 @@ USER 10001:10001
 EXPOSE 8001 8002 8003
 CMD ["python", "-m", "services.door", "8001=enrolment:8000", "8002=certification:8000", "8003=reporting:8000"]
 
-FROM base AS service
-COPY requirements-services.txt ./
-RUN python -m pip install --no-cache-dir --disable-pip-version-check --root-user-action ignore \
-        --only-binary :all: --require-hashes -r requirements-services.txt
+FROM packages AS service
 ARG SERVICE
 RUN case "$SERVICE" in enrolment|certification|reporting) ;; *) echo "SERVICE is not a service: '$SERVICE'" >&2; exit 1 ;; esac
 COPY alembic.ini ./

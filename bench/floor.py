@@ -7,13 +7,13 @@ from typing import Any
 
 from faststream.middlewares import AckPolicy
 from faststream.nats import JStream, NatsBroker, NatsMessage, PullSub
-from faststream.security import SASLPlaintext
+from faststream.nats.security import NatsCredentials
 from nats.js.api import StreamConfig
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from bench.bare import TABLES
-from bench.program import connect
+from bench.program import connect, credentials
 from services.standalone import Standalone
 
 INTAKE, FACTS = "floor.intake", "floor.facts"
@@ -98,4 +98,4 @@ async def _as_it_came(message: NatsMessage) -> bytes:
 
 
 def _credentials(sampan: Standalone) -> dict[str, Any]:
-    return {"security": SASLPlaintext(sampan.nats.user, sampan.nats.password)}
+    return {"security": NatsCredentials.from_raw(credentials(sampan))}

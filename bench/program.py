@@ -14,6 +14,7 @@ import asyncpg
 import httpx
 import nats
 import psutil
+from nats.aio.client import RawCredentials
 
 from bench.load import Load, Post
 from services.client import Client
@@ -21,6 +22,7 @@ from services.processes import free_port
 from services.standalone import PORTS, Standalone
 from shared.events.identity import office_of
 from shared.events.wire import NDJSON
+from shared.rights import Rights
 
 SETTLED_SECONDS = 600
 
@@ -193,8 +195,13 @@ def database_url(sampan: Standalone) -> str:
 
 
 async def connect(sampan: Standalone) -> Any:
-    """A connection to the program's broker that may do what the services may."""
-    return await nats.connect(sampan.nats.url, user=sampan.nats.user, password=sampan.nats.password)
+    """A connection to the program's broker that may do everything."""
+    return await nats.connect(sampan.nats.url, user_credentials=RawCredentials(credentials(sampan)))
+
+
+def credentials(sampan: Standalone) -> str:
+    """Of a user in the services' account who may do everything: the program itself has none."""
+    return sampan.nats.keys.credentials("bench", Rights((">",), (">",)))
 
 
 def settings(sampan: Standalone) -> dict[str, Any]:

@@ -297,12 +297,17 @@ def office_add(
     ],
     officer: Annotated[str, typer.Option(help="Who holds this token: a code such as desk-1, not a name.")] = "officer",
     days: Annotated[int, typer.Option(min=1, max=3650, help="Days until the token expires.")] = 365,
+    credentials: Annotated[
+        Path | None, typer.Option(help="Write the NATS credentials to this file; without it they end the sheet.")
+    ] = None,
     server: Server = HERE,
     token: Token = None,
     data: Data = DATA,
 ) -> None:
-    """Register an office, or one more officer of it, and print a hand-over sheet with the token, once."""
+    """Register an office, or one more officer of it, and print a hand-over sheet with token and credentials, once."""
     country, code = _office(office)
+    if credentials is not None and credentials.exists():
+        raise ClientError(f"{credentials} is there already: name another file for the credentials.")
     body = {
         "office": f"/offices/{country}/{code}",
         "name": name,
@@ -314,6 +319,10 @@ def office_add(
         added = client.add_office(body)
         enrolment, certification = client.address("enrolment"), client.address("certification")
         reporting = client.address("reporting")
+    nats = added["nats"]
+    where = "below" if credentials is None else f"in {credentials}"
+    if credentials is not None:
+        _write_credentials(credentials, nats["credentials"])
     print(
         f"""
 HAND-OVER SHEET for {officer} of {name}
@@ -326,8 +335,11 @@ HAND-OVER SHEET for {officer} of {name}
   Post events to      {enrolment}/v1/events       (programmes, cohorts, trainees)
                       {certification}/v1/events       (schemes, assessments, certificates)
   See the figures at  {reporting}/
+  Or post over NATS   {nats["url"]}, on intake.enrolment.{country}.{code} and intake.certification.{country}.{code}
+    with              the credentials {where}, inbox prefix {nats["inbox_prefix"]}
+    receipts          stream RECEIPTS, durable {nats["durable"]}
 
-  1. Keep the token where only you can read it. It is shown this once, and nobody can look it up again.
+  1. Keep token and credentials where only you can read them. They are shown this once, and nobody can look them up.
   2. Post a file of events, one JSON event to a line:
        export SAMPAN_TOKEN='...the token...'
        sampan post events.ndjson --server {enrolment}
@@ -336,9 +348,11 @@ HAND-OVER SHEET for {officer} of {name}
             --data-binary @events.ndjson {enrolment}/v1/events
   3. Read the receipts: accepted and duplicate need nothing; waiting and conflict say what would resolve them;
      rejected says what to mend. Sending a file twice is safe.
-  4. If the token is lost or seen by others, tell the administrator at once: sampan office revoke {country}/{code}
+  4. If either is lost or seen by others, tell the administrator at once: sampan office revoke {country}/{code}
 """
     )
+    if credentials is None:
+        print(nats["credentials"])
 
 
 @office_app.command("list", epilog="Example: `sampan office list`")
@@ -360,13 +374,13 @@ def office_revoke(
     token: Token = None,
     data: Data = DATA,
 ) -> None:
-    """Revoke an office and all its officers' tokens. What it posted stays."""
+    """Revoke an office with all its officers' tokens and NATS credentials. What it posted stays."""
     country, code = _office(office)
     with _client(server, token, data) as client:
         client.revoke_office(country, code)
     print(
-        f"/offices/{country}/{code} is revoked: enrolment refuses its tokens at once, the other services as soon as\n"
-        "they hear of it (normally within a second; while the broker is away, when it is back)."
+        f"/offices/{country}/{code} is revoked: enrolment refuses its tokens at once, the other services and the broker as\n"
+        "soon as they hear of it (normally within a second; while the broker is away, when it is back)."
     )
 
 
@@ -407,6 +421,16 @@ def _office(text: str) -> tuple[str, str]:
     if not slash or not re.fullmatch(SOURCE_PATTERN, f"/offices/{country}/{code}"):
         raise ClientError(f"{text}: name the office by country and code in small letters, such as kh/dgtvet.")
     return country, code
+
+
+def _write_credentials(path: Path, text: str) -> None:
+    try:
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(text)
+    except OSError as error:
+        # The office is registered by now: what it was given must not be lost.
+        print(text)
+        say.print(f"{path} cannot be written ({error.strerror}): the credentials are above.", markup=False)
 
 
 def _say_indented(text: str) -> None:

@@ -34,10 +34,10 @@ from services.processes import (
     sync_folder,
     write_whole,
 )
+from shared.credentials import Keys, public_key
 
 SERVICES = ("enrolment", "certification", "reporting")
 SUPERUSER = "postgres"
-NATS_USER = "sampan"
 NATS_MAX_PAYLOAD = 8 * 1024 * 1024  # bytes: one message may hold a whole batch of events
 
 _START_DEADLINE = 60.0  # seconds: PostgreSQL may have a crash to recover from
@@ -249,23 +249,31 @@ class EmbeddedPostgres(Part):
 
 
 class EmbeddedNats(Part):
-    """nats-server with JetStream in `folder`; `port` is fixed, or chosen at the first start and then kept."""
+    """nats-server with JetStream in `folder`; `port` is fixed, or chosen at the first start and then kept.
 
-    user = NATS_USER
+    Its keys are in the folder `secrets`, or in one of that name here.
+    """
 
-    def __init__(self, folder: Path, port: int | None = None, log: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, port: int | None = None, log: Path | None = None, secrets: Path | None = None
+    ) -> None:
         self.folder = folder.absolute()
         super().__init__("nats-server", log or self.folder / "nats-server.log")
         self.port = free_port() if port is None else port
+        self._secrets = secrets or self.folder / "secrets"
+        self._store = self.folder / "jetstream"
+        self._accounts = self._store / "jetstream"  # a folder of streams for each account, called by its public key
 
     @property
     def url(self) -> str:
         return f"nats://{LOOPBACK}:{self.port}"
 
     @property
-    def password(self) -> str:
-        """Made at the first start."""
-        return keep_secret(self.folder / "password", lambda: secrets.token_urlsafe(32))
+    def keys(self) -> Keys:
+        """Made at the first start. Raises StandaloneError when they are missing although there are streams."""
+        self._secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
+        in_use = any(self._accounts.glob("A*"))
+        return Keys.from_text(keep_secret(self._secrets / "nats-keys", Keys.new_text, must_be_there=in_use))
 
     def start(self) -> None:
         """Start it and return when it answers; raises StandaloneError when the port or the wheel does not allow it."""
@@ -283,9 +291,12 @@ class EmbeddedNats(Part):
             time.sleep(0.02)
 
     def _configure(self) -> Path:
-        configuration = nats_configuration(f"{LOOPBACK}:{self.port}", self.folder / "jetstream", self.password)
+        keys = self.keys
+        before_accounts, account = self._accounts / "$G", self._accounts / public_key(keys.services)
+        if before_accounts.is_dir() and not account.exists():
+            before_accounts.rename(account)  # the streams of a Sampan whose broker knew one user and no accounts
         path = self.folder / "nats.conf"
-        write_whole(path, configuration, 0o600)
+        write_whole(path, nats_configuration(f"{LOOPBACK}:{self.port}", self._store, keys), 0o600)
         return path
 
     def _answers(self) -> bool:
@@ -308,13 +319,13 @@ def schemas(passwords: Mapping[str, str]) -> list[str]:
     return statements
 
 
-def nats_configuration(listen: str, store: Path, password: str, **more: str) -> str:
+def nats_configuration(listen: str, store: Path, keys: Keys, **more: str) -> str:
     """The text of nats-server's configuration; `store` is JetStream's folder, `more` further settings."""
     configuration = {
         "server_name": "sampan",
         "listen": listen,
         "max_payload": NATS_MAX_PAYLOAD,
-        "authorization": {"user": NATS_USER, "password": password},
+        **keys.server_settings(str(store.with_name("accounts"))),
         "jetstream": {
             "store_dir": str(store),
             # An acknowledged message is on the disk: the default writes it within two minutes.

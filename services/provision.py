@@ -12,6 +12,7 @@ from pathlib import Path
 
 from services.embedded import SERVICES, SUPERUSER, make_passwords, nats_configuration, schemas
 from services.processes import StandaloneError, keep_secret, write_whole
+from shared.credentials import Keys
 
 # Where containers find each other, and the broker's folder in the broker's container and in ours.
 POSTGRES = "postgres:5432:sampan"
@@ -29,7 +30,8 @@ def provide(folder: Path, nats_store: Path = NATS_STORE) -> None:
     in_use = (folder / "postgres" / "password").exists()
     kept = folder / "kept"
     passwords = json.loads(keep_secret(kept / "passwords", make_passwords, must_be_there=in_use))
-    nats_password = keep_secret(kept / "nats", lambda: secrets.token_urlsafe(32), must_be_there=in_use)
+    credentials_in_use = (folder / "enrolment" / "nats-authority").exists()
+    broker = Keys.from_text(keep_secret(kept / "nats-keys", Keys.new_text, must_be_there=credentials_in_use))
     keys = {
         service: keep_secret(kept / service, lambda: secrets.token_hex(32), must_be_there=in_use)
         for service in SERVICES
@@ -40,8 +42,9 @@ def provide(folder: Path, nats_store: Path = NATS_STORE) -> None:
     for service in SERVICES:
         write_whole(folder / service / "secret", keys[service], _OWN)
         write_whole(folder / service / "pgpass", f"{POSTGRES}:{service}:{passwords[service]}\n", _OWN)
-        write_whole(folder / service / "nats-password", nats_password, _OWN)
-    nats = nats_configuration(NATS_LISTENS, nats_store, nats_password, http=NATS_MONITOR)
+        write_whole(folder / service / "nats.creds", broker.service_credentials(service), _OWN)
+    write_whole(folder / "enrolment" / "nats-authority", broker.authority(), _OWN)
+    nats = nats_configuration(NATS_LISTENS, nats_store, broker, http=NATS_MONITOR)
     write_whole(folder / "nats" / "nats.conf", nats, _GROUP)
     write_whole(folder / "postgres" / "schemas.sql", "\n".join(schemas(passwords)) + "\n", _GROUP)
     write_whole(folder / "postgres" / "password", passwords[SUPERUSER], _GROUP)

@@ -21,6 +21,7 @@ from services.processes import (
     keep_secret,
     lock_folder,
     make_folder,
+    write_whole,
 )
 
 ROOT = Path(__file__).resolve().parent.parent  # the folder of alembic.ini and of the packages
@@ -92,7 +93,8 @@ class Standalone:
         self.urls = {service: f"http://{LOOPBACK}:{ports[service]}" for service in SERVICES}
         # What others are told, behind a proxy that brings them here: SAMPAN_ENROLMENT_URL and so on.
         self._told = {name: environment.get(f"SAMPAN_{name.upper()}_URL", url) for name, url in self.urls.items()}
-        self.nats = EmbeddedNats(self.folder / "nats", ports["nats-server"], logs / "nats-server.log")
+        nats_log = logs / "nats-server.log"
+        self.nats = EmbeddedNats(self.folder / "nats", ports["nats-server"], nats_log, self.folder / "secrets")
         self.postgres = EmbeddedPostgres(self.folder / "postgres", log=logs / "postgresql.log")
         self.services: list[Service] = []
         self._ports = ports
@@ -165,6 +167,7 @@ class Standalone:
             # What enrolment keeps of persons is encrypted with its secret.
             secret = self.folder / "secrets" / name
             keep_secret(secret, lambda: secrets.token_hex(32), must_be_there=self.postgres.has_data)
+        self._write_credentials()
         self.nats.start()
         self.postgres.start()
         self.services = [
@@ -177,13 +180,24 @@ class Standalone:
         self._until_ready()
         self._watched = [_Watched(part) for part in (self.nats, self.postgres, *self.services)]
 
+    def _write_credentials(self) -> None:
+        # Made anew at each start: another version may give a service other rights.
+        keys = self.nats.keys
+        for name in SERVICES:
+            write_whole(self.folder / "secrets" / f"{name}.creds", keys.service_credentials(name), 0o600)
+        write_whole(self.folder / "secrets" / "nats-authority", keys.authority(), 0o600)
+
     def _settings(self, service: str) -> dict[str, str]:
+        enrolments = {
+            "SAMPAN_NATS_AUTHORITY_FILE": str(self.folder / "secrets" / "nats-authority"),
+            "SAMPAN_NATS_PUBLIC_URL": self._environment.get("SAMPAN_NATS_PUBLIC_URL", self.nats.url),
+        }
         return {
             **self._environment,
+            **(enrolments if service == "enrolment" else {}),
             "SAMPAN_DATABASE_URL": self.postgres.url(service),
             "SAMPAN_NATS_URL": self.nats.url,
-            "SAMPAN_NATS_USER": self.nats.user,
-            "SAMPAN_NATS_PASSWORD": self.nats.password,
+            "SAMPAN_NATS_CREDENTIALS_FILE": str(self.folder / "secrets" / f"{service}.creds"),
             "SAMPAN_SECRET_FILE": str(self.folder / "secrets" / service),
             "SAMPAN_ADMIN_TOKEN_FILE": str(self.folder / "admin-token"),
             "SAMPAN_PUBLIC_URL": self._told[service],

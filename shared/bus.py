@@ -6,15 +6,17 @@ tests/integration/bus, one test for each.
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from inspect import getdoc
+from time import monotonic
 from typing import Any
 
 from faststream.middlewares import AckPolicy
 from faststream.nats import JStream, NatsBroker, PullSub
+from faststream.nats.security import NatsCredentials
 from faststream.nats.subscriber.usecases import BatchPullStreamSubscriber
-from faststream.security import SASLPlaintext
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
@@ -23,6 +25,7 @@ from shared.batches import Batches, FactBatches, FactHandler, IntakeBatches, Int
 from shared.database import Database
 from shared.deadletters import DeadLetters, describe
 from shared.delivery import Delivery
+from shared.rights import inbox_prefix
 from shared.streams import STREAMS, ensure_stream
 from shared.subscriptions import COLLECT_SECONDS, RESTARTS, WATCH_SECONDS, Subscription, as_it_came
 from shared.tasks import end
@@ -38,6 +41,9 @@ PING_SECONDS = 5  # two unanswered: a half-open connection is noticed in seconds
 PUBLISH_SECONDS = 5.0
 STOP_SECONDS = 5.0
 SWEEP_SECONDS = 3600.0
+DENIED_SECONDS = 30.0
+"""How long a denial counts. What was denied is tried again more often than that for as long as it is needed."""
+_DENIED = re.compile(r"permissions violation for (publish|subscription) to \"([^\"]*)\"", re.IGNORECASE)
 
 
 class _Broker(NatsBroker):
@@ -61,11 +67,13 @@ class Bus:
         dead_letters: DeadLetters,
         *,
         url: str,
-        user: str | None = None,
-        password: str | None = None,
+        credentials: str,
         owns: Sequence[str] = (),
     ) -> None:
-        """`owns` names the streams (of `shared.streams`) that this service makes; others are waited for."""
+        """`credentials` is the text of the service's NATS credentials file; what they allow is in `shared.rights`.
+
+        `owns` names the streams (of `shared.streams`) that this service makes; others are waited for.
+        """
         self.service = service
         self._database = database
         self._dead_letters = dead_letters
@@ -75,10 +83,13 @@ class Bus:
         self._connection_problem: str | None = "not connected to the broker yet"
         self._stream_problems = {name: f"stream {name} is not made yet" for name in owns}
         self._streams_seen_to = asyncio.Event()
+        self._denied: dict[str, float] = {}
         self.broker = _Broker(
             url,
             name=f"sampan-{service}",
-            security=SASLPlaintext(user, password) if user is not None and password is not None else None,
+            # Read once: nats-py reads a file anew at every attempt, and never returns from one that is empty by then.
+            security=NatsCredentials.from_raw(credentials),
+            inbox_prefix=inbox_prefix(service),
             # Never give up: nats-py's event loop spins for ever once the attempts are used up.
             max_reconnect_attempts=-1,
             reconnect_time_wait=1,
@@ -134,6 +145,7 @@ class Bus:
             subject,
             stream=JStream(stream, declare=False),  # declared by FastStream it would lose its settings
             durable=self.service,
+            inbox_prefix=f"{inbox_prefix(self.service)}.".encode(),  # FastStream does not take the connection's
             decoder=as_it_came,
             ack_policy=AckPolicy.MANUAL,
             no_reply=True,
@@ -153,7 +165,9 @@ class Bus:
         """What keeps the bus from working, in plain words; empty when all is well."""
         if not self.connected:
             return [self._connection_problem or "the broker is away"]
-        problems = list(self._stream_problems.values())
+        # First, because the time-outs among the others are its consequences.
+        problems = [problem for problem, when in self._denied.items() if monotonic() - when < DENIED_SECONDS]
+        problems += self._stream_problems.values()
         return problems + [problem for subscription in self._subscriptions for problem in subscription.health()]
 
     @property
@@ -292,6 +306,16 @@ class Bus:
     # --- the connection's news
 
     async def _on_error(self, error: Exception) -> None:
+        if denied := _DENIED.search(str(error)):
+            # Whoever published learns nothing but a time-out. The server's words hold the subject, and no subject holds a name.
+            what = "publish on" if denied[1].lower() == "publish" else "hear"
+            problem = (
+                f"the broker denies {self.service} the right to {what} {denied[2]}: its credentials do not have it"
+            )
+            if problem not in self._denied or monotonic() - self._denied[problem] > DENIED_SECONDS:
+                log.error("%s", problem)
+            self._denied[problem] = monotonic()
+            return
         if not self.connected:
             self._connection_problem = f"the broker is away ({error or type(error).__name__})"
         log.warning("broker: %s: %s", type(error).__name__, error)

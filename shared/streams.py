@@ -15,6 +15,8 @@ STREAMS = {
             name="INTAKE",
             subjects=["intake.enrolment.>", "intake.certification.>"],
             retention=RetentionPolicy.WORK_QUEUE,
+            # The least there is. A message id is compared across offices: one would silence another by using its ids.
+            duplicate_window=0.1,
         ),
         StreamConfig(name="RECEIPTS", subjects=["receipts.>"], max_age=90 * DAY, allow_atomic=True),
         StreamConfig(name="ENROLMENT", subjects=["enrolment.>"], allow_atomic=True),

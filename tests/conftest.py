@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from services.embedded import EmbeddedNats
-from tests.servers import PostgresForTests
+from tests.servers import NatsForTests, PostgresForTests
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +27,7 @@ def postgres(server_folder: Path) -> Iterator[PostgresForTests]:
 
 
 @pytest.fixture(scope="session")
-def nats_server(server_folder: Path) -> Iterator[EmbeddedNats]:
+def nats_server(server_folder: Path) -> Iterator[NatsForTests]:
     """nats-server with JetStream."""
-    with EmbeddedNats(server_folder / "nats") as server:
+    with NatsForTests(server_folder / "nats") as server:
         yield server

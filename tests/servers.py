@@ -4,9 +4,16 @@ import os
 import re
 import secrets
 import subprocess
+from pathlib import Path
+from typing import Any
 
-from services.embedded import EmbeddedPostgres
+import nats
+from nats.aio.client import Client, RawCredentials
+
+from services.embedded import EmbeddedNats, EmbeddedPostgres
 from services.processes import LOOPBACK, installed
+from shared.credentials import Authority, Keys
+from shared.rights import Rights
 
 
 class PostgresForTests(EmbeddedPostgres):
@@ -50,3 +57,34 @@ class PostgresForTests(EmbeddedPostgres):
         )
         assert ended.returncode == 0, ended.stderr
         return ended.stdout.strip()
+
+
+def broker_files(folder: Path, service: str, keys: Keys | None = None) -> dict[str, Path]:
+    """A service's settings that are files for the broker, written; without keys, for a broker that is away."""
+    keys = keys or Keys.new()
+    credentials, authority = folder / "nats.creds", folder / "nats-authority"
+    credentials.write_text(keys.service_credentials(service))
+    if service != "enrolment":
+        return {"nats_credentials_file": credentials}
+    authority.write_text(keys.authority())
+    return {"nats_credentials_file": credentials, "nats_authority_file": authority}
+
+
+async def connect_with_every_right(url: str, keys: Keys, **options: Any) -> Client:
+    """As a user of the services' account who may do everything: the program itself has none."""
+    credentials = keys.credentials("everything", Rights((">",), (">",)))
+    return await nats.connect(url, user_credentials=RawCredentials(credentials), **options)
+
+
+class NatsForTests(EmbeddedNats):
+    """The real server, and how tests connect to it."""
+
+    async def connect(self, credentials: str | None = None, **options: Any) -> Client:
+        """With these credentials, or with every right."""
+        if credentials is None:
+            return await connect_with_every_right(self.url, self.keys, **options)
+        return await nats.connect(self.url, user_credentials=RawCredentials(credentials), **options)
+
+    @property
+    def authority(self) -> Authority:
+        return Authority.from_text(self.keys.authority())

@@ -12,8 +12,7 @@ class Settings(BaseSettings):
 
     database_url: str
     nats_url: str
-    nats_user: str | None = None
-    nats_password: str | None = None
+    nats_credentials_file: Path
     secret_file: Path
     """32 random bytes in hexadecimal; dead letters are sealed with a key made from them."""
     admin_token_file: Path

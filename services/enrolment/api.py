@@ -9,16 +9,19 @@ from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, Field, ValidationError
 
 from services.enrolment import queries
+from services.enrolment.admissions import Admissions
 from services.enrolment.handlers import Handlers
 from services.enrolment.queries import CohortAnswer, EventAnswer, EventHistory, OfficeAnswer
 from services.enrolment.registry import Registry
 from shared.database import Database
 from shared.events.codes import CODE_PATTERN, SOURCE_PATTERN, Code, Role, Source, Text
 from shared.events.enrolment import CentreFact, CohortFact, ProgrammeFact, TraineeFact
+from shared.events.identity import office_of
 from shared.http import EVENTS, Page, Paging, Positions, Problem, events_body, metrics, receipts_response
 from shared.offices import Caller, Doorkeeper, require_administrator
 from shared.openapi import refusals
 from shared.outbox import current_position
+from shared.rights import inbox_prefix, office_durable
 
 T = TypeVar("T")
 # Whatever else could stand in an address is no code, and some of it (a NUL) not even a text for the database.
@@ -45,6 +48,17 @@ _OFFICE_BODY = {
 }
 
 
+class ForNats(BaseModel):
+    """How the officer reaches the broker, with credentials that are told this once and hold as long as the token."""
+
+    url: str
+    credentials: str
+    """The text of a NATS credentials file."""
+    inbox_prefix: str
+    durable: str
+    """Of the stream RECEIPTS: what was read stays read, also after an absence."""
+
+
 class NewToken(BaseModel):
     """An officer's token, told this once, and until when it holds."""
 
@@ -52,10 +66,18 @@ class NewToken(BaseModel):
     officer: str
     token: str
     expires: datetime
+    nats: ForNats
 
 
-def routes(handlers: Handlers, registry: Registry, database: Database, door: Doorkeeper) -> APIRouter:
-    """Every address of enrolment but its health."""
+def routes(
+    handlers: Handlers,
+    registry: Registry,
+    admissions: Admissions,
+    database: Database,
+    door: Doorkeeper,
+    nats_url: str,
+) -> APIRouter:
+    """Every address of enrolment but its health; ``nats_url`` is the one that offices are told."""
     router = APIRouter()
 
     async def office(caller: Annotated[Caller, Depends(door.open)]) -> Caller:
@@ -138,10 +160,18 @@ def routes(handlers: Handlers, registry: Registry, database: Database, door: Doo
         openapi_extra={"requestBody": _OFFICE_BODY},
     )
     async def register_office(request: Request) -> NewToken:
-        """Register an office or one more officer of it. The token in the answer is never told again."""
+        """Register an office or one more officer of it. Token and credentials in the answer are never told again."""
         new = await _new_office(request)
-        token, expires = await registry.register(new.office, new.name, new.roles, new.officer, new.expires_days)
-        return NewToken(office=new.office, officer=new.officer, token=token, expires=expires)
+        given = await registry.register(new.office, new.name, new.roles, new.officer, new.expires_days)
+        admissions.wake()
+        durable = office_durable(*office_of(new.office))
+        for_nats = ForNats(
+            url=nats_url,
+            credentials=given.nats_credentials,
+            inbox_prefix=inbox_prefix(durable),
+            durable=durable,
+        )
+        return NewToken(office=new.office, officer=new.officer, token=given.token, expires=given.expires, nats=for_nats)
 
     @router.get("/v1/offices", dependencies=[Depends(administrator)], responses=refusals(403))
     async def offices(paging: Annotated[Paging, Depends()]) -> Page[OfficeAnswer]:
@@ -156,9 +186,10 @@ def routes(handlers: Handlers, registry: Registry, database: Database, door: Doo
         responses=refusals(403),
     )
     async def revoke_office(country: Named, office: Named) -> None:
-        """Take every token from an office."""
+        """Take every token and NATS user from an office."""
         if not await registry.revoke(f"/offices/{country}/{office}"):
             raise Problem(404, "not_found", "There is no such office.")
+        admissions.wake()
 
     router.add_api_route("/metrics", metrics, dependencies=[Depends(door.open)], response_class=PlainTextResponse)
     return router

@@ -6,6 +6,7 @@ from functools import partial
 
 from fastapi import FastAPI
 
+from services.enrolment.admissions import Admissions
 from services.enrolment.api import routes
 from services.enrolment.check import check
 from services.enrolment.handlers import Handlers
@@ -17,6 +18,7 @@ from services.enrolment.tables import Office, Token
 from shared import signin
 from shared.bus import Bus
 from shared.contracts import show_contract
+from shared.credentials import Authority
 from shared.database import Database
 from shared.deadletters import DeadLetters
 from shared.http import create_app, tell_addresses
@@ -35,11 +37,12 @@ def create(settings: Settings) -> FastAPI:
         database,
         dead_letters,
         url=settings.nats_url,
-        user=settings.nats_user,
-        password=settings.nats_password,
+        credentials=settings.nats_credentials_file.read_text(),
         owns=("INTAKE", "RECEIPTS", "ENROLMENT", "DEADLETTERS"),
     )
     relay = Relay(database, bus, service="enrolment", stream="ENROLMENT")
+    authority = Authority.from_text(settings.nats_authority_file.read_text())
+    admissions = Admissions(database, bus, settings.nats_url, authority)
     register = Register(secret)
     handlers = Handlers(database, register, settings.certification_url)
     subscribe(bus, handlers)
@@ -48,14 +51,14 @@ def create(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         try:
-            async with bus.running(), relay.running():
+            async with bus.running(), relay.running(), admissions.running():
                 yield
         finally:
             await database.close()
 
     async def problems() -> list[str]:
         await database.ping()
-        return [*bus.health(), *relay.health()]
+        return [*bus.health(), *relay.health(), *admissions.health()]
 
     app = create_app("Sampan enrolment", lifespan, problems)
     tell_addresses(
@@ -69,7 +72,8 @@ def create(settings: Settings) -> FastAPI:
     )
     checking = partial(check, bus=bus, register=register)
     app.include_router(administration(database, door, dead_letters, bus, checking))
-    app.include_router(routes(handlers, Registry(database), database, door))
+    registry = Registry(database, authority)
+    app.include_router(routes(handlers, registry, admissions, database, door, settings.nats_public_url))
     app.include_router(signin.routes(door, https=settings.public_url.startswith("https:")))
     show_contract(app, door, "enrolment")
     return app

@@ -12,8 +12,11 @@ class Settings(BaseSettings):
 
     database_url: str
     nats_url: str
-    nats_user: str | None = None
-    nats_password: str | None = None
+    nats_credentials_file: Path
+    nats_authority_file: Path
+    """What lets offices' users in and shuts them out; see ``shared.credentials.Authority``."""
+    nats_public_url: str = "nats://127.0.0.1:4222"
+    """Where offices reach the broker."""
     secret_file: Path
     """32 random bytes in hexadecimal; the register, identifiers and persons' ids rest on keys made from them."""
     admin_token_file: Path

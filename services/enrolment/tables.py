@@ -176,6 +176,17 @@ class Token(offices.TokenRow, Base, table=True):
     __tablename__ = "tokens"
 
 
+class BrokerUser(Base, table=True):
+    """A NATS user that was made for an office, by its public key, until it expires; its credentials are kept nowhere."""
+
+    __tablename__ = "broker_users"
+
+    key: str = Field(primary_key=True, sa_type=Text)
+    office: str = Field(index=True, sa_type=Text)
+    expires: datetime = Field(sa_type=DateTime(timezone=True))
+    revoked: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+
+
 class OutboxHead(outbox.OutboxHead, Base, table=True):
     pass
 

@@ -31,8 +31,7 @@ def create(settings: Settings) -> FastAPI:
         database,
         dead_letters,
         url=settings.nats_url,
-        user=settings.nats_user,
-        password=settings.nats_password,
+        credentials=settings.nats_credentials_file.read_text(),
     )
     relay = Relay(database, bus, service="reporting", stream=None)
     subscribe(bus)

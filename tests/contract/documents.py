@@ -19,6 +19,7 @@ import services.enrolment.settings
 import services.reporting.app
 import services.reporting.settings
 from shared.asyncapi import CONTRACTS, document
+from tests.servers import broker_files
 
 FOLDER = Path(__file__).parent
 KINDS = ("openapi", "asyncapi")
@@ -47,6 +48,7 @@ def app(service: str) -> FastAPI:
                 nats_url="nats://127.0.0.1:1",
                 secret_file=secret,
                 admin_token_file=token,
+                **broker_files(Path(folder), service),
             )
         )
     return made

@@ -19,14 +19,12 @@ from time import monotonic
 from typing import Any
 
 import httpx
-import nats
 from nats.js import JetStreamContext
 
-from services.embedded import EmbeddedNats
 from shared.events.identity import enrolment_id
 from tests.contract.answers import as_documented
 from tests.contract.documents import APPS
-from tests.servers import PostgresForTests
+from tests.servers import NatsForTests, PostgresForTests, broker_files
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "an-events-way.md"
@@ -127,7 +125,7 @@ class River:
             await asyncio.sleep(0.05)
 
 
-async def go(postgres: PostgresForTests, nats_server: EmbeddedNats) -> Way:
+async def go(postgres: PostgresForTests, nats_server: NatsForTests) -> Way:
     """Take the events their way through services on these servers."""
     events = example()
     async with running(postgres, nats_server) as river:
@@ -151,10 +149,10 @@ async def go(postgres: PostgresForTests, nats_server: EmbeddedNats) -> Way:
 
 
 @asynccontextmanager
-async def running(postgres: PostgresForTests, nats_server: EmbeddedNats) -> AsyncIterator[River]:
+async def running(postgres: PostgresForTests, nats_server: NatsForTests) -> AsyncIterator[River]:
     """The three services on a fresh database and empty streams."""
     async with AsyncExitStack() as stack:
-        connection = await nats.connect(nats_server.url, user=nats_server.user, password=nats_server.password)
+        connection = await nats_server.connect()
         stack.push_async_callback(connection.close)
         streams = connection.jetstream(timeout=5)
         for info in await streams.streams_info():
@@ -172,8 +170,7 @@ async def running(postgres: PostgresForTests, nats_server: EmbeddedNats) -> Asyn
                 settings(
                     database_url=url,
                     nats_url=nats_server.url,
-                    nats_user=nats_server.user,
-                    nats_password=nats_server.password,
+                    **broker_files(folder, service, nats_server.keys),
                     secret_file=folder / service,
                     admin_token_file=folder / "admin",
                 )
@@ -273,7 +270,7 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="sampan-docs-"))
     folder.chmod(0o711)  # PostgreSQL's user must be able to enter when root runs this
     try:
-        with PostgresForTests(folder / "postgres") as postgres, EmbeddedNats(folder / "nats") as nats_server:
+        with PostgresForTests(folder / "postgres") as postgres, NatsForTests(folder / "nats") as nats_server:
             PAGE.write_text(page(asyncio.run(go(postgres, nats_server))), encoding="utf-8")
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,7 +1,7 @@
 """The whole program as a user starts it: `sampan up` in a process of its own, on free ports.
 
-With SAMPAN_E2E_SERVER (the address of a service), SAMPAN_E2E_TOKEN (the administrator's) and SAMPAN_E2E_NATS_PASSWORD the same
-tests run against a program that runs already and is empty, such as the containers of docker-compose.yml.
+With SAMPAN_E2E_SERVER (the address of a service) and SAMPAN_E2E_TOKEN (the administrator's) the same tests run against a
+program that runs already and is empty, such as the containers of docker-compose.yml.
 """
 
 import os

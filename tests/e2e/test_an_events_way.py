@@ -2,14 +2,13 @@
 
 import re
 
-from services.embedded import EmbeddedNats
 from tests.contract.documents import today, validator
 from tests.e2e.an_events_way import PAGE, example, go, page
-from tests.servers import PostgresForTests
+from tests.servers import NatsForTests, PostgresForTests
 
 
 async def test_the_page_is_what_the_services_say_and_every_message_is_as_documented(
-    postgres: PostgresForTests, nats_server: EmbeddedNats
+    postgres: PostgresForTests, nats_server: NatsForTests
 ) -> None:
     way = await go(postgres, nats_server)
     assert PAGE.read_text(encoding="utf-8") == page(way), "run `make docs`"

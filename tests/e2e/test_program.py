@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import re
 import signal
 import socket
@@ -17,9 +16,11 @@ import httpx
 import nats
 import psutil
 import pytest
-from nats.js.api import ConsumerConfig, DeliverPolicy
+from nats.aio.client import Client
 
-from tests.e2e.conftest import ELSEWHERE, EXAMPLE, ROOT, Program, on_this_machine, sampan
+from shared.credentials import Keys
+from tests.e2e.conftest import EXAMPLE, ROOT, Program, on_this_machine, sampan
+from tests.servers import connect_with_every_right
 
 pytestmark = pytest.mark.xdist_group("e2e")
 
@@ -92,23 +93,15 @@ def test_given_an_office_when_it_posts_for_another_then_it_is_rejected_and_its_o
         eventually(lambda: httpx.get(url, headers=headers).status_code == 401, f"{service} still takes it")  # noqa: B023
 
 
-def nats_settings(program: Program) -> dict[str, str]:
-    """How `sampan up` tells its services to reach the broker, read from the process that it started."""
-    if ELSEWHERE is not None:
-        return {
-            "SAMPAN_NATS_URL": f"nats://{httpx.URL(ELSEWHERE).host}:{os.environ.get('SAMPAN_NATS_PORT', '4222')}",
-            "SAMPAN_NATS_USER": "sampan",
-            "SAMPAN_NATS_PASSWORD": os.environ["SAMPAN_E2E_NATS_PASSWORD"],
-        }
-    for child in psutil.Process(program.process.pid).children(recursive=True):  # type: ignore[union-attr]
-        environment = child.environ()
-        if "SAMPAN_DATABASE_URL" in environment:
-            return environment
-    raise AssertionError("no service is running")
+async def everything_on_the_broker(program: Program) -> Client:
+    """A connection with every right, made with the keys that `sampan up` keeps."""
+    keys = Keys.from_text((program.folder / "secrets" / "nats-keys").read_text())
+    return await connect_with_every_right(f"nats://127.0.0.1:{program.env['SAMPAN_NATS_PORT']}", keys)
 
 
-def test_given_the_broker_when_events_come_as_messages_then_they_are_answered_on_receipts(program: Program) -> None:
-    settings = nats_settings(program)
+def test_given_an_offices_credentials_when_events_come_as_messages_then_they_are_answered_on_receipts(
+    program: Program, tmp_path: Path
+) -> None:
     own = {
         "specversion": "1.0",
         "id": "over-nats-1",
@@ -117,22 +110,28 @@ def test_given_the_broker_when_events_come_as_messages_then_they_are_answered_on
         "time": "2026-03-02T09:00:00+06:30",
         "data": {"centre": "yangon-iti", "country": "MM", "kind": "training-institute", "names": {"en": "Yangon ITI"}},
     }
-    program.run("office", "add", "mm/sat", "--name", "SAT", "--role", "coordinator")
+    credentials = tmp_path / "sat.creds"
+    add = ("office", "add", "mm/sat", "--name", "SAT", "--role", "coordinator", "--credentials", credentials)
+    sheet = program.run(*add)
+    assert sheet.returncode == 0, sheet.stderr
+    assert "NKEY SEED" not in sheet.stdout
+    assert credentials.stat().st_mode & 0o777 == 0o600
+    assert "is there already" in program.run(*add).stderr
+    url = re.search(r"nats://[^\s,]+", sheet.stdout)
+    assert url is not None
 
     async def talk() -> list[dict[str, Any]]:
-        connection = await nats.connect(
-            settings["SAMPAN_NATS_URL"], user=settings["SAMPAN_NATS_USER"], password=settings["SAMPAN_NATS_PASSWORD"]
-        )
+        connection = await nats.connect(url[0], user_credentials=credentials, inbox_prefix="_INBOX_mm_sat")
         stream = connection.jetstream()
-        receipts = await stream.pull_subscribe(
-            "receipts.mm.sat", config=ConsumerConfig(deliver_policy=DeliverPolicy.ALL), stream="RECEIPTS"
-        )
+        receipts = await stream.pull_subscribe_bind("mm_sat", stream="RECEIPTS")
         bodies = [json.dumps([own, own]), "\xff not json", json.dumps(own | {"id": "UPPER"})]
         for body in bodies:
             await stream.publish("intake.enrolment.mm.sat", body.encode("latin-1"))
         found: list[dict[str, Any]] = []
         while len(found) < 4:
-            found += [json.loads(message.data) for message in await receipts.fetch(10, timeout=20)]
+            for message in await receipts.fetch(10, timeout=20):
+                found.append(json.loads(message.data))
+                await message.ack()
         await connection.close()
         return found
 
@@ -170,7 +169,6 @@ def test_given_the_example_when_everything_but_the_register_is_searched_then_no_
     program: Program, data_folder: Path
 ) -> None:
     program.run("post", EXAMPLE)
-    settings = nats_settings(program)
     person = {"names": {"original": "Sok Planted", "romanised": "Sok Planted"}, "sex": "F", "birth_date": "2004-05-17"}
     refused = {  # names in an event that is refused, and in one that no handler could read
         "specversion": "1.0",
@@ -190,9 +188,7 @@ def test_given_the_example_when_everything_but_the_register_is_searched_then_no_
 
     async def everything() -> dict[str, str]:
         found: dict[str, str] = {}
-        connection = await nats.connect(
-            settings["SAMPAN_NATS_URL"], user=settings["SAMPAN_NATS_USER"], password=settings["SAMPAN_NATS_PASSWORD"]
-        )
+        connection = await everything_on_the_broker(program)
         stream = connection.jetstream()
         for service in ("enrolment", "certification"):
             await stream.publish(f"intake.{service}.kh.dgtvet", text.encode())

@@ -7,12 +7,11 @@ from typing import Any
 
 import asyncpg
 import httpx
-import nats
 import pytest
 from nats.js import JetStreamContext
 
 from tests.e2e.conftest import EXAMPLE, Program, on_this_machine
-from tests.e2e.test_program import eventually, nats_settings, program_database
+from tests.e2e.test_program import eventually, everything_on_the_broker, program_database
 
 pytestmark = [pytest.mark.xdist_group("e2e"), on_this_machine]
 
@@ -98,12 +97,8 @@ def in_database(program: Program, service: str, *statements: str) -> None:
 
 
 def on_the_bus(program: Program, work: Callable[[JetStreamContext], Awaitable[object]]) -> None:
-    settings = nats_settings(program)
-
     async def execute() -> None:
-        connection = await nats.connect(
-            settings["SAMPAN_NATS_URL"], user=settings["SAMPAN_NATS_USER"], password=settings["SAMPAN_NATS_PASSWORD"]
-        )
+        connection = await everything_on_the_broker(program)
         try:
             await work(connection.jetstream())
         finally:

@@ -5,12 +5,12 @@ import json
 import time
 from collections.abc import Awaitable, Callable
 
-import nats
 import pytest
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 
 from tests.faults.conftest import River, centre, eventually
+from tests.servers import connect_with_every_right
 
 pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(180)]
 
@@ -20,7 +20,7 @@ WITHIN = 30
 def on_the_broker(river: River, work: Callable[[Client, JetStreamContext], Awaitable[object]]) -> None:
     async def connected() -> None:
         server = river.sampan.nats
-        connection = await nats.connect(server.url, user=server.user, password=server.password)
+        connection = await connect_with_every_right(server.url, server.keys)
         try:
             await work(connection, connection.jetstream())
         finally:

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from services.embedded import EmbeddedNats
 from shared import batches, bus, subscriptions
 from tests.integration.bus.house import House
-from tests.servers import PostgresForTests
+from tests.servers import NatsForTests, PostgresForTests
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +20,7 @@ def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def house(postgres: PostgresForTests, nats_server: EmbeddedNats) -> AsyncIterator[House]:
+async def house(postgres: PostgresForTests, nats_server: NatsForTests) -> AsyncIterator[House]:
     """On the broker that other tests use as well: to be left running, and found without streams."""
     async for made in _house(postgres, nats_server):
         async with made.js() as js:
@@ -31,19 +30,19 @@ async def house(postgres: PostgresForTests, nats_server: EmbeddedNats) -> AsyncI
 
 
 @pytest.fixture
-def own_server(tmp_path: Path) -> Iterator[EmbeddedNats]:
-    with EmbeddedNats(tmp_path / "nats") as server:
+def own_server(tmp_path: Path) -> Iterator[NatsForTests]:
+    with NatsForTests(tmp_path / "nats") as server:
         yield server
 
 
 @pytest.fixture
-async def own_house(postgres: PostgresForTests, own_server: EmbeddedNats) -> AsyncIterator[House]:
+async def own_house(postgres: PostgresForTests, own_server: NatsForTests) -> AsyncIterator[House]:
     """On a broker of its own, which the test may kill."""
     async for made in _house(postgres, own_server):
         yield made
 
 
-async def _house(postgres: PostgresForTests, server: EmbeddedNats) -> AsyncIterator[House]:
+async def _house(postgres: PostgresForTests, server: NatsForTests) -> AsyncIterator[House]:
     name = postgres.create_database()
     async with AsyncExitStack() as stack:
         yield House(postgres, server, name, stack)

@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from time import monotonic
 from typing import TypeVar
 
-import nats
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 from sqlalchemy import text
@@ -15,7 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
-from services.embedded import EmbeddedNats
 from shared import deadletters, outbox
 from shared.bus import Bus, Delivery
 from shared.database import Database
@@ -24,7 +22,7 @@ from shared.events.codes import Model
 from shared.events.facts import Fact
 from shared.outbox import Notice, Position, notify, publish
 from shared.relay import Relay
-from tests.servers import PostgresForTests
+from tests.servers import NatsForTests, PostgresForTests
 
 T = TypeVar("T")
 OWNED = ("INTAKE", "RECEIPTS", "ENROLMENT", "DEADLETTERS")
@@ -92,7 +90,7 @@ async def eventually(check: Callable[[], Awaitable[T] | T], seconds: float = 15.
 class House:
     """Everything that one test runs; each service has its own schema, as in the program."""
 
-    def __init__(self, postgres: PostgresForTests, server: EmbeddedNats, name: str, stack: AsyncExitStack) -> None:
+    def __init__(self, postgres: PostgresForTests, server: NatsForTests, name: str, stack: AsyncExitStack) -> None:
         self.postgres = postgres
         self.server = server
         self.name = name
@@ -114,8 +112,7 @@ class House:
             database,
             DeadLetters(service, b"s" * 32),
             url=self.server.url,
-            user=self.server.user,
-            password=self.server.password,
+            credentials=self.server.keys.service_credentials(service),
             owns=owns,
         )
         self.buses.append(bus)
@@ -138,9 +135,7 @@ class House:
     @asynccontextmanager
     async def js(self) -> AsyncIterator[JetStreamContext]:
         """A connection of the test's own."""
-        connection = await nats.connect(
-            self.server.url, user=self.server.user, password=self.server.password, max_reconnect_attempts=-1
-        )
+        connection = await self.server.connect(max_reconnect_attempts=-1)
         try:
             yield connection.jetstream(timeout=5)
         finally:

@@ -13,15 +13,16 @@ from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, RetentionPolicy, StorageType, StreamConfig
 from nats.js.errors import NotFoundError
 
-from services.embedded import EmbeddedNats
 from shared import bus as bus_module
 from shared import subscriptions
 from shared.bus import Bus, Delivery
+from shared.credentials import Keys
 from shared.database import Database
 from shared.deadletters import DeadLetters
 from shared.subscriptions import Fetch
 from shared.tasks import end
 from tests.integration.bus.house import OWNED, House, applied, apply, count, eventually, fact, say
+from tests.servers import NatsForTests
 
 
 async def _office(house: House) -> tuple[Database, Bus]:
@@ -191,9 +192,10 @@ async def test_broker_that_only_stops_answering(own_house: House, monkeypatch: p
 
 
 async def test_refused_by_the_broker(house: House) -> None:
-    """A wrong password is said, tried again and burns no processor time."""
+    """Credentials of another operator are said, tried again and burn no processor time."""
     database, _ = await _office(house)
-    bus = Bus("enrolment", database, DeadLetters("enrolment", b"s" * 32), url=house.server.url, user="x", password="x")  # noqa: S106
+    strange = Keys.new().service_credentials("enrolment")
+    bus = Bus("enrolment", database, DeadLetters("enrolment", b"s" * 32), url=house.server.url, credentials=strange)
     async with bus.running():
         before = process_time()
         await eventually(lambda: any("Authorization" in problem for problem in bus.health()))
@@ -202,19 +204,15 @@ async def test_refused_by_the_broker(house: House) -> None:
         assert process_time() - before < 0.7
 
 
-async def test_refused_for_a_while(own_house: House) -> None:
+async def test_refused_for_a_while(own_house: House, tmp_path: Path) -> None:
     """FastStream's own error callback raises here, within nats-py's loop: that would be the end of reconnecting."""
     house = own_house
     database, bus = await _office(house)
     await house.run(bus)
-    password = house.server.folder / "password"
-    right = password.read_text()
+    another = NatsForTests(tmp_path / "another", house.server.port)
     house.server.kill()
-    password.write_text("another")
-    house.server.start()
-    await eventually(lambda: any("Authorization" in problem for problem in bus.health()))
-    house.server.kill()
-    password.write_text(right)
+    with another:
+        await eventually(lambda: any("Authorization" in problem for problem in bus.health()))
     house.server.start()
     await eventually(lambda: not bus.health())
     await house.intake("a")
@@ -275,7 +273,7 @@ async def test_database_away(house: House) -> None:
     await eventually(lambda: not bus.health())
 
 
-async def test_what_the_broker_says_is_on_the_disk(own_server: EmbeddedNats, tmp_path: Path) -> None:
+async def test_what_the_broker_says_is_on_the_disk(own_server: NatsForTests, tmp_path: Path) -> None:
     """`sync_interval: always`, or a power cut takes what was acknowledged in the last two minutes."""
     (config,) = (tmp_path / "nats").glob("*.conf")
     assert '"sync_interval": "always"' in config.read_text()

@@ -16,6 +16,7 @@ from shared.database import Database
 from shared.offices import new_token
 from tests.contract.answers import PAGES, as_documented
 from tests.integration.certification.given import ROLES, a_cohort, a_trainee, an_office, fields, tell
+from tests.servers import broker_files
 from tests.unit.certification.given import (
     BODY,
     CENTRE,
@@ -45,6 +46,7 @@ def app(migrated: str, tmp_path: Path) -> FastAPI:
         Settings(
             database_url=migrated,
             nats_url="nats://127.0.0.1:1",
+            **broker_files(tmp_path, "certification"),
             secret_file=tmp_path / "secret",
             admin_token_file=tmp_path / "admin",
             enrolment_url="http://enrolment.example",

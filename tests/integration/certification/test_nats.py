@@ -8,19 +8,18 @@ from time import monotonic
 from typing import Any
 
 import httpx
-import nats
 import pytest
 from nats.js import JetStreamContext
 
 from services.certification.app import create
 from services.certification.handlers import Told
 from services.certification.settings import Settings
-from services.embedded import EmbeddedNats
 from shared.database import Database
 from shared.events.enrolment import CohortFact, OfficeFact, TraineeFact, cohort_fact, office_fact, trainee_fact
 from shared.events.facts import Fact
 from shared.streams import ensure_stream
 from tests.integration.certification.given import a_cohort, a_trainee, an_office, fields
+from tests.servers import NatsForTests, broker_files
 from tests.unit.certification.given import BODY, CENTRE, assessed, awarded, registered, trainee
 
 ADMINISTRATOR = "an-administrators-token"
@@ -28,9 +27,9 @@ OWNED_BY_ENROLMENT = ("INTAKE", "RECEIPTS", "ENROLMENT", "DEADLETTERS")
 
 
 @pytest.fixture
-async def river(nats_server: EmbeddedNats) -> AsyncIterator[JetStreamContext]:
+async def river(nats_server: NatsForTests) -> AsyncIterator[JetStreamContext]:
     """A connection of the test's own, on a broker with the streams that enrolment keeps, empty."""
-    connection = await nats.connect(nats_server.url, user=nats_server.user, password=nats_server.password)
+    connection = await nats_server.connect()
     stream = connection.jetstream(timeout=5)
     for info in await stream.streams_info():
         await stream.delete_stream(info.config.name or "")
@@ -42,7 +41,7 @@ async def river(nats_server: EmbeddedNats) -> AsyncIterator[JetStreamContext]:
 
 @pytest.fixture
 async def service(
-    migrated: str, database: Database, nats_server: EmbeddedNats, river: JetStreamContext, tmp_path: Path
+    migrated: str, database: Database, nats_server: NatsForTests, river: JetStreamContext, tmp_path: Path
 ) -> AsyncIterator[httpx.AsyncClient]:
     (tmp_path / "secret").write_text("ab" * 32)
     (tmp_path / "admin").write_text(ADMINISTRATOR)
@@ -50,8 +49,7 @@ async def service(
         Settings(
             database_url=migrated,
             nats_url=nats_server.url,
-            nats_user=nats_server.user,
-            nats_password=nats_server.password,
+            **broker_files(tmp_path, "certification", nats_server.keys),
             secret_file=tmp_path / "secret",
             admin_token_file=tmp_path / "admin",
         )

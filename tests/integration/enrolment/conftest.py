@@ -1,20 +1,23 @@
 """Enrolment on the real PostgreSQL: migrated once per worker, emptied for each test."""
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from time import monotonic
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from nats.js import JetStreamContext
 
 from services.enrolment.app import create
 from services.enrolment.settings import Settings
 from shared.database import Database
 from tests.contract.answers import as_documented
 from tests.integration.enrolment.house import ADMINISTRATOR, BEARER, House, empty
-from tests.servers import PostgresForTests
+from tests.servers import NatsForTests, PostgresForTests, broker_files
 
 ROOT = Path(__file__).parents[3]
 
@@ -57,6 +60,7 @@ def settings(migrated: str, tmp_path: Path) -> Settings:
     return Settings(
         database_url=migrated,
         nats_url="nats://127.0.0.1:1",
+        **broker_files(tmp_path, "enrolment"),
         secret_file=tmp_path / "secret",
         admin_token_file=tmp_path / "admin-token",
     )
@@ -80,3 +84,36 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
         ) as asking,
     ):
         yield asking
+
+
+@pytest.fixture
+async def river(nats_server: NatsForTests) -> AsyncIterator[JetStreamContext]:
+    """A connection of the test's own, on a broker without streams."""
+    connection = await nats_server.connect()
+    stream = connection.jetstream(timeout=5)
+    for info in await stream.streams_info():
+        await stream.delete_stream(info.config.name or "")
+    yield stream
+    await connection.close()
+
+
+@pytest.fixture
+async def service(
+    database: Database, settings: Settings, nats_server: NatsForTests, river: JetStreamContext, tmp_path: Path
+) -> AsyncIterator[httpx.AsyncClient]:
+    files = broker_files(tmp_path, "enrolment", nats_server.keys)
+    app = create(settings.model_copy(update={"nats_url": nats_server.url, **files}))
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(app),
+            base_url="http://enrolment",
+            headers=BEARER,
+            event_hooks=as_documented("enrolment"),
+        ) as client,
+    ):
+        deadline = monotonic() + 20
+        while (await client.get("/readyz")).status_code != 200:
+            assert monotonic() < deadline, (await client.get("/readyz")).text
+            await asyncio.sleep(0.05)
+        yield client

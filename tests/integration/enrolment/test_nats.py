@@ -2,57 +2,16 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from time import monotonic
 from typing import Any
 
 import httpx
-import nats
-import pytest
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
-from services.embedded import EmbeddedNats
-from services.enrolment.app import create
-from services.enrolment.settings import Settings
-from shared.database import Database
-from tests.contract.answers import as_documented
-from tests.integration.enrolment.house import BEARER, REGISTRATIONS
+from tests.integration.enrolment.house import REGISTRATIONS
 from tests.integration.enrolment.test_http import BAD, ONE
 from tests.unit.enrolment.story import SENDER, announced, programme, proposed
-
-
-@pytest.fixture
-async def river(nats_server: EmbeddedNats) -> AsyncIterator[JetStreamContext]:
-    """A connection of the test's own, on a broker without streams."""
-    connection = await nats.connect(nats_server.url, user=nats_server.user, password=nats_server.password)
-    stream = connection.jetstream(timeout=5)
-    for info in await stream.streams_info():
-        await stream.delete_stream(info.config.name or "")
-    yield stream
-    await connection.close()
-
-
-@pytest.fixture
-async def service(
-    database: Database, settings: Settings, nats_server: EmbeddedNats, river: JetStreamContext
-) -> AsyncIterator[httpx.AsyncClient]:
-    url, user, password = nats_server.url, nats_server.user, nats_server.password
-    app = create(settings.model_copy(update={"nats_url": url, "nats_user": user, "nats_password": password}))
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(app),
-            base_url="http://enrolment",
-            headers=BEARER,
-            event_hooks=as_documented("enrolment"),
-        ) as client,
-    ):
-        deadline = monotonic() + 20
-        while (await client.get("/readyz")).status_code != 200:
-            assert monotonic() < deadline, (await client.get("/readyz")).text
-            await asyncio.sleep(0.05)
-        yield client
 
 
 async def _messages(river: JetStreamContext, stream: str, count: int) -> list[tuple[str, dict[str, Any]]]:

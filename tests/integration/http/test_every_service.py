@@ -20,6 +20,7 @@ import services.reporting.app as reporting
 import services.reporting.settings
 from services.processes import LOOPBACK, free_port
 from shared.offices import new_token
+from tests.servers import broker_files
 
 OPEN = {"/livez", "/readyz"}
 ADMINISTRATOR = secrets.token_urlsafe(32)
@@ -45,6 +46,7 @@ def app(request: pytest.FixtureRequest, tmp_path: Path) -> FastAPI:
             nats_url=f"nats://{LOOPBACK}:{free_port()}",
             secret_file=tmp_path / "secret",
             admin_token_file=tmp_path / "admin-token",
+            **broker_files(tmp_path, request.param),
         )
     )
 

@@ -8,18 +8,18 @@ from time import monotonic
 from typing import Any
 
 import httpx
-import nats
 import pytest
 
-from services.embedded import EmbeddedNats
 from services.reporting.app import create
 from services.reporting.settings import Settings
+from shared.credentials import Keys
 from shared.database import Database
 from shared.streams import ensure_stream
 from tests.contract.answers import as_documented
 from tests.integration.reporting.conftest import ADMINISTRATOR, BEARER
 from tests.integration.reporting.test_aggregates import a_history
 from tests.integration.reporting.test_projection import kept, told
+from tests.servers import NatsForTests
 from tests.unit.reporting.facts import wire
 
 
@@ -27,7 +27,12 @@ from tests.unit.reporting.facts import wire
 def secrets(tmp_path: Path) -> dict[str, Path]:
     (tmp_path / "secret").write_text("5a" * 32)
     (tmp_path / "admin-token").write_text(f"{ADMINISTRATOR}\n")
-    return {"secret_file": tmp_path / "secret", "admin_token_file": tmp_path / "admin-token"}
+    (tmp_path / "nats.creds").write_text(Keys.new().service_credentials("reporting"))
+    return {
+        "secret_file": tmp_path / "secret",
+        "admin_token_file": tmp_path / "admin-token",
+        "nats_credentials_file": tmp_path / "nats.creds",
+    }
 
 
 @asynccontextmanager
@@ -56,18 +61,17 @@ async def until(client: httpx.AsyncClient, path: str, holds: Callable[[Any], boo
 
 
 async def test_facts_of_both_streams_become_figures_and_what_cannot_be_read_holds_up_nothing(
-    nats_server: EmbeddedNats, migrated: str, database: Database, secrets: dict[str, Path]
+    nats_server: NatsForTests, migrated: str, database: Database, secrets: dict[str, Path]
 ) -> None:
     history = a_history()
+    secrets["nats_credentials_file"].write_text(nats_server.keys.service_credentials("reporting"))
     settings = Settings(
         database_url=migrated,
         nats_url=nats_server.url,
-        nats_user=nats_server.user,
-        nats_password=nats_server.password,
         **secrets,
     )
     async with AsyncExitStack() as stack:
-        connection = await nats.connect(nats_server.url, user=nats_server.user, password=nats_server.password)
+        connection = await nats_server.connect()
         stack.push_async_callback(connection.close)
         js = connection.jetstream()
         for info in await js.streams_info():

@@ -21,7 +21,8 @@ import pytest
 from services import embedded
 from services.embedded import SERVICES, EmbeddedNats, EmbeddedPostgres
 from services.processes import StandaloneError, free_port, installed, keep_secret, lock_folder
-from tests.servers import PostgresForTests
+from shared.credentials import Keys
+from tests.servers import NatsForTests, PostgresForTests
 
 ROOT = Path(__file__).parents[3]
 AS_ROOT = os.geteuid() == 0
@@ -210,36 +211,72 @@ def test_a_killed_parent_takes_its_children_along(folder: Path) -> None:
 
 
 def test_a_killed_broker_keeps_what_it_acknowledged(folder: Path) -> None:
-    async def publish(broker: EmbeddedNats) -> None:
-        connection = await nats.connect(broker.url, user=broker.user, password=broker.password)
+    async def publish(broker: NatsForTests) -> None:
+        connection = await broker.connect()
         assert connection.max_payload == embedded.NATS_MAX_PAYLOAD
         await connection.jetstream().add_stream(name="KEPT", subjects=["kept"])
         await connection.jetstream().publish("kept", b"said")
         await connection.close()
 
-    async def read(broker: EmbeddedNats) -> bytes | None:
-        connection = await nats.connect(broker.url, user=broker.user, password=broker.password)
+    async def read(broker: NatsForTests) -> bytes | None:
+        connection = await broker.connect()
         message = await connection.jetstream().get_msg("KEPT", 1)
         await connection.close()
         return message.data
 
-    with EmbeddedNats(folder) as broker:
+    with NatsForTests(folder) as broker:
         asyncio.run(publish(broker))
         broker.kill()
         broker.start()
         assert asyncio.run(read(broker)) == b"said"
     assert '"sync_interval": "always"' in (folder / "nats.conf").read_text()
-    assert mode(folder / "nats.conf") == mode(folder / "password") == 0o600
+    assert mode(folder / "nats.conf") == mode(folder / "secrets" / "nats-keys") == 0o600
+    assert mode(folder / "secrets") == 0o700
 
 
-def test_the_broker_wants_its_password(folder: Path) -> None:
-    async def knock(port: int) -> None:
-        await nats.connect(
-            f"nats://127.0.0.1:{port}", user="sampan", password=secrets.token_hex(), allow_reconnect=False
-        )
+def test_the_broker_lets_nobody_in_without_credentials_of_its_own_operator(folder: Path) -> None:
+    with NatsForTests(folder, free_port()) as broker:
+        for strange in ({}, {"user": "sampan", "password": secrets.token_hex()}):
+            with pytest.raises(nats.errors.Error, match=r"(?i)authorization"):
+                asyncio.run(nats.connect(broker.url, allow_reconnect=False, **strange))
+        with pytest.raises(nats.errors.Error, match=r"(?i)authorization"):
+            asyncio.run(broker.connect(Keys.new().service_credentials("enrolment"), allow_reconnect=False))
 
-    with EmbeddedNats(folder, free_port()) as broker, pytest.raises(nats.errors.Error, match=r"(?i)authorization"):
-        asyncio.run(knock(broker.port))
+
+def test_streams_of_a_broker_without_accounts_are_taken_over(folder: Path) -> None:
+    async def publish(broker: NatsForTests) -> None:
+        connection = await broker.connect()
+        await connection.jetstream().add_stream(name="INTAKE", subjects=["intake.>"])
+        await connection.jetstream().publish("intake.enrolment.kh.ntti", b"not taken in yet")
+        await connection.close()
+
+    async def read(broker: NatsForTests) -> bytes | None:
+        connection = await broker.connect()
+        message = await connection.jetstream().get_msg("INTAKE", 1)
+        await connection.close()
+        return message.data
+
+    with NatsForTests(folder) as broker:
+        asyncio.run(publish(broker))
+    accounts = folder / "jetstream" / "jetstream"
+    next(accounts.glob("A*")).rename(accounts / "$G")  # as it was called before there were accounts
+    shutil.rmtree(folder / "secrets")
+    with NatsForTests(folder) as broker:
+        assert asyncio.run(read(broker)) == b"not taken in yet"
+
+
+def test_lost_keys_of_the_broker_are_not_made_anew(folder: Path) -> None:
+    with NatsForTests(folder) as broker:
+        asyncio.run(_stream(broker))
+    shutil.rmtree(folder / "secrets")
+    with pytest.raises(StandaloneError, match=r"nats-keys is missing, .* put it back from a backup"):
+        EmbeddedNats(folder).start()
+
+
+async def _stream(broker: NatsForTests) -> None:
+    connection = await broker.connect()
+    await connection.jetstream().add_stream(name="KEPT", subjects=["kept"])
+    await connection.close()
 
 
 @only_root

@@ -36,9 +36,14 @@ def test_given_a_first_start_when_a_second_comes_then_everything_is_the_same(fol
         assert (folder / service / "pgpass").stat().st_mode & 0o077 == 0  # PostgreSQL's clients ignore others
     assert json.loads(first["nats/nats.conf"])["jetstream"]["sync_interval"] == "always"
     assert len({first[f"{service}/secret"] for service in SERVICES}) == 3
+    assert len({first[f"{service}/nats.creds"] for service in SERVICES}) == 3
+    assert [path for path in first if path.endswith("nats-authority")] == ["enrolment/nats-authority"]
 
 
-@pytest.mark.parametrize("lost", ["enrolment/secret", "nats/nats.conf", "postgres/schemas.sql", "reporting/pgpass"])
+@pytest.mark.parametrize(
+    "lost",
+    ["enrolment/secret", "nats/nats.conf", "enrolment/nats-authority", "postgres/schemas.sql", "reporting/pgpass"],
+)
 def test_given_what_was_handed_out_is_lost_when_it_starts_again_then_it_is_handed_out_again(
     folder: Path, lost: str
 ) -> None:
@@ -49,7 +54,7 @@ def test_given_what_was_handed_out_is_lost_when_it_starts_again_then_it_is_hande
     assert contents(folder) == first
 
 
-@pytest.mark.parametrize("lost", ["passwords", "nats", *SERVICES])
+@pytest.mark.parametrize("lost", ["passwords", "nats-keys", *SERVICES])
 def test_given_what_is_kept_is_lost_when_it_starts_again_then_it_says_so_and_makes_nothing_anew(
     folder: Path, lost: str
 ) -> None:

@@ -154,10 +154,9 @@ def test_a_second_start_carries_on_and_ctrl_c_leaves_nothing(place: Place) -> No
         "SAMPAN_DATABASE_URL",
         "SAMPAN_ENROLMENT_PORT",
         "SAMPAN_ENROLMENT_URL",
-        "SAMPAN_NATS_PASSWORD",
+        "SAMPAN_NATS_CREDENTIALS_FILE",
         "SAMPAN_NATS_PORT",
         "SAMPAN_NATS_URL",
-        "SAMPAN_NATS_USER",
         "SAMPAN_PUBLIC_URL",
         "SAMPAN_REPORTING_PORT",
         "SAMPAN_REPORTING_URL",
@@ -174,7 +173,9 @@ def test_a_second_start_carries_on_and_ctrl_c_leaves_nothing(place: Place) -> No
 
     assert len(first.token) == len("sampan_admin_") + 43
     assert (place.data / "admin-token").read_text() == first.token + "\n"
-    for secret in ("admin-token", "secrets/enrolment", "secrets/certification", "secrets/reporting"):
+    made = {path.name for path in (place.data / "secrets").iterdir()}
+    assert made == {*SERVICES, *(f"{service}.creds" for service in SERVICES), "nats-keys", "nats-authority"}
+    for secret in ("admin-token", *(f"secrets/{name}" for name in made)):
         assert stat.S_IMODE((place.data / secret).stat().st_mode) == 0o600
     logs = {log.stem for log in (place.data / "logs").iterdir()}
     assert logs == {*SERVICES, "nats-server", "postgresql"}
