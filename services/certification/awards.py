@@ -47,7 +47,7 @@ class Cohort:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Everything outside the events: trainees by enrolment, cohorts and schemes by code."""
+    """Everything outside the events: trainees by enrolment, cohorts and schemes by code. Nobody and nothing void."""
 
     trainees: Mapping[str, Trainee] = field(default_factory=dict)
     cohorts: Mapping[str, Cohort] = field(default_factory=dict)

@@ -229,11 +229,15 @@ _TIED = text(
 
 
 async def _same_person(session: AsyncSession, loaded: Loaded, enrolments: set[str]) -> set[str]:
-    """The other enrolments of the same persons; all of them are put into ``loaded``."""
+    """The other enrolments of the same persons; all of them are put into ``loaded``.
+
+    What is void is as if it had never been told, or the end would depend on whether it had been.
+    """
     if not enrolments:
         return set()
-    persons = select(col(TraineeRow.person)).where(_among(col(TraineeRow.enrolment), enrolments))
-    rows = await session.execute(select(TraineeRow).where(col(TraineeRow.person).in_(persons)))
+    there = col(TraineeRow.void).is_(False)
+    persons = select(col(TraineeRow.person)).where(_among(col(TraineeRow.enrolment), enrolments), there)
+    rows = await session.execute(select(TraineeRow).where(col(TraineeRow.person).in_(persons), there))
     found = {row.enrolment: row for row in rows.scalars()}
     loaded.trainees |= {
         enrolment: Trainee(
@@ -260,7 +264,9 @@ async def enrolments_of(session: AsyncSession, persons: Iterable[str]) -> set[st
 async def world(session: AsyncSession, loaded: Loaded) -> World:
     """What the loaded events depend on: their trainees, those trainees' cohorts, and their schemes as saved."""
     cohorts = {trainee.cohort for trainee in loaded.trainees.values()}
-    rows = await session.execute(select(CohortRow).where(_among(col(CohortRow.cohort), cohorts)))
+    rows = await session.execute(
+        select(CohortRow).where(_among(col(CohortRow.cohort), cohorts), col(CohortRow.void).is_(False))
+    )
     return World(
         trainees=loaded.trainees,
         cohorts={
@@ -421,13 +427,14 @@ def trainee_values(fact: TraineeFact) -> dict[str, Any]:
         "completion": fact.completion,
         "completed_on": fact.completed_on,
         "completion_withdrawn_at": fact.completion_withdrawn_at,
+        "void": fact.status == "void",
     }
 
 
 def cohort_values(fact: CohortFact) -> dict[str, Any]:
     """What is held of a cohort's fact."""
     parties = [party.model_dump(mode="json") for party in fact.parties]
-    return {"cohort": fact.cohort, "timezone": fact.timezone, "parties": parties}
+    return {"cohort": fact.cohort, "timezone": fact.timezone, "parties": parties, "void": fact.status == "void"}
 
 
 def _among(column: Any, values: Iterable[str]) -> Any:

@@ -90,6 +90,8 @@ class CohortRow(Base, table=True):
     cohort: str = Field(primary_key=True, sa_type=Text)
     timezone: str = Field(sa_type=Text)
     parties: list[dict[str, str]] = Field(sa_type=JSONB)
+    void: bool
+    """Held all the same, so that an older fact of it is known to be old."""
     epoch: int = Field(sa_type=BigInteger)
     revision: int = Field(sa_type=BigInteger)
 
@@ -107,6 +109,7 @@ class TraineeRow(Base, table=True):
     completion: str = Field(sa_type=Text)
     completed_on: date | None = None
     completion_withdrawn_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    void: bool
     epoch: int = Field(sa_type=BigInteger)
     revision: int = Field(sa_type=BigInteger)
 

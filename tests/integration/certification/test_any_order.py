@@ -22,13 +22,14 @@ from tests.unit.certification.strategies import NUMBERS, event_sets, trainees
 
 
 @st.composite
-def tellings(draw: st.DrawFn) -> dict[str, list[Trainee]]:
-    """What enrolment tells of each trainee, one fact after the other; of some never anything."""
+def tellings(draw: st.DrawFn) -> dict[str, list[tuple[Trainee, bool]]]:
+    """What enrolment tells of each trainee, one fact after the other, and whether it is void; of some never anything."""
     least = st.sampled_from((1, 1, 1, 0))
-    return {number: draw(st.lists(trainees(number), min_size=draw(least), max_size=3)) for number in NUMBERS}
-
-
-MOSTLY = st.sampled_from((True, True, True, False))
+    void = st.sampled_from((False, False, False, True))
+    return {
+        number: draw(st.lists(st.tuples(trainees(number), void), min_size=draw(least), max_size=3))
+        for number in NUMBERS
+    }
 
 
 @settings(
@@ -37,21 +38,27 @@ MOSTLY = st.sampled_from((True, True, True, False))
 @given(
     event_sets(most=10, schemes=True),
     tellings(),
-    st.sampled_from((True, True, True, False)),
+    st.sampled_from((["started"],) * 5 + (["started", "void"], ["void", "started"], [])),
     st.randoms(use_true_random=False),
 )
 def test_any_order(
-    migrated: str, events: list[Event], told: dict[str, list[Trainee]], cohort: bool, chance: random.Random
+    migrated: str,
+    events: list[Event],
+    told: dict[str, list[tuple[Trainee, bool]]],
+    cohort: list[str],
+    chance: random.Random,
 ) -> None:
     steps: list[Event | Told] = [*events, *chance.sample(events, len(events) // 3)]
     for facts in told.values():
-        steps += [a_trainee(fact, revision) for revision, fact in enumerate(facts, start=1)]
-    if cohort:
-        steps += [a_cohort(), a_cohort(revision=2)]
+        steps += [
+            a_trainee(fact, revision, **({"status": "void"} if void else {}))
+            for revision, (fact, void) in enumerate(facts, start=1)
+        ]
+    steps += [a_cohort(revision=revision, status=status) for revision, status in enumerate(cohort, start=1)]
     chance.shuffle(steps)
-    latest = {facts[-1].enrolment: facts[-1] for facts in told.values() if facts}
+    latest = {facts[-1][0].enrolment: facts[-1][0] for facts in told.values() if facts and not facts[-1][1]}
     schemes = fold_schemes(events)
-    cohorts = {"wuxi": Cohort("wuxi", "Asia/Shanghai", PARTIES)} if cohort else {}
+    cohorts = {"wuxi": Cohort("wuxi", "Asia/Shanghai", PARTIES)} if cohort[-1:] == ["started"] else {}
     expected = fold(events, World(latest, cohorts, schemes.schemes))
     outcomes, certificates, journal = asyncio.run(_live_through(migrated, steps, chance))
     assert outcomes == {ref: tuple(one) for ref, one in (expected.outcomes | schemes.outcomes).items()}

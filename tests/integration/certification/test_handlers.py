@@ -236,6 +236,27 @@ class TestChanges:
         await tell(database, a_trainee(one, 2, person="person-007"))
         assert await notices(database) == [("receipts.cn.appraisal", "d", "applied", 2)]
 
+    async def test_a_void_trainee_is_as_if_never_told(self, database: Database) -> None:
+        one, two = trainee("001"), trainee("002", person="person-001")
+        await tell(database, a_cohort(), a_trainee(one), a_trainee(two))
+        await post(database, registered("scheme", 1), awarded("c", 14), awarded("d", 15, "002"))
+        await tell(database, a_trainee(one, 3, status="void"))
+        await tell(database, a_trainee(one, 2))
+        assert [(id_, code) for _, id_, code, _ in await notices(database)] == [
+            ("c", "enrolment_unknown"),
+            ("d", "applied"),
+        ]
+        assert [fact["status"] for fact in await certificates(database)] == ["void", "issued"]
+        await tell(database, a_trainee(one, 4))
+        assert [fact["status"] for fact in await certificates(database)] == ["issued", "void"]
+
+    async def test_a_void_cohort_is_as_if_never_told(self, database: Database) -> None:
+        await ready(database)
+        await post(database, awarded("c", 14))
+        await tell(database, a_cohort(revision=2, status="void"))
+        assert await notices(database) == [("receipts.cn.appraisal", "c", "cohort_unknown", 2)]
+        assert [fact["status"] for fact in await certificates(database)] == ["void"]
+
     async def test_old_facts_change_nothing(self, database: Database) -> None:
         await ready(database)
         await tell(database, a_trainee(trainee(), revision=5))

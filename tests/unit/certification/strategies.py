@@ -89,4 +89,5 @@ def worlds(draw: st.DrawFn) -> World:
     known = [draw(trainees(number)) for number in NUMBERS if draw(st.integers(0, 4))]
     rules = st.sampled_from(("by_awarding_body", "by_awarding_body", "on_pass"))
     given = world(*known, rule=draw(rules), completion_required=draw(st.booleans()))
-    return World({one.enrolment: one for one in known}, given.cohorts, given.schemes)
+    cohorts = given.cohorts if draw(st.integers(0, 9)) else {}
+    return World({one.enrolment: one for one in known}, cohorts, given.schemes)
