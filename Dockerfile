@@ -10,8 +10,9 @@ COPY services/__init__.py services/
 
 FROM base AS packages
 COPY requirements-services.txt ./
+# nkeys comes as a source only: the hash pins that, not the setuptools that builds it.
 RUN python -m pip install --no-cache-dir --disable-pip-version-check --root-user-action ignore \
-        --only-binary :all: --require-hashes -r requirements-services.txt
+        --only-binary :all: --no-binary nkeys --require-hashes -r requirements-services.txt
 
 # Makes every secret at the first start. A volume takes its owner from the folder on which it is mounted first: this one's.
 FROM packages AS provision
