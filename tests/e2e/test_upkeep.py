@@ -201,7 +201,7 @@ def test_given_a_message_that_names_no_office_when_it_is_a_dead_letter_then_only
     assert json.loads(json.loads(shown.stdout)["body"]) == CENTRE | {"id": "lost-1"}
     again = posted.run("deadletters", "replay", "enrolment", number)
     assert again.returncode == 1
-    assert "failed again and is kept: ValueError at services/enrolment/handlers.py" in again.stdout
+    assert "failed again and is kept: ValueError at " in again.stdout
     log = (posted.folder / "logs" / "enrolment.log").read_text()
     assert f"the administrator read dead letter {number} of enrolment" in log
     assert "lao-german" not in log
