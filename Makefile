@@ -14,7 +14,7 @@ up: .venv/runtime ## run everything on this machine, with its data in ./data; Ct
 	@$(BIN)/sampan up --data data
 
 test: .venv/development ## run all tests
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lint: .venv/development ## check style, types and the import rules
 	$(BIN)/ruff check .
