@@ -20,7 +20,8 @@ from services.enrolment.fold import Folded
 from services.enrolment.fold import fold as fold_cohort
 from services.enrolment.register import Register
 from services.enrolment.rules import refusal_of
-from services.simulate import LANDS, simulate
+from services.invented import LANDS
+from services.simulate import simulate
 from shared.events import offices_to_certification, offices_to_enrolment
 from shared.events.envelope import Event, canonical, read_event
 from shared.events.wire import Raw
