@@ -292,9 +292,8 @@ class Change:
             # Days, age and arrival follow from the cohort; a completion's standing from what has not applied.
             if key in told or key in causes or changed is not None or self.unit.whole:
                 told[key] = HeldPlace(enrolment, False, persons.get(key) or register.person(key))
-        at = self.last.time if self.last else terms.announced.at
         for key, place in told.items():
-            trainee = trainee_data(place.enrolment, terms, place.person, completion(state, key, at), void=place.void)
+            trainee = trainee_data(place.enrolment, terms, place.person, completion(state, key), void=place.void)
             facts.append(trainee_fact(trainee, _cause(causes.get(key, otherwise))))
         return facts
 

@@ -63,11 +63,8 @@ def cohort_data(cohort: Cohort, *, void: bool = False) -> CohortFact:
     )
 
 
-def completion(state: State, enrolment: str, now: datetime) -> Completion:
-    """In force, or withdrawn if it had been said and none stands: since when what it rests on was last undone.
-
-    ``now`` answers where that was undone in another unit, such as a programme whose registration was voided.
-    """
+def completion(state: State, enrolment: str) -> Completion:
+    """In force, or withdrawn if it had been said and none stands: since when what it rests on was last undone."""
     held = state.enrolments.get(enrolment)
     if held is not None and held.completed:
         return Completion("in-force")
@@ -75,8 +72,6 @@ def completion(state: State, enrolment: str, now: datetime) -> Completion:
     times = [at for at in (undone.completions.get(enrolment),) if at]
     if any(entry.type == "trainee.completed.v1" and entry.enrolment == enrolment for entry in state.pending):
         times += [at for at in (undone.places.get(enrolment), undone.cohort) if at]
-        if not times and held is None:
-            times = [now]
     return Completion("withdrawn", max(times)) if times else Completion()
 
 

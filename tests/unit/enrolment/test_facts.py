@@ -1,6 +1,6 @@
 """What the other services are told of a state."""
 
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 
 import pytest
@@ -25,13 +25,11 @@ from tests.unit.enrolment.story import (
     whole,
 )
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
-
 
 def fact(events: list[dict[str, Any]], number: str = "01") -> TraineeFact:
     state = given(events).state
     assert state.cohort is not None
-    finished = completion(state, place(number), NOW)
+    finished = completion(state, place(number))
     return trainee_data(state.enrolments[place(number)], state.cohort, "p-1", finished)
 
 
