@@ -31,6 +31,19 @@ class Trainee:
     completed_on: date | None = None
     completion_withdrawn_at: datetime | None = None
 
+    @property
+    def completion_gone_at(self) -> datetime | None:
+        """Since when a completion is withdrawn that there was."""
+        if self.completion != "withdrawn":
+            return None
+        # Without a moment, any later word of the awarding body decides.
+        return self.completion_withdrawn_at or datetime(1900, 1, 2, tzinfo=UTC)
+
+    def had_completed(self, at: datetime) -> bool:
+        """Whether completion stands, or was withdrawn only after this moment."""
+        gone_at = self.completion_gone_at
+        return self.completion == "in-force" or (gone_at is not None and at < gone_at)
+
 
 @dataclass(frozen=True, slots=True)
 class Cohort:
@@ -111,6 +124,10 @@ class Award:
         """The passes in force."""
         return tuple(Pass(attempt.on) for attempt in self.attempts if attempt.result == "pass")
 
+    def gone_after(self, at: datetime) -> list[datetime]:
+        """When those passes went that were voided or replaced after this moment."""
+        return [passed.gone_at for passed in self.gone_passes if passed.gone_at and at < passed.gone_at]
+
     def with_last(self, edition: Edition) -> "Award":
         """The same with another newest edition."""
         return replace(self, editions=(*self.editions[:-1], edition))
@@ -144,8 +161,8 @@ class Holding:
             if self.trainee.completion == "none":
                 return None
             earliest = self.trainee.completed_on or earliest
-            if self.trainee.completion == "withdrawn":
-                until = self.cohort.day(_withdrawn_at(self.trainee))
+            if gone_at := self.trainee.completion_gone_at:
+                until = self.cohort.day(gone_at)
         for passed in (*_by_day(self.award.passes), *_by_day(self.award.gone_passes)):
             day = max(passed.on, earliest)
             if day <= until and (passed.gone_at is None or day <= self.cohort.day(passed.gone_at)):
@@ -172,12 +189,14 @@ class Holding:
 
     def basis_gone(self) -> list[datetime]:
         """When completion or the last pass went from under the certificate, as far as the body has not decided since."""
-        gone = []
-        if self.scheme.completion_required and self.trainee.completion == "withdrawn":
-            gone.append(_withdrawn_at(self.trainee))
-        if self.award.gone_passes and not self.award.passes:
-            gone.append(max(passed.gone_at for passed in self.award.gone_passes if passed.gone_at))
-        decided = self.award.last.reinstated_at
+        last, gone = self.award.last, []
+        if self.scheme.completion_required and (completion_gone := self.trainee.completion_gone_at):
+            gone.append(completion_gone)
+        # What the body awarded does not rest on a pass that was gone by then; what a pass issued rests on a pass, always.
+        passes = self.award.gone_after(last.made_by[0] if last.awarded_on else datetime.min.replace(tzinfo=UTC))
+        if passes and not self.award.passes:
+            gone.append(max(passes))
+        decided = last.reinstated_at
         return sorted(at for at in gone if decided is None or decided < at)
 
     def facts(self) -> Iterator[CertificateFact]:
@@ -241,11 +260,6 @@ class Holding:
 
 def _by_day(passes: tuple[Pass, ...]) -> list[Pass]:
     return sorted(passes, key=lambda passed: passed.on)
-
-
-def _withdrawn_at(trainee: Trainee) -> datetime:
-    # Without a moment, any later word of the awarding body decides.
-    return trainee.completion_withdrawn_at or datetime(1900, 1, 2, tzinfo=UTC)
 
 
 def _months_after(day: date, months: int) -> date:

@@ -179,12 +179,12 @@ def _attempt_taken(case: Case) -> bool:
 
 
 def _completion_missing(case: Case) -> bool:
-    # A completion that was withdrawn has been there: the certificate is then issued, and suspended at once.
-    return case.scheme.completion_required and case.trainee.completion == "none"
+    # A completion that was withdrawn later was there: the certificate is issued, and suspended since.
+    return case.scheme.completion_required and not case.trainee.had_completed(case.event.time)
 
 
 def _not_passed(case: Case) -> bool:
-    return bool(case.award.attempts) and not case.award.passes and not case.award.gone_passes
+    return bool(case.award.attempts) and not case.award.passes and not case.award.gone_after(case.event.time)
 
 
 def _already_certified(case: Case) -> bool:
@@ -315,13 +315,14 @@ GUARDS: Final[dict[str, tuple[Guard, ...]]] = {
         Guard(
             "completion_missing",
             "conflict",
-            "The scheme asks for completion, and none is known for this trainee. It is taken up by itself once completion comes.",
+            "The scheme asks for completion, and none stood for this trainee at this time. It is taken up by itself once "
+            "completion comes.",
             _completion_missing,
         ),
         Guard(
             "assessment_not_passed",
             "conflict",
-            "There are attempts on record, and none was passed. It is taken up by itself once a pass comes.",
+            "There are attempts on record, and no pass stood at this time. It is taken up by itself once a pass comes.",
             _not_passed,
         ),
         Guard(

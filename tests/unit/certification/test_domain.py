@@ -146,6 +146,31 @@ class TestBasis:
         assert fact.awarded_on == day(14)
         assert the_certificate(fold([awarded("c", 14)], world())).status == "issued"
 
+    @pytest.mark.parametrize(("withdrawn", "taken"), [(13, False), (14, False), (15, True)])
+    def test_no_award_after_completion_was_withdrawn(self, withdrawn: int, taken: bool) -> None:
+        gone = trainee(completion="withdrawn", completion_withdrawn_at=at(withdrawn))
+        decided = fold([assessed("a", 11), awarded("c", 14)], world(gone))
+        assert standing(decided, "c") == ["accepted" if taken else "conflict completion_missing"]
+
+    @pytest.mark.parametrize(("voids", "taken"), [(13, False), (14, False), (15, True)])
+    def test_no_award_on_a_pass_that_was_gone(self, voids: int, taken: bool) -> None:
+        resit = assessed("b", 11, "pass", 2)
+        decided = fold([assessed("a", 10, "fail"), resit, awarded("c", 14), voided("v", voids, resit)], world())
+        assert standing(decided, "c") == ["accepted" if taken else "conflict assessment_not_passed"]
+        assert the_certificate(decided).status == ("suspended" if taken else "assessed")
+
+    def test_an_award_that_rests_on_no_pass_is_not_suspended_for_one_that_was_gone(self) -> None:
+        first = assessed("a", 11)
+        assert the_certificate(fold([first, voided("v", 12, first), awarded("c", 14)], world())).status == "issued"
+
+    def test_a_pass_that_issued_and_was_voided_by_an_earlier_clock_suspends(self) -> None:
+        late = event(
+            "trainee.assessed.v1", "a", 15, {**about(), "attempt": 1, "date": "2025-04-11", "result": "pass"}, CENTRE
+        )
+        events = [late, voided("v", 14, late)]
+        fact = the_certificate(fold(events, world(rule="on_pass", completion_required=False)))
+        assert (fact.status, fact.reason) == ("suspended", "basis_withdrawn")
+
     def test_the_body_decides_after_the_withdrawal(self) -> None:
         gone = world(trainee(completion="withdrawn", completion_withdrawn_at=at(20)))
         early = fold([awarded("c", 14), reinstated("r", 19)], gone)
