@@ -114,7 +114,8 @@ class Handlers:
         await store.add(session, list(fresh.values()), now)
         await store.keep_refused(session, reused, now)
         changed, facts = await _decide(session, set(), list(fresh), {}, now)
-        standings = await store.standings(session, {one.ref for one in read if isinstance(one, Event)})
+        others = {one.ref for one in read if isinstance(one, Event)} - changed.keys()
+        standings = changed | (await store.standings(session, others) if others else {})
         receipts = [
             rejected(one, now, post.raw.place)
             if isinstance(one, Refusal)

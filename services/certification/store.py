@@ -331,13 +331,15 @@ async def save_outcomes(session: AsyncSession, standings: Mapping[Ref, Standing]
     await session.execute(
         text(
             """
-            UPDATE events SET status = receipts.status, code = receipts.code, receipt = receipts.number
-            FROM unnest(CAST(:sources AS text[]), CAST(:ids AS text[]), CAST(:numbers AS int[])) AS said (source, id, number)
-            JOIN receipts USING (source, id, number)
+            UPDATE events SET status = said.status, code = said.code, receipt = said.number
+            FROM unnest(CAST(:sources AS text[]), CAST(:ids AS text[]), CAST(:statuses AS text[]), CAST(:codes AS text[]),
+                CAST(:numbers AS int[])) AS said (source, id, status, code, number)
             WHERE (events.source, events.id) = (said.source, said.id)
             """
         ),
-        {**_pairs("sources", "ids", standings), "numbers": [standing.number for standing in standings.values()]},
+        _pairs("sources", "ids", standings)
+        | _pairs("statuses", "codes", (one.outcome for one in standings.values()))
+        | {"numbers": [one.number for one in standings.values()]},
     )
 
 
@@ -442,6 +444,6 @@ def _among(column: Any, values: Iterable[str]) -> Any:
     return column == any_(cast(list(values), ARRAY(Text)))
 
 
-def _pairs(first: str, second: str, pairs: Iterable[Ref]) -> dict[str, list[str]]:
+def _pairs(first: str, second: str, pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     pairs = list(pairs)
     return {first: [one for one, _ in pairs], second: [two for _, two in pairs]}
