@@ -16,10 +16,11 @@ from bench.latency import latency
 from bench.load import Load, load
 from bench.machine import machine, versions
 from bench.program import Program, Watch, ports, settings
-from bench.table import show, summary
+from bench.table import show, summary, write_page
 from services.standalone import Standalone
 
 RESULTS = Path(__file__).parent / "results.json"
+PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 
 
 def main() -> None:
@@ -40,6 +41,8 @@ def main() -> None:
         "rounds": rounds,
     }
     options.output.write_text(json.dumps(results, indent=2) + "\n")
+    if options.output == RESULTS:
+        write_page(PAGE, results)
     show(results)
 
 

@@ -1,6 +1,7 @@
 """The figures of all rounds, and what they should be."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
@@ -42,23 +43,45 @@ def summary(rounds: Sequence[dict[str, Any]]) -> dict[str, Figure]:
 
 
 def show(results: dict[str, Any]) -> None:
-    """Print the table, as it stands in docs/performance.md."""
-    table = Table("", "median", "lowest", "highest", "target", "met", box=None, header_style="bold")
+    """Print the table."""
+    table = Table(*_HEADINGS, box=None, header_style="bold")
+    for row in _rows(results):
+        table.add_row(*row)
+    console = Console(width=130, highlight=False)
+    console.print(table)
+    console.print(_taken_on(results))
+
+
+def write_page(page: Path, results: dict[str, Any]) -> None:
+    """Put the table into its place in a page."""
+    rows = "\n".join(f"| {' | '.join(row)} |" for row in (_HEADINGS, ["---"] * len(_HEADINGS), *_rows(results)))
+    text = page.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    page.write_text(f"{before}{begin}\n{rows}\n\n{_taken_on(results)}\n{end}{after}", encoding="utf-8")
+
+
+_BEGIN, _END = "<!-- table: written by make bench -->", "<!-- end of table -->"
+_HEADINGS = ("", "median", "lowest", "highest", "target", "met")
+_VALUES = ("median", "lowest", "highest")
+
+
+def _rows(results: dict[str, Any]) -> list[list[str]]:
+    rows = []
     for name, figure in results["summary"].items():
         values = [f"{figure[key]:,.2f}" if figure["median"] < 20 else f"{figure[key]:,.0f}" for key in _VALUES]
-        table.add_row(name, *values, figure.get("target", ""), {True: "yes", False: "NO"}.get(figure.get("met"), ""))
-    console = Console(width=130)
-    console.print(table)
-    loads = [taken["load average"]["before"] for taken in results["rounds"]]
-    console.print(
-        f"{results['load']['events']} events in {results['load']['posts']} posts, {len(loads)} rounds; "
-        f"{results['machine']['cores']} x {results['machine']['processor']}; "
-        f"load average before each round: {', '.join(f'{load:.1f}' for load in loads)}.",
-        highlight=False,
+        rows.append([name, *values, figure.get("target", ""), {True: "yes", False: "no"}.get(figure.get("met"), "")])
+    return rows
+
+
+def _taken_on(results: dict[str, Any]) -> str:
+    load, machine = results["load"], results["machine"]
+    averages = [taken["load average"]["before"] for taken in results["rounds"]]
+    return (
+        f"{load['events']:,} events in {load['posts']} posts, {len(averages)} rounds, {results['taken'][:10]}; "
+        f"{machine['cores']} x {machine['processor']}, {machine['memory'] / 2**30:.0f} GB; "
+        f"load average before each round: {', '.join(f'{average:.1f}' for average in averages)}."
     )
-
-
-_VALUES = ("median", "lowest", "highest")
 
 
 def _ratio(to: str) -> Callable[[dict[str, Any]], float]:
