@@ -47,11 +47,17 @@ class Trainee:
 
 @dataclass(frozen=True, slots=True)
 class Cohort:
-    """A cohort's parties as (office, role), and its time zone."""
+    """A cohort's parties as (office, role), those it had as (office, role, until), and its time zone."""
 
     cohort: str
     timezone: str
     parties: frozenset[tuple[str, str]]
+    former_parties: frozenset[tuple[str, str, datetime]] = frozenset()
+
+    def roles_of(self, office: str, at: datetime) -> set[str]:
+        """What an office is to this cohort, or was until after this moment."""
+        roles = {role for party, role in self.parties if party == office}
+        return roles | {role for party, role, until in self.former_parties if party == office and at < until}
 
     def day(self, at: datetime) -> date:
         """The day of a moment at the cohort's place."""

@@ -163,9 +163,8 @@ class Guard:
 
 
 def _not_a_party(case: Case) -> bool:
-    return not any(
-        office == case.event.source and role in ROLES[case.event.type] for office, role in case.cohort.parties
-    )
+    # Who left the cohort since does not take along what they had said.
+    return not case.cohort.roles_of(case.event.source, case.event.time) & ROLES[case.event.type]
 
 
 def _scheme_unknown(case: Case) -> bool:

@@ -271,7 +271,12 @@ async def world(session: AsyncSession, loaded: Loaded) -> World:
         trainees=loaded.trainees,
         cohorts={
             row.cohort: Cohort(
-                row.cohort, row.timezone, frozenset((line["office"], line["role"]) for line in row.parties)
+                row.cohort,
+                row.timezone,
+                frozenset((line["office"], line["role"]) for line in row.parties),
+                frozenset(
+                    (line["office"], line["role"], datetime.fromisoformat(line["until"])) for line in row.former_parties
+                ),
             )
             for row in rows.scalars()
         },
@@ -435,8 +440,13 @@ def trainee_values(fact: TraineeFact) -> dict[str, Any]:
 
 def cohort_values(fact: CohortFact) -> dict[str, Any]:
     """What is held of a cohort's fact."""
-    parties = [party.model_dump(mode="json") for party in fact.parties]
-    return {"cohort": fact.cohort, "timezone": fact.timezone, "parties": parties, "void": fact.status == "void"}
+    return {
+        "cohort": fact.cohort,
+        "timezone": fact.timezone,
+        "parties": [party.model_dump(mode="json") for party in fact.parties],
+        "former_parties": [party.model_dump(mode="json") for party in fact.former_parties],
+        "void": fact.status == "void",
+    }
 
 
 def _among(column: Any, values: Iterable[str]) -> Any:

@@ -90,6 +90,7 @@ class CohortRow(Base, table=True):
     cohort: str = Field(primary_key=True, sa_type=Text)
     timezone: str = Field(sa_type=Text)
     parties: list[dict[str, str]] = Field(sa_type=JSONB)
+    former_parties: list[dict[str, str]] = Field(sa_type=JSONB)
     void: bool
     """Held all the same, so that an older fact of it is known to be old."""
     epoch: int = Field(sa_type=BigInteger)

@@ -3,7 +3,7 @@
 A unit is what is folded by itself: a programme, a centre, or a cohort with its enrolments. No I/O, no clock, no ids made.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
@@ -11,12 +11,13 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from shared.events.codes import Model, Outcome, Sex, TraineeRole, YesNo
-from shared.events.enrolment import Session
+from shared.events.enrolment import FormerParty, Session
 from shared.events.offices_to_enrolment import (
     CentreRegistered,
     CohortAnnounced,
     EventVoided,
     Learners,
+    Party,
     ProgrammeRegistered,
     SessionHeld,
 )
@@ -132,6 +133,7 @@ class Cohort:
 
     terms: CohortAnnounced
     announced: When
+    former_parties: tuple[FormerParty, ...] = ()
     started: date | None = None
     not_arrived: frozenset[str] = frozenset()
     closed: date | None = None
@@ -155,6 +157,17 @@ class Cohort:
     def roles_of(self, office: str) -> frozenset[str]:
         """What an office is to this cohort."""
         return frozenset(party.role for party in self.terms.parties if party.office == office)
+
+    def left_by(self, parties: Sequence[Party], until: datetime) -> tuple[FormerParty, ...]:
+        """The former parties, once these are the parties from a moment on."""
+        before = {(party.office, party.role): until for party in self.terms.parties}
+        before |= {(party.office, party.role): party.until for party in self.former_parties}
+        now = {(party.office, party.role) for party in parties}
+        return tuple(
+            FormerParty(office=office, role=role, until=at)
+            for (office, role), at in sorted(before.items())
+            if (office, role) not in now
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from services.enrolment.domain import (
     session_of,
 )
 from shared.events.offices_to_enrolment import (
+    CohortChanged,
     CompetitorNominated,
     CompetitorPlaced,
     OutcomeReported,
@@ -36,6 +37,9 @@ def announced(state: State, entry: Entry) -> State:
 
 def changed(state: State, entry: Entry) -> State:
     cohort, data = _cohort(state), entry.data
+    assert isinstance(data, CohortChanged)
+    if data.parties is not None:
+        cohort = replace(cohort, former_parties=cohort.left_by(data.parties, entry.time))
     changes = {name: value for name, value in data if name != "cohort" and value is not None}
     return replace(state, cohort=replace(cohort, terms=cohort.terms.model_copy(update=changes)))
 

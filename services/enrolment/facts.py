@@ -55,6 +55,7 @@ def cohort_data(cohort: Cohort, *, void: bool = False) -> CohortFact:
         timezone=timezone,
         schemes=terms.schemes,
         parties=terms.parties,
+        former_parties=list(cohort.former_parties),
         announced_on=cohort.announced.on(timezone),
         started_on=cohort.started,
         closed_on=cohort.closed,

@@ -10,7 +10,7 @@ import json
 import secrets
 import unicodedata
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import UTC, date
 
 from services.enrolment.domain import Entry, Identifier, Particulars
 from services.enrolment.rules import RANKS
@@ -45,7 +45,7 @@ class Register:
             source=event.source,
             id=event.id,
             type=event.type,
-            time=event.time,
+            time=event.time.astimezone(UTC),  # as the journal gives it back, or facts would be told anew for an offset
             rank=RANKS[event.type],
             data=data,
             person=self._particulars(event.data),

@@ -16,7 +16,7 @@ from shared.events.offices_to_enrolment import CohortAnnounced
 EVENT_LIMIT = 65_536
 """Bytes in one event, and LINES and SESSIONS_LIMIT in one record: together they keep every fact within one message."""
 LINES = 200
-"""Nominations, placings or outcomes of one trainee, each."""
+"""Nominations, placings or outcomes of one trainee, or former parties of one cohort, each."""
 SESSIONS_LIMIT = 400_000
 """Characters in all sessions of one cohort, about: a year of daily sessions with a hundred absences each."""
 
@@ -173,6 +173,11 @@ def _dates_swapped(cohort: Cohort, entry: Entry) -> bool:
     return (changed.ends_on or cohort.terms.ends_on) < (changed.starts_on or cohort.terms.starts_on)
 
 
+def _parties_full(cohort: Cohort, entry: Entry) -> bool:
+    changed: Any = entry.data
+    return changed.parties is not None and len(cohort.left_by(changed.parties, entry.time)) > LINES
+
+
 def _sessions_full(cohort: Cohort, entry: Entry) -> bool:
     held: Any = entry.data
     return sum(_length(session) for session in (*cohort.sessions, held)) > SESSIONS_LIMIT
@@ -242,7 +247,13 @@ GUARDS: Mapping[str, Rule] = {
     "cohort.changed.v1": Rule(
         40,
         ANNOUNCERS,
-        (*OF_COHORT, AFTER_CANCELLING, CENTRE_UNKNOWN, conflict("dates_out_of_order", course(_dates_swapped))),
+        (
+            *OF_COHORT,
+            AFTER_CANCELLING,
+            CENTRE_UNKNOWN,
+            conflict("dates_out_of_order", course(_dates_swapped)),
+            conflict("limit_reached", course(_parties_full)),
+        ),
         effects.changed,
     ),
     "trainee.proposed.v1": Rule(

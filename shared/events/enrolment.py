@@ -56,6 +56,12 @@ class Session(Model):
     partial: list[PartlyPresent] = []
 
 
+class FormerParty(Party):
+    """A party that a change of the cohort left out. What the office said before ``until``, it said as a party."""
+
+    until: Moment
+
+
 class CohortFact(Model):
     """A cohort with its sessions. Days are local to the cohort's time zone."""
 
@@ -74,6 +80,7 @@ class CohortFact(Model):
     timezone: str
     schemes: list[str]
     parties: list[Party]
+    former_parties: list[FormerParty] = []
     announced_on: Day
     started_on: Day | None = None
     closed_on: Day | None = None

@@ -106,7 +106,10 @@ class CohortAnnounced(Model):
 
 
 class CohortChanged(Model):
-    """Names only what changes. The host country stays: another country is another cohort."""
+    """Names only what changes. The host country stays: another country is another cohort.
+
+    An office that new ``parties`` leave out may say nothing more; what it said before stays said.
+    """
 
     cohort: Code
     titles: Titles | None = None

@@ -212,6 +212,14 @@ class TestChanges:
         await tell(database, a_cohort(revision=2))
         assert (await notices(database))[-1] == ("receipts.cn.appraisal", "c", "applied", 2)
 
+    async def test_who_leaves_the_cohort_does_not_take_along_what_was_said(self, database: Database) -> None:
+        await ready(database)
+        await post(database, awarded("c", 14), awarded("d", 16, more={"level": "senior"}))
+        left = [{"office": BODY, "role": "awarding-body", "until": at(15).isoformat()}]
+        parties = [{"office": SENDER, "role": "sending-office"}]
+        await tell(database, a_cohort(revision=2, parties=parties, former_parties=left))
+        assert [(id_, code) for _, id_, code, _ in await notices(database)] == [("d", "not_a_party")]
+
     async def test_persons_found_to_be_one_and_parted_again(self, database: Database) -> None:
         one, two = trainee("001"), trainee("002")
         await tell(database, a_cohort(), a_trainee(one), a_trainee(two))

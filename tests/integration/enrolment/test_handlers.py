@@ -13,7 +13,9 @@ from services.enrolment.tables import Base
 from shared.offices import Caller
 from tests.integration.enrolment.house import REGISTRATIONS, House, empty, said
 from tests.unit.enrolment.story import (
+    COORDINATOR,
     HOST,
+    PARTIES,
     SENDER,
     announced,
     centre,
@@ -186,6 +188,20 @@ async def test_a_voided_cohort_is_told_as_void(house: House) -> None:
     facts = await house.facts()
     assert facts[COHORT]["status"] == facts[TRAINEE]["status"] == "void"
     assert facts[TRAINEE]["completion"] == "withdrawn"
+
+
+async def test_a_moment_is_told_the_same_whatever_its_offset(house: House) -> None:
+    await house.post(*STORY)
+    undo = {**voided(completed()), "time": "2025-05-01T08:00:00+08:00"}
+    left = cohort("cohort.changed", 60, COORDINATOR, parties=PARTIES[:2])
+    await house.post(undo, {**left, "time": "2025-05-01T09:00:00+08:00"})
+    before = await house.facts()
+    assert before[TRAINEE]["completion_withdrawn_at"] == "2025-05-01T00:00:00+00:00"
+    assert before[COHORT]["former_parties"] == [
+        {"office": HOST, "role": "host-centre", "until": "2025-05-01T01:00:00+00:00"}
+    ]
+    await house.post(voided(REGISTRATIONS[2], 70))  # the whole cohort is folded from its journal
+    assert {**await house.facts(), "enrolment.centre.kh.ntti": None} == {**before, "enrolment.centre.kh.ntti": None}
 
 
 async def test_what_never_was_is_not_told(house: House) -> None:

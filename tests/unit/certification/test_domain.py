@@ -111,6 +111,20 @@ class TestWhoMaySay:
             "accepted",
         ]
 
+    def test_who_was_a_party_said_it_as_a_party(self) -> None:
+        full = world()
+        left = changed(
+            full.cohorts["wuxi"],
+            parties=frozenset({(SENDER, "sending-office")}),
+            former_parties=frozenset({(BODY, "awarding-body", at(15)), (CENTRE, "awarding-body", at(20))}),
+        )
+        events = [awarded("c", 14), numbered("n", 15, "S-1"), assessed("a", 11)]
+        assert standing(fold(events, changed(full, cohorts={"wuxi": left})), "c", "n", "a") == [
+            "accepted",
+            "conflict not_a_party",
+            "accepted",
+        ]
+
     def test_only_the_schemes_own_awarding_body(self) -> None:
         decided = fold([awarded("c", 14, source=OTHER_BODY)], world())
         assert standing(decided, "c") == ["conflict not_the_awarding_body"]

@@ -11,6 +11,10 @@ from hypothesis import strategies as st
 from services.enrolment.facts import age_band, cohort_data, completion, components, trainee_data
 from shared.events.enrolment import TraineeFact
 from tests.unit.enrolment.story import (
+    COORDINATOR,
+    HOST,
+    PARTIES,
+    SENDER,
     announced,
     at,
     cohort,
@@ -56,6 +60,27 @@ def test_days_are_local_to_the_cohort() -> None:
     state = given([{**announced(), "time": late}]).state
     assert state.cohort is not None
     assert cohort_data(state.cohort).announced_on == date(2025, 3, 2)
+
+
+def test_who_was_a_party_and_until_when() -> None:
+    def former(*events: dict[str, Any]) -> list[tuple[str, str, datetime]]:
+        state = given([announced(), *events]).state
+        assert state.cohort is not None
+        return [(party.office, party.role, party.until) for party in cohort_data(state.cohort).former_parties]
+
+    def left(day: int, *gone: str) -> dict[str, Any]:
+        still = [party for party in PARTIES if party["office"] not in gone]
+        return cohort("cohort.changed", day, COORDINATOR, parties=still)
+
+    sender, host = (SENDER, "sending-office"), (HOST, "host-centre")
+    assert former() == former(cohort("cohort.changed", 2, titles={"en": "New"})) == []
+    assert former(left(5, HOST)) == [(*host, datetime.fromisoformat(at(5)))]
+    assert former(left(7, HOST, SENDER), left(5, HOST)) == [
+        (*host, datetime.fromisoformat(at(5))),
+        (*sender, datetime.fromisoformat(at(7))),
+    ]
+    assert former(left(5, HOST), left(6), left(7, HOST)) == [(*host, datetime.fromisoformat(at(7)))]
+    assert former(left(5, HOST), voided(left(5, HOST))) == []
 
 
 def test_a_trainee_who_completed() -> None:

@@ -13,6 +13,7 @@ from tests.unit.enrolment.story import (
     COORDINATOR,
     HOST,
     KNOWN,
+    PARTIES,
     SENDER,
     STRANGER,
     announced,
@@ -289,3 +290,16 @@ def test_roles_of_a_credential_come_first() -> None:
     assert refused(proposed(), "reader") == "role_not_allowed"
     huge = fields("cohort.announced", 1, COORDINATOR, **announced()["data"], extra="x" * 70_000)
     assert refused(huge, "coordinator") == "event_too_large"
+
+
+def test_so_many_former_parties_and_no_more() -> None:
+    many = [{"office": f"/offices/kh/office-{number}", "role": "reader"} for number in range(201)]
+    changes = [
+        cohort("cohort.changed", day, COORDINATOR, parties=parties)
+        for day, parties in enumerate(([*PARTIES, *many], [*PARTIES, many[0]], PARTIES), start=2)
+    ]
+    assert [standing(given([announced(), *changes]), change) for change in changes] == [
+        "accepted applied",
+        "accepted applied",
+        "conflict limit_reached",
+    ]
