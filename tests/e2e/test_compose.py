@@ -5,6 +5,7 @@ They run when SAMPAN_E2E_SERVER names the stack that was started from this folde
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -128,6 +129,10 @@ def test_given_the_stack_when_environments_and_logs_are_read_then_no_secret_is_i
     secrets = [program.token, compose("exec", "-T", "enrolment", "cat", "/run/sampan/secret").strip()]
     passwords = [compose("exec", "-T", service, "cat", "/run/sampan/pgpass") for service in SERVICES]
     secrets += [line.strip().rpartition(":")[2] for line in passwords]
+    brokers = [compose("exec", "-T", service, "cat", "/run/sampan/nats.creds") for service in SERVICES]
+    brokers.append(compose("exec", "-T", "enrolment", "cat", "/run/sampan/nats-authority"))
+    secrets += [seed for text in brokers for seed in re.findall(r"S[A-Z2-7]{57}(?![A-Z2-7])", text)]
+    assert len(secrets) == 11  # the authority holds three
     assert [secret for secret in secrets if secret in seen] == []
 
 
