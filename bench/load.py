@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import groupby, islice
 from typing import Any
 
@@ -32,16 +32,16 @@ class Post:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Weeks of posts, the offices that make them with their roles, and as many events more as were asked for."""
+    """Months of posts, the offices that make them with their roles, and as many events more as were asked for."""
 
-    weeks: Sequence[Sequence[Post]]
+    months: Sequence[Sequence[Post]]
     offices: dict[str, set[str]]
     further: Sequence[Post]
     """One event each."""
 
     @property
     def posts(self) -> list[Post]:
-        return [post for week in self.weeks for post in week]
+        return [post for month in self.months for post in month]
 
     @property
     def events(self) -> int:
@@ -49,27 +49,31 @@ class Load:
 
 
 def load(events: int, further: int) -> Load:
-    """The first so many events of a simulation: every office posts once a week what happened, both services apart."""
+    """The first so many events of a simulation: every office posts once a month what happened, both services apart."""
     wanted = events + further
     story = list(islice(simulate(wanted // EVENTS_OF_A_TRAINEE + 10, SEED), wanted))
     if len(story) < wanted:
         raise ValueError("the simulation is too short")
-    weeks = [
-        tuple(_posts(list(week)))
-        for _, week in groupby(story[:events], lambda event: datetime.fromisoformat(event["time"]).isocalendar()[:2])
+    months = [
+        tuple(_posts(list(month)))
+        for _, month in groupby(story[:events], lambda event: _moment(event).strftime("%Y-%m"))
     ]
     singles = [Post(event["source"], _service(event), (_bytes(event),)) for event in story[events:]]
     offices = offices_of([Line("", 0, "enrolment", event["source"], _bytes(event)) for event in story])
-    return Load(weeks, offices, singles)
+    return Load(months, offices, singles)
 
 
-def _posts(week: list[dict[str, Any]]) -> Iterator[Post]:
+def _posts(month: list[dict[str, Any]]) -> Iterator[Post]:
     of_office: dict[tuple[str, ServiceName], list[bytes]] = {}
-    for event in week:
+    for event in month:
         of_office.setdefault((event["source"], _service(event)), []).append(_bytes(event))
     for (source, service), events in of_office.items():
         for start in range(0, len(events), EVENTS_PER_POST):
             yield Post(source, service, tuple(events[start : start + EVENTS_PER_POST]))
+
+
+def _moment(event: dict[str, Any]) -> datetime:
+    return datetime.fromisoformat(event["time"]).astimezone(UTC)
 
 
 def _service(event: dict[str, Any]) -> ServiceName:

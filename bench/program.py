@@ -91,14 +91,14 @@ class Program:
         self.client.wait_until_certification_heard()
 
     def take_over_http(self, load: Load) -> float:
-        """Seconds from the first POST until the report holds everything; the offices of a week post side by side."""
+        """Seconds from the first POST until the report holds everything; the offices of a month post side by side."""
 
         async def post() -> Counter[str]:
             counts: Counter[str] = Counter()
             async with httpx.AsyncClient(timeout=120) as http:
-                for week in load.weeks:
+                for month in load.months:
                     of_office: dict[str, list[Post]] = {}
-                    for one in week:
+                    for one in month:
                         of_office.setdefault(one.source, []).append(one)
                     for answers in await asyncio.gather(*(self._post(http, own) for own in of_office.values())):
                         counts.update(answers)
