@@ -39,7 +39,7 @@ def create(settings: Settings) -> FastAPI:
         owns=("CERTIFICATION",),
     )
     relay = Relay(database, bus, service="certification", stream="CERTIFICATION")
-    handlers = Handlers(database, settings.enrolment_url)
+    handlers = Handlers(database, secret, settings.enrolment_url)
     subscribe(bus, handlers)
 
     @asynccontextmanager

@@ -12,7 +12,7 @@ from services.certification.awards import Ref
 from services.certification.domain import Outcome, fold, fold_schemes
 from services.certification.rules import EVENT_LIMIT, REFUSALS
 from services.certification.rules import refusal as role_refused
-from services.certification.store import Loaded
+from services.certification.store import Loaded, Taken
 from services.certification.tables import CohortRow, Office, Token, TraineeRow
 from shared.database import Database
 from shared.events import offices_to_enrolment
@@ -37,6 +37,7 @@ from shared.posts import (
     rejected,
     sender_refused,
 )
+from shared.secrets import derive
 
 SERVICE = "certification"
 
@@ -55,10 +56,15 @@ class Handlers:
     """Takes events, from HTTP and NATS alike."""
 
     def __init__(
-        self, database: Database, enrolment_url: str, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        database: Database,
+        secret: bytes,
+        enrolment_url: str,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """``enrolment_url`` is told to offices that post enrolment's events here."""
+        """``secret`` is the service's own; ``enrolment_url`` is told to offices that post enrolment's events here."""
         self._database = database
+        self._content = derive(secret, "content")
         self._elsewhere = dict.fromkeys(offices_to_enrolment.TYPES.keys() - TYPES.keys(), enrolment_url)
         self._clock = clock
 
@@ -96,20 +102,20 @@ class Handlers:
         read = [self._read(post, now) for post in posts]
         await store.lock(session)
         known = await store.digests(session, {one.ref for one in read if isinstance(one, Event)})
-        fresh: dict[Ref, tuple[Event, Caller]] = {}
-        reused: list[tuple[Event, Caller]] = []
+        fresh: dict[Ref, Taken] = {}
+        reused: list[Taken] = []
         repeated: set[int] = set()
         for index, (post, one) in enumerate(zip(posts, read, strict=True)):
             if isinstance(one, Refusal):
                 continue
-            mine = digest(one.fields)
+            taken = Taken(one, digest(self._content, one.fields), post.caller)
             if one.ref not in known:
-                known[one.ref] = mine
-                fresh[one.ref] = (one, post.caller)
-            elif known[one.ref] == mine:
+                known[one.ref] = taken.content
+                fresh[one.ref] = taken
+            elif known[one.ref] == taken.content:
                 repeated.add(index)
             else:
-                reused.append((one, post.caller))
+                reused.append(taken)
                 read[index] = refusal(one, "id_reused", REFUSALS["id_reused"])
         await store.add(session, list(fresh.values()), now)
         await store.keep_refused(session, reused, now)

@@ -28,13 +28,22 @@ from services.certification.tables import (
 from shared.database import write
 from shared.events.certification import CertificateFact, SchemeFact
 from shared.events.enrolment import CohortFact, TraineeFact
-from shared.events.envelope import Event, digest
+from shared.events.envelope import Event
 from shared.events.offices_to_certification import TYPES, AwardRef, SchemeRegistered
 from shared.events.offices_to_enrolment import EventVoided
 from shared.offices import Caller
 
 NEW: Outcome = Outcome("waiting", "new")
 """The standing of an event between its being written and being decided, in one transaction; nobody ever sees it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """An event for the journal, its keyed digest, and who handed it in."""
+
+    event: Event
+    content: bytes
+    caller: Caller
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,35 +102,33 @@ async def digests(session: AsyncSession, refs: Iterable[Ref]) -> dict[Ref, bytes
     return {(row.source, row.id): row.digest for row in rows}
 
 
-async def add(session: AsyncSession, events: Sequence[tuple[Event, Caller]], now: datetime) -> None:
+async def add(session: AsyncSession, taken: Sequence[Taken], now: datetime) -> None:
     """Write new events into the journal."""
-    if not events:
-        return
     lines = [
         {
-            **_journal(event, caller, now),
-            "type": event.type,
-            "enrolment": event.data.enrolment_id if isinstance(event.data, AwardRef) else None,
-            "scheme": event.data.scheme if isinstance(event.data, AwardRef | SchemeRegistered) else None,
-            "number": number_of(event),
-            "target": target_of(event),
+            **_journal(one, now),
+            "type": one.event.type,
+            "enrolment": one.event.data.enrolment_id if isinstance(one.event.data, AwardRef) else None,
+            "scheme": one.event.data.scheme if isinstance(one.event.data, AwardRef | SchemeRegistered) else None,
+            "number": number_of(one.event),
+            "target": target_of(one.event),
             "status": NEW.status,
             "code": NEW.code,
             "receipt": 0,
         }
-        for event, caller in events
+        for one in taken
     ]
     await write(session, EventRow, lines)
 
 
-async def keep_refused(session: AsyncSession, events: Sequence[tuple[Event, Caller]], now: datetime) -> None:
+async def keep_refused(session: AsyncSession, reused: Sequence[Taken], now: datetime) -> None:
     """Keep what came under an id that was used before. The same again is kept once."""
-    for event, caller in events:
-        line = _journal(event, caller, now)
+    for one in reused:
+        line = _journal(one, now)
         known = select(col(RefusedRow.place)).where(
-            col(RefusedRow.source) == event.source,
-            col(RefusedRow.id) == event.id,
-            col(RefusedRow.digest) == line["digest"],
+            col(RefusedRow.source) == one.event.source,
+            col(RefusedRow.id) == one.event.id,
+            col(RefusedRow.digest) == one.content,
         )
         if (await session.execute(known.limit(1))).first() is None:
             await session.execute(insert(RefusedRow).values(line))
@@ -132,7 +139,8 @@ def target_of(event: Event) -> str | None:
     return event.data.event if isinstance(event.data, EventVoided) else event.replaces
 
 
-def _journal(event: Event, caller: Caller, now: datetime) -> dict[str, Any]:
+def _journal(taken: Taken, now: datetime) -> dict[str, Any]:
+    event = taken.event
     # Neither `subject` nor unknown fields: both are free text in which an office may have written a name.
     body = {
         "specversion": "1.0",
@@ -146,10 +154,10 @@ def _journal(event: Event, caller: Caller, now: datetime) -> dict[str, Any]:
     return {
         "source": event.source,
         "id": event.id,
-        "digest": digest(event.fields),
+        "digest": taken.content,
         "body": body,
         "recordedtime": now,
-        "postedby": caller.postedby,
+        "postedby": taken.caller.postedby,
     }
 
 

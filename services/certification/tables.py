@@ -36,7 +36,7 @@ class EventRow(Base, table=True):
     place: int | None = Field(default=None, sa_type=BigInteger, sa_column_args=(Identity(always=True),), unique=True)
     type: str = Field(sa_type=Text)
     digest: bytes = Field(sa_type=LargeBinary)
-    """SHA-256 of the whole event as it came."""
+    """A keyed digest of the whole event as it came: nobody without the key can try out what it said."""
     body: dict[str, Any] = Field(sa_type=JSONB)
     """The event without the fields that certification does not know: an office may have written a name there."""
     enrolment: str | None = Field(default=None, index=True, sa_type=Text)

@@ -5,10 +5,11 @@ fold. Refusals never repeat a value, since a value may be a name.
 """
 
 import hashlib
+import hmac
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache, partial
 from typing import Annotated, Any, Final, Literal, TypedDict
@@ -45,8 +46,8 @@ class Event:
     id: str
     type: str
     time: datetime
-    data: Model
-    fields: Mapping[str, Any]
+    data: Model = field(repr=False)
+    fields: Mapping[str, Any] = field(repr=False)
     """The whole event as it came, for the journal."""
     replaces: str | None = None
 
@@ -127,9 +128,12 @@ def canonical(fields: Mapping[str, Any]) -> bytes:
     return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def digest(fields: Mapping[str, Any]) -> bytes:
-    """SHA-256 of the content: two events with one id are the same if and only if their digests are."""
-    return hashlib.sha256(canonical(fields)).digest()
+def digest(key: bytes, fields: Mapping[str, Any]) -> bytes:
+    """A keyed digest of the content: two events with one id are the same if and only if their digests are.
+
+    Without the service's key nobody can find out by trying whether an event held a certain name.
+    """
+    return hmac.digest(key, hashlib.sha256(canonical(fields)).digest(), hashlib.sha256)
 
 
 def _unknown(name: str, types: Mapping[str, Any], elsewhere: Mapping[str, str]) -> tuple[str, str]:

@@ -7,7 +7,7 @@ met one, so that only the event that holds the mark is refused and its neighbour
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final
 
@@ -53,7 +53,7 @@ class Raw:
     """One event as it came: its place in the body (from 1), and its object or what is wrong with it."""
 
     place: int
-    fields: dict[str, Any]
+    fields: dict[str, Any] = field(repr=False)
     flaw: Flaw | None = None
 
 

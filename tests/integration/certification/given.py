@@ -14,6 +14,7 @@ from shared.events.wire import Raw
 from shared.offices import Caller, token_digest
 from tests.unit.certification.given import BODY, CENTRE, OTHER_BODY, PARTIES, SENDER
 
+SECRET = b"\x02" * 32
 ADMINISTRATOR = Caller(None, frozenset(), "administrator", administrator=True)
 ROLES = {BODY: "awarding-body", OTHER_BODY: "awarding-body", CENTRE: "host-centre", SENDER: "sending-office"}
 
@@ -106,7 +107,7 @@ def raws(*events: Event) -> list[Raw]:
 
 async def post(database: Database, *events: Event, by: Caller = ADMINISTRATOR) -> Receipts:
     """Post events in one body."""
-    return await Handlers(database, "http://enrolment.example").take(raws(*events), by)
+    return await Handlers(database, SECRET, "http://enrolment.example").take(raws(*events), by)
 
 
 def codes(receipts: Receipts) -> list[str]:

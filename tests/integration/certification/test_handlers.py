@@ -1,5 +1,6 @@
 """Given these posts and facts, when one more comes, then these receipts, facts and notices: on the real database."""
 
+import hashlib
 import json
 from typing import Any
 
@@ -8,10 +9,12 @@ from sqlalchemy import text
 from services.certification import queries
 from services.certification.handlers import Handlers
 from shared.database import Database
+from shared.events.envelope import canonical
 from shared.events.wire import Raw
 from shared.http import Paging
 from tests.integration.certification.given import (
     ADMINISTRATOR,
+    SECRET,
     a_cohort,
     a_trainee,
     an_office,
@@ -135,7 +138,7 @@ class TestTaking:
             fields(awarded("c", 14)),
         ]
         raw = [Raw(place, body) for place, body in enumerate(bodies, start=1)]
-        receipts = await Handlers(database, "http://enrolment.example").take(raw, ADMINISTRATOR)
+        receipts = await Handlers(database, SECRET, "http://enrolment.example").take(raw, ADMINISTRATOR)
         assert codes(receipts) == [
             "invalid_envelope",
             "wrong_service",
@@ -154,12 +157,15 @@ class TestTaking:
         await ready(database)
         written = fields(awarded("c", 14), subject="Sok Dara")
         written["data"]["holder"] = "Sok Dara"
-        await Handlers(database, "").take([Raw(1, written)], caller(BODY))
-        assert codes(await Handlers(database, "").take([Raw(1, written)], caller(BODY))) == ["duplicate"]
+        await Handlers(database, SECRET, "").take([Raw(1, written)], caller(BODY))
+        assert codes(await Handlers(database, SECRET, "").take([Raw(1, written)], caller(BODY))) == ["duplicate"]
         assert codes(await post(database, awarded("c", 14))) == ["id_reused"]
         for table in ("events", "receipts", "refused", "certificates", "outbox", "things", "notices"):
             found = await rows(database, f"SELECT t::text AS line FROM {table} t")  # noqa: S608
             assert not any("Sok" in row.line for row in found)
+        (stored,) = await rows(database, "SELECT digest FROM events WHERE id = 'c'")
+        # Whoever has the database, and not the key, cannot try names until one fits.
+        assert stored.digest != hashlib.sha256(canonical(written)).digest()
 
     async def test_a_body_larger_than_the_drivers_limit_of_parameters(self, database: Database) -> None:
         people = [trainee(f"{number:04}") for number in range(1, 401)]
@@ -301,7 +307,7 @@ class TestMessages:
     async def test_the_office_is_the_subjects(self, database: Database) -> None:
         await ready(database)
         await tell(database, an_office(BODY, "t"), an_office(CENTRE, "t2", status="revoked"))
-        handlers = Handlers(database, "")
+        handlers = Handlers(database, SECRET, "")
         award = json.dumps(fields(awarded("c", 14))).encode()
         await handlers.take_messages(
             [
@@ -327,15 +333,15 @@ class TestMessages:
         await ready(database)
         await tell(database, an_office(BODY, "t"))
         message = ("intake.certification.cn.appraisal", json.dumps(fields(awarded("c", 14))).encode())
-        await Handlers(database, "").take_messages([message, message])
-        await Handlers(database, "").take_messages([message])
+        await Handlers(database, SECRET, "").take_messages([message, message])
+        await Handlers(database, SECRET, "").take_messages([message])
         assert [code for _, _, code, _ in await notices(database)] == ["applied", "duplicate", "duplicate"]
         assert len(await certificates(database)) == 1
 
 
 async def test_events_are_listed_in_the_order_of_recording(database: Database) -> None:
     await ready(database)
-    await Handlers(database, "").take(
+    await Handlers(database, SECRET, "").take(
         raws(*(awarded(f"c{number}", 14, f"{number:03}") for number in range(7))), ADMINISTRATOR
     )
     seen: list[str] = []
