@@ -40,7 +40,7 @@ STATUSES = {
     "replaced": "accepted",
     "passed_not_issued": "accepted",
     "duplicate": "duplicate",
-    **dict.fromkeys(enrolment.OF_REPLACEMENTS, "conflict"),
+    **dict.fromkeys(enrolment.OF_REPLACEMENTS + certification.OF_REPLACEMENTS, "conflict"),
 }
 """Statuses of the codes that stand in no table of guards."""
 
@@ -98,7 +98,9 @@ def events_page() -> str:
         "come, and a *conflict* while it contradicts another; both are tried again whenever another event applies. If several "
         "hold, the first in the type's own list below is named. Who may say an event is decided by the roles that the office "
         "is registered in and, where there is a cohort, by its roles in the cohort's `parties`. An event with `replaces` may "
-        f"besides meet {_codes(enrolment.OF_REPLACEMENTS)}; one that was voided or replaced is `accepted` and says so.",
+        f"besides meet {_codes(certification.OF_REPLACEMENTS)}, in enrolment also "
+        f"{_codes(code for code in enrolment.OF_REPLACEMENTS if code not in certification.OF_REPLACEMENTS)}; one that was "
+        "voided or replaced is `accepted` and says so.",
     ]
     services = (
         ("Enrolment", enrolments_rules(), offices_to_enrolment.TYPES, sentences.SENTENCES.__getitem__),

@@ -63,6 +63,9 @@ SENTENCES: Final[dict[str, str]] = {
 }
 """What each code means that no guard of ``GUARDS`` gives."""
 
+OF_REPLACEMENTS: Final[tuple[str, ...]] = ("type_differs", "already_replaced", "replaces_itself")
+"""Conflicts that an event of any type may meet when it names in ``replaces`` what it corrects."""
+
 EDITIONS_LIMIT: Final = 20
 """Certificates of one award: a bound on what one person's events can cost."""
 EVENT_LIMIT: Final = 256 * 1024

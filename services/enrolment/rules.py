@@ -317,7 +317,7 @@ GUARDS: Mapping[str, Rule] = {
                 course(lambda cohort, entry: any(held.session == entry.data.session for held in cohort.sessions)),
             ),
             conflict("limit_reached", course(_sessions_full)),
-            waits("trainee_unknown", _someone_unknown),
+            waits("absentee_unknown", _someone_unknown),
         ),
         effects.held,
     ),

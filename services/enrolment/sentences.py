@@ -14,6 +14,8 @@ SENTENCES: Mapping[str, str] = {
     "centre_unknown": "The centre is not registered yet; this event applies as soon as a coordinator registers it.",
     "cohort_unknown": "The cohort is not announced yet; this event applies as soon as it is.",
     "trainee_unknown": "No such trainee is known yet; this event applies once one is proposed or enrolled.",
+    "absentee_unknown": "A number in absent, partial or group is no trainee's yet; correct it, or this applies once that trainee "
+    "is proposed or enrolled.",
     "trainee_not_enrolled": "The trainee is not enrolled yet; this event applies as soon as trainee.enrolled has come.",
     "proposal_missing": "Role, country, trade and person are needed: they may come with trainee.proposed or in this event.",
     "cohort_not_started": "The cohort has not started; this event applies as soon as cohort.started has come.",

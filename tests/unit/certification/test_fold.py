@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from services.certification import domain
 from services.certification.awards import World
 from services.certification.domain import Decided, fold, fold_schemes, units
-from services.certification.rules import GUARDS, LIFTS
+from services.certification.rules import GUARDS, LIFTS, OF_REPLACEMENTS
 from shared.events.envelope import Event
 from shared.events.offices_to_certification import AwardRef
 from tests.unit.certification.given import awarded, numbered, standing, suspended
@@ -79,6 +79,15 @@ def test_trying_again_only_what_may_fit_misses_nothing(events: list[Event], worl
     everything = dict.fromkeys(LIFTS, frozenset(GUARDS))
     with patch.object(domain, "LIFTS", everything), patch.object(domain, "_same_award", lambda *_: ()):
         assert fold(events, world) == decided
+
+
+@settings(max_examples=100, deadline=None)
+@given(event_sets(schemes=True), worlds())
+def test_what_a_replacement_may_meet_besides(events: list[Event], world: World) -> None:
+    others = {guard.code for guards in GUARDS.values() for guard in guards} | {"scheme_already_registered"}
+    outcomes = fold(events, world).outcomes | fold_schemes(events).outcomes
+    met = {outcomes[event.ref] for event in events if event.replaces and outcomes[event.ref].status == "conflict"}
+    assert {outcome.code for outcome in met} - others <= set(OF_REPLACEMENTS)
 
 
 def test_thousands_of_events_on_one_award_are_decided_at_once() -> None:
