@@ -7,12 +7,13 @@ from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.certification import store
+from services.certification import journal, store
 from services.certification.awards import Ref
 from services.certification.domain import Outcome, fold, fold_schemes
+from services.certification.journal import Taken
 from services.certification.rules import EVENT_LIMIT, REFUSALS
 from services.certification.rules import refusal as role_refused
-from services.certification.store import Loaded, Taken
+from services.certification.store import Loaded
 from services.certification.tables import CohortRow, Office, Token, TraineeRow
 from shared.database import Database
 from shared.events import offices_to_enrolment
@@ -100,8 +101,8 @@ class Handlers:
     ) -> tuple[list[Receipt], list[Fact]]:
         """The receipts and the facts that follow; with ``answer`` the receipts are notices too."""
         read = [self._read(post, now) for post in posts]
-        await store.lock(session)
-        known = await store.digests(session, {one.ref for one in read if isinstance(one, Event)})
+        await journal.lock(session)
+        known = await journal.digests(session, {one.ref for one in read if isinstance(one, Event)})
         fresh: dict[Ref, Taken] = {}
         reused: list[Taken] = []
         repeated: set[int] = set()
@@ -117,11 +118,11 @@ class Handlers:
             else:
                 reused.append(taken)
                 read[index] = refusal(one, "id_reused", REFUSALS["id_reused"])
-        await store.add(session, list(fresh.values()), now)
-        await store.keep_refused(session, reused, now)
+        await journal.add(session, list(fresh.values()), now)
+        await journal.keep_refused(session, reused, now)
         changed, facts = await _decide(session, set(), list(fresh), {}, now)
         others = {one.ref for one in read if isinstance(one, Event)} - changed.keys()
-        standings = changed | (await store.standings(session, others) if others else {})
+        standings = changed | (await journal.standings(session, others) if others else {})
         receipts = [
             rejected(one, now, post.raw.place)
             if isinstance(one, Refusal)
@@ -159,7 +160,7 @@ async def hear(session: AsyncSession, told: Sequence[Told], now: datetime) -> No
     cohorts = [(fact, fact.data) for fact in told if isinstance(fact.data, CohortFact)]
     if not trainees and not cohorts:
         return
-    await store.lock(session)
+    await journal.lock(session)
     # What is news to others only (sessions, outcomes) changes nothing that is held here, and decides nothing.
     lines = [(store.trainee_values(data), fact.epoch, fact.revision) for fact, data in trainees]
     before = await store.put(session, TraineeRow, lines)
@@ -181,7 +182,7 @@ async def hear(session: AsyncSession, told: Sequence[Told], now: datetime) -> No
 
 async def _decide(
     session: AsyncSession, enrolments: set[str], fresh: Sequence[Ref], causes: dict[str, str], now: datetime
-) -> tuple[dict[Ref, store.Standing], list[Fact]]:
+) -> tuple[dict[Ref, journal.Standing], list[Fact]]:
     """Decide the units of these enrolments and fresh events anew, and save what changed.
 
     ``causes`` says which event is behind a change, by enrolment. Answers the standings that changed, and the facts.
@@ -210,13 +211,13 @@ async def _decide(
 
 async def _save_outcomes(
     session: AsyncSession, loaded: Loaded, outcomes: Mapping[Ref, Outcome], now: datetime
-) -> dict[Ref, store.Standing]:
+) -> dict[Ref, journal.Standing]:
     changed = {
-        ref: store.Standing(stored.event.type, outcomes[ref], stored.receipt + 1, now)
+        ref: journal.Standing(stored.event.type, outcomes[ref], stored.receipt + 1, now)
         for ref, stored in sorted(loaded.events.items(), key=lambda item: item[1].place)
         if ref in outcomes and outcomes[ref] != stored.outcome
     }
-    await store.save_outcomes(session, changed)
+    await journal.save_outcomes(session, changed)
     return changed
 
 
@@ -252,7 +253,7 @@ def _causes(loaded: Loaded, fresh: Sequence[Ref]) -> dict[str, str]:
     causes = {}
     for ref in fresh:
         event = loaded.events[ref].event
-        target = loaded.events.get((event.source, store.target_of(event) or ""))
+        target = loaded.events.get((event.source, journal.target_of(event) or ""))
         for one in (event, target.event if target else event):
             if isinstance(one.data, AwardRef):
                 causes[one.data.enrolment_id] = "/".join(ref)
@@ -261,16 +262,16 @@ def _causes(loaded: Loaded, fresh: Sequence[Ref]) -> dict[str, str]:
     return causes
 
 
-def _standing(standing: store.Standing) -> Standing:
+def _standing(standing: journal.Standing) -> Standing:
     outcome = standing.outcome
     return Standing(status=outcome.status, code=outcome.code, sentence=outcome.sentence, number=standing.number)
 
 
-def _answer(ref: Ref, standing: store.Standing, place: int, *, repeated: bool) -> Receipt:
+def _answer(ref: Ref, standing: journal.Standing, place: int, *, repeated: bool) -> Receipt:
     if repeated:
         return duplicate(ref, standing.type, _standing(standing), place)
     return receipt(ref, standing.type, _standing(standing), standing.recordedtime, place)
 
 
-def _changed(ref: Ref, standing: store.Standing) -> Notice:
+def _changed(ref: Ref, standing: journal.Standing) -> Notice:
     return notice(SERVICE, ref[0], receipt(ref, standing.type, _standing(standing), standing.recordedtime))

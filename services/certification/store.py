@@ -1,27 +1,25 @@
-"""Load and save: events with all that they hang together with, and what they led to."""
+"""Load and save: whole units of events with what they depend on, what they led to, and what enrolment tells."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, any_, cast, select, text
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy import any_, cast, select, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import Text
 from sqlmodel import col
 
 from services.certification.awards import Cohort, Ref, Trainee, World
 from services.certification.domain import Outcome
-from services.certification.rules import number_of
+from services.certification.journal import event_of, pairs
 from services.certification.tables import (
     CertificateRow,
     CohortRow,
     EventRow,
     Office,
-    ReceiptRow,
-    RefusedRow,
     SchemeRow,
     TraineeRow,
 )
@@ -29,21 +27,7 @@ from shared.database import write
 from shared.events.certification import CertificateFact, SchemeFact
 from shared.events.enrolment import CohortFact, TraineeFact
 from shared.events.envelope import Event
-from shared.events.offices_to_certification import TYPES, AwardRef, SchemeRegistered
-from shared.events.offices_to_enrolment import EventVoided
-from shared.offices import Caller
-
-NEW: Outcome = Outcome("waiting", "new")
-"""The standing of an event between its being written and being decided, in one transaction; nobody ever sees it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """An event for the journal, its keyed digest, and who handed it in."""
-
-    event: Event
-    content: bytes
-    caller: Caller
+from shared.events.offices_to_certification import AwardRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +38,6 @@ class Stored:
     place: int
     outcome: Outcome
     receipt: int
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What an event's outcome is by now, which one that is (from 1), and since when."""
-
-    type: str
-    outcome: Outcome
-    number: int
-    recordedtime: datetime
 
 
 @dataclass(slots=True)
@@ -78,94 +52,6 @@ class Loaded:
     def schemes(self) -> set[str]:
         """The schemes that events on awards name."""
         return {one.event.data.scheme for one in self.events.values() if isinstance(one.event.data, AwardRef)}
-
-
-async def lock(session: AsyncSession) -> None:
-    """Let one transaction at a time decide: a person's certificates cross cohorts, and a number crosses persons."""
-    await session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('certification', 0))"))
-
-
-# ---- the journal
-
-
-async def digests(session: AsyncSession, refs: Iterable[Ref]) -> dict[Ref, bytes]:
-    """The digests of those events that are in the journal."""
-    rows = await session.execute(
-        text(
-            """
-            SELECT source, id, digest FROM events
-            JOIN unnest(CAST(:sources AS text[]), CAST(:ids AS text[])) AS asked (source, id) USING (source, id)
-            """
-        ),
-        _pairs("sources", "ids", refs),
-    )
-    return {(row.source, row.id): row.digest for row in rows}
-
-
-async def add(session: AsyncSession, taken: Sequence[Taken], now: datetime) -> None:
-    """Write new events into the journal."""
-    lines = [
-        {
-            **_journal(one, now),
-            "type": one.event.type,
-            "enrolment": one.event.data.enrolment_id if isinstance(one.event.data, AwardRef) else None,
-            "scheme": one.event.data.scheme if isinstance(one.event.data, AwardRef | SchemeRegistered) else None,
-            "number": number_of(one.event),
-            "target": target_of(one.event),
-            "status": NEW.status,
-            "code": NEW.code,
-            "receipt": 0,
-        }
-        for one in taken
-    ]
-    await write(session, EventRow, lines)
-
-
-async def keep_refused(session: AsyncSession, reused: Sequence[Taken], now: datetime) -> None:
-    """Keep what came under an id that was used before. The same again is kept once."""
-    for one in reused:
-        line = _journal(one, now)
-        known = select(col(RefusedRow.place)).where(
-            col(RefusedRow.source) == one.event.source,
-            col(RefusedRow.id) == one.event.id,
-            col(RefusedRow.digest) == one.content,
-        )
-        if (await session.execute(known.limit(1))).first() is None:
-            await session.execute(insert(RefusedRow).values(line))
-
-
-def target_of(event: Event) -> str | None:
-    """The id of the event that this one voids or replaces."""
-    return event.data.event if isinstance(event.data, EventVoided) else event.replaces
-
-
-def _journal(taken: Taken, now: datetime) -> dict[str, Any]:
-    event = taken.event
-    # Neither `subject` nor unknown fields: both are free text in which an office may have written a name.
-    body = {
-        "specversion": "1.0",
-        "id": event.id,
-        "source": event.source,
-        "type": event.type,
-        "time": event.time.isoformat(),
-        **({"replaces": event.replaces} if event.replaces else {}),
-        "data": event.data.model_dump(mode="json", exclude_unset=True),
-    }
-    return {
-        "source": event.source,
-        "id": event.id,
-        "digest": taken.content,
-        "body": body,
-        "recordedtime": now,
-        "postedby": taken.caller.postedby,
-    }
-
-
-def _event(row: Row[Any]) -> Event:
-    body = row.body
-    data = TYPES[row.type].model_validate(body["data"])
-    time = datetime.fromisoformat(body["time"])
-    return Event(row.source, row.id, row.type, time, data, body, body.get("replaces"))
 
 
 # ---- whole units
@@ -192,9 +78,9 @@ async def load(session: AsyncSession, enrolments: Iterable[str], refs: Iterable[
             {
                 "enrolments": list(enrolments),
                 "schemes": list(schemes),
-                **_pairs("sources", "ids", missing),
-                **_pairs("target_sources", "targets", targets),
-                **_pairs("number_schemes", "numbers", numbers),
+                **pairs("sources", "ids", missing),
+                **pairs("target_sources", "targets", targets),
+                **pairs("number_schemes", "numbers", numbers),
             },
         )
         followed |= targets | numbers  # a source begins with a slash and a scheme's code does not
@@ -202,7 +88,7 @@ async def load(session: AsyncSession, enrolments: Iterable[str], refs: Iterable[
         fresh = [row for row in rows if (row.source, row.id) not in loaded.events]
         for row in fresh:
             loaded.events[row.source, row.id] = Stored(
-                _event(row), row.place, Outcome(row.status, row.code), row.receipt
+                event_of(row), row.place, Outcome(row.status, row.code), row.receipt
             )
         enrolments = {row.enrolment for row in fresh if row.enrolment} - loaded.enrolments
         schemes = {row.scheme for row in fresh if row.scheme and not row.enrolment} - registrations
@@ -325,56 +211,6 @@ async def enrolments_in(session: AsyncSession, cohorts: Iterable[str]) -> set[st
 # ---- what events led to
 
 
-async def save_outcomes(session: AsyncSession, standings: Mapping[Ref, Standing]) -> None:
-    """Save the new standing of events, and add it to their history."""
-    if not standings:
-        return
-    lines = [
-        {
-            "source": source,
-            "id": id_,
-            "number": standing.number,
-            "status": standing.outcome.status,
-            "code": standing.outcome.code,
-            "recordedtime": standing.recordedtime,
-        }
-        for (source, id_), standing in standings.items()
-    ]
-    await write(session, ReceiptRow, lines)
-    await session.execute(
-        text(
-            """
-            UPDATE events SET status = said.status, code = said.code, receipt = said.number
-            FROM unnest(CAST(:sources AS text[]), CAST(:ids AS text[]), CAST(:statuses AS text[]), CAST(:codes AS text[]),
-                CAST(:numbers AS int[])) AS said (source, id, status, code, number)
-            WHERE (events.source, events.id) = (said.source, said.id)
-            """
-        ),
-        _pairs("sources", "ids", standings)
-        | _pairs("statuses", "codes", (one.outcome for one in standings.values()))
-        | {"numbers": [one.number for one in standings.values()]},
-    )
-
-
-async def standings(session: AsyncSession, refs: Iterable[Ref]) -> dict[Ref, Standing]:
-    """The standings of events in the journal."""
-    rows = await session.execute(
-        text(
-            """
-            SELECT source, id, type, receipts.status, receipts.code, receipt, receipts.recordedtime
-            FROM events JOIN receipts USING (source, id)
-            JOIN unnest(CAST(:sources AS text[]), CAST(:ids AS text[])) AS asked (source, id) USING (source, id)
-            WHERE receipts.number = events.receipt
-            """
-        ),
-        _pairs("sources", "ids", refs),
-    )
-    return {
-        (row.source, row.id): Standing(row.type, Outcome(row.status, row.code), row.receipt, row.recordedtime)
-        for row in rows
-    }
-
-
 async def save_schemes(session: AsyncSession, schemes: Iterable[SchemeFact]) -> None:
     """Save schemes as they now stand."""
     lines = [{"scheme": scheme.scheme, "data": scheme.model_dump(mode="json")} for scheme in schemes]
@@ -460,8 +296,3 @@ def cohort_values(fact: CohortFact) -> dict[str, Any]:
 def _among(column: Any, values: Iterable[str]) -> Any:
     # One array instead of one parameter for each value: thousands of parameters are slow, and more than 32,767 impossible.
     return column == any_(cast(list(values), ARRAY(Text)))
-
-
-def _pairs(first: str, second: str, pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    pairs = list(pairs)
-    return {first: [one for one, _ in pairs], second: [two for _, two in pairs]}

@@ -20,6 +20,7 @@ PURE_LIBRARIES = {
     "enum",
     "functools",
     "hashlib",
+    "hmac",
     "itertools",
     "json",
     "math",
