@@ -115,6 +115,7 @@ class Client:
             headers={"Authorization": f"Bearer {token}"}, timeout=timeout, mounts=dict.fromkeys(_NO_PROXY)
         )
         self._addresses: dict[str, str] | None = None
+        self._answered = False
 
     def __enter__(self) -> Self:
         return self
@@ -246,10 +247,12 @@ class Client:
             except httpx.TransportError as error:
                 problem = f"{url} cannot be reached ({type(error).__name__}). Is Sampan running there?"
                 never_got_there = isinstance(error, httpx.ConnectError)
-                brought_back = self._meanwhile is not None
+                # A server that has answered before comes back; one that never did is most likely a wrong address.
+                brought_back = self._meanwhile is not None or self._answered
                 if (attempt >= 2 and not brought_back) if never_got_there else not again:
                     break
                 continue
+            self._answered = True
             if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
                 return answer
             problem = f"{url} is not ready: {_message(answer)}"

@@ -19,6 +19,7 @@ from functools import cached_property
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,6 +46,15 @@ def environment() -> dict[str, str]:
 
 def sampan(*arguments: str | Path, **options: object) -> list[str]:
     return [sys.executable, "-m", "services", *(str(argument) for argument in arguments)]
+
+
+def kill_service(program: subprocess.Popen[str], service: str) -> None:
+    """SIGKILL for one of the services that a program runs, as the kernel sends it when memory is short."""
+    # Its own children only: those of PostgreSQL come and go while one looks at them.
+    (process,) = [
+        one for one in psutil.Process(program.pid).children() if f"services.{service}.app" in str(one.cmdline())
+    ]
+    process.kill()
 
 
 @dataclass

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.e2e.conftest import EXAMPLE, ROOT, environment, on_this_machine, sampan
+from tests.e2e.conftest import EXAMPLE, ROOT, environment, kill_service, on_this_machine, sampan
 
 pytestmark = [pytest.mark.xdist_group("e2e"), on_this_machine]
 STORY = {
@@ -84,9 +84,7 @@ def test_given_the_demo_is_posting_when_a_service_is_killed_then_it_is_brought_b
     assert process.stderr is not None
     said = process.stderr.readline()
     assert "are posted by their offices" in said
-    for child in psutil.Process(process.pid).children(recursive=True):
-        if "services.enrolment.app:from_environment" in child.cmdline():
-            child.kill()
+    kill_service(process, "enrolment")
     report, rest = process.communicate(timeout=100)
 
     assert process.returncode == 0, rest

@@ -19,7 +19,7 @@ import pytest
 from nats.aio.client import Client
 
 from shared.credentials import Keys
-from tests.e2e.conftest import EXAMPLE, ROOT, Program, on_this_machine, sampan
+from tests.e2e.conftest import EXAMPLE, ROOT, Program, kill_service, on_this_machine, sampan
 from tests.servers import connect_with_every_right
 
 pytestmark = pytest.mark.xdist_group("e2e")
@@ -223,7 +223,7 @@ def test_given_the_example_when_everything_but_the_register_is_searched_then_no_
 
 
 def program_database(program: Program, service: str) -> str:
-    for child in psutil.Process(program.process.pid).children(recursive=True):  # type: ignore[union-attr]
+    for child in psutil.Process(program.process.pid).children():  # type: ignore[union-attr]
         url = child.environ().get("SAMPAN_DATABASE_URL", "")
         if f"//{service}:" in url:
             return url.replace("+asyncpg", "")
@@ -233,10 +233,12 @@ def program_database(program: Program, service: str) -> str:
 @on_this_machine
 def test_given_a_service_is_killed_when_time_passes_then_it_is_back_and_nothing_is_lost(program: Program) -> None:
     program.run("post", EXAMPLE)
-    for child in psutil.Process(program.process.pid).children(recursive=True):  # type: ignore[union-attr]
-        if "services.certification.app:from_environment" in child.cmdline():
-            child.kill()
+    assert program.process is not None
+    kill_service(program.process, "certification")
 
+    posted = program.run("post", EXAMPLE)  # while it is away: the command waits for it
+
+    assert posted.stdout.strip().endswith("86 events: 86 duplicate"), posted.stderr
     eventually(lambda: program.run("check").returncode == 0 and totals(program)["certified"] == 9, "not back")
     eventually(lambda: certification_answers(program), "certification did not come back")
 

@@ -69,8 +69,12 @@ def planted(event: dict[str, Any], way: tuple[Any, ...], value: Any, *, as_key: 
 PLACES = [(name, way) for name in EVENTS for way in places(example(name))]
 
 
+UNHEARD_OF = st.text(min_size=8).map("§{}".format)
+"""Texts that no sentence holds by itself, as it does the name of a field."""
+
+
 @settings(deadline=None)
-@given(st.sampled_from(PLACES), st.sampled_from(SECRETS) | st.text(min_size=8), st.booleans())
+@given(st.sampled_from(PLACES), st.sampled_from(SECRETS) | UNHEARD_OF, st.booleans())
 def test_no_refusal_repeats_what_was_written(place: tuple[str, tuple[Any, ...]], secret: str, as_key: bool) -> None:
     name, way = place
     for answer in read(json.dumps([planted(example(name), way, secret, as_key=as_key)]).encode()):
