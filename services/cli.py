@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -82,11 +82,9 @@ HERE = "http://127.0.0.1:8001"
 @app.command(epilog="Example: `sampan up --data /var/lib/sampan`")
 def up(data: Data = DATA) -> None:
     """Run the whole program on this machine until Ctrl-C; a second start carries on with the same data."""
-    with Standalone(data) as sampan:
+    with Standalone(data) as sampan, suppress(KeyboardInterrupt):  # from here on, Ctrl-C is how it ends
         _say_addresses(sampan)
-        say.print("Stop it with Ctrl-C.")
-        sampan.wait()
-        say.print("Stopping ...")
+        _stay_up(sampan, "Stop it with Ctrl-C.")
 
 
 @app.command(epilog="Example: `sampan demo --once --json`")
@@ -105,15 +103,14 @@ def demo(
             if not demonstration.say_what_is_open(client, _say_indented):
                 say.print("By now nothing waits: every service has heard what it needed.")
             report = client.get("reporting", "/v1/aggregates", [("by", name) for name in demonstration.DIMENSIONS])
-        if as_json:
-            print(json.dumps(report, ensure_ascii=False), flush=True)
-        else:
-            print_demo(report)
-        if not once:
-            _say_addresses(sampan)
-            say.print("Stop it with Ctrl-C; the demo's data are removed then.")
-            sampan.wait()
-            say.print("Stopping ...")
+        with nullcontext() if once else suppress(KeyboardInterrupt):  # from the report on, Ctrl-C is how it ends
+            if as_json:
+                print(json.dumps(report, ensure_ascii=False), flush=True)
+            else:
+                print_demo(report)
+            if not once:
+                _say_addresses(sampan)
+                _stay_up(sampan, "Stop it with Ctrl-C; the demo's data are removed then.")
 
 
 @app.command(epilog="Example: `sampan post events.ndjson --server https://skills.example.org --token sampan_kh_...`")
@@ -431,6 +428,12 @@ def _write_credentials(path: Path, text: str) -> None:
         # The office is registered by now: what it was given must not be lost.
         print(text)
         say.print(f"{path} cannot be written ({error.strerror}): the credentials are above.", markup=False)
+
+
+def _stay_up(sampan: Standalone, until: str) -> None:
+    say.print(until)
+    sampan.wait()
+    say.print("Stopping ...")
 
 
 def _say_indented(text: str) -> None:
