@@ -6,8 +6,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from services.cli import _client, _office
 from services.client import EVENTS_PER_POST, Client, ClientError, batches, read_events
+from services.commands.offices import office_named
+from services.commands.options import connected
 from shared.events.wire import BODY_LIMIT
 
 BOM = b"\xef\xbb\xbf"
@@ -66,9 +67,9 @@ def test_given_a_proxy_when_this_machine_is_called_then_the_proxy_is_not_asked(m
 def test_given_another_machine_when_no_token_is_named_then_the_administrators_stays_here(tmp_path: Path) -> None:
     (tmp_path / "admin-token").write_text("sampan_admin_secret")
 
-    with pytest.raises(ClientError, match="--token"), _client("https://elsewhere.example.org", None, tmp_path):
+    with pytest.raises(ClientError, match="--token"), connected("https://elsewhere.example.org", None, tmp_path):
         pass
-    with _client("http://127.0.0.1:8001", None, tmp_path) as client:
+    with connected("http://127.0.0.1:8001", None, tmp_path) as client:
         assert client is not None
 
 
@@ -77,7 +78,7 @@ def test_given_another_machine_when_no_token_is_named_then_the_administrators_st
 )
 def test_given_what_is_no_office_when_named_then_it_is_refused(text: str) -> None:
     with pytest.raises(ClientError, match="kh/dgtvet"):
-        _office(text)
+        office_named(text)
 
 
 def test_given_an_answer_that_was_lost_when_an_office_is_added_then_it_is_not_added_twice(

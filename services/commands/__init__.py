@@ -1,0 +1,1 @@
+"""What `sampan` does, a room for each kind of work; `services.cli` puts them together."""

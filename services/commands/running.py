@@ -1,0 +1,69 @@
+"""`sampan up` and `sampan demo`: the whole program on this machine."""
+
+import json
+import tempfile
+from contextlib import nullcontext, suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services import demo as demonstration
+from services.client import Client, read_events
+from services.commands.options import DATA, Data, say, say_indented
+from services.printing import print_demo
+from services.standalone import Standalone
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: `sampan up --data /var/lib/sampan`")
+def up(data: Data = DATA) -> None:
+    """Run the whole program on this machine until Ctrl-C; a second start carries on with the same data."""
+    with Standalone(data) as sampan, suppress(KeyboardInterrupt):  # from here on, Ctrl-C is how it ends
+        _say_addresses(sampan)
+        _stay_up(sampan, "Stop it with Ctrl-C.")
+
+
+@app.command(epilog="Example: `sampan demo --once --json`")
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="Show the report and end.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The report as JSON on standard output.")] = False,
+    events: Annotated[Path, typer.Option(help="Another file of events, in any order.")] = demonstration.EXAMPLE,
+) -> None:
+    """Start on a fresh folder, post the first cohort's events as its offices would, and show the report."""
+    lines = read_events(events)
+    with tempfile.TemporaryDirectory(prefix="sampan-demo-") as folder, Standalone(Path(folder)) as sampan:
+        say.print(f"Sampan runs; {len(lines)} events of {events.name} are posted by their offices:")
+        with Client(sampan.urls["enrolment"], sampan.admin_token, meanwhile=sampan.look) as client:
+            counts = demonstration.post_as_offices(client, lines, say_indented)
+            say.print("Receipts: " + ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) + ".")
+            if not demonstration.say_what_is_open(client, say_indented):
+                say.print("By now nothing waits: every service has heard what it needed.")
+            report = client.get("reporting", "/v1/aggregates", [("by", name) for name in demonstration.DIMENSIONS])
+        with nullcontext() if once else suppress(KeyboardInterrupt):  # from the report on, Ctrl-C is how it ends
+            if as_json:
+                print(json.dumps(report, ensure_ascii=False), flush=True)
+            else:
+                print_demo(report)
+            if not once:
+                _say_addresses(sampan)
+                _stay_up(sampan, "Stop it with Ctrl-C; the demo's data are removed then.")
+
+
+def _stay_up(sampan: Standalone, until: str) -> None:
+    say.print(until)
+    sampan.wait()
+    say.print("Stopping ...")
+
+
+def _say_addresses(sampan: Standalone) -> None:
+    say.print(
+        f"Sampan runs, with its data in {sampan.folder}:\n"
+        f"  enrolment      {sampan.urls['enrolment']}\n"
+        f"  certification  {sampan.urls['certification']}\n"
+        f"  reporting      {sampan.urls['reporting']}   (open it in a browser)\n"
+        f"  NATS           {sampan.nats.url}\n"
+        f"The administrator's token is in {sampan.folder / 'admin-token'}; the page in the browser asks for it.",
+        markup=False,
+    )

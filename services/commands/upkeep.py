@@ -1,0 +1,111 @@
+"""`sampan check`, `sampan rebuild` and `sampan deadletters`: what an administrator does."""
+
+import json
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from services import upkeep
+from services.commands.options import DATA, HERE, Data, Server, Token, connected, say, say_indented
+from services.printing import wide
+
+app = typer.Typer()
+deadletter_app = typer.Typer(no_args_is_help=True, help="Messages that no handler could settle (administrator).")
+
+
+class Service(StrEnum):
+    ENROLMENT = "enrolment"
+    CERTIFICATION = "certification"
+    REPORTING = "reporting"
+
+
+class RebuiltService(StrEnum):
+    REPORTING = "reporting"
+
+
+LetterService = Annotated[Service, typer.Argument(help="The service that could not settle it.")]
+LetterNumber = Annotated[int, typer.Argument(min=1, help="Its id at that service: see `sampan deadletters list`.")]
+
+
+@app.command(epilog="Example: `sampan check`")
+def check(server: Server = HERE, token: Token = None, data: Data = DATA) -> None:
+    """Have every service recompute what it holds; exit 1 on any difference, naming it (administrator).
+
+    States are compared with their events, streams with journals, rows with facts, the cube with a recount; also while events
+    come in.
+    """
+    with connected(server, token, data) as client:
+        differences = upkeep.check(client, say_indented)
+    for line in differences:
+        print(f"{line['service']}: {line['what']} {line['which']}: {line['problem']}")
+    if differences:
+        say.print("What the services hold is not what it was made from: see the lines above.")
+        raise typer.Exit(1)
+    print("All that the services hold is what it was made from.")
+
+
+@app.command(epilog="Example: `sampan rebuild reporting`")
+def rebuild(
+    service: Annotated[RebuiltService, typer.Argument(help="Only reporting can be made anew from the others.")],
+    server: Server = HERE,
+    token: Token = None,
+    data: Data = DATA,
+) -> None:
+    """Empty reporting's rows and cube and make them anew from the streams (administrator).
+
+    Figures are incomplete meanwhile; every answer says up to which position they go.
+    """
+    with connected(server, token, data) as client:
+        same = upkeep.rebuild_reporting(client, say_indented)
+        if same is None:
+            say.print("Events came meanwhile, so the cube has moved on: it is compared with a recount instead.")
+            same = not upkeep.check(client, say_indented)
+    print(f"{service.value} is rebuilt; the cube is {'the same' if same else 'not the same'} as before.")
+    if not same:
+        raise typer.Exit(1)
+
+
+@deadletter_app.command("list", epilog="Example: `sampan deadletters list`")
+def deadletters_list(server: Server = HERE, token: Token = None, data: Data = DATA) -> None:
+    """Every service's messages that no handler could settle, without their bodies."""
+    table = Table("service", "id", "message", "subject", "error", "since", "kept until", box=None, header_style="bold")
+    with connected(server, token, data) as client:
+        for service, letter in upkeep.dead_letters(client):
+            message = f"{letter['stream']} {letter['sequence']}"
+            since, until = letter["recordedtime"][:16], letter["expires"][:10]
+            table.add_row(service, str(letter["id"]), message, letter["subject"], letter["error"], since, until)
+    if table.row_count:
+        wide(Console()).print(table)
+    else:
+        print("There are no dead letters.")
+
+
+@deadletter_app.command("show", epilog="Example: `sampan deadletters show enrolment 3`")
+def deadletters_show(
+    service: LetterService, number: LetterNumber, server: Server = HERE, token: Token = None, data: Data = DATA
+) -> None:
+    """One dead letter as JSON, with its body: it may hold personal details, and reading it is logged."""
+    with connected(server, token, data) as client:
+        print(json.dumps(client.get(service.value, f"/v1/deadletters/{number}"), ensure_ascii=False, indent=2))
+
+
+@deadletter_app.command("replay", epilog="Example: `sampan deadletters replay enrolment 3`")
+def deadletters_replay(
+    service: LetterService,
+    numbers: Annotated[list[int] | None, typer.Argument(min=1, help="Ids; all of the service's without any.")] = None,
+    server: Server = HERE,
+    token: Token = None,
+    data: Data = DATA,
+) -> None:
+    """Handle dead letters once more, oldest first; exit 1 if any failed again. What succeeds is removed."""
+    failed = 0
+    with connected(server, token, data) as client:
+        for number in numbers or upkeep.numbers_of(client, service.value):
+            why = upkeep.replay(client, service.value, number)
+            failed += why is not None
+            print(f"{service.value} {number}: {why or 'replayed, and removed'}")
+    if failed:
+        raise typer.Exit(1)
