@@ -6,7 +6,7 @@ Each refusal is a ``PydanticCustomError`` whose type is the stable code that the
 
 import re
 import unicodedata
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import available_timezones
@@ -25,6 +25,8 @@ from pydantic_core import PydanticCustomError
 
 FIRST_YEAR, LAST_YEAR = 1900, 2100
 """Years that a date in an event may have. The Buddhist year 2569 (2026) lies outside on purpose."""
+FIRST_MOMENT, LAST_MOMENT = datetime(FIRST_YEAR, 1, 2, tzinfo=UTC), datetime(LAST_YEAR, 12, 31, tzinfo=UTC)
+"""Moments that have a day within those years in every time zone."""
 BUDDHIST_YEARS = range(2400, 2700)
 TEXT_LIMIT = 300
 """Characters in a title or a name. Longer is refused, never cut."""
@@ -77,6 +79,8 @@ def _moment(value: Any) -> Any:
     if value.tzinfo is None:
         raise PydanticCustomError("missing_offset", "has no offset: add the place's, such as +07:00")
     _year(value.year)
+    if not FIRST_MOMENT <= value < LAST_MOMENT:  # wherever its day is asked for, it must have one
+        raise PydanticCustomError("date_impossible", "lies before 1900-01-02 or after 2100-12-30 in UTC")
     return value
 
 
@@ -123,7 +127,12 @@ def _text(value: str) -> str:
             or character in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
         ):
             raise PydanticCustomError("invalid_text", "holds a control or direction character: remove it")
-    return unicodedata.normalize("NFC", value)
+    composed = unicodedata.normalize("NFC", value)
+    if (
+        len(composed) > TEXT_LIMIT
+    ):  # some letters become two: what is kept must be within the limit when it is read again
+        raise PydanticCustomError("invalid_data", "is longer than {limit} characters", {"limit": TEXT_LIMIT})
+    return composed
 
 
 def _two_decimals(value: float) -> float:

@@ -273,6 +273,14 @@ class SessionHeld(Model):
     absent: Many[Code] = []
     partial: Many[PartlyPresent] = []
 
+    @model_validator(mode="after")
+    def _within_the_session(self) -> "SessionHeld":
+        if any(line.hours > self.hours for line in self.partial):
+            raise PydanticCustomError("invalid_data", "somebody was present for more hours than the session had")
+        if any(round(line.hours, 2) != line.hours for line in self.partial):
+            raise PydanticCustomError("invalid_data", "hours in partial has more than two decimals")
+        return self
+
 
 class TraineeWithdrawn(TraineeRef):
     """The trainee left before the end."""

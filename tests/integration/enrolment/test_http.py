@@ -16,6 +16,7 @@ from tests.unit.enrolment.story import (
     SENDER,
     STRANGER,
     announced,
+    cohort,
     place,
     programme,
     proposed,
@@ -144,6 +145,20 @@ async def test_a_bad_event_between_good_ones(client: Client, name: str) -> None:
     assert answer.status_code == 207
     assert [line["status"] for line in answer.json()["receipts"]] == ["accepted", "rejected", "accepted"]
     assert answer.json()["receipts"][1]["code"] == code
+
+
+async def test_a_title_that_grows_when_it_is_composed_stops_nobody(client: Client, offices: dict[str, Bearer]) -> None:
+    await post(client, *REGISTRATIONS, announced())
+    grows = cohort("cohort.changed", 2, STRANGER, titles={"en": "\u0958" * 300})
+
+    answers = [await post(client, grows, proposed()), await post(client, voided(announced()))]
+
+    receipts = [receipt for answer in answers for receipt in answer.json()["receipts"]]
+    assert [(one["status"], one["code"]) for one in receipts] == [
+        ("rejected", "invalid_data"),
+        ("accepted", "applied"),
+        ("accepted", "applied"),
+    ]
 
 
 async def test_posting_for_another_office_or_without_the_role(client: Client, offices: dict[str, Bearer]) -> None:
