@@ -70,7 +70,7 @@ def routes(database: Database, door: Doorkeeper, *, https: bool) -> APIRouter:
         async with database.transaction() as session:
             await queries.one_snapshot(session)
             position = await queries.positions(session)
-            tag = queries.tag(question, position)
+            tag = queries.tag(question, position, await queries.version(session))
             headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Authorization"}
             if _has(request, tag):
                 return Response(status_code=304, headers=headers)

@@ -225,6 +225,11 @@ async def _add_to_cube(session: AsyncSession, delta: Counter[Cell]) -> None:
     columns = {name: [cell[place] for cell in cells] for place, name in enumerate(Cell._fields)}
     await session.execute(text(_ADD), {"key": keys, **columns, "value": [delta[cell] for cell in cells]})
     await session.execute(text("DELETE FROM cube WHERE key = ANY(CAST(:key AS bytea[])) AND value = 0"), {"key": keys})
+    await session.execute(
+        text(
+            "INSERT INTO cube_version AS kept (id, number) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET number = kept.number + 1"
+        )
+    )
 
 
 def key_of(cell: Cell) -> bytes:

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from services.reporting.domain import DIMENSIONS, MEASURES
-from services.reporting.tables import CubeCell
+from services.reporting.tables import CubeCell, CubeVersion
 from shared.outbox import heard_positions
 
 STREAMS = ("ENROLMENT", "CERTIFICATION")
@@ -84,9 +84,14 @@ async def positions(session: AsyncSession) -> dict[str, int]:
     return {stream: heard.get(stream, 0) for stream in STREAMS}
 
 
-def tag(question: Question, position: dict[str, int]) -> str:
-    """An entity tag (RFC 9110, 8.8.3): the same question at the same position has the same answer."""
-    return f'"{hashlib.sha256(repr((question, sorted(position.items()))).encode()).hexdigest()[:32]}"'
+async def version(session: AsyncSession) -> int:
+    """How often the cube has changed."""
+    return int(await session.scalar(select(col(CubeVersion.number))) or 0)
+
+
+def tag(question: Question, position: dict[str, int], version: int) -> str:
+    """An entity tag (RFC 9110, 8.8.3): the same question at the same position of the same cube has the same answer."""
+    return f'"{hashlib.sha256(repr((question, sorted(position.items()), version)).encode()).hexdigest()[:32]}"'
 
 
 async def one_snapshot(session: AsyncSession) -> None:

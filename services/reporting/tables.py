@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import BigInteger, LargeBinary, MetaData, Text
+from sqlalchemy import BigInteger, LargeBinary, MetaData, SmallInteger, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
@@ -77,6 +77,15 @@ class CubeCell(Base, table=True):
     month: str = Field(sa_type=Text)
     start_month: str = Field(sa_type=Text)
     value: int = Field(sa_type=BigInteger)
+
+
+class CubeVersion(Base, table=True):
+    """How often the cube has changed: one row. A replayed dead letter changes it at a position that stays."""
+
+    __tablename__ = "cube_version"
+
+    id: int = Field(primary_key=True, sa_type=SmallInteger, sa_column_kwargs={"autoincrement": False})
+    number: int = Field(sa_type=BigInteger)
 
 
 class RebuildRow(Base, table=True):

@@ -195,6 +195,18 @@ async def test_an_unchanged_answer_is_304_and_a_new_fact_makes_a_new_tag(
     assert (await ask(client, "/v1/position"))["position"] == {"ENROLMENT": 0, "CERTIFICATION": 7}
 
 
+async def test_a_dead_letter_that_is_replayed_makes_a_new_tag(client: httpx.AsyncClient, database: Database) -> None:
+    first = await client.get("/v1/aggregates?measure=enrolled")
+
+    async with database.transaction() as session:  # as a replay does: the position stays
+        await projection.apply(session, [known(a_cohort()), known(a_trainee())])
+
+    again = await client.get("/v1/aggregates?measure=enrolled", headers={"If-None-Match": first.headers["etag"]})
+    assert again.status_code == 200
+    assert again.json()["position"] == first.json()["position"]
+    assert again.json()["totals"]["enrolled"] == first.json()["totals"]["enrolled"] + 1
+
+
 @pytest.mark.parametrize(
     ("query", "code", "named"),
     [
