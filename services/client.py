@@ -82,7 +82,9 @@ def _line(path: Path, place: int, raw: Raw, body: bytes) -> Line:
     kind = raw.fields.get("type")
     if kind == "event.voided.v1" and isinstance(data := raw.fields.get("data"), dict):
         kind = data.get("type")
-    certification = kind in offices_to_certification.TYPES and kind not in offices_to_enrolment.TYPES
+    certification = (
+        isinstance(kind, str) and kind in offices_to_certification.TYPES and kind not in offices_to_enrolment.TYPES
+    )
     service: ServiceName = "certification" if certification else "enrolment"
     return Line(path.name, place, service, source if isinstance(source, str) else None, body)
 

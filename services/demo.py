@@ -77,9 +77,11 @@ def offices_of(lines: list[Line]) -> dict[str, set[str]]:
             if role := _REGISTERS.get(str(event.get("type"))):
                 given[source].add(role)
         data = event.get("data")
-        for party in (data.get("parties") if isinstance(data, dict) else None) or []:
-            if isinstance(party, dict) and party.get("role") in _ROLES:
-                given[str(party.get("office"))].add(party["role"])
+        parties = data.get("parties") if isinstance(data, dict) else None
+        for party in parties if isinstance(parties, list) else []:
+            role = party.get("role") if isinstance(party, dict) else None
+            if isinstance(role, str) and role in _ROLES:
+                given[str(party.get("office"))].add(role)
     return {source: given[source] or {"reader"} for source in roles}
 
 

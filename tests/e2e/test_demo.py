@@ -126,7 +126,11 @@ def test_given_a_file_with_bad_lines_when_the_demo_posts_it_then_the_good_ones_c
 ) -> None:
     lines = EXAMPLE.read_text().splitlines()
     bad = tmp_path / "bad.ndjson"
-    bad.write_text("\n".join([lines[0], "not json", '{"id": NaN}', *lines[1:], '{"specversion": "1.0"}']))
+    odd = [{"type": []}, {"type": "event.voided.v1", "data": {"type": {}}}, {"data": {"parties": 5}}]
+    odd.append({"data": {"parties": [7, {"office": [], "role": []}]}})
+    bad.write_text(
+        "\n".join([lines[0], "not json", '{"id": NaN}', *lines[1:], '{"specversion": "1.0"}', *map(json.dumps, odd)])
+    )
 
     ended = demo("--once", "--json", "--events", bad)
 
