@@ -10,7 +10,7 @@ from typing import Any, Literal
 from services.enrolment import effects
 from services.enrolment.domain import APPLIED, Cohort, Enrolment, Entry, Known, Standing, State
 from shared.events.envelope import Event, canonical
-from shared.events.identity import enrolment_id
+from shared.events.identity import enrolment_id, office_of
 from shared.events.offices_to_enrolment import CohortAnnounced
 
 EVENT_LIMIT = 65_536
@@ -161,6 +161,14 @@ def _another_person(enrolment: Enrolment, entry: Entry) -> bool:
     return bool(same_kind) and not (born_alike and said.sex == enrolment.sex)
 
 
+def _of_another_country(state: State, entry: Entry, _: Known) -> bool:
+    """Whether an office that only sends speaks of a trainee whom another country sends."""
+    cohort, enrolment = state.cohort, _enrolment(state, entry)
+    if cohort is None or enrolment is None or cohort.roles_of(entry.source) & GUARDS[entry.type].roles - SENDING:
+        return False
+    return enrolment.country.lower() != office_of(entry.source)[0] and enrolment.said_by != entry.source
+
+
 def _incomplete(state: State, entry: Entry, _: Known) -> bool:
     if entry.enrolment in state.enrolments:
         return False
@@ -210,8 +218,10 @@ WITHDRAWN = conflict("already_withdrawn", about(lambda enrolment, _: enrolment.w
 COMPLETED = conflict("already_completed", about(lambda enrolment, _: enrolment.completed is not None))
 ENROLLED = conflict("already_enrolled", about(lambda enrolment, _: enrolment.enrolled is not None))
 
+NOT_YOUR_TRAINEE = conflict("not_your_trainee", _of_another_country)
+
 OF_COHORT = (COHORT_UNKNOWN, NOT_A_PARTY)
-OF_TRAINEE = (COHORT_UNKNOWN, NOT_A_PARTY, TRAINEE_UNKNOWN)
+OF_TRAINEE = (COHORT_UNKNOWN, NOT_A_PARTY, TRAINEE_UNKNOWN, NOT_YOUR_TRAINEE)
 OF_ENROLLED = (*OF_TRAINEE, NOT_ENROLLED)
 
 
@@ -262,6 +272,7 @@ GUARDS: Mapping[str, Rule] = {
         (
             *OF_COHORT,
             NUMBER_TAKEN,
+            NOT_YOUR_TRAINEE,
             conflict("already_proposed", about(lambda enrolment, _: enrolment.proposed is not None)),
             AFTER_CLOSE,
             AFTER_CANCELLING,
@@ -275,6 +286,7 @@ GUARDS: Mapping[str, Rule] = {
         (
             *OF_COHORT,
             NUMBER_TAKEN,
+            NOT_YOUR_TRAINEE,
             WITHDRAWN,
             ENROLLED,
             AFTER_CLOSE,

@@ -22,6 +22,7 @@ SENTENCES: Mapping[str, str] = {
     "event_unknown": "The event that this one voids has not come yet; the void applies as soon as it does.",
     # conflict
     "not_a_party": "The cohort does not list this office in a role that may say this; ask whoever announced it to list you.",
+    "not_your_trainee": "Another country sends this trainee, so its offices speak for them; ask them, or check the number.",
     "programme_already_registered": "The programme was registered before; to correct it, post an event that replaces that one.",
     "centre_already_registered": "The centre was registered before; to correct it, post an event that replaces that one.",
     "cohort_already_announced": "A cohort with this code was announced before; change that one, or choose another code.",

@@ -101,6 +101,8 @@ def test_applies(name: str) -> None:
     assert standing(given([*before, event]), event) == "accepted applied"
 
 
+SENT_BY_TWO = announced(parties=[*announced()["data"]["parties"], {"office": STRANGER, "role": "sending-office"}])
+
 KEPT: dict[str, tuple[list[Fields], Fields, str]] = {
     "no cohort for a change": ([], cohort("cohort.changed", 2, mode="online"), "waiting cohort_unknown"),
     "no cohort for a trainee": ([], proposed(), "waiting cohort_unknown"),
@@ -150,9 +152,24 @@ KEPT: dict[str, tuple[list[Fields], Fields, str]] = {
         "conflict number_taken",
     ),
     "another office's trainee": (
-        [announced(parties=[*announced()["data"]["parties"], {"office": STRANGER, "role": "sending-office"}]), proposed()],
+        [SENT_BY_TWO, proposed()],
         proposed(day=6, source=STRANGER),
         "conflict number_taken",
+    ),
+    "a trainee of another country, enrolled": (
+        [SENT_BY_TWO, proposed()],
+        trainee("trainee.enrolled", source=STRANGER),
+        "conflict not_your_trainee",
+    ),
+    "a trainee of another country, corrected": (
+        [SENT_BY_TWO, proposed()],
+        trainee("person.corrected", source=STRANGER, birth_date="2005-04-02"),
+        "conflict not_your_trainee",
+    ),
+    "a trainee of another country, withdrawn": (
+        [SENT_BY_TWO, *RUNNING[1:]],
+        {**WITHDRAWN, "source": STRANGER},
+        "conflict not_your_trainee",
     ),
     "enrolled twice": (RUNNING, trainee("trainee.enrolled", day=11), "conflict already_enrolled"),
     "enrolled after withdrawing": ([*RUNNING, WITHDRAWN], trainee("trainee.enrolled", day=35), "conflict already_withdrawn"),
