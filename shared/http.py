@@ -1,5 +1,6 @@
 """What the three services' HTTP sides have in common: errors with a code, health, bodies of events, pages of lists."""
 
+import asyncio
 import gc
 import logging
 from collections.abc import Awaitable, Callable, Mapping
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 RETRY_AFTER_SECONDS = 2
+READY_SECONDS = 3
+"""How long /readyz may ask: a container's health check waits four seconds, and the answer says more than its silence."""
 STATUS_OF_BODY = {"content_type": 415, "body_too_large": 413, "too_many_events": 413}
 """HTTP statuses of bodies that are refused as a whole; every other code is a 400."""
 
@@ -117,6 +120,7 @@ def create_app(title: str, lifespan: Lifespan, problems: Ready) -> FastAPI:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid_query)
     app.add_middleware(_LastResort)
+    given_up: set[asyncio.Task[list[str]]] = set()  # asyncio itself may forget a task that nobody holds
 
     @app.get("/livez", openapi_extra=OPEN)
     async def livez() -> Alive:
@@ -131,13 +135,23 @@ def create_app(title: str, lifespan: Lifespan, problems: Ready) -> FastAPI:
     )
     async def readyz() -> JSONResponse:
         """Whether the service can do all its work: database, broker, streams and consumers."""
-        try:
-            found = await problems()
-        except Exception as error:
-            found = [f"the database does not answer ({type(error).__name__})"]
+        asking = asyncio.create_task(_told(problems))
+        if not (await asyncio.wait([asking], timeout=READY_SECONDS))[0]:
+            # It is not waited for: a connection through which nothing comes takes its time to be given up.
+            asking.cancel()
+            given_up.add(asking)
+            asking.add_done_callback(given_up.discard)
+        found = asking.result() if asking.done() else [f"the database does not answer within {READY_SECONDS} s"]
         return JSONResponse({"ready": not found, "problems": found}, 503 if found else 200)
 
     return app
+
+
+async def _told(problems: Ready) -> list[str]:
+    try:
+        return await problems()
+    except Exception as error:
+        return [f"the database does not answer ({type(error).__name__})"]
 
 
 def tell_addresses(app: FastAPI, door: Callable[[Request], Awaitable[object]], addresses: Mapping[str, str]) -> None:
