@@ -317,7 +317,7 @@ class Bus:
             self._denied[problem] = monotonic()
             return
         if not self.connected:
-            self._connection_problem = f"the broker is away ({error or type(error).__name__})"
+            self._connection_problem = f"the broker is away ({str(error) or type(error).__name__})"
         log.warning("broker: %s: %s", type(error).__name__, error)
 
     async def _on_disconnected(self) -> None:

@@ -176,14 +176,16 @@ async def test_broker_away_at_the_start(own_house: House) -> None:
 
 
 async def test_broker_that_only_stops_answering(own_house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A half-open connection is noticed by its unanswered pings."""
+    """A half-open connection is noticed by its unanswered pings; what keeps it from connecting again has a name."""
     monkeypatch.setattr(bus_module, "PING_SECONDS", 0.2)
+    monkeypatch.setattr(bus_module, "CONNECT_SECONDS", 0.5)
     house = own_house
     database, bus = await _office(house)
     await house.run(bus)
     os.kill(house.server.pid, signal.SIGSTOP)
     try:
         await eventually(bus.health)
+        await eventually(lambda: any("(TimeoutError)" in problem for problem in bus.health()))
     finally:
         os.kill(house.server.pid, signal.SIGCONT)
     await eventually(lambda: not bus.health())
