@@ -128,6 +128,27 @@ def test_given_untouched_data_when_checked_then_all_is_compared_and_nothing_diff
     assert_clean(posted)
 
 
+def test_given_facts_of_before_a_field_was_added_when_checked_then_nothing_differs(posted: Program) -> None:
+    """A new field of a fact is optional: what was told without it before an upgrade is as true as it was."""
+    in_database(
+        posted,
+        "enrolment",
+        "UPDATE things SET body = body - 'former_parties' WHERE kind = 'cohort'",
+        "UPDATE things SET body = body - 'declined_on' WHERE kind = 'trainee'",
+        "UPDATE outbox SET body = (CAST(body AS jsonb) #- '{data,former_parties}' #- '{data,declined_on}')::text",
+    )
+    in_database(
+        posted,
+        "reporting",
+        "UPDATE cohorts SET data = data - 'former_parties'",
+        "UPDATE enrolments SET data = data - 'declined_on'",
+    )
+    on_the_bus(posted, lambda streams: streams.delete_stream("ENROLMENT"))
+    eventually(lambda: checked(posted, "enrolment")["number"] == 0, "the stream was not made anew", 30)
+
+    assert_clean(posted)
+
+
 def test_given_data_changed_by_hand_when_checked_then_every_difference_is_named(posted: Program) -> None:
     for service, tables in CORRUPTIONS.items():
         for table, corruption in tables.items():
