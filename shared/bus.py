@@ -290,8 +290,10 @@ class Bus:
                     RESTARTS.labels(self.service, name).inc()
                     self._stream_problems[name] = f"stream {name} is gone"
                 except Exception as error:
-                    self._stream_problems[name] = f"stream {name}: {describe(error)}"
-                    log.warning("stream %s: %s", name, describe(error))
+                    problem = f"stream {name}: {describe(error)}"
+                    if problem != self._stream_problems.get(name):  # an outage of a night must not push out older logs
+                        log.warning("%s", problem)
+                    self._stream_problems[name] = problem
             self._streams_seen_to.set()
             await asyncio.sleep(0.2 if self._stream_problems else WATCH_SECONDS)
 

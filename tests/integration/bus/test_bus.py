@@ -193,6 +193,20 @@ async def test_broker_that_only_stops_answering(own_house: House, monkeypatch: p
     await eventually(lambda: _applied(database, 1))
 
 
+async def test_an_outage_is_said_and_not_repeated(own_house: House, caplog: pytest.LogCaptureFixture) -> None:
+    """Logs are kept up to a size: those of an outage of a night must not push out what was before it."""
+    house = own_house
+    _, bus = await _office(house)
+    await house.run(bus)
+    house.server.kill()
+    await eventually(lambda: sum(line.startswith("broker: ConnectionRefused") for line in caplog.messages) >= 3)
+
+    for stream in OWNED:
+        assert sum(line.startswith(f"stream {stream}:") for line in caplog.messages) <= 2
+    house.server.start()
+    await eventually(lambda: not bus.health())
+
+
 async def test_refused_by_the_broker(house: House) -> None:
     """Credentials of another operator are said, tried again and burn no processor time."""
     database, _ = await _office(house)
