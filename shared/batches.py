@@ -6,6 +6,7 @@ Nothing here knows the broker: a batch is settled when `settle` returns, and it 
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from time import monotonic
 from typing import Protocol
 
 from prometheus_client import Counter as Metric
@@ -24,6 +25,8 @@ STRIKES = 3
 STRIKE_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 10.0
 GAP_SECONDS = 0.2
+OVERDUE_SECONDS = 5.0
+"""What was put off and has not come again so long after its time went to another replica."""
 
 HANDLED = Metric("sampan_messages", "Messages taken from a stream", ["service", "stream", "outcome"])
 BATCHES = Histogram(
@@ -45,6 +48,8 @@ class Batches(Protocol):
 
     problem: str | None
 
+    def forget(self, problem: str | None, *, waiting: bool) -> None: ...
+
     async def settle(self, batch: Sequence[Delivery]) -> Later: ...
 
     async def replay(self, delivery: Delivery) -> None: ...
@@ -59,6 +64,15 @@ class _Settling:
         self.stream = stream
         self.problem: str | None = None
         self._strikes: Counter[int] = Counter()
+        self._again = 0.0  # when what was put off comes again
+
+    def forget(self, problem: str | None, *, waiting: bool) -> None:
+        """Drop a problem of which nothing more will be heard here: another replica had the messages that were put off.
+
+        `problem` is what was said before the broker was asked whether messages are `waiting`.
+        """
+        if self.problem == problem and not (waiting and monotonic() < self._again + OVERDUE_SECONDS):
+            self.problem = None
 
     def _settled(self, batch: Sequence[Delivery]) -> None:
         self.problem = None
@@ -69,6 +83,7 @@ class _Settling:
     def _postpone(self, batch: Sequence[Delivery], error: Exception) -> Later:
         """All of it again later: the world failed, so neighbours would fail as well."""
         wait = min(LONGEST_WAIT_SECONDS, 0.5 * 2 ** min(max(delivery.deliveries for delivery in batch) - 1, 10))
+        self._again = monotonic() + wait
         self.problem = f"{self.stream} waits: {describe(error)}"
         log.warning("%s: %d messages again in %.1f s: %s", self.stream, len(batch), wait, describe(error))
         self._count("postponed", len(batch))

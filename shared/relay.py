@@ -101,7 +101,8 @@ class Relay:
                 async with self._database.alone("relay") as connection:
                     if connection is not None:
                         await self._lead(connection)
-                self._problems.pop("database", None)
+                self._problems.clear()  # another process publishes, and says what keeps it from that
+                self.lag = 0
             except Exception as error:
                 self._problems["database"] = f"the relay has no database: {describe(error)}"
                 log.warning("relay of %s: %s", self._service, describe(error))

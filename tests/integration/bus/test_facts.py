@@ -1,5 +1,6 @@
 """Facts are applied in order, without gaps and once, by whoever hears them."""
 
+import asyncio
 import json
 
 import pytest
@@ -209,6 +210,21 @@ async def test_two_replicas_apply_each_fact_once(house: House) -> None:
         await say(database, *[fact(f"c{n}", n) for n in range(start, start + 100)])
     await eventually(lambda: projector.at(600))
     assert numbers(await applied(projector.database)) == list(range(600))
+
+
+async def test_what_another_replica_hears_is_no_longer_this_ones_trouble(house: House) -> None:
+    database, _, _ = await house.publisher()
+    sick, first = await _listener(house)
+    sick.world = ConnectionRefusedError()
+    await house.run(first)
+    await say(database, fact("a"))
+    await eventually(lambda: any("waits" in problem for problem in first.health()))
+    well, second = await _listener(house)
+    async with second.running():
+        while not await well.at(1):  # whoever is the quicker takes the lock
+            house.end_lock_sessions()
+            await asyncio.sleep(0.3)
+        await eventually(lambda: not first.health())
 
 
 def _delivery(sequence: int, deliveries: int = 1) -> Delivery:

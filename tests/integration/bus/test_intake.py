@@ -196,6 +196,20 @@ async def test_stopped_during_collection(house: House, monkeypatch: pytest.Monke
     assert await applied(database) == ["a"]
 
 
+async def test_what_another_replica_took_is_no_longer_this_ones_trouble(house: House) -> None:
+    sick, first = await _intake(house)
+    sick.world = ConnectionRefusedError()
+    well = Office(sick.database)
+    second = house.bus("enrolment", sick.database, OWNED)
+    second.intake("intake.enrolment.>", well.take)
+    await house.intake("a")
+    await eventually(lambda: any("waits" in problem for problem in first.health()))
+    await house.run(second)
+    await house.intake("b", "c")
+    await eventually(lambda: _handled(well, 3))
+    await eventually(lambda: not first.health())
+
+
 async def _handled(office: Office, messages: int) -> bool:
     return await count(office.database, "applied") >= messages
 
