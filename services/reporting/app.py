@@ -46,7 +46,7 @@ def create(settings: Settings) -> FastAPI:
             await database.close()
 
     async def problems() -> list[str]:
-        async with database.transaction() as session:
+        async with database.probe() as session:
             return [*bus.health(), *relay.health(), *await lacking(session)]
 
     app = create_app("Sampan reporting", lifespan, problems)
