@@ -61,7 +61,7 @@ def create(settings: Settings) -> FastAPI:
     )
     checking = partial(check, bus=bus)
     app.include_router(administration(database, door, dead_letters, bus, checking))
-    app.include_router(routes(database, door, https=settings.public_url.startswith("https:")))
+    app.include_router(routes(database, door, bus.extent, https=settings.public_url.startswith("https:")))
     show_contract(app, door, "reporting")
     return app
 
