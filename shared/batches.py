@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 STRIKES = 3
 """How often a message must fail by itself before it becomes a dead letter."""
 STRIKE_SECONDS = 1.0
+TOGETHER = 3
+"""How often a batch is tried as a whole while it seems to be the world that fails; then each of it by itself."""
 LONGEST_WAIT_SECONDS = 10.0
 GAP_SECONDS = 0.2
 OVERDUE_SECONDS = 5.0
@@ -74,6 +76,9 @@ class _Settling:
         if self.problem == problem and not (waiting and monotonic() < self._again + OVERDUE_SECONDS):
             self.problem = None
 
+    def _tried_enough(self, batch: Sequence[Delivery]) -> bool:
+        return max(delivery.deliveries for delivery in batch) > TOGETHER
+
     def _settled(self, batch: Sequence[Delivery]) -> None:
         self.problem = None
         for delivery in batch:
@@ -115,17 +120,20 @@ class IntakeBatches(_Settling):
     def __init__(self, database: Database, dead_letters: DeadLetters, stream: str, handle: IntakeHandler) -> None:
         super().__init__(database, dead_letters, stream)
         self._handle = handle
+        self._failing: dict[int, float] = {}  # when it last failed by itself, as if it were the world
+        self._last_settled = 0.0
 
     async def settle(self, batch: Sequence[Delivery]) -> Later:
-        fresh = [delivery for delivery in batch if delivery.sequence not in self._strikes]
-        alone = [delivery for delivery in batch if delivery.sequence in self._strikes]
+        suspects = self._strikes.keys() | self._failing.keys()
+        fresh = [delivery for delivery in batch if delivery.sequence not in suspects]
+        alone = [delivery for delivery in batch if delivery.sequence in suspects]
         if fresh:
             try:
                 await self._handle(fresh)
             except Exception as error:
-                if is_transient(error):
+                if is_transient(error) and not self._tried_enough(fresh):
                     return self._postpone(batch, error)
-                alone = list(batch)
+                alone = [*fresh, *alone]
             else:
                 self._settled(fresh)
         later: Later = {}
@@ -133,8 +141,32 @@ class IntakeBatches(_Settling):
             try:
                 later |= await self._settle_alone(delivery)
             except Exception as error:
-                return later | self._postpone(alone[place:], error)
+                if not await self._database_answers():
+                    return later | self._postpone(alone[place:], error)
+                later |= self._postpone([delivery], error)
         return later
+
+    def _settled(self, batch: Sequence[Delivery]) -> None:
+        super()._settled(batch)
+        self._last_settled = monotonic()
+        for delivery in batch:
+            self._failing.pop(delivery.sequence, None)
+
+    async def _database_answers(self) -> bool:
+        try:
+            await self.database.ping()
+        except Exception:
+            return False
+        return True
+
+    async def _is_the_world(self, delivery: Delivery) -> bool:
+        """Whether others fail as well: nothing was settled since this one failed, or the database does not answer.
+
+        What does not answer to one message only, such as a statement that takes too long, is that message's own failure.
+        """
+        before = self._failing.get(delivery.sequence)
+        self._failing[delivery.sequence] = monotonic()
+        return before is None or self._last_settled < before or not await self._database_answers()
 
     async def replay(self, delivery: Delivery) -> None:
         """Handle a dead letter as the message it was. Raises what the handler raises."""
@@ -145,7 +177,7 @@ class IntakeBatches(_Settling):
         try:
             await self._handle([delivery])
         except Exception as error:
-            if is_transient(error):
+            if is_transient(error) and await self._is_the_world(delivery):
                 raise
             if not self._strike(delivery, error):
                 return {delivery.sequence: STRIKE_SECONDS}
@@ -155,6 +187,7 @@ class IntakeBatches(_Settling):
             return {}
         await self.database.run(lambda session: self.dead_letters.bury(session, delivery, failure))
         self._buried(delivery)
+        self._failing.pop(delivery.sequence, None)
         return {}
 
 
@@ -184,7 +217,7 @@ class FactBatches(_Settling):
         try:
             position = await self._apply(ordered)
         except Exception as error:
-            if is_transient(error):
+            if is_transient(error) and not self._tried_enough(ordered):
                 return self._postpone(ordered, error)
             return await self._settle_one_by_one(ordered)
         return await self._after(position, ordered)
@@ -209,7 +242,10 @@ class FactBatches(_Settling):
         return {delivery.sequence: GAP_SECONDS for delivery in beyond}
 
     async def _settle_one_by_one(self, ordered: list[Delivery]) -> Later:
-        """Up to the message that fails by itself; what follows waits for it, because order counts."""
+        """Up to the message that fails by itself; what follows waits for it, because order counts.
+
+        So nothing tells one that only seems to fail for the world's sake from all of them: it is never given up.
+        """
         position = 0
         for place, delivery in enumerate(ordered):
             try:

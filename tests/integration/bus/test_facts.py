@@ -8,13 +8,13 @@ from nats.js import JetStreamContext
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared import subscriptions
+from shared import batches, subscriptions
 from shared.batches import FactBatches
 from shared.bus import Bus, Delivery
 from shared.database import Database
 from shared.deadletters import DeadLetters
 from shared.outbox import heard_positions
-from tests.integration.bus.house import House, applied, apply, count, eventually, fact, numbers, say
+from tests.integration.bus.house import House, applied, apply, count, eventually, fact, none, numbers, say
 
 
 class Projector:
@@ -24,6 +24,7 @@ class Projector:
         self.database = database
         self.batches: list[list[int]] = []
         self.poison: set[int] = set()
+        self.slow: set[int] = set()
         self.world: Exception | None = None
 
     async def project(self, session: AsyncSession, deliveries: list[Delivery]) -> None:
@@ -31,6 +32,8 @@ class Projector:
         await apply(session, deliveries)
         if self.world is not None:
             raise self.world
+        if self.slow & {delivery.sequence for delivery in deliveries}:
+            raise TimeoutError
         if self.poison & {delivery.sequence for delivery in deliveries}:
             raise KeyError("n")
 
@@ -121,6 +124,23 @@ async def test_crash_between_commit_and_ack(house: House, monkeypatch: pytest.Mo
         await eventually(lambda: _all_acked(js, 5))
     assert numbers(await applied(projector.database)) == list(range(5))
     assert crashed
+
+
+async def test_a_fact_that_fails_as_if_it_were_the_world_holds_up_only_what_follows(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as one that takes too long, or a batch that is too much for one transaction."""
+    monkeypatch.setattr(batches, "LONGEST_WAIT_SECONDS", 0.1)
+    database, _, _ = await house.publisher()
+    await say(database, *[fact(f"c{n}", n) for n in range(9)])
+    projector, bus = await _listener(house)
+    projector.slow = {5}
+    async with bus.running():
+        await eventually(lambda: projector.at(4))
+        await eventually(lambda: any("ENROLMENT waits" in problem for problem in bus.health()))
+        assert await none(projector.database, "dead_letters")
+        projector.slow = set()
+        await eventually(lambda: projector.at(9))
 
 
 async def test_facts_beyond_a_gap_wait_for_it(house: House) -> None:

@@ -10,8 +10,8 @@ from nats.js import JetStreamContext
 from nats.js.errors import NoStreamResponseError
 from sqlalchemy.exc import OperationalError
 
+from shared import batches, subscriptions
 from shared import bus as bus_module
-from shared import subscriptions
 from shared.bus import Bus, Delivery
 from shared.database import Database
 from shared.deadletters import DeadLetters
@@ -30,6 +30,7 @@ class Office:
         self.batches: list[list[str]] = []
         self.deliveries: Counter[str] = Counter()
         self.poison: set[str] = set()
+        self.slow: set[str] = set()
         self.world: Exception | None = None
 
     async def take(self, deliveries: list[Delivery]) -> None:
@@ -40,6 +41,8 @@ class Office:
             raise self.world
         if self.poison & set(bodies):
             raise ValueError("Sokha Chan")  # messages repeat their input
+        if self.slow & set(bodies):
+            raise TimeoutError
         await self.database.run(lambda session: apply(session, deliveries))
 
 
@@ -119,6 +122,46 @@ async def test_one_bad_message_among_good_ones(house: House) -> None:
     assert not bus.health()
 
 
+async def test_a_message_that_fails_as_if_it_were_the_world_holds_up_nobody_and_ends(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as one that takes the database longer than a statement may."""
+    monkeypatch.setattr(batches, "LONGEST_WAIT_SECONDS", 0.2)
+    async with house.js() as js:
+        await ensure_stream(js, "INTAKE")
+    await house.intake("slow", "a", "b", "c")
+    office, bus = await _intake(house)
+    office.slow = {"slow"}
+    await eventually(lambda: _handled(office, 3))
+    assert office.deliveries["a"] > batches.TOGETHER
+    assert "slow" not in await applied(office.database)
+
+    later = 0
+    while not await _dead(office.database, 1):
+        later += 1
+        assert later < 50
+        await house.intake(f"later {later}")
+        await eventually(lambda: _handled(office, 3 + later))  # noqa: B023
+    await eventually(lambda: not bus.health())
+    async with house.js() as js:
+        await eventually(lambda: _emptied(js))
+
+
+async def test_while_all_fail_as_the_world_does_nothing_is_given_up(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as tables that are not migrated yet: the database answers all the while."""
+    monkeypatch.setattr(batches, "LONGEST_WAIT_SECONDS", 0.1)
+    office, bus = await _intake(house)
+    office.world = TimeoutError()
+    await house.intake("a", "b")
+    await eventually(lambda: office.deliveries["a"] > 16 and office.deliveries["b"] > 16)
+    assert await none(office.database, "dead_letters")
+    assert any("INTAKE waits" in problem for problem in bus.health())
+    office.world = None
+    await eventually(lambda: _handled(office, 2))
+
+
 async def test_a_dead_letter_is_sealed_and_announced_without_its_body(
     house: House, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -196,7 +239,11 @@ async def test_stopped_during_collection(house: House, monkeypatch: pytest.Monke
     assert await applied(database) == ["a"]
 
 
-async def test_what_another_replica_took_is_no_longer_this_ones_trouble(house: House) -> None:
+async def test_what_another_replica_took_is_no_longer_this_ones_trouble(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "LONGEST_WAIT_SECONDS", 0.3)
+    monkeypatch.setattr(batches, "OVERDUE_SECONDS", 1)
     sick, first = await _intake(house)
     sick.world = ConnectionRefusedError()
     well = Office(sick.database)
