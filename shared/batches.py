@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from shared.database import Database, is_transient
 from shared.deadletters import DeadLetters, describe
 from shared.delivery import Delivery
+from shared.progress import Work
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ class Batches(Protocol):
     """What the bus needs of either kind of subscription."""
 
     problem: str | None
+    work: Work
 
     def forget(self, problem: str | None, *, waiting: bool) -> None: ...
 
@@ -65,6 +67,7 @@ class _Settling:
         self.dead_letters = dead_letters
         self.stream = stream
         self.problem: str | None = None
+        self.work = Work(stream)
         self._strikes: Counter[int] = Counter()
         self._again = 0.0  # when what was put off comes again
 
@@ -129,7 +132,7 @@ class IntakeBatches(_Settling):
         alone = [delivery for delivery in batch if delivery.sequence in suspects]
         if fresh:
             try:
-                await self._handle(fresh)
+                await self.work.done(self._handle(fresh))
             except Exception as error:
                 if is_transient(error) and not self._tried_enough(fresh):
                     return self._postpone(batch, error)
@@ -175,7 +178,7 @@ class IntakeBatches(_Settling):
     async def _settle_alone(self, delivery: Delivery) -> Later:
         """Raises only when the world failed."""
         try:
-            await self._handle([delivery])
+            await self.work.done(self._handle([delivery]))
         except Exception as error:
             if is_transient(error) and await self._is_the_world(delivery):
                 raise
@@ -275,7 +278,7 @@ class FactBatches(_Settling):
                 await advance_heard(session, self.stream, run[-1].sequence)
             return position + len(run)
 
-        return await self.database.run(work)
+        return await self.work.done(self.database.run(work))
 
     async def _bury(self, delivery: Delivery, error: Exception) -> int:
         async def work(session: AsyncSession) -> int:

@@ -13,6 +13,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlmodel import SQLModel
 
+from shared.progress import moved
+
 T = TypeVar("T")
 
 # A dead database must give an error, not a hang: seconds to connect, and for one statement.
@@ -149,6 +151,7 @@ def _engine(url: str, schema: str, *, connections: int, more: int, seconds: int)
         },
     )
     event.listen(engine.sync_engine, "checkout", _still_there)
+    event.listen(engine.sync_engine, "after_cursor_execute", lambda *_: moved())
     return engine
 
 

@@ -3,8 +3,8 @@
 import asyncio
 import gc
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -22,6 +22,7 @@ from shared.database import is_crowded, is_transient
 from shared.deadletters import describe
 from shared.events.receipts import Receipts
 from shared.events.wire import BODY_LIMIT, BodyRefused, Raw, read_body
+from shared.heartbeat import heartbeat
 from shared.openapi import EVENTS_BODY, OPEN, refusals
 
 log = logging.getLogger(__name__)
@@ -138,6 +139,20 @@ def create_app(title: str, lifespan: Lifespan, problems: Ready) -> FastAPI:
         found = await look.found()
         return JSONResponse({"ready": not found, "problems": found}, 503 if found else 200)
 
+    return app
+
+
+def with_heartbeat(app: FastAPI) -> FastAPI:
+    """The application, which ends its process when nothing moves in it any more; for a process of its own."""
+    lifespan = app.router.lifespan_context
+
+    @asynccontextmanager
+    async def beating(app: FastAPI) -> AsyncIterator[Any]:
+        with heartbeat():
+            async with lifespan(app) as state:
+                yield state
+
+    app.router.lifespan_context = beating
     return app
 
 

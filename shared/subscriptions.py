@@ -79,7 +79,8 @@ class Subscription:
 
     def health(self) -> list[str]:
         """What is wrong now, in plain words."""
-        return [problem for problem in (self._problem, self._batches.problem) if problem]
+        said = (self._problem, self._batches.problem, self._batches.work.problem())
+        return [problem for problem in said if problem]
 
     async def take(self, messages: list[Any]) -> None:
         """Settle one batch of nats-py's messages, then ack. It never raises: FastStream would log it, with the message."""

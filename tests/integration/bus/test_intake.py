@@ -8,9 +8,10 @@ from time import monotonic
 import pytest
 from nats.js import JetStreamContext
 from nats.js.errors import NoStreamResponseError
+from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from shared import batches, subscriptions
+from shared import batches, progress, subscriptions
 from shared import bus as bus_module
 from shared.bus import Bus, Delivery
 from shared.database import Database
@@ -31,6 +32,8 @@ class Office:
         self.deliveries: Counter[str] = Counter()
         self.poison: set[str] = set()
         self.slow: set[str] = set()
+        self.hangs: set[str] = set()
+        self.statements = 0
         self.world: Exception | None = None
 
     async def take(self, deliveries: list[Delivery]) -> None:
@@ -41,6 +44,11 @@ class Office:
             raise self.world
         if self.poison & set(bodies):
             raise ValueError("Sokha Chan")  # messages repeat their input
+        if self.hangs & set(bodies):
+            await asyncio.Event().wait()
+        for _ in range(self.statements):
+            async with self.database.transaction() as session:
+                await session.execute(text("SELECT pg_sleep(0.1)"))
         if self.slow & set(bodies):
             raise TimeoutError
         await self.database.run(lambda session: apply(session, deliveries))
@@ -133,7 +141,6 @@ async def test_a_message_that_fails_as_if_it_were_the_world_holds_up_nobody_and_
     office, bus = await _intake(house)
     office.slow = {"slow"}
     await eventually(lambda: _handled(office, 3))
-    assert office.deliveries["a"] > batches.TOGETHER
     assert "slow" not in await applied(office.database)
 
     later = 0
@@ -145,6 +152,35 @@ async def test_a_message_that_fails_as_if_it_were_the_world_holds_up_nobody_and_
     await eventually(lambda: not bus.health())
     async with house.js() as js:
         await eventually(lambda: _emptied(js))
+
+
+async def test_a_handler_that_hangs_is_said_given_up_and_begun_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "STILL_SECONDS", 0.5)
+    monkeypatch.setattr(progress, "HUNG_SECONDS", 1.5)
+    office, bus = await _intake(house)
+    office.hangs = {"a"}
+    await house.intake("a")
+    await eventually(lambda: any("has not moved" in problem for problem in bus.health()))
+    await eventually(lambda: office.deliveries["a"] >= 2)
+    office.hangs = set()
+    await house.intake("b")
+    await eventually(lambda: _handled(office, 2))
+    await eventually(lambda: not bus.health())
+
+
+async def test_a_handler_that_works_for_long_and_moves_is_left_to_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "STILL_SECONDS", 0.5)
+    monkeypatch.setattr(progress, "HUNG_SECONDS", 1.0)
+    office, bus = await _intake(house)
+    office.statements = 20
+    await house.intake("a")
+    await eventually(lambda: _handled(office, 1))
+    assert office.deliveries["a"] == 1
+    assert not bus.health()
 
 
 async def test_while_all_fail_as_the_world_does_nothing_is_given_up(
