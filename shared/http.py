@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 RETRY_AFTER_SECONDS = 2
-READY_SECONDS = 3.0
+READY_SECONDS = 3
 """How long a look at the database may take before that is the answer."""
 STATUS_OF_BODY = {"content_type": 415, "body_too_large": 413, "too_many_events": 413}
 """HTTP statuses of bodies that are refused as a whole; every other code is a 400."""
@@ -169,7 +169,7 @@ class _Look:
             self._looking = asyncio.create_task(self._look())
         looking = self._looking
         await asyncio.wait([looking], timeout=READY_SECONDS)
-        return looking.result() if looking.done() else [f"the database does not answer within {READY_SECONDS:.0f} s"]
+        return looking.result() if looking.done() else [f"the database does not answer within {READY_SECONDS} s"]
 
     async def _look(self) -> list[str]:
         try:

@@ -1,5 +1,8 @@
 """Parts that live and do not answer: paused (SIGSTOP, `docker pause`), swapped out, or waiting for a disk."""
 
+import asyncio
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -10,7 +13,8 @@ import pytest
 
 from services.processes import free_port
 from services.standalone import Service
-from shared.database import IDLE_HOLDER_SECONDS
+from shared.database import IDLE_HOLDER_SECONDS, Database
+from tests.e2e.conftest import ROOT
 from tests.faults.conftest import River, centre, eventually
 
 pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(180)]
@@ -67,6 +71,44 @@ def test_a_leader_that_is_paused_loses_its_place_and_wakes_up_harmless(river: Ri
         eventually(river.all_ready, river.say)
         river.assert_nothing_lost([centre(number) for number in ("both-awake", "one-paused", "awake-again")])
     eventually(river.all_ready, river.say)
+
+
+HOLDER = """
+import asyncio, os, signal, sys
+from sqlalchemy import text
+from shared.database import Database
+
+async def hold():
+    async with Database(sys.argv[1], "enrolment").alone("a long answer") as connection:
+        print("held", flush=True)
+        asyncio.get_running_loop().call_later(0.05, os.kill, os.getpid(), signal.SIGSTOP)
+        await connection.execute(text("SELECT repeat('x', 1000000) FROM generate_series(1, 2000)"))
+
+asyncio.run(hold())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="TCP_USER_TIMEOUT is Linux's")
+def test_a_holder_that_is_paused_in_the_middle_of_an_answer_loses_its_lock_too(river: River) -> None:
+    """Its session is not idle: the server waits until it takes the rest, and its kernel answers every probe."""
+    database = river.sampan.postgres.url("enrolment")
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, database], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+
+    async def free() -> bool:
+        other = Database(database, "enrolment")
+        try:
+            async with other.alone("a long answer") as lock:
+                return lock is not None
+        finally:
+            await other.close()
+
+    eventually(lambda: psutil.Process(holder.pid).status() == psutil.STATUS_STOPPED, "it was not paused")
+    assert not asyncio.run(free())
+    eventually(lambda: asyncio.run(free()), "it holds its lock")
+    holder.kill()
+    holder.wait()
 
 
 def test_a_database_that_hangs_is_said_in_time(river: River) -> None:
