@@ -3,8 +3,8 @@
 import asyncio
 import gc
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -18,10 +18,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared.database import is_transient
+from shared.database import is_crowded, is_transient
 from shared.deadletters import describe
 from shared.events.receipts import Receipts
 from shared.events.wire import BODY_LIMIT, BodyRefused, Raw, read_body
+from shared.heartbeat import heartbeat
 from shared.openapi import EVENTS_BODY, OPEN, refusals
 
 log = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 RETRY_AFTER_SECONDS = 2
 READY_SECONDS = 3
-"""How long /readyz may ask: a container's health check waits four seconds, and the answer says more than its silence."""
+"""How long a look at the database may take before that is the answer: a container's health check waits four seconds."""
 STATUS_OF_BODY = {"content_type": 415, "body_too_large": 413, "too_many_events": 413}
 """HTTP statuses of bodies that are refused as a whole; every other code is a 400."""
 
@@ -120,7 +121,7 @@ def create_app(title: str, lifespan: Lifespan, problems: Ready) -> FastAPI:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid_query)
     app.add_middleware(_LastResort)
-    given_up: set[asyncio.Task[list[str]]] = set()  # asyncio itself may forget a task that nobody holds
+    look = _Look(problems)
 
     @app.get("/livez", openapi_extra=OPEN)
     async def livez() -> Alive:
@@ -135,23 +136,46 @@ def create_app(title: str, lifespan: Lifespan, problems: Ready) -> FastAPI:
     )
     async def readyz() -> JSONResponse:
         """Whether the service can do all its work: database, broker, streams and consumers."""
-        asking = asyncio.create_task(_told(problems))
-        if not (await asyncio.wait([asking], timeout=READY_SECONDS))[0]:
-            # It is not waited for: a connection through which nothing comes takes its time to be given up.
-            asking.cancel()
-            given_up.add(asking)
-            asking.add_done_callback(given_up.discard)
-        found = asking.result() if asking.done() else [f"the database does not answer within {READY_SECONDS} s"]
+        found = await look.found()
         return JSONResponse({"ready": not found, "problems": found}, 503 if found else 200)
 
     return app
 
 
-async def _told(problems: Ready) -> list[str]:
-    try:
-        return await problems()
-    except Exception as error:
-        return [f"the database does not answer ({type(error).__name__})"]
+def with_heartbeat(app: FastAPI) -> FastAPI:
+    """The application, which ends its process when nothing moves in it any more; for a process of its own."""
+    lifespan = app.router.lifespan_context
+
+    @asynccontextmanager
+    async def beating(app: FastAPI) -> AsyncIterator[Any]:
+        with heartbeat():
+            async with lifespan(app) as state:
+                yield state
+
+    app.router.lifespan_context = beating
+    return app
+
+
+class _Look:
+    """Looks at what is wrong, and answers in time also when the look does not end."""
+
+    def __init__(self, problems: Ready) -> None:
+        self._problems = problems
+        self._looking: asyncio.Task[list[str]] | None = None
+
+    async def found(self) -> list[str]:
+        # One at a time, and not cancelled: to abandon a statement takes as long as the database hangs.
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look())
+        looking = self._looking
+        await asyncio.wait([looking], timeout=READY_SECONDS)
+        return looking.result() if looking.done() else [f"the database does not answer within {READY_SECONDS} s"]
+
+    async def _look(self) -> list[str]:
+        try:
+            return await self._problems()
+        except Exception as error:
+            return [f"the database does not answer ({type(error).__name__})"]
 
 
 def tell_addresses(app: FastAPI, door: Callable[[Request], Awaitable[object]], addresses: Mapping[str, str]) -> None:
@@ -256,6 +280,13 @@ class _LastResort:
 
 
 def _unexpected(method: str, path: str, error: Exception) -> Response:
+    if is_crowded(error):
+        log.warning("%s %s: all connections to the database are in use", method, path)
+        return JSONResponse(
+            {"code": "unavailable", "message": "The service has all hands full. Try again shortly."},
+            503,
+            {"Retry-After": str(RETRY_AFTER_SECONDS)},
+        )
     if is_transient(error):
         log.warning("%s %s: the database is away (%s)", method, path, describe(error))
         return JSONResponse(

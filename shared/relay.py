@@ -101,7 +101,8 @@ class Relay:
                 async with self._database.alone("relay") as connection:
                     if connection is not None:
                         await self._lead(connection)
-                self._problems.pop("database", None)
+                self._problems.clear()  # another process publishes, and says what keeps it from that
+                self.lag = 0
             except Exception as error:
                 self._problems["database"] = f"the relay has no database: {describe(error)}"
                 log.warning("relay of %s: %s", self._service, describe(error))
@@ -245,7 +246,7 @@ class Relay:
         what = f"notices to {stream}"
         try:
             for batch in _by_size(rows):
-                await self._send_notices(stream, batch)
+                await self._send_notices(connection, stream, batch)
                 await connection.execute(
                     text("DELETE FROM notices WHERE id = ANY(CAST(:ids AS bigint[]))"),
                     {"ids": [row.number for row in batch]},
@@ -256,7 +257,7 @@ class Relay:
         self._problems.pop(what, None)
         return True
 
-    async def _send_notices(self, stream: str, rows: Sequence[Row]) -> None:
+    async def _send_notices(self, connection: AsyncConnection, stream: str, rows: Sequence[Row]) -> None:
         try:
             await self._send_batch(stream, rows, {}, message_ids=True)
         except Refused as refused:
@@ -265,6 +266,7 @@ class Relay:
             # Some were published before a crash: one by one, those are recognised and the others taken.
             js = self._bus.jetstream
             for row in rows:
+                await connection.execute(text("SELECT 1"))  # it takes as long as it takes, and is not a pause
                 headers = {Header.MSG_ID.value: self._message_id(row)}
                 await js.publish(
                     row.subject, row.body.encode(), stream=stream, headers=headers, timeout=PUBLISH_SECONDS

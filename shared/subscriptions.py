@@ -79,7 +79,8 @@ class Subscription:
 
     def health(self) -> list[str]:
         """What is wrong now, in plain words."""
-        return [problem for problem in (self._problem, self._batches.problem) if problem]
+        said = (self._problem, self._batches.problem, self._batches.work.problem())
+        return [problem for problem in said if problem]
 
     async def take(self, messages: list[Any]) -> None:
         """Settle one batch of nats-py's messages, then ack. It never raises: FastStream would log it, with the message."""
@@ -111,7 +112,7 @@ class Subscription:
                 async with self._database.alone(f"hears {self.stream}") as lock:
                     if lock is not None:
                         await self._hear(lock)
-                self._problem = None  # another replica hears
+                self._problem = self._batches.problem = None  # another replica hears
             except Exception as error:
                 said = "stream or consumer is gone" if isinstance(error, NotFoundError) else describe(error)
                 problem = f"{self.stream} is not heard: {said}"
@@ -167,6 +168,7 @@ class Subscription:
         self._suspect.clear()
         if not self._link.connected:
             return None
+        said = self._batches.problem
         try:
             info = await self._link.jetstream.consumer_info(self.stream, self._service)
         except NotFoundError:
@@ -178,6 +180,7 @@ class Subscription:
             raise Stalled
         if self._busy or not (info.num_pending or info.num_ack_pending):
             self._last_delivery = monotonic()
+        self._batches.forget(said, waiting=self._busy or bool(info.num_pending or info.num_ack_pending))
         quiet = monotonic() - self._last_delivery
         if quiet > STALL_SECONDS:
             raise Stalled

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.bus import Bus
+from shared.bus import BrokerAway, Bus
 from shared.checking import Checked, Findings, one_snapshot
 from shared.database import Database, is_transient
 from shared.deadletters import DeadLetter, DeadLetters, Unreadable, describe
@@ -121,19 +121,24 @@ def administration(
             async with database.transaction() as session:
                 await one_snapshot(session)
                 await check(session, findings)
-        except ConnectionError:
-            raise Problem(
-                503,
-                "broker_away",
-                "The streams cannot be compared while the broker is away. Try again when /readyz says so.",
-                {"Retry-After": str(RETRY_AFTER_SECONDS)},
-            ) from None
+        except BrokerAway:
+            raise broker_away() from None
         checked = findings.result()
         if not checked.same:
             log.error("check: %d differences", checked.number)
         return checked
 
     return router
+
+
+def broker_away() -> Problem:
+    """The answer to what can only be done with the streams."""
+    return Problem(
+        503,
+        "broker_away",
+        "The broker does not answer, and without the streams this cannot be done. Try again when /readyz says so.",
+        {"Retry-After": str(RETRY_AFTER_SECONDS)},
+    )
 
 
 async def _opened(opening: Awaitable[T], number: int) -> T:

@@ -17,7 +17,7 @@ from shared.bus import Bus
 from shared.contracts import show_contract
 from shared.database import Database
 from shared.deadletters import DeadLetters
-from shared.http import create_app, tell_addresses
+from shared.http import create_app, tell_addresses, with_heartbeat
 from shared.offices import Doorkeeper, token_digest
 from shared.relay import Relay
 from shared.upkeep import administration
@@ -73,4 +73,4 @@ def create(settings: Settings) -> FastAPI:
 
 def from_environment() -> FastAPI:
     """For ``uvicorn --factory``."""
-    return create(Settings())
+    return with_heartbeat(create(Settings()))

@@ -21,7 +21,7 @@ from shared.contracts import show_contract
 from shared.credentials import Authority
 from shared.database import Database
 from shared.deadletters import DeadLetters
-from shared.http import create_app, tell_addresses
+from shared.http import create_app, tell_addresses, with_heartbeat
 from shared.offices import Doorkeeper, token_digest
 from shared.relay import Relay
 from shared.upkeep import administration
@@ -81,4 +81,4 @@ def create(settings: Settings) -> FastAPI:
 
 def from_environment() -> FastAPI:
     """For uvicorn: ``services.enrolment.app:from_environment`` with ``--factory``."""
-    return create(Settings())
+    return with_heartbeat(create(Settings()))

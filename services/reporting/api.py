@@ -10,12 +10,14 @@ from services.reporting import page, queries
 from services.reporting import rebuild as rebuilding
 from services.reporting.domain import DIMENSIONS, MEASURES
 from services.reporting.queries import Aggregates, Question, UnknownQuestion
-from services.reporting.rebuild import Rebuild, UnderWay
+from services.reporting.rebuild import Look, NotWhole, Rebuild, UnderWay
 from shared import signin
+from shared.bus import BrokerAway
 from shared.database import Database
 from shared.http import Positions, Problem, metrics
 from shared.offices import Caller, Doorkeeper, require_administrator
 from shared.openapi import refusals
+from shared.upkeep import broker_away
 
 _PARAMETERS: list[dict[str, Any]] = [
     {
@@ -49,8 +51,8 @@ class Measures(BaseModel):
     dimensions: dict[str, str]
 
 
-def routes(database: Database, door: Doorkeeper, *, https: bool) -> APIRouter:
-    """Every address of reporting but its health."""
+def routes(database: Database, door: Doorkeeper, look: Look, *, https: bool) -> APIRouter:
+    """Every address of reporting but its health; `look` is at a stream."""
     router = APIRouter()
     asked = Annotated[Caller, Depends(door.open)]
     router.add_api_route("/metrics", metrics, dependencies=[Depends(door.open)], response_class=PlainTextResponse)
@@ -99,11 +101,16 @@ def routes(database: Database, door: Doorkeeper, *, https: bool) -> APIRouter:
     async def rebuild(caller: asked) -> Rebuild:
         """Empty the read side and have it made anew from the streams; /v1/position tells how far it has come.
 
-        Meanwhile figures are those of that position, and /readyz says so. 409 while one is under way.
+        Meanwhile figures are those of that position, and /readyz says so. 409 while one is under way, and when a stream no longer
+        holds all of it.
         """
         require_administrator(caller)
         try:
-            return await database.run(rebuilding.rebuild)
+            return await database.run(lambda session: rebuilding.rebuild(session, look))
+        except NotWhole as lost:
+            raise Problem(409, "stream_not_whole", str(lost)) from None
+        except BrokerAway:
+            raise broker_away() from None
         except UnderWay:
             raise Problem(409, "under_way", "A rebuild is under way: wait until /readyz no longer says so.") from None
 

@@ -16,7 +16,7 @@ from shared.bus import Bus
 from shared.contracts import show_contract
 from shared.database import Database
 from shared.deadletters import DeadLetters
-from shared.http import create_app, tell_addresses
+from shared.http import create_app, tell_addresses, with_heartbeat
 from shared.offices import Doorkeeper, token_digest
 from shared.relay import Relay
 from shared.upkeep import administration
@@ -46,7 +46,7 @@ def create(settings: Settings) -> FastAPI:
             await database.close()
 
     async def problems() -> list[str]:
-        async with database.transaction() as session:
+        async with database.probe() as session:
             return [*bus.health(), *relay.health(), *await lacking(session)]
 
     app = create_app("Sampan reporting", lifespan, problems)
@@ -61,11 +61,11 @@ def create(settings: Settings) -> FastAPI:
     )
     checking = partial(check, bus=bus)
     app.include_router(administration(database, door, dead_letters, bus, checking))
-    app.include_router(routes(database, door, https=settings.public_url.startswith("https:")))
+    app.include_router(routes(database, door, bus.extent, https=settings.public_url.startswith("https:")))
     show_contract(app, door, "reporting")
     return app
 
 
 def from_environment() -> FastAPI:
     """For uvicorn: ``services.reporting.app:from_environment`` with ``--factory``."""
-    return create(Settings())
+    return with_heartbeat(create(Settings()))
