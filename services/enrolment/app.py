@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from services.enrolment.admissions import Admissions
 from services.enrolment.api import routes
 from services.enrolment.check import check
+from services.enrolment.forgetting import Archive
 from services.enrolment.handlers import Handlers
 from services.enrolment.register import Register
 from services.enrolment.registry import Registry
@@ -23,6 +24,7 @@ from shared.database import Database
 from shared.deadletters import DeadLetters
 from shared.http import create_app, tell_addresses, with_heartbeat
 from shared.offices import Doorkeeper, token_digest
+from shared.rejected import RejectedBodies
 from shared.relay import Relay
 from shared.upkeep import administration
 
@@ -44,7 +46,8 @@ def create(settings: Settings) -> FastAPI:
     authority = Authority.from_text(settings.nats_authority_file.read_text())
     admissions = Admissions(database, bus, settings.nats_url, authority)
     register = Register(secret)
-    handlers = Handlers(database, register, settings.certification_url)
+    archive = Archive(RejectedBodies("enrolment", secret), dead_letters)
+    handlers = Handlers(database, register, archive, settings.certification_url)
     subscribe(bus, handlers)
     door = Doorkeeper(database, token_digest(settings.admin_token_file.read_text().strip()), Office, Token)
 

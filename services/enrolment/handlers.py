@@ -1,11 +1,11 @@
 """What enrolment does when it is told something: load, decide, save; one call, one transaction."""
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,19 +13,22 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.enrolment import domain
 from services.enrolment.deciding import Decision, decide, route, save, surroundings
 from services.enrolment.domain import Entry, Ref
+from services.enrolment.forgetting import Archive, enrolment_named, forget
 from services.enrolment.journal import Journal, New, Record
-from services.enrolment.register import Register, holds_personal, original
+from services.enrolment.keys import learn
+from services.enrolment.register import MasterUnknown, Register, holds_personal, original, without_details
 from services.enrolment.rules import refusal_of
 from services.enrolment.sentences import REFUSALS, SENTENCES
 from services.enrolment.store import Store, roles_of
 from shared.database import Database
 from shared.events import offices_to_certification
 from shared.events.envelope import Event, Refusal, read_event
+from shared.events.facts import Fact
 from shared.events.offices_to_enrolment import TYPES
 from shared.events.receipts import Receipt, Receipts, Standing
 from shared.events.wire import Raw
 from shared.offices import Caller
-from shared.outbox import current_position, notify, publish, publish_lock
+from shared.outbox import Notice, current_position, notify, publish, publish_lock
 from shared.posts import (
     Message,
     Post,
@@ -38,10 +41,20 @@ from shared.posts import (
     rejected,
     sender_refused,
 )
+from shared.rejected import Said
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Work(Protocol[T_co]):
+    """What is done in one transaction; ``alone`` when nobody else may take events meanwhile."""
+
+    def __call__(self, session: AsyncSession, *, alone: bool) -> Awaitable[T_co]: ...
+
+
 ATTEMPTS = 5
 SERVICE = "enrolment"
 
@@ -56,6 +69,10 @@ class _Taken:
     caller: Caller
 
 
+class _MustBeAlone(Exception):
+    """Somebody is to be forgotten, and others take events meanwhile."""
+
+
 class Handlers:
     """Takes events, from HTTP and NATS alike."""
 
@@ -63,19 +80,21 @@ class Handlers:
         self,
         database: Database,
         register: Register,
+        archive: Archive,
         certification_url: str,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """``certification_url`` is told to offices that post certification's events here."""
         self._database = database
         self._register = register
+        self._archive = archive
         self._elsewhere = dict.fromkeys(offices_to_certification.TYPES.keys() - TYPES.keys(), certification_url)
         self._clock = clock
 
     async def take(self, raws: Sequence[Raw], caller: Caller) -> Receipts:
         """Take the events of one body: one receipt each, as they stand after all of them."""
         posts = [Post(raw, caller) for raw in raws]
-        return await self._run(lambda session: self._take(session, posts, answer=False))
+        return await self._run(partial(self._take, posts, answer=False))
 
     async def take_messages(self, messages: Sequence[tuple[str, bytes]]) -> None:
         """Take (subject, body) of ``intake.enrolment.<country>.<office>``; the receipts go out as notices.
@@ -85,22 +104,29 @@ class Handlers:
         for portion in portions(SERVICE, messages):
             await self._run(partial(self._take_portion, portion))
 
-    async def _take_portion(self, portion: Sequence[Message], session: AsyncSession) -> None:
+    async def _take_portion(self, portion: Sequence[Message], session: AsyncSession, *, alone: bool) -> None:
         roles = await roles_of(session, [message.source for message in portion])
         posts, refused = posts_of(portion, roles, self._clock())
         await notify(session, [notice(SERVICE, source, receipt) for source, receipt in refused])
-        await self._take(session, posts, answer=True)
+        await self._take(posts, session, answer=True, alone=alone)
 
-    async def _run(self, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
-        """One transaction; done again when another one put the same event into the journal meanwhile."""
-        for _ in range(ATTEMPTS - 1):
+    async def _run(self, work: Work[T]) -> T:
+        """One transaction, which is told whether it is to be alone; done again when what it rests on turned out otherwise."""
+        alone = False
+        for attempt in range(ATTEMPTS):
             try:
-                return await self._database.run(work)
+                return await self._database.run(partial(work, alone=alone))
             except IntegrityError:
+                if attempt == ATTEMPTS - 1:
+                    raise
                 log.info("an event came in twice at one time: looking again")
-        return await self._database.run(work)
+            except MasterUnknown:
+                await self._database.run(lambda session: learn(session, self._register))
+            except _MustBeAlone:
+                alone = True
+        raise AssertionError("unreachable")
 
-    async def _take(self, session: AsyncSession, posts: Sequence[Post], *, answer: bool) -> Receipts:
+    async def _take(self, posts: Sequence[Post], session: AsyncSession, *, answer: bool, alone: bool) -> Receipts:
         """The receipts of these events; with ``answer`` they go out as notices too."""
         now = self._clock()
         journal, store = Journal(session, self._register), Store(session, self._register)
@@ -108,6 +134,7 @@ class Handlers:
         known = await journal.records({one.event.ref for one in read if isinstance(one, _Taken)})
         contents = {ref: record.content for ref, record in known.items()}
         fresh: dict[Ref, _Taken] = {}
+        reused: list[_Taken] = []
         repeated: set[int] = set()
         for index, one in enumerate(read):
             if isinstance(one, Refusal):
@@ -118,9 +145,14 @@ class Handlers:
             elif contents[ref] == one.content:
                 repeated.add(index)
             else:
-                await journal.keep_reused(one.entry, one.content, original(one.event), one.caller.postedby, now)
+                reused.append(one)
                 read[index] = refusal(one.event, "id_reused", REFUSALS["id_reused"])
-        decision = await self._decide(journal, store, fresh, now)
+        await self._keep(store, list(zip(posts, read, strict=True)), now)
+        decision = await self._decide(journal, store, fresh, now, alone=alone)
+        await self._keep_reused(journal, store, reused, now)
+        changes, forgets, facts = decision.changes(), decision.forgets(), list[Fact]()
+        if forgets:  # of these events' own receipts, too
+            facts = await self._save(journal, store, decision, forgets, now)
         records = await journal.records({one.event.ref for one in read if isinstance(one, _Taken)})
         receipts = [
             rejected(one, now, post.raw.place)
@@ -128,10 +160,7 @@ class Handlers:
             else _answer(one.entry, records[one.event.ref], post.raw.place, repeated=index in repeated)
             for index, (post, one) in enumerate(zip(posts, read, strict=True))
         ]
-        notices = [
-            notice(SERVICE, entry.source, receipt(entry.ref, entry.type, _standing(standing, number), now))
-            for entry, standing, number in decision.changes()
-        ]
+        notices = _announced(changes, now)
         if answer:
             notices += [
                 notice(SERVICE, post.caller.source, answered)
@@ -141,40 +170,87 @@ class Handlers:
         await notify(session, notices)
         if not fresh:
             return Receipts(receipts=receipts, position={"ENROLMENT": await current_position(session)})
-        await publish_lock(session)
-        facts = await save(store, self._register, decision)
+        if not forgets:
+            facts = await self._save(journal, store, decision, {}, now)
         position = await publish(session, SERVICE, facts)
         return Receipts(receipts=receipts, position={"ENROLMENT": position.position})
 
-    async def _decide(self, journal: Journal, store: Store, fresh: dict[Ref, _Taken], now: datetime) -> Decision:
+    async def _decide(
+        self, journal: Journal, store: Store, fresh: dict[Ref, _Taken], now: datetime, *, alone: bool
+    ) -> Decision:
         """Lock what the new events touch, decide, and write the journal."""
         if not fresh:
             return Decision()
         entries = [taken.entry for taken in fresh.values()]
         where = await route(journal, entries)
-        await journal.lock_registry(alone=where.alone)
-        if where.alone:  # what was not known may have come while this waited
+        alone = alone or where.alone
+        await journal.lock_registry(alone=alone)
+        if alone:  # what was not known may have come while this waited
             where = await route(journal, entries)
+        forgotten = await store.forgotten({entry.enrolment for entry in entries if entry.enrolment})
+        if forgotten:
+            entries = [without_details(entry) if entry.enrolment in forgotten else entry for entry in entries]
         around = await surroundings(journal, where)
         await journal.lock_units({*where.units.values(), *around.units})
         decision = await decide(journal, store, entries, where, around)
+        if decision.forgets() and not alone:
+            raise _MustBeAlone
         standings = decision.standings()
         await journal.add(
             [
                 New(
-                    taken.entry,
-                    where.units[ref],
-                    standings[ref],
+                    entry,
+                    where.units[entry.ref],
+                    standings[entry.ref],
                     taken.content,
-                    original(taken.event) if holds_personal(taken.event) else None,
+                    original(taken.event) if holds_personal(taken.event) and entry.enrolment not in forgotten else None,
                     taken.caller.postedby,
                 )
-                for ref, taken in fresh.items()
+                for entry, taken in zip(entries, fresh.values(), strict=True)
             ],
             now,
         )
         await journal.change([(entry.ref, standing, number) for entry, standing, number in decision.changes()], now)
         return decision
+
+    async def _save(
+        self, journal: Journal, store: Store, decision: Decision, forgets: Mapping[str, Entry], now: datetime
+    ) -> list[Fact]:
+        """Save what was decided, and forget who is to be forgotten; the facts that may have changed."""
+        await publish_lock(journal.session)
+        saved = await save(journal, store, self._register, decision)
+        await journal.change([(entry.ref, standing, number) for entry, standing, number in saved.changes], now)
+        facts, changes = saved.facts, saved.changes
+        if forgets:
+            after = await forget(journal, store, self._register, self._archive, forgets, now)
+            facts, changes = facts + after.facts, changes + after.changes
+        await notify(journal.session, _announced(changes, now))
+        return facts
+
+    async def _keep(self, store: Store, posts: Sequence[tuple[Post, _Taken | Refusal]], now: datetime) -> None:
+        """Keep what is rejected, sealed; but nothing of somebody who was forgotten."""
+        refused = [(post, one.code) for post, one in posts if isinstance(one, Refusal) and post.raw.fields]
+        if not refused:
+            return
+        named = {id(post): enrolment_named(post.raw.fields) for post, _ in refused}
+        forgotten = await store.forgotten({enrolment for enrolment in named.values() if enrolment})
+        by_caller: dict[tuple[str | None, str], list[Said]] = {}
+        for post, code in refused:
+            if named[id(post)] not in forgotten:
+                said = Said(post.raw.place, code, post.raw.fields)
+                by_caller.setdefault((post.caller.source, post.caller.postedby), []).append(said)
+        for (source, postedby), events in by_caller.items():
+            await self._archive.rejected.keep(store.session, source, postedby, events, now)
+
+    async def _keep_reused(self, journal: Journal, store: Store, reused: Sequence[_Taken], now: datetime) -> None:
+        """The same for events whose id had been used for another; they are kept as long as the other."""
+        if not reused:
+            return
+        await journal.lock_registry(alone=False)  # nobody is forgotten meanwhile
+        forgotten = await store.forgotten({one.entry.enrolment for one in reused if one.entry.enrolment})
+        for one in reused:
+            if one.entry.enrolment not in forgotten:
+                await journal.keep_reused(one.entry, one.content, original(one.event), one.caller.postedby, now)
 
     def _read(self, post: Post, now: datetime) -> _Taken | Refusal:
         read = read_event(post.raw, types=TYPES, elsewhere=self._elsewhere, now=now)
@@ -185,6 +261,13 @@ class Handlers:
         if code is not None:
             return refusal(read, code, REFUSALS[code])
         return _Taken(read, self._register.entry(read), self._register.content(read), caller)
+
+
+def _announced(changes: Sequence[tuple[Entry, domain.Standing, int]], now: datetime) -> list[Notice]:
+    return [
+        notice(SERVICE, entry.source, receipt(entry.ref, entry.type, _standing(standing, number), now))
+        for entry, standing, number in changes
+    ]
 
 
 def _standing(standing: domain.Standing, number: int) -> Standing:
