@@ -146,7 +146,7 @@ async def test_who_is_named_only_later_is_forgotten_then(house: House) -> None:
 async def test_it_is_said_by_the_country_that_sends_them_and_for_good(house: House) -> None:
     parties = [*PARTIES, {"office": STRANGER, "role": "sending-office"}]
     await house.post(*REGISTRATIONS, announced(parties=parties), proposed("03", person=WHO))
-    assert said(await house.post(forgotten("03", source=STRANGER))) == ["conflict sent_by_another"]
+    assert said(await house.post(forgotten("03", source=STRANGER))) == ["conflict not_your_trainee"]
     assert said(await house.post(voided(forgotten("03")))) == ["rejected forgotten_stays"]
     assert said(await house.post({**forgotten("03"), "replaces": "other"})) == ["rejected forgotten_stays"]
 
