@@ -11,6 +11,7 @@ from services.enrolment.api import routes
 from services.enrolment.check import check
 from services.enrolment.forgetting import Archive
 from services.enrolment.handlers import Handlers
+from services.enrolment.people_api import people
 from services.enrolment.register import Register
 from services.enrolment.registry import Registry
 from services.enrolment.settings import Settings
@@ -25,6 +26,7 @@ from shared.deadletters import DeadLetters
 from shared.http import create_app, tell_addresses, with_heartbeat
 from shared.offices import Doorkeeper, token_digest
 from shared.rejected import RejectedBodies
+from shared.rejections import rejections
 from shared.relay import Relay
 from shared.upkeep import administration
 
@@ -49,6 +51,7 @@ def create(settings: Settings) -> FastAPI:
     archive = Archive(RejectedBodies("enrolment", secret), dead_letters)
     handlers = Handlers(database, register, archive, settings.certification_url)
     subscribe(bus, handlers)
+    bus.sweep(archive.rejected.forget_expired)
     door = Doorkeeper(database, token_digest(settings.admin_token_file.read_text().strip()), Office, Token)
 
     @asynccontextmanager
@@ -77,6 +80,8 @@ def create(settings: Settings) -> FastAPI:
     app.include_router(administration(database, door, dead_letters, bus, checking))
     registry = Registry(database, authority)
     app.include_router(routes(handlers, registry, admissions, database, door, settings.nats_public_url))
+    app.include_router(people(database, register, door))
+    app.include_router(rejections(database, door, archive.rejected))
     app.include_router(signin.routes(door, https=settings.public_url.startswith("https:")))
     show_contract(app, door, "enrolment")
     return app

@@ -225,7 +225,7 @@ class OutcomeReport:
 
 @dataclass(frozen=True, slots=True)
 class Withheld:
-    """The purposes for which a person's consent was withdrawn; with ``every``, all but these."""
+    """The purposes that a person does not agree to (any more); with ``every``, all but these."""
 
     every: bool = False
     purposes: tuple[str, ...] = ()
@@ -235,15 +235,15 @@ class Withheld:
 
     def without_consent(self, purposes: Collection[str]) -> "Withheld":
         """Once consent to these is withdrawn; to all if there is none."""
-        return self._changed(purposes, fewer=self.every) if purposes else Withheld(every=True)
-
-    def with_consent(self, purposes: Collection[str]) -> "Withheld":
-        """Once consent to these is given; to all if there is none."""
-        return self._changed(purposes, fewer=not self.every) if purposes else Withheld()
-
-    def _changed(self, purposes: Collection[str], *, fewer: bool) -> "Withheld":
-        kept = set(self.purposes) - set(purposes) if fewer else set(self.purposes) | set(purposes)
+        if not purposes:
+            return Withheld(every=True)
+        kept = set(self.purposes) - set(purposes) if self.every else set(self.purposes) | set(purposes)
         return Withheld(self.every, tuple(sorted(kept)))
+
+    @classmethod
+    def with_consent(cls, purposes: Collection[str]) -> "Withheld":
+        """Once consent is given: to these, or to all if there is none. What was said before no longer counts."""
+        return cls(every=True, purposes=tuple(sorted(set(purposes)))) if purposes else cls()
 
 
 @dataclass(frozen=True, slots=True)

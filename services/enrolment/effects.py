@@ -179,7 +179,7 @@ def _person(enrolment: Enrolment, said: Particulars, source: str) -> Enrolment:
 
 
 def _withheld(enrolment: Enrolment, said: Particulars) -> Withheld:
-    return enrolment.withheld if said.purposes is None else enrolment.withheld.with_consent(said.purposes)
+    return enrolment.withheld if said.purposes is None else Withheld.with_consent(said.purposes)
 
 
 def _candidate(state: State, entry: Entry) -> Enrolment:

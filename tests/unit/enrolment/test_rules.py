@@ -342,6 +342,7 @@ def test_consent_is_withdrawn_and_given_again_by_purpose() -> None:
         return trainee("person.corrected", day=day, consent=consent)
 
     assert withheld() == set()
+    assert withheld(agreed(8, "training")) == {"certification"}
     assert withheld(withdrawn(7, "training")) == {"training"}
     assert withheld(withdrawn(7)) == {"training", "certification"}
     assert withheld(withdrawn(7), agreed(8, "training")) == {"certification"}
