@@ -145,7 +145,7 @@ class DeadLetters:
     async def strike_out(self, session: AsyncSession, about: Callable[[Any], bool]) -> None:
         """Take out of what offices posted every event that is about somebody who is forgotten.
 
-        A body that is no JSON or was sealed with another secret tells of nobody in particular, and is kept as long as any.
+        A body that was sealed with another secret tells nothing to anybody, and is kept as long as any.
         """
         rows = await session.execute(
             text("SELECT id, stream, sequence, body FROM dead_letters WHERE stream = 'INTAKE' ORDER BY id")
@@ -153,9 +153,13 @@ class DeadLetters:
         for row in list(rows):
             where = _place(row.stream, row.sequence)
             try:
-                said = json.loads(unseal(self._key, row.body, where))
-            except (InvalidTag, ValueError, RecursionError):
+                opened = unseal(self._key, row.body, where)
+            except InvalidTag:
                 continue
+            try:
+                said = json.loads(opened)
+            except (ValueError, RecursionError):
+                said = {"written": opened.decode(errors="replace")}
             events = said if isinstance(said, list) else [said]
             left = [event for event in events if not about(event)]
             if not left:

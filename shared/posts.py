@@ -3,7 +3,7 @@
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from shared.events.codes import SOURCE_PATTERN
@@ -33,6 +33,7 @@ class Message:
 
     source: str
     content: list[Raw] | BodyRefused
+    body: bytes = field(repr=False)
 
 
 def portions(service: str, messages: Sequence[tuple[str, bytes]]) -> Iterator[list[Message]]:
@@ -44,7 +45,7 @@ def portions(service: str, messages: Sequence[tuple[str, bytes]]) -> Iterator[li
     portion: list[Message] = []
     events = 0
     for subject, body in messages:
-        message = Message(_source(service, subject), _content(body))
+        message = Message(_source(service, subject), _content(body), body)
         size = 1 if isinstance(message.content, BodyRefused) else len(message.content)
         if portion and events + size > EVENTS_LIMIT:
             yield portion
@@ -72,6 +73,13 @@ def posts_of(
         caller = Caller(message.source, roles.get(message.source, frozenset()), "nats")
         posts += [Post(raw, caller, known=message.source in roles) for raw in message.content]
     return posts, refused
+
+
+def unread(portion: Sequence[Message]) -> Iterator[tuple[str, str, bytes]]:
+    """The bodies of a portion that cannot be read: whose, why, and what."""
+    for message in portion:
+        if isinstance(message.content, BodyRefused):
+            yield message.source, message.content.code, message.body
 
 
 def sender_refused(post: Post, event: Event) -> str | None:

@@ -1,5 +1,6 @@
 """Bodies that were rejected: kept sealed for a stated time, for audit, and then deleted."""
 
+import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,11 +13,12 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel
 
+from shared.events.wire import Raw
 from shared.secrets import derive, seal, unseal
 
 KEPT = timedelta(days=30)
 """How long a rejected body is kept: it may hold personal details."""
-LIMIT = 1_000_000
+LIMIT = 8_000_000
 """Bytes that are kept of what one post had rejected; what comes after is told apart by its codes only."""
 
 
@@ -49,11 +51,25 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One rejected event as it came: where in the body it stood, why it was rejected, and its fields."""
+    """One rejected event as it came: where in the body it stood (0 for the body as a whole), why it was rejected, and its fields,
+    or, if it could not be read, ``{"written": ...}``."""
 
     place: int
     code: str
     fields: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, raw: Raw, code: str) -> "Said":
+        """A rejected event of a body."""
+        return cls(raw.place, code, raw.fields) if raw.written is None else cls.unread(raw.place, code, raw.written)
+
+    @classmethod
+    def unread(cls, place: int, code: str, written: bytes) -> "Said":
+        """What could not be read."""
+        try:
+            return cls(place, code, {"written": written.decode()})
+        except UnicodeDecodeError:
+            return cls(place, code, {"written": base64.b64encode(written).decode(), "encoding": "base64"})
 
 
 class RejectedBodies:
@@ -72,8 +88,8 @@ class RejectedBodies:
             return
         kept, size = [], 0
         for event in events:
-            line = json.dumps({"place": event.place, "code": event.code, "event": event.fields})
-            size += len(line.encode())
+            line = _line({"place": event.place, "code": event.code, "event": event.fields})
+            size += len(line)
             if size > LIMIT:
                 break
             kept.append(line)
@@ -129,7 +145,7 @@ class RejectedBodies:
                 events = self._opened(row.sealed, row.postedby)
             except InvalidTag:
                 continue
-            left = [json.dumps(event) for event in events if not about(event["event"])]
+            left = [_line(event) for event in events if not about(event["event"])]
             if len(left) < len(events):
                 await session.execute(
                     text("UPDATE rejected SET sealed = :sealed WHERE id = :id"),
@@ -140,9 +156,16 @@ class RejectedBodies:
         """Delete what has been kept long enough."""
         await session.execute(text("DELETE FROM rejected WHERE expires <= now()"))
 
-    def _sealed(self, lines: Sequence[str], postedby: str) -> bytes:
-        return seal(self._key, f"[{','.join(lines)}]".encode(), postedby.encode())
+    def _sealed(self, lines: Sequence[bytes], postedby: str) -> bytes:
+        return seal(self._key, b"[" + b",".join(lines) + b"]", postedby.encode())
 
     def _opened(self, sealed: bytes, postedby: str) -> list[dict[str, Any]]:
-        opened: list[dict[str, Any]] = json.loads(unseal(self._key, sealed, postedby.encode()))
+        opened: list[dict[str, Any]] = json.loads(
+            unseal(self._key, sealed, postedby.encode()).decode("utf-8", "surrogatepass")
+        )
         return opened
+
+
+def _line(event: Mapping[str, Any]) -> bytes:
+    # Half a surrogate pair is among what is rejected, and no encoding's business but ours.
+    return json.dumps(event, ensure_ascii=False).encode("utf-8", "surrogatepass")

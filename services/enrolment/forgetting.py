@@ -5,7 +5,7 @@ away, still hold among themselves. Only while nobody else takes events, and unde
 """
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
@@ -27,6 +27,9 @@ from shared.events.codes import AgeBand
 from shared.events.identity import enrolment_id
 from shared.rejected import RejectedBodies
 
+SHORT = 4
+"""Latin letters or digits that tell somebody also within a longer text."""
+
 
 @dataclass(frozen=True, slots=True)
 class Archive:
@@ -47,6 +50,8 @@ async def forget(
     """Destroy the details of the persons of these enrolments, whose states are stored; each with the event that says so."""
     session = journal.session
     persons = await _persons(session, forgets)
+    everyone = frozenset(key for _, cohorts in persons for keys in cohorts.values() for key in keys)
+    telling = await _telling(session, register, everyone)
     facts, changes = [], []
     for cause, cohorts in persons:
         enrolments = sorted(key for keys in cohorts.values() for key in keys)
@@ -64,10 +69,11 @@ async def forget(
         await journal.change([(entry.ref, standing, number) for entry, standing, number in changed], now)
         facts += saved.facts
         changes += changed
-    everyone = frozenset(key for _, cohorts in persons for keys in cohorts.values() for key in keys)
 
     def about(event: Any) -> bool:
-        return enrolment_named(event) in everyone
+        return enrolment_named(event) in everyone or any(
+            _tells(detail, said) for said in _texts(event) for detail in telling
+        )
 
     await archive.rejected.strike_out(session, about)
     await archive.dead_letters.strike_out(session, about)
@@ -83,6 +89,45 @@ def enrolment_named(event: Any) -> str | None:
     if isinstance(cohort, str) and isinstance(number, str):
         return enrolment_id(cohort, number)
     return enrolment if isinstance(enrolment, str) else None
+
+
+async def _telling(session: AsyncSession, register: Register, enrolments: Collection[str]) -> frozenset[str]:
+    """What tells who somebody is wherever it stands: names, numbers, addresses."""
+    rows = await session.execute(
+        text(
+            """
+            SELECT source, id, owner, entries.sealed, keys.sealed AS key
+            FROM register_entries AS entries JOIN register_keys AS keys USING (owner) WHERE owner = ANY(:enrolments)
+            """
+        ),
+        {"enrolments": sorted(enrolments)},
+    )
+    found: set[str] = set()
+    for row in rows:
+        opened = json.loads(register.unseal(row.key, row.owner, row.sealed, f"{row.source}/{row.id}"))["data"]
+        person = opened.get("person") or opened
+        names, contact = person.get("names") or {}, person.get("contact") or {}
+        found |= {names[script] for script in ("original", "romanised") if script in names} | set(contact.values())
+        found |= {identifier["number"] for identifier in person.get("identifiers") or ()}
+    return frozenset(found)
+
+
+def _tells(detail: str, said: str) -> bool:
+    """Whether a text holds the detail; a very short one is looked for as a whole, or it would be found in everything."""
+    return detail == said or (len(detail) >= (SHORT if detail.isascii() else 2) and detail in said)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in what somebody wrote; what could not be read is one."""
+    stack = [value]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, dict):
+            stack.extend(node.values())
+        elif isinstance(node, list):
+            stack.extend(node)
+        elif isinstance(node, str):
+            yield node
 
 
 async def _persons(session: AsyncSession, forgets: Mapping[str, Entry]) -> list[tuple[Entry, dict[str, set[str]]]]:

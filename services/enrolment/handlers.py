@@ -40,6 +40,7 @@ from shared.posts import (
     refusal,
     rejected,
     sender_refused,
+    unread,
 )
 from shared.rejected import Said
 
@@ -96,6 +97,13 @@ class Handlers:
         posts = [Post(raw, caller) for raw in raws]
         return await self._run(partial(self._take, posts, answer=False))
 
+    async def refused(self, caller: Caller, code: str, body: bytes) -> None:
+        """Keep a body that could not be read."""
+        said, now = Said.unread(0, code, body), self._clock()
+        await self._database.run(
+            lambda session: self._archive.rejected.keep(session, caller.source, caller.postedby, [said], now)
+        )
+
     async def take_messages(self, messages: Sequence[tuple[str, bytes]]) -> None:
         """Take (subject, body) of ``intake.enrolment.<country>.<office>``; the receipts go out as notices.
 
@@ -108,6 +116,9 @@ class Handlers:
         roles = await roles_of(session, [message.source for message in portion])
         posts, refused = posts_of(portion, roles, self._clock())
         await notify(session, [notice(SERVICE, source, receipt) for source, receipt in refused])
+        for source, code, body in unread(portion):
+            said = Said.unread(0, code, body)
+            await self._archive.rejected.keep(session, source, f"{source}#nats", [said], self._clock())
         await self._take(posts, session, answer=True, alone=alone)
 
     async def _run(self, work: Work[T]) -> T:
@@ -229,7 +240,11 @@ class Handlers:
 
     async def _keep(self, store: Store, posts: Sequence[tuple[Post, _Taken | Refusal]], now: datetime) -> None:
         """Keep what is rejected, sealed; but nothing of somebody who was forgotten."""
-        refused = [(post, one.code) for post, one in posts if isinstance(one, Refusal) and post.raw.fields]
+        refused = [
+            (post, one.code)
+            for post, one in posts
+            if isinstance(one, Refusal) and one.code != "id_reused" and (post.raw.fields or post.raw.written)
+        ]
         if not refused:
             return
         named = {id(post): enrolment_named(post.raw.fields) for post, _ in refused}
@@ -237,8 +252,8 @@ class Handlers:
         by_caller: dict[tuple[str | None, str], list[Said]] = {}
         for post, code in refused:
             if named[id(post)] not in forgotten:
-                said = Said(post.raw.place, code, post.raw.fields)
-                by_caller.setdefault((post.caller.source, post.caller.postedby), []).append(said)
+                whose = post.caller.source, post.caller.postedby
+                by_caller.setdefault(whose, []).append(Said.of(post.raw, code))
         for (source, postedby), events in by_caller.items():
             await self._archive.rejected.keep(store.session, source, postedby, events, now)
 

@@ -325,3 +325,28 @@ async def test_rejected_bodies_are_kept_for_administrators(
     async with house.database.transaction() as work:
         await house.archive.rejected.forget_expired(work)
     assert await house.rows("SELECT id FROM rejected") == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "code", "kept"),
+    [
+        ("application/json-seq", b"Sok Dara", "content_type", {"written": "Sok Dara"}),
+        ("application/x-ndjson", b"Sok Dara", "invalid_json", {"written": "Sok Dara"}),
+        ("application/x-ndjson", b"\xff", "invalid_utf8", {"written": "/w==", "encoding": "base64"}),
+        ("application/cloudevents+json", b'{"a": "\\ud800"}', "invalid_text", {"written": '{"a": "\\ud800"}'}),
+        ("application/cloudevents+json", b'{"id": 1', "invalid_json", {"written": '{"id": 1'}),
+    ],
+)
+async def test_what_could_not_be_read_is_kept_as_it_came(
+    client: Client, kind: str, body: bytes, code: str, kept: dict[str, str], house: House
+) -> None:
+    assert (await client.post("/v1/events", content=body, headers={"Content-Type": kind})).status_code >= 400
+    [line] = (await client.get("/v1/rejected")).json()["items"]
+    [event] = (await client.get(f"/v1/rejected/{line['id']}")).json()["events"]
+    assert (event["code"], event["event"]) == (code, kept)
+
+
+async def test_what_could_not_be_read_of_a_message_is_kept(house: House) -> None:
+    await house.handlers.take_messages([("intake.enrolment.kh.ntti", b"not JSON")])
+    [line] = await house.rows("SELECT source, codes FROM rejected")
+    assert (line["source"], line["codes"]) == (SENDER, ["invalid_json"])
