@@ -19,6 +19,7 @@ from shared.database import Database
 from shared.deadletters import DeadLetters
 from shared.http import create_app, tell_addresses, with_heartbeat
 from shared.offices import Doorkeeper, token_digest
+from shared.rejections import rejections
 from shared.relay import Relay
 from shared.upkeep import administration
 
@@ -41,6 +42,7 @@ def create(settings: Settings) -> FastAPI:
     relay = Relay(database, bus, service="certification", stream="CERTIFICATION")
     handlers = Handlers(database, secret, settings.enrolment_url)
     subscribe(bus, handlers)
+    bus.sweep(handlers.rejected.forget_expired)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -57,6 +59,7 @@ def create(settings: Settings) -> FastAPI:
     app = create_app("Sampan certification", lifespan, problems)
     app.include_router(administration(database, door, dead_letters, bus, partial(check, bus=bus)))
     app.include_router(routes(handlers, database, door))
+    app.include_router(rejections(database, door, handlers.rejected))
     tell_addresses(
         app,
         door.open,
