@@ -8,7 +8,7 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from services.enrolment.deciding import Change, Unit, found_elsewhere, named_in, two
+from services.enrolment.deciding import Change, Unit, found_elsewhere, personal, two
 from services.enrolment.domain import Known, Pair
 from services.enrolment.facts import MERGED, cohort_data, completion, trainee_data
 from services.enrolment.fold import Folded, fold
@@ -71,7 +71,7 @@ async def _compare_units(
     entries = {unit: [one.entry for one in events] for unit, events in kept.items()}
     registered = await store.registered({need for each in entries.values() for entry in each for need in entry.needs})
     elsewhere = await found_elsewhere(journal, entries)
-    forgotten = await store.forgotten(named_in(entries))
+    forgotten = await store.forgotten(personal(entry for each in entries.values() for entry in each))
     decided = {entry.pair: unit for unit, each in entries.items() for entry in each if entry.pair}
     seen_by = await store.seen_by({enrolment for pair in decided for enrolment in pair}) if decided else {}
     pairs = await Links(store.session, register).decided(decided)

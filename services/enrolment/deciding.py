@@ -187,7 +187,7 @@ async def _fold(
     entries = {unit: [*(one.entry for one in kept[unit]), *fresh.get(unit, ())] for unit in kept}
     registered = await store.registered({need for each in entries.values() for entry in each for need in entry.needs})
     elsewhere = await found_elsewhere(journal, entries)
-    forgotten = await store.forgotten(named_in(entries))
+    forgotten = await store.forgotten(personal(entry for each in entries.values() for entry in each))
     decision.forgotten |= forgotten
     seen_by = await _seen_by(store, decision, entries)
     for unit, each in entries.items():
@@ -200,9 +200,10 @@ async def _fold(
         decision.units[unit] = Unit(folded, {one.entry.ref: one for one in kept[unit]}, new, unit in whole)
 
 
-def named_in(entries: Mapping[str, Sequence[Entry]]) -> set[str]:
-    """The enrolments that events are about."""
-    return {entry.enrolment for each in entries.values() for entry in each if entry.enrolment}
+def personal(entries: Iterable[Entry]) -> set[str]:
+    """The enrolments for whose events it matters whether the person was forgotten."""
+    forgets = "person.forgotten.v1"
+    return {entry.enrolment for entry in entries if entry.enrolment and (entry.person or entry.type == forgets)}
 
 
 async def _seen_by(store: Store, decision: Decision, entries: Mapping[str, Sequence[Entry]]) -> dict[str, Seers]:
