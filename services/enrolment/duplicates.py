@@ -100,9 +100,13 @@ def _blocks(known: Details) -> Iterator[tuple[str, ...]]:
 
 def _plain(known: Details, script: str) -> str:
     """A name without what people write differently: case, accents, hyphens, and the invisible marks between words."""
-    written = unicodedata.normalize("NFKD", (known.names or {}).get(script, "")).casefold()
+    written = unicodedata.normalize("NFKD", (known.names or {}).get(script, "")).casefold().translate(_STROKES)
     letters = (" " if not _counts(letter) else letter for letter in written if not _unseen(letter))
     return " ".join("".join(letters).split())
+
+
+_STROKES = str.maketrans("đðøł", "ddol")
+"""Letters whose stroke is no accent of its own."""
 
 
 def _counts(letter: str) -> bool:

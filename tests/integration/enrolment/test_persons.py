@@ -7,6 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from services.enrolment.check import compare_states
+from shared.checking import Findings
 from tests.integration.enrolment.house import REGISTRATIONS, House, checked, empty, said
 from tests.unit.enrolment.story import (
     COORDINATOR,
@@ -17,6 +19,7 @@ from tests.unit.enrolment.story import (
     announced,
     cohort,
     decided,
+    forgotten,
     person,
     proposed,
     trainee,
@@ -195,3 +198,25 @@ def _merged(what: list[tuple[str, str, str, int]]) -> set[tuple[str, str]]:
     for kind, one, other, _ in sorted(what, key=lambda line: (line[3], line[0])):
         state[one, other] = state[other, one] = kind == "merged"
     return {pair for pair, merged in state.items() if merged}
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "what"),
+    [
+        ("INSERT INTO apart VALUES ('a', 'b') RETURNING one", "decision"),
+        ("DELETE FROM links WHERE starts_with(link, 'merged/') RETURNING link", "decision"),
+        ("DELETE FROM forgotten RETURNING enrolment", "event"),
+        (
+            "INSERT INTO register_keys SELECT enrolment, 'x', 1 FROM forgotten RETURNING owner",
+            "detail",
+        ),
+    ],
+)
+async def test_a_check_finds_what_is_not_as_it_was_said(house: House, spoilt: str, what: str) -> None:
+    await house.post(*FOUR, decided("merged", "01", "other/01", 20), forgotten("02"))
+    await checked(house)
+    assert await house.rows(spoilt)
+    async with house.database.transaction() as work:
+        findings = Findings()
+        await compare_states(work, findings, house.register)
+    assert what in {line.what for line in findings.result().differences}
