@@ -1,6 +1,8 @@
 """Forgetting somebody: every detail is gone for good, and every figure stands."""
 
+import asyncio
 import json
+import random
 from datetime import UTC, datetime
 from typing import Any
 
@@ -200,3 +202,19 @@ async def test_no_table_holds_a_detail_in_clear(house: House, table: str) -> Non
     for row in await house.rows(f"SELECT * FROM {table}"):  # noqa: S608
         for column, value in row.items():
             assert not [detail for detail in SECRET if detail in repr(value)], column
+
+
+async def test_many_at_one_time_come_to_one_end(house: House) -> None:
+    others = [House(house.database) for _ in range(6)]
+    for round_ in range(3):
+        await empty(house.database)
+        events = [*STORY, *LATER, forgotten("03"), decided("merged", "01", "02", 50), decided("parted", "01", "02", 51)]
+        events += [decided("merged", "02", "other/01", 52), forgotten("01")]
+        random.Random(round_).shuffle(events)
+        await asyncio.gather(*(others[n % len(others)].post(event) for n, event in enumerate(events)))
+        await checked(house)
+        standings = await house.standings()
+        assert len(standings) == len(events)
+        assert standings[forgotten("03")["id"]] == "accepted applied"
+        opened = await sealed(house)
+        assert [detail for detail in SECRET if detail in opened] == []
