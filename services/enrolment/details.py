@@ -20,6 +20,7 @@ from services.enrolment.seers import seers
 from services.enrolment.store import COHORT, ENROLMENT
 from services.enrolment.tables import LookRow
 from shared.database import write
+from shared.events.offices_to_enrolment import TYPES
 from shared.offices import Caller
 
 CROSSED = Counter(
@@ -124,7 +125,8 @@ async def read_details(session: AsyncSession, register: Register, enrolments: Co
     found: dict[str, Details] = {}
     early: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
     for row in await _sealed(session, enrolments, applied=True):
-        data = json.loads(_open(register, row))["data"]
+        said = json.loads(_open(register, row))["data"]  # as it came: its texts are made NFC by reading it
+        data = TYPES[row.type].model_validate(said).model_dump(mode="json", exclude_none=True)
         if row.type == "person.corrected.v1" and row.enrolment not in found:
             early.setdefault(row.enrolment, []).append((row.type, data))  # it waited for the one that it corrects
             continue

@@ -173,6 +173,15 @@ async def test_details_are_as_they_were_last_said(
     }
 
 
+async def test_names_are_shown_in_one_form_and_need_no_family_name(
+    client: Client, house: House, offices: dict[str, dict[str, str]]
+) -> None:
+    mononym = {"original": "Bé", "romanised": "Be\u0301"}
+    await house.post(trainee("person.corrected", day=20, names=mononym))
+    answer = await client.get(f"/v1/persons/{await person_of(house)}", headers=offices[SENDER])
+    assert answer.json()["enrolments"][0]["details"]["names"] == {"original": "B\u00e9", "romanised": "B\u00e9"}
+
+
 async def test_the_export_holds_all_that_is_held(
     client: Client, house: House, offices: dict[str, dict[str, str]]
 ) -> None:
