@@ -10,11 +10,11 @@ from sqlmodel import col
 
 from services.enrolment.deciding import Change, Unit, found_elsewhere, personal, two
 from services.enrolment.domain import Known, Pair
-from services.enrolment.facts import MERGED, cohort_data, completion, trainee_data
+from services.enrolment.facts import cohort_data, completion, trainee_data
 from services.enrolment.fold import Folded, fold
 from services.enrolment.journal import Journal, Kept
 from services.enrolment.keys import learn
-from services.enrolment.links import Links
+from services.enrolment.links import IDENTIFIERS, Links
 from services.enrolment.register import Register
 from services.enrolment.registry import office_by_now
 from services.enrolment.store import Held, Store
@@ -118,8 +118,8 @@ async def _compare_cohort(store: Store, register: Register, findings: Findings, 
     findings.compared("trainees", len(state.enrolments))
     links = {key: enrolment.links for key, enrolment in state.enrolments.items()}
     rows = await store.session.execute(
-        text("SELECT enrolment, link FROM links WHERE enrolment = ANY(:enrolments) AND NOT starts_with(link, :merged)"),
-        {"enrolments": sorted(links), "merged": MERGED},
+        text(f"SELECT enrolment, link FROM links WHERE enrolment = ANY(:enrolments) AND {IDENTIFIERS}"),  # noqa: S608
+        {"enrolments": sorted(links)},
     )
     stored = {(row.enrolment, row.link) for row in rows}
     given = {(key, link) for key, each in links.items() for link in each}
@@ -222,7 +222,7 @@ _STRAYS = {
             OR kind = 'programme' AND NOT EXISTS (SELECT FROM programmes WHERE programme = key)
             OR kind = 'centre' AND NOT EXISTS (SELECT FROM centres WHERE centre = key)
     """,
-    "link": "SELECT enrolment AS which FROM links WHERE NOT EXISTS "
+    "link": f"SELECT enrolment AS which FROM links WHERE {IDENTIFIERS} AND NOT EXISTS "  # noqa: S608
     "(SELECT FROM enrolments WHERE enrolments.enrolment = links.enrolment AND status <> 'void')",
     "detail": """
         SELECT enrolment AS which FROM forgotten WHERE EXISTS (SELECT FROM register_keys WHERE owner = enrolment)

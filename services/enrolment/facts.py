@@ -23,6 +23,8 @@ AGE_BANDS: tuple[tuple[int, AgeBand], ...] = (
 
 MERGED = "merged/"
 """What two enrolments share begins so that people have said to be one person's."""
+KEPT = "kept/"
+"""What somebody who was forgotten still shares with an enrolment that was not begins so: see `forgetting`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Forgetting somebody: their keys are destroyed, and what the record still needs of them fades.
 
-All enrolments that are known to be the person's are forgotten together, so that their links, re-made with a key that is thrown
-away, still hold among themselves. Only while nobody else takes events, and under the publish lock.
+All enrolments that are known to be the person's, and for which the office speaks, are forgotten together, so that their links,
+re-made with a key that is thrown away, still hold among themselves. Only while nobody else takes events, and under the publish
+lock.
 """
 
 import json
@@ -18,13 +19,14 @@ from services.enrolment.deciding import Saved, decide_again, save
 from services.enrolment.domain import Entry
 from services.enrolment.facts import age_band
 from services.enrolment.journal import Journal, without_birth_date
+from services.enrolment.links import Links
 from services.enrolment.register import Fading, Register
 from services.enrolment.store import Store
 from services.enrolment.tables import ForgottenRow
 from shared.database import write
 from shared.deadletters import DeadLetters
 from shared.events.codes import AgeBand
-from shared.events.identity import enrolment_id
+from shared.events.identity import enrolment_id, office_of
 from shared.rejected import RejectedBodies
 
 SHORT = 4
@@ -60,6 +62,7 @@ async def forget(
             ForgottenRow,
             [{"enrolment": key, "source": cause.source, "event": cause.id, "recordedtime": now} for key in enrolments],
         )
+        await Links(session, register).keep(enrolments)
         await _fade(journal, store, cohorts)
         for statement in _DESTROY:
             await session.execute(text(statement), {"enrolments": enrolments})
@@ -131,24 +134,31 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 async def _persons(session: AsyncSession, forgets: Mapping[str, Entry]) -> list[tuple[Entry, dict[str, set[str]]]]:
-    """For each person an event that says so, and all their enrolments by cohort, also those that are void."""
+    """For each person and office an event that says so, and by cohort the enrolments for which that office speaks, also void ones:
+    what another country sent is that country's to forget."""
     rows = await session.execute(
         text(
             """
-            SELECT person, enrolment, cohort FROM enrolments
+            SELECT person, enrolment, cohort, country, state ->> 'said_by' AS said_by FROM enrolments
             WHERE person IN (SELECT person FROM enrolments WHERE enrolment = ANY(:enrolments))
             ORDER BY person, enrolment
             """
         ),
         {"enrolments": sorted(forgets)},
     )
-    causes: dict[str, Entry] = {}
-    found: dict[str, dict[str, set[str]]] = {}
-    for row in rows:
-        found.setdefault(row.person, {}).setdefault(row.cohort, set()).add(row.enrolment)
-        if row.enrolment in forgets:
-            causes.setdefault(row.person, forgets[row.enrolment])
-    return [(causes[person], cohorts) for person, cohorts in found.items()]
+    enrolments = rows.all()
+    person_of = {row.enrolment: row.person for row in enrolments}
+    causes = {(person_of[enrolment], cause.source): cause for enrolment, cause in sorted(forgets.items())}
+    found: list[tuple[Entry, dict[str, set[str]]]] = []
+    left = {row.enrolment: row for row in enrolments}
+    for (person, source), cause in causes.items():
+        country, cohorts = office_of(source)[0].upper(), dict[str, set[str]]()
+        for key, row in list(left.items()):
+            if row.person == person and (country == row.country or source == row.said_by):
+                cohorts.setdefault(row.cohort, set()).add(key)
+                del left[key]
+        found.append((cause, cohorts))
+    return found
 
 
 async def _fade(journal: Journal, store: Store, cohorts: Mapping[str, Collection[str]]) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.enrolment import domain
-from services.enrolment.deciding import Decision, decide, personal, route, save, surroundings
+from services.enrolment.deciding import Decision, decide, route, save, surroundings
 from services.enrolment.domain import Entry, Ref
 from services.enrolment.forgetting import Archive, enrolment_named, forget
 from services.enrolment.journal import Journal, New, Record
@@ -198,7 +198,8 @@ class Handlers:
         await journal.lock_registry(alone=alone)
         if alone:  # what was not known may have come while this waited
             where = await route(journal, entries)
-        forgotten = await store.forgotten(personal(entries))
+        details = {taken.entry.enrolment for taken in fresh.values() if holds_personal(taken.event)}
+        forgotten = await store.forgotten({enrolment for enrolment in details if enrolment})
         if forgotten:
             entries = [without_details(entry) if entry.enrolment in forgotten else entry for entry in entries]
         around = await surroundings(journal, where)

@@ -4,18 +4,21 @@ Only under the publish lock: the persons of all cohorts hang together.
 """
 
 from collections.abc import Collection, Iterable, Mapping
+from secrets import token_hex
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.enrolment.domain import Pair
-from services.enrolment.facts import MERGED, components
+from services.enrolment.facts import KEPT, MERGED, components
 from services.enrolment.register import Register
 from services.enrolment.tables import LinkRow
 from shared.database import write
 from shared.events.enrolment import TraineeFact, trainee_fact
 from shared.events.facts import Fact
 
+IDENTIFIERS = f"NOT (starts_with(link, '{MERGED}') OR starts_with(link, '{KEPT}'))"
+"""Links that follow from what is known of an enrolment."""
 Two = tuple[str, str]
 """Two enrolments, the smaller first."""
 
@@ -35,8 +38,8 @@ class Links:
         touched = {link for old, new in changes.values() for link in old | new}
         if changes:
             await self.session.execute(
-                text("DELETE FROM links WHERE enrolment = ANY(:enrolments) AND NOT starts_with(link, :merged)"),
-                {"enrolments": sorted(changes), "merged": MERGED},
+                text(f"DELETE FROM links WHERE enrolment = ANY(:enrolments) AND {IDENTIFIERS}"),  # noqa: S608
+                {"enrolments": sorted(changes)},
             )
         rows = [
             {"enrolment": enrolment, "link": link} for enrolment, (_, new) in changes.items() for link in sorted(new)
@@ -47,6 +50,23 @@ class Links:
             return {}
         # By a decision, an enrolment leads to others also when its own identifiers change.
         return await self._persons({*changes, *decided}, touched | await self._links_of({*changes, *decided}))
+
+    async def keep(self, forgotten: Collection[str]) -> None:
+        """Leave those linked to somebody who is about to be forgotten who share an identifier with them and are not: what
+        linked them will match nothing any more."""
+        rows = await self.session.execute(
+            text(
+                f"""
+                SELECT array_agg(enrolment) AS sharing FROM links
+                WHERE link IN (SELECT link FROM links WHERE enrolment = ANY(:forgotten)) AND {IDENTIFIERS}
+                GROUP BY link HAVING NOT bool_and(enrolment = ANY(:forgotten))
+                """  # noqa: S608
+            ),
+            {"forgotten": sorted(forgotten)},
+        )
+        kept = [(f"{KEPT}{token_hex(12)}", row.sharing) for row in rows]
+        lines = [{"enrolment": enrolment, "link": link} for link, sharing in kept for enrolment in sharing]
+        await write(self.session, LinkRow, lines)
 
     async def persons(self, enrolments: Collection[str]) -> dict[str, str]:
         """The person of these enrolments, and of all that their links lead to, by what links them now."""

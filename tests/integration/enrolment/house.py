@@ -82,4 +82,4 @@ async def checked(house: House) -> None:
     async with house.database.transaction() as session:
         await one_snapshot(session)
         await compare_states(session, findings, house.register)
-    assert findings.result().differences == []
+    assert findings.result().same, findings.result().differences

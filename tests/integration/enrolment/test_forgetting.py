@@ -159,6 +159,34 @@ async def test_it_is_said_by_the_country_that_sends_them_and_for_good(house: Hou
     assert said(await house.post({**forgotten("03"), "replaces": "other"})) == ["rejected forgotten_stays"]
 
 
+async def test_what_another_country_sent_is_its_own_to_forget(house: House) -> None:
+    parties = [*PARTIES, {"office": STRANGER, "role": "sending-office"}]
+    sent = in_other(proposed("07", source=STRANGER, country="LA", person=WHO))
+    await house.post(*REGISTRATIONS, *whole(), in_other(announced(parties=parties)), proposed("03", person=WHO), sent)
+    await house.post(in_other(proposed("01", person=WHO)))
+    one = [["other/01", "other/07", "wuxi-2025/03"]]
+    assert await together(house) == one
+    before = await house.facts()
+    await house.post(forgotten("03"))
+    assert await house.facts() == before
+    standings = await house.standings()
+    assert [standings[event["id"]] for event in (proposed("03"), in_other(proposed("01")), sent)] == [
+        "accepted details_forgotten",
+        "accepted details_forgotten",
+        "accepted applied",
+    ]
+    assert "Sokha Forgotten" in await sealed(house)
+    await checked(house)
+    await house.post(in_other(trainee("person.corrected", "07", 99, STRANGER, sex="F")))
+    assert await together(house) == one
+    await house.post(in_other(forgotten("07", source=STRANGER)))
+    assert await house.facts() == before
+    assert "Sokha Forgotten" not in await sealed(house)
+    await house.post(proposed("04", person=WHO))
+    assert await together(house) == one
+    await checked(house)
+
+
 async def test_what_is_void_is_forgotten_with_them(house: House) -> None:
     await house.post(*STORY)
     void = voided(in_other(proposed("01", person=WHO)), 50)
