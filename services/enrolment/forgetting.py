@@ -134,8 +134,10 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 async def _persons(session: AsyncSession, forgets: Mapping[str, Entry]) -> list[tuple[Entry, dict[str, set[str]]]]:
-    """For each person and office an event that says so, and by cohort the enrolments for which that office speaks, also void ones:
-    what another country sent is that country's to forget."""
+    """For each person and office an event that says so, and by cohort the enrolments for which that office speaks, void ones too.
+
+    What another country sent is that country's to forget.
+    """
     rows = await session.execute(
         text(
             """
