@@ -1,6 +1,7 @@
 """OpenTelemetry, for the process that traces: spans to an OTLP endpoint over HTTP. Its own variables (OTEL_...) hold.
 
-By hand rather than with the libraries' instrumentations: those tell of addresses, queries and errors more than may be told here.
+By hand rather than with the libraries' instrumentations (FastAPI has one built in): those tell of addresses, queries and errors
+more than may be told here.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -25,7 +25,7 @@ from shared.deadletters import describe
 from shared.events.receipts import Receipts
 from shared.events.wire import BODY_LIMIT, BodyRefused, Raw, read_body
 from shared.heartbeat import heartbeat
-from shared.openapi import EVENTS_BODY, OPEN, refusals
+from shared.openapi import CORRELATION, CORRELATION_ANSWERED, EVENTS_BODY, OPEN, refusals
 
 log = logging.getLogger(__name__)
 
@@ -92,12 +92,16 @@ class Readiness(BaseModel):
 EVENTS: dict[str, Any] = {
     "response_model": Receipts,
     "responses": {
-        200: {"description": "No event was rejected.", "model": Receipts},
-        207: {"description": "Some events were rejected; the others were taken.", "model": Receipts},
-        422: {"description": "Every event was rejected.", "model": Receipts},
+        200: {"description": "No event was rejected.", "model": Receipts, "headers": CORRELATION_ANSWERED},
+        207: {
+            "description": "Some events were rejected; the others were taken.",
+            "model": Receipts,
+            "headers": CORRELATION_ANSWERED,
+        },
+        422: {"description": "Every event was rejected.", "model": Receipts, "headers": CORRELATION_ANSWERED},
         **refusals(400, 413, 415),
     },
-    "openapi_extra": {"requestBody": EVENTS_BODY},
+    "openapi_extra": {"requestBody": EVENTS_BODY, "parameters": [CORRELATION]},
 }
 """What the document says of POST /v1/events, which reads its body with ``events_body``."""
 
@@ -113,6 +117,8 @@ def create_app(title: str, lifespan: Lifespan, problems: Ready) -> FastAPI:
     app = FastAPI(
         title=title,
         lifespan=_traced(lifespan),
+        # Its own would tell queries and the messages of errors to whatever endpoint the environment names.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         docs_url=None,
         redoc_url=None,
         openapi_url=None,

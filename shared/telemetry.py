@@ -66,7 +66,10 @@ def configure(service: str) -> None:
     root.handlers = [handler]
     root.setLevel(logging.INFO)
     logging.captureWarnings(True)
-    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+    for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = True
+    # One line for each body says more than the server's for each request, which would repeat what was asked.
+    logging.getLogger("uvicorn.access").handlers = []
+    logging.getLogger("uvicorn.access").propagate = False
     tracing.start(service)
