@@ -89,16 +89,18 @@ class Readiness(BaseModel):
     problems: list[str]
 
 
+_RECEIPTS = {
+    200: "No event was rejected.",
+    207: "Some events were rejected; the others were taken.",
+    422: "Every event was rejected.",
+}
 EVENTS: dict[str, Any] = {
     "response_model": Receipts,
     "responses": {
-        200: {"description": "No event was rejected.", "model": Receipts, "headers": CORRELATION_ANSWERED},
-        207: {
-            "description": "Some events were rejected; the others were taken.",
-            "model": Receipts,
-            "headers": CORRELATION_ANSWERED,
+        **{
+            status: {"description": about, "model": Receipts, "headers": CORRELATION_ANSWERED}
+            for status, about in _RECEIPTS.items()
         },
-        422: {"description": "Every event was rejected.", "model": Receipts, "headers": CORRELATION_ANSWERED},
         **refusals(400, 413, 415),
     },
     "openapi_extra": {"requestBody": EVENTS_BODY, "parameters": [CORRELATION]},
