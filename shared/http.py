@@ -25,7 +25,7 @@ from shared.deadletters import describe
 from shared.events.receipts import Receipts
 from shared.events.wire import BODY_LIMIT, BodyRefused, Raw, read_body
 from shared.heartbeat import heartbeat
-from shared.openapi import CORRELATION, CORRELATION_ANSWERED, EVENTS_BODY, OPEN, refusals
+from shared.openapi import CORRELATION, EVENTS_BODY, OPEN, refusals
 
 log = logging.getLogger(__name__)
 
@@ -89,18 +89,12 @@ class Readiness(BaseModel):
     problems: list[str]
 
 
-_RECEIPTS = {
-    200: "No event was rejected.",
-    207: "Some events were rejected; the others were taken.",
-    422: "Every event was rejected.",
-}
 EVENTS: dict[str, Any] = {
     "response_model": Receipts,
     "responses": {
-        **{
-            status: {"description": about, "model": Receipts, "headers": CORRELATION_ANSWERED}
-            for status, about in _RECEIPTS.items()
-        },
+        200: {"description": "No event was rejected.", "model": Receipts},
+        207: {"description": "Some events were rejected; the others were taken.", "model": Receipts},
+        422: {"description": "Every event was rejected.", "model": Receipts},
         **refusals(400, 413, 415),
     },
     "openapi_extra": {"requestBody": EVENTS_BODY, "parameters": [CORRELATION]},

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from shared.correlation import HEADER
-from shared.events.codes import CODE_PATTERN, Model
+from shared.events.codes import Model
 from shared.events.wire import BATCH, BODY_LIMIT, EVENTS_LIMIT, NDJSON, ONE
 from shared.schemas import Schema, events, one_of, ref
 
@@ -33,17 +33,15 @@ EVENTS_BODY: Final[Schema] = {
 }
 """The body of POST /v1/events; ``Event`` is whatever the service takes."""
 
-_ID: Final[Schema] = {"type": "string", "pattern": CODE_PATTERN}
 CORRELATION: Final[Schema] = {
     "name": HEADER,
     "in": "header",
     "required": False,
     "description": "An id that follows the events through every log and all that they cause; it must name nobody. Without one, "
-    "or with one of another form, a new one is made.",
+    "or with one of another form, a new one is made. The answer has it in the same header.",
     "schema": {"type": "string"},
 }
-CORRELATION_ANSWERED: Final[Schema] = {HEADER: {"description": "The id that follows the events.", "schema": _ID}}
-"""The header of a POST of events, and of its answer."""
+"""The header of a POST of events."""
 
 _RETRY: Final[Schema] = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
 _CHALLENGE: Final[Schema] = {"WWW-Authenticate": {"description": "Bearer.", "schema": {"type": "string"}}}
