@@ -284,6 +284,10 @@ class _LastResort:
                 await answer(scope, receive, send)
 
 
+_ASKED_ALL_THE_TIME = ("/livez", "/readyz", "/metrics")
+"""By what watches the service: nothing follows from it, and a trace of each would hide the others."""
+
+
 class _OnItsWay:
     """Gives each request its correlation id, the caller's own or a new one, and answers it in the header."""
 
@@ -291,7 +295,7 @@ class _OnItsWay:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["path"] in _ASKED_ALL_THE_TIME:
             await self._app(scope, receive, send)
             return
         way = correlation.way_of(Headers(scope=scope))

@@ -207,6 +207,12 @@ def test_one_post_is_one_trace_over_the_three_services(
         ]
         assert {"INSERT", "SELECT"} <= {span.name for span in statements}, service
     assert {span.attributes.get("sampan.correlation") for span in spans} == {CORRELATION, None}
+    told = {span.name for span in collector.spans if "db.query.text" not in span.attributes}
+    assert told <= {"POST /v1/events", "GET /v1/services", "GET /v1/aggregates"} | {
+        f"{verb} {stream}"
+        for verb in ("publish", "process")
+        for stream in ("ENROLMENT", "CERTIFICATION", "RECEIPTS", "INTAKE")
+    }, "and none of what is asked all the time, or of what the services do for themselves"
 
 
 def test_neither_logs_nor_spans_tell_a_name(running: Program, answer: httpx.Response, collector: Collector) -> None:
