@@ -127,6 +127,31 @@ async def test_the_id_is_in_the_facts_header(running: Program, answer: httpx.Res
     assert re.fullmatch(rf"00-{TRACE}-[0-9a-f]{{16}}-01", (fact.headers or {})["traceparent"])
 
 
+async def test_an_offices_message_on_nats_is_followed_alike(running: Program) -> None:
+    new = {"office": "/offices/kh/seen", "name": "Seen", "roles": ["sending-office"], "officer": "who"}
+    async with httpx.AsyncClient(headers=running.admin) as client:
+        answer = await client.post(f"{running.url('enrolment')}/v1/offices", json=new)
+    told = answer.raise_for_status().json()["nats"]
+    event = {**EVENTS[0], "source": "/offices/kh/seen", "id": "over-nats"}
+    connection = await nats.connect(
+        told["url"],
+        user_credentials=RawCredentials(told["credentials"]),
+        inbox_prefix=told["inbox_prefix"].encode(),
+    )
+    try:
+        headers = {"X-Correlation-Id": "over-nats-by-seen"}
+        await connection.request("intake.enrolment.kh.seen", json.dumps(event).encode(), 10, headers=headers)
+    finally:
+        await connection.close()
+    [line] = eventually(
+        lambda: [line for line in lines(running, "enrolment") if line.get("correlation") == "over-nats-by-seen"]
+    )
+    assert line["message"] == "1 events over nats: 1 rejected", "a sending office registers no programme"
+    assert (line["source"], line["id"]) == ("/offices/kh/seen", "over-nats")
+    labels = ("rejected", "enrolment", "programme.registered.v1", "nats")
+    assert figures(running, "enrolment")["sampan_events_total", *labels] == 1
+
+
 def test_an_id_is_made_for_whoever_brings_none_or_brings_a_name(running: Program) -> None:
     for headers in ({}, {"X-Correlation-Id": "Sokha Chan"}, {"X-Correlation-Id": "x" * 64}):
         answer = post(running, EVENTS[0], headers)
@@ -208,7 +233,7 @@ def test_one_post_is_one_trace_over_the_three_services(
         assert {"INSERT", "SELECT"} <= {span.name for span in statements}, service
     assert {span.attributes.get("sampan.correlation") for span in spans} == {CORRELATION, None}
     told = {span.name for span in collector.spans if "db.query.text" not in span.attributes}
-    assert told <= {"POST /v1/events", "GET /v1/services", "GET /v1/aggregates"} | {
+    assert told <= {"POST /v1/events", "POST /v1/offices", "GET /v1/services", "GET /v1/aggregates"} | {
         f"{verb} {stream}"
         for verb in ("publish", "process")
         for stream in ("ENROLMENT", "CERTIFICATION", "RECEIPTS", "INTAKE")
