@@ -17,9 +17,11 @@ from shared.bus import Bus
 from shared.contracts import show_contract
 from shared.database import Database
 from shared.deadletters import DeadLetters
+from shared.depths import Depths
 from shared.http import create_app, tell_addresses, with_heartbeat
 from shared.offices import Doorkeeper, token_digest
 from shared.relay import Relay
+from shared.telemetry import configure
 from shared.upkeep import administration
 
 
@@ -39,13 +41,14 @@ def create(settings: Settings) -> FastAPI:
         owns=("CERTIFICATION",),
     )
     relay = Relay(database, bus, service="certification", stream="CERTIFICATION")
+    depths = Depths(database, bus, "CERTIFICATION")
     handlers = Handlers(database, secret, settings.enrolment_url)
     subscribe(bus, handlers)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         try:
-            async with bus.running(), relay.running():
+            async with bus.running(), relay.running(), depths.running():
                 yield
         finally:
             await database.close()
@@ -73,4 +76,5 @@ def create(settings: Settings) -> FastAPI:
 
 def from_environment() -> FastAPI:
     """For ``uvicorn --factory``."""
+    configure("certification")
     return with_heartbeat(create(Settings()))
