@@ -14,6 +14,7 @@ from prometheus_client import Histogram
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from shared import measures
 from shared.database import Database, is_transient
 from shared.deadletters import DeadLetters, describe
 from shared.delivery import Delivery
@@ -104,13 +105,14 @@ class _Settling:
         log.error(
             "%s: message %d on %s failed by itself (%d of %d): %s",
             self.stream, delivery.sequence, delivery.subject, strikes, STRIKES, describe(error),
+            extra=_told(delivery),
         )  # fmt: skip
         self._count("failed", 1)
         return strikes >= STRIKES
 
     def _buried(self, delivery: Delivery) -> None:
         self._strikes.pop(delivery.sequence, None)
-        log.error("%s: message %d is now a dead letter", self.stream, delivery.sequence)
+        log.error("%s: message %d is now a dead letter", self.stream, delivery.sequence, extra=_told(delivery))
         self._count("dead", 1)
 
     def _count(self, outcome: str, messages: int) -> None:
@@ -238,7 +240,9 @@ class FactBatches(_Settling):
         await self.database.run(work)
 
     async def _after(self, position: int, ordered: list[Delivery]) -> Later:
-        self._settled([delivery for delivery in ordered if delivery.sequence <= position])
+        settled = [delivery for delivery in ordered if delivery.sequence <= position]
+        self._settled(settled)
+        measures.heard(self.stream, settled, position)
         beyond = [delivery for delivery in ordered if delivery.sequence > position]
         if beyond and beyond[0].deliveries > 1 and await self._skip_what_is_gone(position):
             return await self.settle(beyond)
@@ -313,6 +317,11 @@ class FactBatches(_Settling):
         )  # fmt: skip
         self._count("skipped", there - 1 - position)
         return True
+
+
+def _told(delivery: Delivery) -> dict[str, str | int]:
+    """What a log's line tells of a message besides its words."""
+    return {"stream": delivery.stream, "sequence": delivery.sequence, "correlation": delivery.way.correlation}
 
 
 async def lock_heard(session: AsyncSession, stream: str) -> int:

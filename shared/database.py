@@ -13,6 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlmodel import SQLModel
 
+from shared import tracing
 from shared.progress import moved
 
 T = TypeVar("T")
@@ -52,6 +53,7 @@ class Database:
         self.engine = _engine(url, schema, connections=10, more=10, seconds=STATEMENT_SECONDS)
         # Of its own, so that a pool full of slow requests is not taken for a database that does not answer.
         self._probe = _engine(url, schema, connections=1, more=0, seconds=PING_SECONDS)
+        tracing.watch(self.engine.sync_engine)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
         self._outbox_listeners: list[Callable[[], None]] = []
 

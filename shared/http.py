@@ -14,16 +14,18 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from shared import correlation, tracing
 from shared.database import is_crowded, is_transient
 from shared.deadletters import describe
 from shared.events.receipts import Receipts
 from shared.events.wire import BODY_LIMIT, BodyRefused, Raw, read_body
 from shared.heartbeat import heartbeat
-from shared.openapi import EVENTS_BODY, OPEN, refusals
+from shared.openapi import CORRELATION, EVENTS_BODY, OPEN, refusals
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +97,7 @@ EVENTS: dict[str, Any] = {
         422: {"description": "Every event was rejected.", "model": Receipts},
         **refusals(400, 413, 415),
     },
-    "openapi_extra": {"requestBody": EVENTS_BODY},
+    "openapi_extra": {"requestBody": EVENTS_BODY, "parameters": [CORRELATION]},
 }
 """What the document says of POST /v1/events, which reads its body with ``events_body``."""
 
@@ -110,7 +112,9 @@ def create_app(title: str, lifespan: Lifespan, problems: Ready) -> FastAPI:
     # FastAPI's own documentation pages load scripts from another host, which a ministry's network may not reach.
     app = FastAPI(
         title=title,
-        lifespan=lifespan,
+        lifespan=_traced(lifespan),
+        # Its own would tell queries and the messages of errors to whatever endpoint the environment names.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
@@ -121,6 +125,7 @@ def create_app(title: str, lifespan: Lifespan, problems: Ready) -> FastAPI:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid_query)
     app.add_middleware(_LastResort)
+    app.add_middleware(_OnItsWay)  # around the other: its lines tell the id too
     look = _Look(problems)
 
     @app.get("/livez", openapi_extra=OPEN)
@@ -280,6 +285,48 @@ class _LastResort:
             answer = _unexpected(scope["method"], scope["path"], error)
             if not started:
                 await answer(scope, receive, send)
+
+
+_ASKED_ALL_THE_TIME = ("/livez", "/readyz", "/metrics")
+"""By what watches the service: nothing follows from it, and a trace of each would hide the others."""
+
+
+class _OnItsWay:
+    """Gives each request its correlation id, the caller's own or a new one, and answers it in the header."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in _ASKED_ALL_THE_TIME:
+            await self._app(scope, receive, send)
+            return
+        way = correlation.way_of(Headers(scope=scope))
+        method = scope["method"]
+        with tracing.span(method, "server", [way], {"http.request.method": method}) as span:
+
+            async def answered(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    MutableHeaders(scope=message)[correlation.HEADER] = way.correlation
+                    span.set_attribute("http.response.status_code", message["status"])
+                await send(message)
+
+            await self._app(scope, receive, answered)
+            if (route := scope.get("route")) is not None:  # its template: an address itself may hold anything
+                span.update_name(f"{method} {route.path}")
+                span.set_attribute("http.route", route.path)
+
+
+def _traced(lifespan: Lifespan) -> Lifespan:
+    """Spans that are left go out at the end: a server that ends by a signal runs no other last rites."""
+
+    @asynccontextmanager
+    async def flushed(app: FastAPI) -> AsyncIterator[None]:
+        async with lifespan(app):
+            yield
+        await asyncio.to_thread(tracing.flush)
+
+    return flushed
 
 
 def _unexpected(method: str, path: str, error: Exception) -> Response:

@@ -13,11 +13,13 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, ConsumerInfo, DeliverPolicy, Header
 from nats.js.errors import BadRequestError, NotFoundError, ServerError
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from shared import measures
 from shared.batches import BATCHES, Batches, FactBatches
+from shared.correlation import way_of
 from shared.database import Database
 from shared.deadletters import describe
 from shared.delivery import Delivery
@@ -35,6 +37,11 @@ STALL_SECONDS = 20.0
 """Longer than any message waits after a nak or for want of an ack."""
 
 RESTARTS = Counter("sampan_bus_restarts", "Subscriptions, streams and connections made anew", ["service", "what"])
+LAG = Gauge(
+    "sampan_consumer_lag",
+    "Messages of a stream that are not settled here, by the process that hears it",
+    ["service", "stream"],
+)
 
 
 class Link(Protocol):
@@ -88,7 +95,8 @@ class Subscription:
         try:
             batch = [_delivery(message) for message in messages]
             BATCHES.labels(self._service, self.stream).observe(len(batch))
-            later = await self._batches.settle(batch)
+            with measures.handling(self._service, self.stream, batch):
+                later = await self._batches.settle(batch)
             for message, delivery in zip(messages, batch, strict=True):
                 wait = later.get(delivery.sequence)
                 if wait is None:
@@ -141,6 +149,8 @@ class Subscription:
                 await self._link.jetstream.delete_consumer(self.stream, self._service)
             raise
         finally:
+            with suppress(KeyError):  # another process may be the one that hears next
+                LAG.remove(self._service, self.stream)
             await _stop(self._subscriber)
 
     async def _start(self) -> None:
@@ -176,6 +186,7 @@ class Subscription:
         except (TimeoutError, ConnectionError, nats.errors.Error) as error:
             log.warning("%s: the broker does not tell of its consumer: %s", self.stream, describe(error))
             return None
+        LAG.labels(self._service, self.stream).set((info.num_pending or 0) + (info.num_ack_pending or 0))
         if info.paused:
             raise Stalled
         if self._busy or not (info.num_pending or info.num_ack_pending):
@@ -320,6 +331,7 @@ def _delivery(message: Msg) -> Delivery:
         sequence=metadata.sequence.stream,
         deliveries=metadata.num_delivered or 1,
         headers=message.headers or {},
+        way=way_of(message.headers or {}),
     )
 
 

@@ -101,7 +101,7 @@ def routes(handlers: Handlers, database: Database, door: Doorkeeper) -> APIRoute
                 position={"CERTIFICATION": await current_position(session)}, heard=await heard_positions(session)
             )
 
-    router.add_api_route("/metrics", metrics, dependencies=[Depends(door.open)], response_class=PlainTextResponse)
+    router.add_api_route("/metrics", metrics, dependencies=[Depends(door.scrape)], response_class=PlainTextResponse)
     return router
 
 

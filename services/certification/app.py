@@ -17,10 +17,12 @@ from shared.bus import Bus
 from shared.contracts import show_contract
 from shared.database import Database
 from shared.deadletters import DeadLetters
+from shared.depths import Depths
 from shared.http import create_app, tell_addresses, with_heartbeat
 from shared.offices import Doorkeeper, token_digest
 from shared.rejections import rejections
 from shared.relay import Relay
+from shared.telemetry import configure
 from shared.upkeep import administration
 
 
@@ -40,6 +42,7 @@ def create(settings: Settings) -> FastAPI:
         owns=("CERTIFICATION",),
     )
     relay = Relay(database, bus, service="certification", stream="CERTIFICATION")
+    depths = Depths(database, bus, "CERTIFICATION")
     handlers = Handlers(database, secret, settings.enrolment_url)
     subscribe(bus, handlers)
     bus.sweep(handlers.rejected.forget_expired)
@@ -47,7 +50,7 @@ def create(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         try:
-            async with bus.running(), relay.running():
+            async with bus.running(), relay.running(), depths.running():
                 yield
         finally:
             await database.close()
@@ -76,4 +79,5 @@ def create(settings: Settings) -> FastAPI:
 
 def from_environment() -> FastAPI:
     """For ``uvicorn --factory``."""
+    configure("certification")
     return with_heartbeat(create(Settings()))

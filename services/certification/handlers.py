@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from time import monotonic
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,6 +16,8 @@ from services.certification.rules import EVENT_LIMIT, REFUSALS
 from services.certification.rules import refusal as role_refused
 from services.certification.store import Loaded
 from services.certification.tables import CohortRow, Office, Token, TraineeRow
+from shared import measures
+from shared.correlation import Way
 from shared.database import Database
 from shared.events import offices_to_enrolment
 from shared.events.certification import CertificateFact, certificate_fact, scheme_fact
@@ -30,6 +33,7 @@ from shared.posts import (
     Message,
     Post,
     duplicate,
+    follow,
     notice,
     portions,
     posts_of,
@@ -81,7 +85,10 @@ class Handlers:
             position = await publish(session, SERVICE, facts)
             return Receipts(receipts=receipts, position={"CERTIFICATION": position.position})
 
-        return await self._database.run(work)
+        started = monotonic()
+        receipts = await self._database.run(work)
+        measures.taken(SERVICE, "http", receipts.receipts, started, postedby=caller.postedby)
+        return receipts
 
     async def refused(self, caller: Caller, code: str, body: bytes) -> None:
         """Keep a body that could not be read."""
@@ -90,29 +97,35 @@ class Handlers:
             lambda session: self.rejected.keep(session, caller.source, caller.postedby, [said], now)
         )
 
-    async def take_messages(self, messages: Sequence[tuple[str, bytes]]) -> None:
+    async def take_messages(self, messages: Sequence[tuple[str, bytes]], ways: Sequence[Way] = ()) -> None:
         """Take (subject, body) of ``intake.certification.<country>.<office>``; the receipts go out as notices.
+
+        ``ways`` are those of the messages; without them each gets one of its own.
 
         Raises ValueError for a subject that names no office: there is nobody to answer.
         """
-        for portion in portions(SERVICE, messages):
-            await self._database.run(partial(self._take_portion, portion))
+        for portion in portions(SERVICE, messages, ways):
+            started = monotonic()
+            receipts = await self._database.run(partial(self._take_portion, portion))
+            measures.taken(SERVICE, "nats", receipts, started, ways=[message.way for message in portion])
 
-    async def _take_portion(self, portion: Sequence[Message], session: AsyncSession) -> None:
+    async def _take_portion(self, portion: Sequence[Message], session: AsyncSession) -> list[Receipt]:
         now = self._clock()
         roles = await store.roles(session, [message.source for message in portion])
         posts, refused = posts_of(portion, roles, now)
-        await notify(session, [notice(SERVICE, source, receipt) for source, receipt in refused])
+        await notify(session, [notice(SERVICE, *one) for one in refused])
         for source, code, body in unread(portion):
             await self.rejected.keep(session, source, f"{source}#nats", [Said.unread(0, code, body)], now)
-        _, facts = await self._take(session, posts, now, answer=True)
+        receipts, facts = await self._take(session, posts, now, answer=True)
         await publish(session, SERVICE, facts)
+        return [*receipts, *(receipt for _, receipt, _ in refused)]
 
     async def _take(
         self, session: AsyncSession, posts: Sequence[Post], now: datetime, *, answer: bool
     ) -> tuple[list[Receipt], list[Fact]]:
         """The receipts and the facts that follow; with ``answer`` the receipts are notices too."""
         read = [self._read(post, now) for post in posts]
+        follow(posts, [one.ref if isinstance(one, Event) else None for one in read])
         await journal.lock(session)
         known = await journal.digests(session, {one.ref for one in read if isinstance(one, Event)})
         fresh: dict[Ref, Taken] = {}
@@ -145,7 +158,7 @@ class Handlers:
         notices = [_changed(ref, now_so) for ref, now_so in changed.items() if ref not in fresh]
         if answer:
             notices += [
-                notice(SERVICE, post.caller.source, answered)
+                notice(SERVICE, post.caller.source, answered, post.way)
                 for post, answered in zip(posts, receipts, strict=True)
                 if post.caller.source is not None
             ]

@@ -194,7 +194,7 @@ def routes(
             raise Problem(404, "not_found", "There is no such office.")
         admissions.wake()
 
-    router.add_api_route("/metrics", metrics, dependencies=[Depends(door.open)], response_class=PlainTextResponse)
+    router.add_api_route("/metrics", metrics, dependencies=[Depends(door.scrape)], response_class=PlainTextResponse)
     return router
 
 

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from time import monotonic
 from typing import Protocol, TypeVar
 
 from sqlalchemy.exc import IntegrityError
@@ -20,6 +21,8 @@ from services.enrolment.register import MasterUnknown, Register, holds_personal,
 from services.enrolment.rules import refusal_of
 from services.enrolment.sentences import REFUSALS, SENTENCES
 from services.enrolment.store import Store, roles_of
+from shared import measures
+from shared.correlation import Way
 from shared.database import Database
 from shared.events import offices_to_certification
 from shared.events.envelope import Event, Refusal, read_event
@@ -33,6 +36,7 @@ from shared.posts import (
     Message,
     Post,
     duplicate,
+    follow,
     notice,
     portions,
     posts_of,
@@ -94,8 +98,11 @@ class Handlers:
 
     async def take(self, raws: Sequence[Raw], caller: Caller) -> Receipts:
         """Take the events of one body: one receipt each, as they stand after all of them."""
+        started = monotonic()
         posts = [Post(raw, caller) for raw in raws]
-        return await self._run(partial(self._take, posts, answer=False))
+        receipts = await self._run(partial(self._take, posts, answer=False))
+        measures.taken(SERVICE, "http", receipts.receipts, started, postedby=caller.postedby)
+        return receipts
 
     async def refused(self, caller: Caller, code: str, body: bytes) -> None:
         """Keep a body that could not be read."""
@@ -104,22 +111,27 @@ class Handlers:
             lambda session: self._archive.rejected.keep(session, caller.source, caller.postedby, [said], now)
         )
 
-    async def take_messages(self, messages: Sequence[tuple[str, bytes]]) -> None:
+    async def take_messages(self, messages: Sequence[tuple[str, bytes]], ways: Sequence[Way] = ()) -> None:
         """Take (subject, body) of ``intake.enrolment.<country>.<office>``; the receipts go out as notices.
+
+        ``ways`` are those of the messages; without them each gets one of its own.
 
         Raises ValueError for a subject that names no office: there is nobody to answer.
         """
-        for portion in portions(SERVICE, messages):
-            await self._run(partial(self._take_portion, portion))
+        for portion in portions(SERVICE, messages, ways):
+            started = monotonic()
+            receipts = await self._run(partial(self._take_portion, portion))
+            measures.taken(SERVICE, "nats", receipts, started, ways=[message.way for message in portion])
 
-    async def _take_portion(self, portion: Sequence[Message], session: AsyncSession, *, alone: bool) -> None:
+    async def _take_portion(self, portion: Sequence[Message], session: AsyncSession, *, alone: bool) -> list[Receipt]:
         roles = await roles_of(session, [message.source for message in portion])
         posts, refused = posts_of(portion, roles, self._clock())
-        await notify(session, [notice(SERVICE, source, receipt) for source, receipt in refused])
+        await notify(session, [notice(SERVICE, *one) for one in refused])
         for source, code, body in unread(portion):
             said = Said.unread(0, code, body)
             await self._archive.rejected.keep(session, source, f"{source}#nats", [said], self._clock())
-        await self._take(posts, session, answer=True, alone=alone)
+        taken = await self._take(posts, session, answer=True, alone=alone)
+        return [*taken.receipts, *(receipt for _, receipt, _ in refused)]
 
     async def _run(self, work: Work[T]) -> T:
         """One transaction, which is told whether it is to be alone; done again when what it rests on turned out otherwise."""
@@ -142,6 +154,7 @@ class Handlers:
         now = self._clock()
         journal, store = Journal(session, self._register), Store(session, self._register)
         read = [self._read(post, now) for post in posts]
+        follow(posts, [one.event.ref if isinstance(one, _Taken) else None for one in read])
         known = await journal.records({one.event.ref for one in read if isinstance(one, _Taken)})
         contents = {ref: record.content for ref, record in known.items()}
         fresh: dict[Ref, _Taken] = {}
@@ -174,7 +187,7 @@ class Handlers:
         notices = _announced(changes, now)
         if answer:
             notices += [
-                notice(SERVICE, post.caller.source, answered)
+                notice(SERVICE, post.caller.source, answered, post.way)
                 for post, answered in zip(posts, receipts, strict=True)
                 if post.caller.source is not None
             ]

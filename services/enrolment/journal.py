@@ -23,6 +23,7 @@ from services.enrolment.tables import (
     RegisterEntryRow,
     ReusedIdRow,
 )
+from shared import correlation
 from shared.database import write
 from shared.events.offices_to_enrolment import TYPES
 
@@ -253,6 +254,7 @@ class Journal:
                 "person": without_birth_date(new.entry.person),
                 "content": new.content,
                 "postedby": new.postedby,
+                "correlation": correlation.id_of(new.entry.ref),
                 "recordedtime": now,
                 "status": new.standing.status,
                 "code": new.standing.code,

@@ -55,7 +55,7 @@ def routes(database: Database, door: Doorkeeper, look: Look, *, https: bool) -> 
     """Every address of reporting but its health; `look` is at a stream."""
     router = APIRouter()
     asked = Annotated[Caller, Depends(door.open)]
-    router.add_api_route("/metrics", metrics, dependencies=[Depends(door.open)], response_class=PlainTextResponse)
+    router.add_api_route("/metrics", metrics, dependencies=[Depends(door.scrape)], response_class=PlainTextResponse)
 
     @router.get(
         "/v1/aggregates",

@@ -16,9 +16,11 @@ from shared.bus import Bus
 from shared.contracts import show_contract
 from shared.database import Database
 from shared.deadletters import DeadLetters
+from shared.depths import Depths
 from shared.http import create_app, tell_addresses, with_heartbeat
 from shared.offices import Doorkeeper, token_digest
 from shared.relay import Relay
+from shared.telemetry import configure
 from shared.upkeep import administration
 
 
@@ -34,13 +36,14 @@ def create(settings: Settings) -> FastAPI:
         credentials=settings.nats_credentials_file.read_text(),
     )
     relay = Relay(database, bus, service="reporting", stream=None)
+    depths = Depths(database, bus, None)
     subscribe(bus)
     door = Doorkeeper(database, token_digest(settings.admin_token_file.read_text().strip()), Office, Token)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         try:
-            async with bus.running(), relay.running():
+            async with bus.running(), relay.running(), depths.running():
                 yield
         finally:
             await database.close()
@@ -68,4 +71,5 @@ def create(settings: Settings) -> FastAPI:
 
 def from_environment() -> FastAPI:
     """For uvicorn: ``services.reporting.app:from_environment`` with ``--factory``."""
+    configure("reporting")
     return with_heartbeat(create(Settings()))

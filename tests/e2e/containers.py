@@ -27,7 +27,7 @@ def compose(*arguments: str, given: str | None = None) -> str:
 
 def psql(*arguments: str, given: str | None = None) -> str:
     """What psql says as the superuser, unaligned; the first error ends it."""
-    settings = ("--username=postgres", "-XtA", "-v", "ON_ERROR_STOP=1", "sampan")
+    settings = ("--username=postgres", "-XtA", "-v", "ON_ERROR_STOP=1", "--dbname=sampan")
     return compose("exec", "-T", "postgres", "psql", *settings, *arguments, given=given).strip()
 
 
