@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
-from shared import deadletters, offices, outbox
+from shared import deadletters, ledger, offices, outbox
 
 NAMES = {
     "pk": "%(table_name)s_pkey",
@@ -169,4 +169,8 @@ class Heard(outbox.Heard, Base, table=True):
 
 
 class DeadLetterRow(deadletters.DeadLetterRow, Base, table=True):
+    pass
+
+
+class RosterRow(ledger.RosterRow, Base, table=True):
     pass

@@ -80,9 +80,17 @@ class Handlers:
         """Take the events of one body: one receipt each, as they stand after all of them."""
         started = monotonic()
         posts = [Post(raw, caller) for raw in raws]
-        receipts = await self._run(lambda session: self._take(session, posts, answer=False))
+        receipts = await self.run(lambda session: self._take(session, posts, answer=False))
         measures.taken(SERVICE, "http", receipts.receipts, started, postedby=caller.postedby)
         return receipts
+
+    async def take_within(
+        self, session: AsyncSession, raws: Sequence[Raw], caller: Caller, *, publishing: bool
+    ) -> Sequence[Receipt]:
+        """The same within a transaction of ``run``. One that is rolled back at its end need not be ``publishing``: it then keeps
+        nobody else waiting for the publish lock."""
+        posts = [Post(raw, caller) for raw in raws]
+        return (await self._take(session, posts, answer=False, publishing=publishing)).receipts
 
     async def take_messages(self, messages: Sequence[tuple[str, bytes]], ways: Sequence[Way] = ()) -> None:
         """Take (subject, body) of ``intake.enrolment.<country>.<office>``; the receipts go out as notices.
@@ -93,7 +101,7 @@ class Handlers:
         """
         for portion in portions(SERVICE, messages, ways):
             started = monotonic()
-            receipts = await self._run(partial(self._take_portion, portion))
+            receipts = await self.run(partial(self._take_portion, portion))
             measures.taken(SERVICE, "nats", receipts, started, ways=[message.way for message in portion])
 
     async def _take_portion(self, portion: Sequence[Message], session: AsyncSession) -> list[Receipt]:
@@ -103,7 +111,7 @@ class Handlers:
         taken = await self._take(session, posts, answer=True)
         return [*taken.receipts, *(receipt for _, receipt, _ in refused)]
 
-    async def _run(self, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
+    async def run(self, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
         """One transaction; done again when another one put the same event into the journal meanwhile."""
         for _ in range(ATTEMPTS - 1):
             try:
@@ -112,7 +120,9 @@ class Handlers:
                 log.info("an event came in twice at one time: looking again")
         return await self._database.run(work)
 
-    async def _take(self, session: AsyncSession, posts: Sequence[Post], *, answer: bool) -> Receipts:
+    async def _take(
+        self, session: AsyncSession, posts: Sequence[Post], *, answer: bool, publishing: bool = True
+    ) -> Receipts:
         """The receipts of these events; with ``answer`` they go out as notices too."""
         now = self._clock()
         journal, store = Journal(session, self._register), Store(session, self._register)
@@ -154,6 +164,9 @@ class Handlers:
         await notify(session, notices)
         if not fresh:
             return Receipts(receipts=receipts, position={"ENROLMENT": await current_position(session)})
+        if not publishing:
+            await save(store, self._register, decision)
+            return Receipts(receipts=receipts, position={})
         await publish_lock(session)
         facts = await save(store, self._register, decision)
         position = await publish(session, SERVICE, facts)

@@ -11,12 +11,13 @@ import secrets
 import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date
+from typing import Any
 
 from services.enrolment.domain import Entry, Identifier, Particulars
 from services.enrolment.rules import RANKS
 from shared.events import offices_to_enrolment as said
 from shared.events.codes import Model
-from shared.events.envelope import Event, canonical, digest
+from shared.events.envelope import Event, canonical, digest, keyed
 from shared.secrets import derive, seal, unseal
 
 _CANDIDATE = ("person", "employer")
@@ -37,6 +38,7 @@ class Register:
         self._content = derive(secret, "content")
         self._persons = derive(secret, "persons")
         self._wrapping = derive(secret, "register")
+        self._rosters = derive(secret, "rosters")
 
     def entry(self, event: Event) -> Entry:
         """The event as the journal holds it."""
@@ -55,6 +57,10 @@ class Register:
     def content(self, event: Event) -> bytes:
         """A keyed digest: two events with one id say the same if and only if theirs are equal."""
         return digest(self._content, event.fields)
+
+    def keyed(self, value: Any) -> str:
+        """A keyed digest of what a row of a roster says."""
+        return keyed(self._rosters, value)
 
     def person(self, enrolment: str) -> str:
         """The pseudonymous id of the person whose smallest enrolment this is."""
