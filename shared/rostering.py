@@ -37,13 +37,12 @@ from shared.rosters.columns import KINDS, Kind
 from shared.rosters.rows import Key, Row, read_rows
 from shared.rosters.statements import Keyed, Plan, Planned, Remembered, held, plan, statements_of
 from shared.rosters.survey import Address, Session, Survey, survey
+from shared.rosters.workbooks import OUR_OWN
 
 T = TypeVar("T")
 PORTION: Final = 250
 """Rows, or sessions, in one transaction."""
 ATTEMPTS: Final = 3
-OUR_OWN: Final = ("Read me", "Codes")
-"""Sheets of the template that hold no rows."""
 
 
 class Begin(BaseModel):

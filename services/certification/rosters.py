@@ -1,10 +1,14 @@
 """Certification's sheets of a roster, assessments and awards: who may say them, and how its journal takes them."""
 
+from collections.abc import Mapping, Sequence
+
+from services.certification import queries
 from services.certification.handlers import Handlers
 from services.certification.rules import ROLES, sentence
 from services.certification.tables import RosterRow
 from shared.database import Database
 from shared.events.envelope import keyed
+from shared.offices import Caller
 from shared.rostering import Desk
 from shared.secrets import derive
 
@@ -25,3 +29,9 @@ def desk(handlers: Handlers, secret: bytes, database: Database, enrolment_url: s
         keyed=lambda value: keyed(key, value),
         sentence=sentence,
     )
+
+
+async def choices(database: Database, caller: Caller) -> Mapping[str, Sequence[str]]:
+    """The codes of the registered schemes and of the caller's cohorts, for the drop-downs of the template."""
+    async with database.transaction() as session:
+        return await queries.roster_codes(session, caller)

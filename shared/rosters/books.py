@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from io import BytesIO, TextIOWrapper
 from typing import Any, Final, Literal
 
 from python_calamine import CalamineError, CalamineWorkbook, load_workbook
@@ -17,8 +17,8 @@ from python_calamine import CalamineError, CalamineWorkbook, load_workbook
 from shared.rosters.columns import KINDS, Column, Kind, kind_named, kind_of, sheets
 from shared.rosters.encodings import Encoded, encoding_of
 
-FILE_LIMIT: Final = 20 * 1024 * 1024
-"""Bytes in a file."""
+FILE_LIMIT: Final = 16 * 1024 * 1024
+"""Bytes in a file: it is held in memory, since names in it have no business on a disk."""
 UNPACKED_LIMIT: Final = 200 * 1024 * 1024
 """Bytes in a spreadsheet once it is unpacked."""
 ROWS_LIMIT: Final = 50_000
@@ -66,9 +66,9 @@ class Found:
 class Book:
     """A file that was looked at and can be read, several times if need be."""
 
-    def __init__(self, path: Path, form: Literal["xlsx", "ods", "csv"], encoded: Encoded | None, name: str) -> None:
+    def __init__(self, content: bytes, form: Literal["xlsx", "ods", "csv"], encoded: Encoded | None, name: str) -> None:
         self.form = form
-        self._path = path
+        self._content = content
         self._encoded = encoded
         self._name = name
         self.sheets: list[Found] = []
@@ -100,7 +100,7 @@ class Book:
 
     def _of_text(self) -> Iterator[tuple[int, Sequence[Any]]]:
         assert self._encoded
-        with open(self._path, encoding=self._encoded.encoding, newline="") as file:
+        with TextIOWrapper(BytesIO(self._content), encoding=self._encoded.encoding, newline="") as file:
             try:
                 yield from enumerate(csv.reader(file, delimiter=self._encoded.delimiter), 1)
             except csv.Error:
@@ -114,24 +114,23 @@ class Book:
 
     def _open(self) -> CalamineWorkbook:
         try:
-            return load_workbook(self._path)
+            return load_workbook(BytesIO(self._content))
         except (CalamineError, OSError, ValueError) as error:
             raise _unreadable(error) from None
 
 
-def open_book(path: Path, *, name: str = "roster", kind: Kind | None = None, encoding: str | None = None) -> Book:
+def open_book(content: bytes, *, name: str = "roster", kind: Kind | None = None, encoding: str | None = None) -> Book:
     """Look at a file: its form, its sheets, their headers.
 
     ``kind`` says what a CSV file holds (it is recognised by its columns otherwise), ``encoding`` how it was saved, ``name`` what
     its one sheet is called in answers. Raises ``BookRefused``.
     """
-    if path.stat().st_size > FILE_LIMIT:
+    if len(content) > FILE_LIMIT:
         raise BookRefused(
             "file_too_large",
             f"The file is larger than {FILE_LIMIT // 1024 // 1024} MB. Send it in parts; sending twice is safe.",
         )
-    with open(path, "rb") as file:
-        start = file.read(8)
+    start = content[:8]
     if not start:
         raise BookRefused("file_empty", "The file is empty.")
     if start.startswith(b"\xd0\xcf\x11\xe0"):
@@ -139,16 +138,16 @@ def open_book(path: Path, *, name: str = "roster", kind: Kind | None = None, enc
             "old_form", "The file is an old .xls, or has a password. Save it as .xlsx or .ods, without a password."
         )
     if not start.startswith(b"PK"):
-        encoded = encoding_of(path, kind, encoding)
+        encoded = encoding_of(content, kind, encoding)
         if encoded is None:
             raise BookRefused(
                 "encoding_unknown",
                 "It cannot be told how this text file was saved. Save it as CSV in UTF-8, or as .xlsx or .ods.",
             )
-        book = Book(path, "csv", encoded, name)
+        book = Book(content, "csv", encoded, name)
         book.sheets = [_found(book, name, kind)]
         return book
-    book = Book(path, _look_inside(path), None, name)
+    book = Book(content, _look_inside(content), None, name)
     names = book.names()
     if len(names) > SHEETS_LIMIT:
         raise BookRefused(
@@ -198,10 +197,10 @@ def _too_many_rows() -> BookRefused:
 # --- what a spreadsheet unpacks to -------------------------------------------------------------------------------
 
 
-def _look_inside(path: Path) -> Literal["xlsx", "ods"]:
+def _look_inside(content: bytes) -> Literal["xlsx", "ods"]:
     """The form of a spreadsheet whose size and extents are within the limits. Raises ``BookRefused``."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(BytesIO(content)) as archive:
             parts = archive.infolist()
             if sum(part.file_size for part in parts) > UNPACKED_LIMIT or len(parts) > 2_000:
                 raise BookRefused(

@@ -79,6 +79,12 @@ def codes(choice: str) -> tuple[str, ...]:
     return tuple(_table()["choice"][choice])
 
 
+def word(name: str, language: str) -> str:
+    """A word of the sheet that explains the others."""
+    said: str = _table()["word"][name][language]
+    return said
+
+
 def kind_named(name: str) -> Kind | None:
     """The kind of sheet that has this name in one of the languages, or by an alias."""
     return next((kind for kind, sheet in sheets().items() if folded(name) in sheet.names), None)
