@@ -54,6 +54,11 @@ class RowAnswer(BaseModel):
     offer: Offered | None = None
     more: list[Remark] = Field(default_factory=list)
 
+    def remarks(self) -> list[Remark]:
+        """Everything that is said of the row."""
+        own = Remark(column=self.column, code=self.code, sentence=self.sentence, todo=self.todo, offer=self.offer)
+        return [own, *self.more]
+
 
 class MissingRow(BaseModel):
     """A row that an earlier file of the office had and this one has not: what it said still stands."""
@@ -100,8 +105,7 @@ class Counts:
         self.statuses[answer.status] += 1
         if answer.change:
             self.changes[answer.change] += 1
-        offers = (answer.offer, *(remark.offer for remark in answer.more))
-        self.accept.update({offer.accept for offer in offers if offer})
+        self.accept.update({remark.offer.accept for remark in answer.remarks() if remark.offer})
 
     @property
     def http_status(self) -> int:
