@@ -28,6 +28,11 @@ DELIMITERS: Final = (",", ";", "\t")
 _LOOKED_AT: Final = 256 * 1024
 _HEADER_WITHIN: Final = 10
 
+_THAI: Final = re.compile(
+    "(?:[\u0e40-\u0e44]?[\u0e01-\u0e2e][\u0e31\u0e34-\u0e39\u0e47-\u0e4d]*[\u0e30\u0e32\u0e33\u0e46]?\u00a0?){2,}"
+)
+"""Thai as it is spelt: signs on consonants, and no letter by itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
@@ -99,4 +104,4 @@ def _hangs_together(start: bytes, encoding: str) -> bool:
         ours = re.compile("[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef\u00b7]+")
         beside = re.search("[A-Za-z][\u4e00-\u9fff]|[\u4e00-\u9fff][a-z]", text)
         return beside is None and all(ours.fullmatch(run) for run in runs)
-    return all(re.fullmatch("[\u0e01-\u0e5b]{2,}", run) for run in runs)
+    return all(_THAI.fullmatch(run) for run in runs)

@@ -14,11 +14,12 @@ _LETTERS_IN_WRONG_PLACES: Final = re.compile(
     r"[A-Za-z][;:\[\]{}|\\^~_=+<>@#$%&*\"!?/]"  # a sign within or after a word
     r"|[;:\[\]{}|\\^~_=+<>@#$%&*\"!?/][A-Za-z]"
     r"|\b(?!Mc|Mac|De|Di|La|Le|O['’])[A-Za-z]*[a-z][A-Z]"  # a capital within a word
+    r"|\b[A-Z]{2,}[a-z]"
     r"|[A-Za-z][0-9]|[0-9][A-Za-z]"
     r"|[\u00a1-\u00bf\u00d7\u00f7\u0192\u02c6\u02dc\u2020-\u2022\u2026\u2030\u2039\u203a\u2122]"  # symbols of Windows' Latin
     r"|[\ue000-\uf8ff]"  # a symbol font's own places
 )
-_MANY_ACCENTS: Final = re.compile("[\u00c0-\u00ff].*[\u00c0-\u00ff].*[\u00c0-\u00ff]")
+_ACCENTED: Final = re.compile("[\u00c0-\u00ff]")
 _THAI: Final = re.compile("[\u0e01-\u0e5b]")
 
 
@@ -37,4 +38,5 @@ def is_legacy(text: str, language: str | None, country: str | None) -> bool:
         return True
     if expected == "lo" and _THAI.search(text):
         return True
-    return bool(_LETTERS_IN_WRONG_PLACES.search(text) or _MANY_ACCENTS.search(text))
+    accents = len(_ACCENTED.findall(text))
+    return bool(_LETTERS_IN_WRONG_PLACES.search(text)) or accents * 2 > sum(map(str.isalpha, text))

@@ -87,17 +87,20 @@ _SURE: Final = re.compile(
     # What Unicode never has: a sign before its consonant, or a virama without a letter under it.
     rf"(?:^|[^{_CONSONANT}{_SIGNS}])[\u1031\u103b-\u103e]"
     rf"|\u1039(?![{_CONSONANT}])|[^\u1000-\u1021\u103a]\u1039"
-    rf"|\u1031[\u103b\u1031]|\u103a[\u102b-\u1030\u1032\u1036\u103c-\u103e]"
+    rf"|\u1031[\u103b\u1031]|\u103a[\u102b-\u102e\u1030\u1032\u1036\u103c-\u103e]"
     r"|[\u102b-\u1030\u1032\u1036-\u1038]\u1031"
     # Zawgyi's own letters: in Unicode these belong to Mon, Karen and Shan, which Burmese does not use.
     r"|[\u1033\u1034\u105a\u1060-\u109d]"
 )
-_SHAN_OR_KAREN: Final = re.compile(r"[\u1022\u1035\u1062\u1075-\u1081\u1084-\u1086]\u103a|\u1065|[\uaa60-\uaa7f]")
+_SHAN_OR_KAREN: Final = re.compile(
+    r"[\u1022\u1035\u1062\u1075-\u1081\u1084-\u1086]\u103a|[\u1075-\u1081][\u1062\u1082-\u1086]"
+    r"|\u103a[\u1087-\u108a]|\u1065|[\uaa60-\uaa7f]"
+)
+"""Letters and tones of Shan and Karen in orders that Zawgyi's letters at the same places never have."""
 
 
 def is_zawgyi(text: str) -> bool:
     """Whether a text is Burmese that was typed in Zawgyi. Short texts may be the same in both, and are not found."""
-    # A visible asat (U+103A) on a Shan letter: in Zawgyi that would be a medial YA on a stacked letter, which no word has.
     return bool(_SURE.search(text)) and not _SHAN_OR_KAREN.search(text)
 
 

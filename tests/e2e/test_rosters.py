@@ -40,7 +40,9 @@ def tokens(program: Program) -> dict[str, str]:
     certification = f"{program.url('certification')}/v1/events"
     for token in found.values():
         bearer = {"Authorization": f"Bearer {token}"}
-        eventually(lambda bearer=bearer: httpx.get(certification, headers=bearer).status_code == 200, "a token is unknown")
+        eventually(
+            lambda bearer=bearer: httpx.get(certification, headers=bearer).status_code == 200, "a token is unknown"
+        )
     return found
 
 
@@ -63,7 +65,9 @@ def test_given_the_workbook_when_its_offices_post_it_then_the_figures_are_those_
     tried = program.run("post", ROSTER, "--token", tokens["kh/dgtvet"], "--dry-run")
     assert "9 would be accepted. Nothing was taken." in tried.stdout
     assert totals(program)["enrolled"] == 0
-    posted = {office: program.run("post", ROSTER, "--token", token, *SHEETS[office]) for office, token in tokens.items()}
+    posted = {
+        office: program.run("post", ROSTER, "--token", token, *SHEETS[office]) for office, token in tokens.items()
+    }
     for ended in posted.values():
         assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "9 rows: 9 accepted." in posted["kh/dgtvet"].stdout
@@ -98,7 +102,9 @@ def test_given_a_row_that_is_not_right_when_it_is_posted_then_its_cell_is_named(
     roster.write_bytes(as_csv(lines, "utf-8-sig", ";"))
     ended = program.run("post", roster, "--token", tokens["kh/dgtvet"], "--dry-run", "--receipts", receipts)
     assert ended.returncode == 1
-    (line, more) = (line for line in ended.stdout.splitlines() if line.startswith(("list.csv", " list.csv")) and " 5 " in line)
+    (line, more) = (
+        line for line in ended.stdout.splitlines() if line.startswith(("list.csv", " list.csv")) and " 5 " in line
+    )
     assert "buddhist_year" in line
     assert "Offered: 2005-02-01." in line
     assert "digits_lost" in more

@@ -64,7 +64,7 @@ async def certificates(database: Database) -> dict[str, dict[str, Any]]:
 
 async def number_of(database: Database, table: str) -> int:
     async with database.transaction() as session:
-        return int((await session.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one())
+        return len((await session.execute(text(f"SELECT 1 FROM {table}"))).all())  # noqa: S608 - a name of ours
 
 
 async def test_rows_become_certificates_and_a_second_upload_changes_nothing(told: Database) -> None:

@@ -137,7 +137,12 @@ async def test_a_changed_trade_replaces_the_enrolment_in_one_step(
 
 async def test_a_then_b_then_a(client: Client, offices: dict[str, Bearer], database: Database) -> None:
     a, b = as_csv([a_trainee("01")]), as_csv([a_trainee("01", Sex="M", Trade="cabling")])
-    for roster, sex, trade in [(a, "F", "electrical"), (b, "M", "cabling"), (a, "F", "electrical"), (b, "M", "cabling")]:
+    for roster, sex, trade in [
+        (a, "F", "electrical"),
+        (b, "M", "cabling"),
+        (a, "F", "electrical"),
+        (b, "M", "cabling"),
+    ]:
         answer = await send(client, offices[SENDER], roster)
         assert became(answer) == [(2, "accepted", "applied")]
         fact = (await facts(database))["enrolment.trainee.kh.wuxi-2025.01"]
@@ -160,13 +165,15 @@ async def test_a_dry_run_says_what_would_happen_and_writes_nothing(
 ) -> None:
     await send(client, offices[SENDER], as_csv([a_trainee("01"), a_trainee("02")]))
     before = await facts(database), await number_of_facts(database)
-    roster = as_csv([
-        a_trainee("01"),
-        a_trainee("02", Sex="M"),
-        a_trainee("03"),
-        a_trainee("04", Cohort="another-2026"),
-        a_trainee("05", Sex="?"),
-    ])
+    roster = as_csv(
+        [
+            a_trainee("01"),
+            a_trainee("02", Sex="M"),
+            a_trainee("03"),
+            a_trainee("04", Cohort="another-2026"),
+            a_trainee("05", Sex="?"),
+        ]
+    )
     tried = await send(client, offices[SENDER], roster, dry_run=True)
     assert tried["dry_run"]
     assert [(row["status"], row.get("change")) for row in tried["rows"]] == [
@@ -309,11 +316,15 @@ async def test_the_template_is_a_roster(client: Client, offices: dict[str, Beare
     assert (await send(client, offices[SENDER], answer.content))["rows"] == []
 
 
-async def test_nothing_personal_is_kept_in_clear(client: Client, offices: dict[str, Bearer], database: Database) -> None:
+async def test_nothing_personal_is_kept_in_clear(
+    client: Client, offices: dict[str, Bearer], database: Database
+) -> None:
     await send(client, offices[SENDER], as_csv([a_trainee("01", Employer="Mekong Electric")]))
     await send(client, offices[SENDER], as_csv([a_trainee("01", Name="ចាន់ សុភា", Employer="Mekong Electric")]))
     async with database.transaction() as session:
-        rows = (await session.execute(text("SELECT CAST(roster_rows AS text) AS line FROM roster_rows"))).scalars().all()
+        rows = (
+            (await session.execute(text("SELECT CAST(roster_rows AS text) AS line FROM roster_rows"))).scalars().all()
+        )
         events = (await session.execute(text("SELECT CAST(events AS text) AS line FROM events"))).scalars().all()
     assert len(rows) == 1
     for name in ("Sokha", "សុខា", "ចាន់", "2005-04-01", "0015550001", "Mekong"):
