@@ -2,7 +2,7 @@
 
 Both rest on the published layout of Zawgyi-One beside Unicode's own chart (The Unicode Standard, 16.3 "Myanmar"; Unicode
 Technical Note 11): in Unicode everything follows its consonant in a fixed order, in Zawgyi the vowel E and the medial RA come
-first, the virama is a visible mark, and stacked letters have code points of their own. Why no library: docs/decisions/0015.
+first, the virama is a visible mark, and stacked letters have code points of their own. Why no library: docs/decisions/0018.
 """
 
 import re
