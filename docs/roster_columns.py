@@ -13,9 +13,9 @@ def page(note: str) -> str:
     return "\n".join(parts) + "\n"
 
 
-_ABOUT = """What becomes of them: [rosters.md](rosters.md). A header is recognised in any of the five languages, by its key and by
-its other names, whatever its case, spaces, hyphens, underscores, dots, colons, stars and brackets. Columns marked * must be there;
-the order is free, and columns that are not listed are left alone. All names and aliases: `shared/rosters/columns.toml`."""
+_ABOUT = """What becomes of them: [rosters.md](rosters.md). A header is recognised in any of the five languages, by its key and
+by its other names, whatever its case, spaces, hyphens, underscores, dots, colons, stars and brackets. Columns marked * must be
+there; the order is free, and columns that are not listed are left alone. All names and aliases: `shared/rosters/columns.toml`."""
 
 
 def _table(sheet: Sheet) -> list[str]:

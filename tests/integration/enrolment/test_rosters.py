@@ -1,5 +1,6 @@
 """Rosters at enrolment: what becomes of a spreadsheet's rows, sent once, twice, and corrected."""
 
+import asyncio
 import json
 from io import BytesIO
 from typing import Any
@@ -13,7 +14,19 @@ from shared.database import Database
 from shared.events.identity import enrolment_id
 from tests.integration.enrolment.house import REGISTRATIONS
 from tests.sheets import CSV, XLSX, a_trainee, as_csv, as_xlsx, was_there
-from tests.unit.enrolment.story import COORDINATOR, HOST, PARTIES, SENDER, STRANGER, announced, completed, started
+from tests.unit.enrolment.story import (
+    COORDINATOR,
+    HOST,
+    PARTIES,
+    SENDER,
+    STRANGER,
+    announced,
+    completed,
+    person,
+    started,
+    trainee,
+    voided,
+)
 
 OFFICES = {COORDINATOR: "coordinator", SENDER: "sending-office", HOST: "host-centre", STRANGER: "sending-office"}
 Client = httpx.AsyncClient
@@ -148,6 +161,33 @@ async def test_a_then_b_then_a(client: Client, offices: dict[str, Bearer], datab
         fact = (await facts(database))["enrolment.trainee.kh.wuxi-2025.01"]
         assert (fact["sex"], fact["trade"]) == (sex, trade)
         assert (await send(client, offices[SENDER], roster))["counts"] == {"duplicate": 1}
+
+
+async def test_two_officers_who_send_the_same_file_at_once(client: Client, offices: dict[str, Bearer]) -> None:
+    roster = as_csv([a_trainee(f"{number:02}") for number in range(20)])
+    both = await asyncio.gather(*(send(client, offices[SENDER], roster) for _ in range(3)))
+    assert sorted(str(answer["counts"]) for answer in both) == [
+        "{'accepted': 20}",
+        "{'duplicate': 20}",
+        "{'duplicate': 20}",
+    ]
+
+
+async def test_a_correction_by_hand_is_followed_and_a_void_is_not_undone(
+    client: Client, offices: dict[str, Bearer], database: Database
+) -> None:
+    first = await send(client, offices[SENDER], as_csv([a_trainee("01"), a_trainee("02")]))
+    one, two = (row["event"] for row in first["rows"])
+    by_hand = trainee(
+        "trainee.enrolled", "01", replaces=one, role="teacher", country="KH", trade="cabling", date="2025-03-12"
+    )
+    await say(client, {**by_hand, "data": {**by_hand["data"], "person": person("1")}})
+    await say(client, voided({"id": two, "type": "trainee.enrolled.v1", "source": SENDER}))
+    same = await send(client, offices[SENDER], as_csv([a_trainee("01"), a_trainee("02")]))
+    assert became(same) == [(2, "duplicate", "duplicate"), (3, "duplicate", "voided")]
+    answer = await send(client, offices[SENDER], as_csv([a_trainee("01", Role="worker")]))
+    assert became(answer) == [(2, "accepted", "applied")]
+    assert (await facts(database))["enrolment.trainee.kh.wuxi-2025.01"]["role"] == "worker"
 
 
 async def test_rows_that_a_later_file_has_not_change_nothing_and_are_listed(
