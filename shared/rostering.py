@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
+from time import monotonic
 from typing import Any, Final, Protocol, TypeVar
 
 from pydantic import BaseModel
@@ -16,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import SQLModel
 
-from shared import ledger
+from shared import ledger, measures
 from shared.database import Database
 from shared.events.receipts import Receipt
 from shared.events.wire import Raw
@@ -142,6 +143,8 @@ class _Taking:
     asked: Asked
     reader: ThreadPoolExecutor
     found: Survey = field(default_factory=Survey)
+    received: Sequence[Receipt] = ()
+    """Of the last transaction."""
 
     async def lines(self, run: InTransaction) -> AsyncIterator[Line]:
         headers, ours = await self._read(self._sort_out)
@@ -155,15 +158,23 @@ class _Taking:
                 if sheet.kind == "attendance":
                     answers = [answer for row in portion if (answer := self._of_cells(row))]
                 else:
-                    answers = await run(partial(self._portion, portion))
+                    answers = await self._measured(run, partial(self._portion, portion))
                 for answer in answers:
                     yield answer
         sessions = iter(self.found.sessions.items())
         while some := _some(sessions):
-            for answer in await run(partial(self._sessions, some)):
+            for answer in await self._measured(run, partial(self._sessions, some)):
                 yield answer
         for missing in await run(self._missing):
             yield missing
+
+    async def _measured(self, run: InTransaction, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
+        """One transaction, counted once it is committed like any other that takes events over HTTP."""
+        started = monotonic()
+        done = await run(work)
+        if self.received and not self.asked.dry_run:
+            measures.taken(self.desk.service, "http", self.received, started, postedby=self.asked.caller.postedby)
+        return done
 
     def _sort_out(self) -> tuple[list[Line], list[Found]]:
         """The sheets to take, in the order in which one may rest on another; and what is to be said of the others."""
@@ -254,11 +265,9 @@ class _Taking:
         events = [one.fields for planned in plans for one in planned.events]
         raws = [Raw(place, dict(fields)) for place, fields in enumerate(events, 1)]
         publishing = not self.asked.dry_run
-        taken = iter(
-            await self.desk.handlers.take_within(session, raws, self.asked.caller, publishing=publishing)
-            if raws
-            else ()
-        )
+        within = self.desk.handlers.take_within
+        self.received = await within(session, raws, self.asked.caller, publishing=publishing) if raws else ()
+        taken = iter(self.received)
         return [list(islice(taken, len(planned.events))) for planned in plans]
 
     def _answer(
