@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from docs import roster_columns
 from services.certification import rules as certification
 from services.enrolment import rules as enrolment
 from services.enrolment import sentences
@@ -343,7 +344,12 @@ def _anchor(heading: str) -> str:
     return heading.replace(".", "")
 
 
-WRITTEN = {"events.md": events_page, "receipts.md": receipts_page, "reports.md": reports_page}
+WRITTEN = {
+    "events.md": events_page,
+    "receipts.md": receipts_page,
+    "reports.md": reports_page,
+    "roster-columns.md": lambda: roster_columns.page(NOTE),
+}
 
 
 def main() -> None:

@@ -20,6 +20,8 @@ ATTEMPTS = 8
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _NO_PROXY = ("all://127.0.0.1", "all://localhost", "all://[::1]")
 """Where no proxy is asked: it could not reach this machine's own ports, and has no business with its tokens."""
+FILE_SECONDS = 600.0
+"""How long to wait for the next line of the answer to a file; a dry run answers at its end."""
 BEHIND_SECONDS = 120
 """How long to wait for a service that is behind and does not move."""
 
@@ -174,6 +176,26 @@ class Client:
             raise _refused(answer)
         receipts: dict[str, Any] = answer.json()
         return receipts
+
+    def post_file(
+        self, service: ServiceName, path: str, content: bytes, kind: str, parameters: Sequence[tuple[str, str]]
+    ) -> Iterator[dict[str, Any]]:
+        """The lines of the answer to a file, as they come. Raises ``ClientError``: what was taken by then stays taken."""
+        url = f"{self.address(service)}{path}"
+        headers = {"Content-Type": kind, "Accept": NDJSON}
+        try:
+            with self._http.stream(
+                "POST", url, content=content, params=list(parameters), headers=headers, timeout=FILE_SECONDS
+            ) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise _refused(answer)
+                for line in answer.iter_lines():
+                    yield json.loads(line)
+        except httpx.TransportError as error:
+            raise ClientError(
+                f"{url}: the line broke ({type(error).__name__}). Send the file again: what was taken stays as it is."
+            ) from None
 
     def add_office(self, office: Mapping[str, Any]) -> dict[str, Any]:
         """Register an office, or an officer more of one that is registered; the answer holds the token, once."""

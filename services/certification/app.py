@@ -6,13 +6,14 @@ from functools import partial
 
 from fastapi import FastAPI
 
+from services.certification import rosters
 from services.certification.api import routes
 from services.certification.check import check
 from services.certification.handlers import Handlers
 from services.certification.settings import Settings
 from services.certification.subscribers import subscribe
 from services.certification.tables import Office, Token
-from shared import signin
+from shared import signin, uploads
 from shared.bus import Bus
 from shared.contracts import show_contract
 from shared.database import Database
@@ -72,6 +73,8 @@ def create(settings: Settings) -> FastAPI:
             "reporting": settings.reporting_url,
         },
     )
+    desk = rosters.desk(handlers, secret, database, settings.enrolment_url)
+    app.include_router(uploads.routes(desk, door, partial(rosters.choices, database)))
     app.include_router(signin.routes(door, https=settings.public_url.startswith("https:")))
     show_contract(app, door, "certification")
     return app

@@ -1,10 +1,11 @@
 """What certification does: take events from offices, hear facts of enrolment. One call, one transaction."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from time import monotonic
+from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -46,6 +47,7 @@ from shared.posts import (
 from shared.rejected import RejectedBodies, Said
 from shared.secrets import derive
 
+T = TypeVar("T")
 SERVICE = "certification"
 
 
@@ -96,6 +98,19 @@ class Handlers:
         await self._database.run(
             lambda session: self.rejected.keep(session, caller.source, caller.postedby, [said], now)
         )
+
+    async def run(self, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
+        """One transaction, for ``take_within``."""
+        return await self._database.run(work)
+
+    async def take_within(
+        self, session: AsyncSession, raws: Sequence[Raw], caller: Caller, *, publishing: bool
+    ) -> Sequence[Receipt]:
+        """Take events within a transaction of ``run``. One that is rolled back at its end need not be ``publishing``."""
+        receipts, facts = await self._take(session, [Post(raw, caller) for raw in raws], self._clock(), answer=False)
+        if publishing:
+            await publish(session, SERVICE, facts)
+        return receipts
 
     async def take_messages(self, messages: Sequence[tuple[str, bytes]], ways: Sequence[Way] = ()) -> None:
         """Take (subject, body) of ``intake.certification.<country>.<office>``; the receipts go out as notices.

@@ -64,6 +64,27 @@ async def schemes(session: AsyncSession, paging: Paging) -> Page[SchemeFact]:
     return _page(found, paging.limit, lambda scheme: scheme.scheme)
 
 
+async def roster_codes(session: AsyncSession, caller: Caller) -> dict[str, list[str]]:
+    """The codes of the registered schemes, and of the caller's cohorts, by the columns of a roster."""
+    row = (
+        await session.execute(
+            text(
+                """
+                SELECT
+                    array_agg(DISTINCT scheme) AS scheme, array_agg(DISTINCT one ->> 'occupation') AS occupation,
+                    array_agg(DISTINCT two ->> 'level') AS level,
+                    (SELECT array_agg(cohort) FROM cohorts WHERE NOT void
+                        AND parties @> jsonb_build_array(jsonb_build_object('office', CAST(:office AS text)))) AS cohort
+                FROM schemes, jsonb_array_elements(data -> 'occupations') AS one, jsonb_array_elements(data -> 'levels') AS two
+                WHERE data ->> 'status' = 'registered'
+                """
+            ),
+            {"office": caller.source or ""},
+        )
+    ).one()
+    return {name: sorted(codes) for name, codes in row._mapping.items() if codes}
+
+
 async def certificates(
     session: AsyncSession, caller: Caller, paging: Paging, filters: Mapping[str, str | None]
 ) -> Page[CertificateFact]:

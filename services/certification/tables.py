@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
-from shared import deadletters, offices, outbox, rejected
+from shared import deadletters, ledger, offices, outbox, rejected
 
 NAMES = {
     "pk": "%(table_name)s_pkey",
@@ -173,4 +173,8 @@ class Heard(outbox.Heard, Base, table=True):
 
 
 class DeadLetterRow(deadletters.DeadLetterRow, Base, table=True):
+    pass
+
+
+class RosterRow(ledger.RosterRow, Base, table=True):
     pass

@@ -1,6 +1,7 @@
 """`sampan post`: what offices send."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -9,21 +10,54 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from services.client import batches, read_events
+from services.client import ClientError, batches, read_events
 from services.commands.options import DATA, HERE, Data, Server, Token, connected, say
+from services.commands.rosters import Accept, DryRun, Encoding, OnlySheets, Receipts, Source, post_rosters
 from services.printing import wide
+from services.rosters import SUFFIXES, Wishes, read_roster
 
 app = typer.Typer()
 
 
 @app.command(epilog="Example: `sampan post events.ndjson --server https://skills.example.org --token sampan_kh_...`")
 def post(
-    files: Annotated[list[Path], typer.Argument(help="Files of events: .ndjson (one to a line) or .json.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="Events (.ndjson, one to a line, or .json) or rosters (.xlsx, .ods, .csv, .tsv)."),
+    ],
     server: Server = HERE,
     token: Token = None,
     data: Data = DATA,
+    dry_run: DryRun = False,
+    accept: Accept = None,
+    receipts: Receipts = None,
+    sheet: OnlySheets = None,
+    encoding: Encoding = None,
+    source: Source = None,
 ) -> None:
-    """Post events, each to the service that owns its type; exit 1 if any was rejected. Posting twice is safe."""
+    """Post events and rosters, each part to the service that takes it; exit 1 if any was rejected. Posting twice is safe."""
+    rosters = [file for file in files if file.suffix.lower() in SUFFIXES]
+    wishes = Wishes(dry_run, accept or (), sheet or (), encoding, source)
+    if rosters != files and wishes != Wishes():
+        raise ClientError(
+            "--dry-run, --accept, --sheet, --encoding and --source are for rosters. Post events by themselves."
+        )
+    if receipts and len(rosters) != 1:
+        raise ClientError("--receipts writes one spreadsheet: post one roster at a time.")
+    if rosters:
+        read = [read_roster(file, wishes) for file in rosters]
+        with connected(server, token, data) as client:
+            rejected = post_rosters(client, read, wishes, receipts)
+    else:
+        rejected = False
+    if rosters != files:
+        rejected |= _post_events([file for file in files if file not in rosters], server, token, data)
+    if rejected:
+        raise typer.Exit(1)
+
+
+def _post_events(files: Sequence[Path], server: str, token: str | None, data: Path) -> bool:
+    """Whether any event was rejected."""
     lines = [line for file in files for line in read_events(file)]
     table = Table("file", "line", "event", "status", "code", "what it means", box=None, header_style="bold")
     counts: Counter[str] = Counter()
@@ -48,5 +82,4 @@ def post(
                 if counts.total() < len(lines)
                 else f"{len(lines)} events: {said}"
             )
-    if counts["rejected"]:
-        raise typer.Exit(1)
+    return counts["rejected"] > 0

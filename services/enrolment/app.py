@@ -6,6 +6,7 @@ from functools import partial
 
 from fastapi import FastAPI
 
+from services.enrolment import rosters
 from services.enrolment.admissions import Admissions
 from services.enrolment.api import routes
 from services.enrolment.check import check
@@ -17,7 +18,7 @@ from services.enrolment.registry import Registry
 from services.enrolment.settings import Settings
 from services.enrolment.subscribers import subscribe
 from services.enrolment.tables import Office, Token
-from shared import signin
+from shared import signin, uploads
 from shared.bus import Bus
 from shared.contracts import show_contract
 from shared.credentials import Authority
@@ -85,6 +86,8 @@ def create(settings: Settings) -> FastAPI:
     app.include_router(routes(handlers, registry, admissions, database, door, settings.nats_public_url))
     app.include_router(people(database, register, door))
     app.include_router(rejections(database, door, archive.rejected))
+    desk = rosters.desk(handlers, register, database, settings.certification_url)
+    app.include_router(uploads.routes(desk, door, partial(rosters.choices, database)))
     app.include_router(signin.routes(door, https=settings.public_url.startswith("https:")))
     show_contract(app, door, "enrolment")
     return app

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from time import monotonic
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -51,16 +51,9 @@ from shared.rejected import Said
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
-
-
-class Work(Protocol[T_co]):
-    """What is done in one transaction; ``alone`` when nobody else may take events meanwhile."""
-
-    def __call__(self, session: AsyncSession, *, alone: bool) -> Awaitable[T_co]: ...
-
-
 ATTEMPTS = 5
+ALONE = "alone"
+"""What a session is told when nobody else may take events during its transaction."""
 SERVICE = "enrolment"
 
 
@@ -100,9 +93,17 @@ class Handlers:
         """Take the events of one body: one receipt each, as they stand after all of them."""
         started = monotonic()
         posts = [Post(raw, caller) for raw in raws]
-        receipts = await self._run(partial(self._take, posts, answer=False))
+        receipts = await self.run(partial(self._take, posts=posts, answer=False))
         measures.taken(SERVICE, "http", receipts.receipts, started, postedby=caller.postedby)
         return receipts
+
+    async def take_within(
+        self, session: AsyncSession, raws: Sequence[Raw], caller: Caller, *, publishing: bool
+    ) -> Sequence[Receipt]:
+        """The same within a transaction of ``run``. One that is rolled back at its end need not be ``publishing``: it then keeps
+        nobody else waiting for the publish lock."""
+        posts = [Post(raw, caller) for raw in raws]
+        return (await self._take(session, posts, answer=False, publishing=publishing)).receipts
 
     async def refused(self, caller: Caller, code: str, body: bytes) -> None:
         """Keep a body that could not be read."""
@@ -120,25 +121,30 @@ class Handlers:
         """
         for portion in portions(SERVICE, messages, ways):
             started = monotonic()
-            receipts = await self._run(partial(self._take_portion, portion))
+            receipts = await self.run(partial(self._take_portion, portion))
             measures.taken(SERVICE, "nats", receipts, started, ways=[message.way for message in portion])
 
-    async def _take_portion(self, portion: Sequence[Message], session: AsyncSession, *, alone: bool) -> list[Receipt]:
+    async def _take_portion(self, portion: Sequence[Message], session: AsyncSession) -> list[Receipt]:
         roles = await roles_of(session, [message.source for message in portion])
         posts, refused = posts_of(portion, roles, self._clock())
         await notify(session, [notice(SERVICE, *one) for one in refused])
         for source, code, body in unread(portion):
             said = Said.unread(0, code, body)
             await self._archive.rejected.keep(session, source, f"{source}#nats", [said], self._clock())
-        taken = await self._take(posts, session, answer=True, alone=alone)
+        taken = await self._take(session, posts, answer=True)
         return [*taken.receipts, *(receipt for _, receipt, _ in refused)]
 
-    async def _run(self, work: Work[T]) -> T:
-        """One transaction, which is told whether it is to be alone; done again when what it rests on turned out otherwise."""
+    async def run(self, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
+        """One transaction; done again when what it rests on turned out otherwise."""
         alone = False
+
+        async def attempted(session: AsyncSession) -> T:
+            session.info[ALONE] = alone
+            return await work(session)
+
         for attempt in range(ATTEMPTS):
             try:
-                return await self._database.run(partial(work, alone=alone))
+                return await self._database.run(attempted)
             except IntegrityError:
                 if attempt == ATTEMPTS - 1:
                     raise
@@ -149,7 +155,9 @@ class Handlers:
                 alone = True
         raise AssertionError("unreachable")
 
-    async def _take(self, posts: Sequence[Post], session: AsyncSession, *, answer: bool, alone: bool) -> Receipts:
+    async def _take(
+        self, session: AsyncSession, posts: Sequence[Post], *, answer: bool, publishing: bool = True
+    ) -> Receipts:
         """The receipts of these events; with ``answer`` they go out as notices too."""
         now = self._clock()
         journal, store = Journal(session, self._register), Store(session, self._register)
@@ -172,11 +180,11 @@ class Handlers:
                 reused.append(one)
                 read[index] = refusal(one.event, "id_reused", REFUSALS["id_reused"])
         await self._keep(store, list(zip(posts, read, strict=True)), now)
-        decision = await self._decide(journal, store, fresh, now, alone=alone)
+        decision = await self._decide(journal, store, fresh, now)
         await self._keep_reused(journal, store, reused, now)
         changes, forgets, facts = decision.changes(), decision.forgets(), list[Fact]()
         if forgets:  # of these events' own receipts, too
-            facts = await self._save(journal, store, decision, forgets, now)
+            facts = await self._save(journal, store, decision, forgets, now, publishing=publishing)
         records = await journal.records({one.event.ref for one in read if isinstance(one, _Taken)})
         receipts = [
             rejected(one, now, post.raw.place)
@@ -195,19 +203,19 @@ class Handlers:
         if not fresh:
             return Receipts(receipts=receipts, position={"ENROLMENT": await current_position(session)})
         if not forgets:
-            facts = await self._save(journal, store, decision, {}, now)
+            facts = await self._save(journal, store, decision, {}, now, publishing=publishing)
+        if not publishing:
+            return Receipts(receipts=receipts, position={})
         position = await publish(session, SERVICE, facts)
         return Receipts(receipts=receipts, position={"ENROLMENT": position.position})
 
-    async def _decide(
-        self, journal: Journal, store: Store, fresh: dict[Ref, _Taken], now: datetime, *, alone: bool
-    ) -> Decision:
+    async def _decide(self, journal: Journal, store: Store, fresh: dict[Ref, _Taken], now: datetime) -> Decision:
         """Lock what the new events touch, decide, and write the journal."""
         if not fresh:
             return Decision()
         entries = [taken.entry for taken in fresh.values()]
         where = await route(journal, entries)
-        alone = alone or where.alone
+        alone = journal.session.info.get(ALONE) or where.alone
         await journal.lock_registry(alone=alone)
         if alone:  # what was not known may have come while this waited
             where = await route(journal, entries)
@@ -239,10 +247,18 @@ class Handlers:
         return decision
 
     async def _save(
-        self, journal: Journal, store: Store, decision: Decision, forgets: Mapping[str, Entry], now: datetime
+        self,
+        journal: Journal,
+        store: Store,
+        decision: Decision,
+        forgets: Mapping[str, Entry],
+        now: datetime,
+        *,
+        publishing: bool,
     ) -> list[Fact]:
         """Save what was decided, and forget who is to be forgotten; the facts that may have changed."""
-        await publish_lock(journal.session)
+        if publishing:
+            await publish_lock(journal.session)
         saved = await save(journal, store, self._register, decision)
         await journal.change([(entry.ref, standing, number) for entry, standing, number in saved.changes], now)
         facts, changes = saved.facts, saved.changes

@@ -248,6 +248,25 @@ async def offices(session: AsyncSession, paging: Paging) -> Page[OfficeAnswer]:
     return _page(found, paging, lambda office: office.office)
 
 
+async def roster_codes(session: AsyncSession, caller: Caller) -> dict[str, list[str]]:
+    """The codes of the caller's cohorts that are not over, and of what they name, by the columns of a roster."""
+    row = (
+        await session.execute(
+            text(
+                """
+                SELECT array_agg(DISTINCT cohort) AS cohort, array_agg(DISTINCT trade) FILTER (WHERE trade IS NOT NULL) AS trade,
+                    array_agg(DISTINCT scheme) FILTER (WHERE scheme IS NOT NULL) AS scheme
+                FROM cohorts LEFT JOIN LATERAL jsonb_array_elements_text(state #> '{terms,trades}') AS trade ON true
+                LEFT JOIN LATERAL jsonb_array_elements_text(state #> '{terms,schemes}') AS scheme ON true
+                WHERE offices @> ARRAY[CAST(:office AS text)] AND status NOT IN ('void', 'cancelled')
+                """
+            ),
+            {"office": caller.source or ""},
+        )
+    ).one()
+    return {name: sorted(codes) for name, codes in row._mapping.items() if codes}
+
+
 def _seer(caller: Caller) -> dict[str, Any]:
     return {"everything": caller.administrator, "office": caller.source or ""}
 

@@ -13,13 +13,14 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date
+from typing import Any
 
 from services.enrolment.domain import Entry, Faded, Identifier, Particulars
 from services.enrolment.rules import RANKS
 from shared.events import offices_to_enrolment as said
 from shared.events import persons
 from shared.events.codes import AgeBand, Model
-from shared.events.envelope import Event, canonical, digest
+from shared.events.envelope import Event, canonical, digest, keyed
 from shared.secrets import derive, seal, unseal
 
 _CANDIDATE = ("person", "employer")
@@ -50,6 +51,7 @@ class Register:
         self._content = derive(secret, "content")
         self._persons = derive(secret, "persons")
         self._masters = {FIRST_MASTER: derive(secret, "register")}
+        self._rosters = derive(secret, "rosters")
 
     def entry(self, event: Event) -> Entry:
         """The event as the journal holds it."""
@@ -68,6 +70,10 @@ class Register:
     def content(self, event: Event) -> bytes:
         """A keyed digest: two events with one id say the same if and only if theirs are equal."""
         return digest(self._content, event.fields)
+
+    def keyed(self, value: Any) -> str:
+        """A keyed digest of what a row of a roster says."""
+        return keyed(self._rosters, value)
 
     def person(self, enrolment: str) -> str:
         """The pseudonymous id of the person whose smallest enrolment this is."""

@@ -23,7 +23,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
-from shared import deadletters, offices, outbox, rejected
+from shared import deadletters, ledger, offices, outbox, rejected
 
 NAMES = {
     "pk": "%(table_name)s_pkey",
@@ -276,4 +276,8 @@ class NoticeRow(outbox.NoticeRow, Base, table=True):
 
 
 class DeadLetterRow(deadletters.DeadLetterRow, Base, table=True):
+    pass
+
+
+class RosterRow(ledger.RosterRow, Base, table=True):
     pass

@@ -136,6 +136,12 @@ def digest(key: bytes, fields: Mapping[str, Any]) -> bytes:
     return hmac.digest(key, hashlib.sha256(canonical(fields)).digest(), hashlib.sha256)
 
 
+def keyed(key: bytes, value: Any) -> str:
+    """A keyed digest of any JSON value, in 32 hexadecimal digits: an id that can be derived again, and not be guessed from."""
+    written = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return hmac.digest(key, written, hashlib.sha256).hex()[:32]
+
+
 def _unknown(name: str, types: Mapping[str, Any], elsewhere: Mapping[str, str]) -> tuple[str, str]:
     if name in elsewhere:
         return "wrong_service", f"{name} is taken at {elsewhere[name]}/v1/events: post it there."

@@ -48,6 +48,14 @@ def test_every_refusal_of_a_whole_body_is_shown() -> None:
     assert len(bad_bodies()) == len(BAD_BODIES)
 
 
+def test_every_code_of_a_roster_is_explained() -> None:
+    rooms = [*ROOT.glob("shared/rosters/*.py"), ROOT / "shared/rostering.py"]
+    source = "\n".join(path.read_text(encoding="utf-8") for path in rooms)
+    given = set(re.findall(r'(?:_wrong|Flaw|BookRefused)\(\s*"(\w+)"|code="(\w+)"', source))
+    page = (ROOT / "docs/rosters.md").read_text(encoding="utf-8")
+    assert {code for pair in given for code in pair if code and f"`{code}`" not in page} == set()
+
+
 @pytest.mark.parametrize("path", sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]), ids=lambda path: path.name)
 def test_links_lead_somewhere(path: Path) -> None:
     text = re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)

@@ -1,0 +1,422 @@
+"""Taking a roster: row by row, in portions that are a transaction each, through the same handlers that take every event.
+
+A dry run does all of it in one transaction that is undone at the end, so what it says is what would happen.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import islice
+from typing import Any, Final, Protocol, TypeVar
+
+from pydantic import BaseModel
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import SQLModel
+
+from shared import ledger
+from shared.database import Database
+from shared.events.receipts import Receipt
+from shared.events.wire import Raw
+from shared.offices import Caller
+from shared.rosters.answers import (
+    TODO,
+    LeftSheet,
+    MissingRow,
+    RowAnswer,
+    missing_row,
+    refused,
+    refused_for,
+    worst,
+)
+from shared.rosters.books import Book, Found
+from shared.rosters.cells import Flaw
+from shared.rosters.columns import KINDS, Kind
+from shared.rosters.rows import Key, Row, read_rows
+from shared.rosters.statements import Keyed, Plan, Planned, Remembered, held, plan, statements_of
+from shared.rosters.survey import Address, Session, Survey, survey
+from shared.rosters.workbooks import OUR_OWN
+
+T = TypeVar("T")
+PORTION: Final = 250
+"""Rows, or sessions, in one transaction."""
+ATTEMPTS: Final = 3
+
+
+class Begin(BaseModel):
+    """How many rows there are to take: for who shows how far it is."""
+
+    total: int
+
+
+Line = Begin | RowAnswer | MissingRow | LeftSheet
+
+
+class Takes(Protocol):
+    """A service's handlers, in a transaction that is not theirs."""
+
+    async def take_within(
+        self, session: AsyncSession, raws: Sequence[Raw], caller: Caller, *, publishing: bool
+    ) -> Sequence[Receipt]: ...
+
+    async def run(self, work: Callable[[AsyncSession], Awaitable[T]]) -> T: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What a service brings to take its sheets: who may say what, where the other sheets go, and its own journal."""
+
+    service: str
+    roles: Mapping[Kind, frozenset[str]]
+    elsewhere: str
+    database: Database
+    table: type[SQLModel]
+    handlers: Takes
+    keyed: Keyed
+    sentence: Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Whose roster it is, who hands it in, how it is to be taken. Without ``sheets`` all that the office may say are taken."""
+
+    source: str
+    caller: Caller
+    accepted: frozenset[str] = frozenset()
+    sheets: tuple[Kind, ...] = ()
+    dry_run: bool = False
+
+
+async def take_book(desk: Desk, book: Book, asked: Asked) -> AsyncIterator[Line]:
+    """What becomes of every row, as it does. Raises ``BookRefused`` before anything is taken."""
+    with ThreadPoolExecutor(1, "roster") as reader:  # one thread: the library's sheets must not change theirs
+        taking = _Taking(desk, book, asked, reader)
+        if not asked.dry_run:
+            async for line in taking.lines(desk.handlers.run):
+                yield line
+            return
+        for line in await _undone(desk, taking):
+            yield line
+
+
+class _Undone(Exception):
+    """Rolls the transaction of a dry run back, and carries what it found."""
+
+    def __init__(self, lines: list[Line]) -> None:
+        super().__init__()
+        self.lines = lines
+
+
+async def _undone(desk: Desk, taking: "_Taking") -> list[Line]:
+    async def all_of_it(session: AsyncSession) -> None:
+        async def within(work: Callable[[AsyncSession], Awaitable[T]]) -> T:
+            return await work(session)
+
+        raise _Undone([line async for line in taking.lines(within)])
+
+    for attempt in range(ATTEMPTS):
+        try:
+            await desk.handlers.run(all_of_it)
+        except _Undone as undone:
+            return undone.lines
+        except IntegrityError:  # an event came in meanwhile by another way
+            if attempt == ATTEMPTS - 1:
+                raise
+    raise AssertionError("unreachable")
+
+
+class InTransaction(Protocol):
+    """Does work in a transaction."""
+
+    async def __call__(self, work: Callable[[AsyncSession], Awaitable[T]]) -> T: ...
+
+
+@dataclass(slots=True)
+class _Taking:
+    """One roster on its way."""
+
+    desk: Desk
+    book: Book
+    asked: Asked
+    reader: ThreadPoolExecutor
+    found: Survey = field(default_factory=Survey)
+
+    async def lines(self, run: InTransaction) -> AsyncIterator[Line]:
+        headers, ours = await self._read(self._sort_out)
+        self.found = await self._read(partial(survey, self.book, ours, self.asked.accepted, self.desk.keyed))
+        yield Begin(total=self.found.rows)
+        for line in headers:
+            yield line
+        for sheet in ours:
+            rows = read_rows(self.book, sheet, self.asked.accepted)
+            while portion := await self._read(partial(_some, rows)):
+                if sheet.kind == "attendance":
+                    answers = [answer for row in portion if (answer := self._of_cells(row))]
+                else:
+                    answers = await run(partial(self._portion, portion))
+                for answer in answers:
+                    yield answer
+        sessions = iter(self.found.sessions.items())
+        while some := _some(sessions):
+            for answer in await run(partial(self._sessions, some)):
+                yield answer
+        for missing in await run(self._missing):
+            yield missing
+
+    def _sort_out(self) -> tuple[list[Line], list[Found]]:
+        """The sheets to take, in the order in which one may rest on another; and what is to be said of the others."""
+        ours: list[Found] = []
+        others: list[Line] = []
+        for sheet in self.book.sheets:
+            left = self._left(sheet)
+            if left is not None:
+                others.append(left)
+            elif flaw := _header_flaw(sheet):
+                if any(True for _ in self.book.rows(sheet.name)):  # nothing at all in it is nothing wrong
+                    others.append(refused_for(sheet.name, max(sheet.header, 1), flaw))
+            elif sheet.kind:
+                ours.append(sheet)
+        return others, sorted(ours, key=lambda sheet: KINDS.index(sheet.kind or "trainees"))
+
+    async def _read(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self.reader, work)
+
+    def _left(self, sheet: Found) -> LeftSheet | None:
+        """Why a sheet is left alone, if it is."""
+        desk, asked = self.desk, self.asked
+        if sheet.kind is None:
+            if sheet.name in OUR_OWN:
+                return None
+            names = ", ".join(KINDS)
+            return LeftSheet(
+                sheet=sheet.name,
+                code="sheet_unknown",
+                sentence=f"Left alone: neither its name nor its columns are those of {names}.",
+            )
+        if sheet.kind not in desk.roles:
+            return LeftSheet(
+                sheet=sheet.name,
+                code="wrong_service",
+                sentence=f"Left alone here: it is taken at {desk.elsewhere}/v1/rosters. `sampan post` sends each to its place.",
+            )
+        if asked.sheets and sheet.kind not in asked.sheets:
+            return LeftSheet(sheet=sheet.name, code="not_asked", sentence="Left alone: other sheets were asked for.")
+        may = asked.caller.administrator or asked.caller.roles & desk.roles[sheet.kind]
+        if not may and not asked.sheets:
+            return LeftSheet(
+                sheet=sheet.name,
+                code="role_not_allowed",
+                sentence="Left alone: this sheet is for an office that is registered as "
+                f"{' or '.join(sorted(desk.roles[sheet.kind]))}.",
+            )
+        return None
+
+    def _of_cells(self, row: Row) -> RowAnswer | None:
+        """The answer to a row that is settled without looking any further."""
+        here = (row.sheet, row.place)
+        if row.complaints:
+            return refused(row, row.complaints)
+        if flaw := self.found.clashes.get(here):
+            return refused_for(row.sheet, row.place, flaw)
+        if (first := self.found.repeated.get(here)) and row.kind != "attendance":
+            return _repeats(here, first)
+        return None
+
+    # --- trainees, assessments, awards: each row by itself
+
+    async def _portion(self, portion: Sequence[Row], session: AsyncSession) -> list[RowAnswer]:
+        desk, source = self.desk, self.asked.source
+        answers = {row.place: answer for row in portion if (answer := self._of_cells(row))}
+        rows = [(row, row.key) for row in portion if row.place not in answers and row.key is not None]
+        await ledger.lock_office(session, desk.service, source)
+        before = await ledger.remembered(session, source, {key for _, key in rows})
+        stands = await ledger.stands(session, source, [id_ for one in before.values() for id_ in one.events.values()])
+        standing = {first: one.id for first, one in stands.items()}
+        plans = [
+            plan(source, key, statements_of(row), before.get(key, Remembered()), standing, desk.keyed, row)
+            for row, key in rows
+        ]
+        receipts = await self._take(session, plans)
+        after: dict[Key, Remembered] = {}
+        for (row, key), planned, received in zip(rows, plans, receipts, strict=True):
+            known = before.get(key)
+            answers[row.place] = self._answer((row.sheet, row.place), planned, received, known, stands)
+            now = _remembering(known or Remembered(), planned, received)
+            if now != known:
+                after[key] = now
+        await ledger.remember(session, desk.table, source, {key: now for key, now in after.items() if now.events})
+        return [answers[place] for place in sorted(answers)]
+
+    async def _take(self, session: AsyncSession, plans: Sequence[Plan]) -> list[list[Receipt]]:
+        """The receipts of each plan's events."""
+        events = [one.fields for planned in plans for one in planned.events]
+        raws = [Raw(place, dict(fields)) for place, fields in enumerate(events, 1)]
+        publishing = not self.asked.dry_run
+        taken = iter(
+            await self.desk.handlers.take_within(session, raws, self.asked.caller, publishing=publishing)
+            if raws
+            else ()
+        )
+        return [list(islice(taken, len(planned.events))) for planned in plans]
+
+    def _answer(
+        self,
+        here: Address,
+        planned: Plan,
+        received: Sequence[Receipt],
+        known: Remembered | None,
+        stands: Mapping[str, ledger.Stands],
+    ) -> RowAnswer:
+        if planned.flaw:
+            return refused_for(*here, planned.flaw)
+        if not planned.events:
+            return self._unchanged(here, known or Remembered(), stands)
+        status = worst([receipt.status for receipt in received])
+        said = next(receipt for receipt in received if receipt.status == status)
+        now = said.current or said
+        return RowAnswer(
+            sheet=here[0],
+            row=here[1],
+            status=status,
+            change="corrected" if known else "new",
+            code=now.code,
+            sentence=now.sentence,
+            todo=TODO[status],
+            event=said.id,
+        )
+
+    def _unchanged(self, here: Address, known: Remembered, stands: Mapping[str, ledger.Stands]) -> RowAnswer:
+        events = [stands[id_] for id_ in known.events.values() if id_ in stands]
+        open_ = next((one for one in events if one.status != "accepted" or one.code == "voided"), None)
+        one = open_ or (events[-1] if events else None)
+        row = RowAnswer(
+            sheet=here[0],
+            row=here[1],
+            status="duplicate",
+            change="unchanged",
+            code="duplicate",
+            sentence="The same was sent before and is on record.",
+            event=one.id if one else None,
+        )
+        if open_ is None:
+            return row
+        more = {"code": open_.code, "sentence": self.desk.sentence(open_.code)}
+        if open_.status in ("waiting", "conflict"):
+            more |= {"status": open_.status, "todo": TODO[open_.status]}
+        return row.model_copy(update=more)
+
+    # --- attendance: one event for all rows of a session
+
+    async def _sessions(self, some: Sequence[tuple[Key, Session]], session: AsyncSession) -> list[RowAnswer]:
+        desk, source = self.desk, self.asked.source
+        answers = [line for _, one in some if one.broken_by for line in self._broken(one, one.broken_by)]
+        whole = [(key, one) for key, one in some if one.broken_by is None]
+        await ledger.lock_office(session, desk.service, source)
+        before = await ledger.remembered(session, source, {key for key, _ in whole})
+        stands = await ledger.stands(session, source, [id_ for one in before.values() for id_ in one.events.values()])
+        standing = {first: one.id for first, one in stands.items()}
+        plans = []
+        remarked: list[dict[str, Sequence[Any]]] = []
+        for key, one in whole:
+            known = before.get(key, Remembered())
+            # Who an earlier file remarked and this one leaves out stays as remarked: a row that is missing changes nothing.
+            remarked.append({**known.said, **one.remarked})
+            plans.append(plan(source, key, [held(key, one.terms, remarked[-1])], known, standing, desk.keyed))
+        receipts = await self._take(session, plans)
+        after: dict[Key, Remembered] = {}
+        for (key, one), planned, received, said in zip(whole, plans, receipts, remarked, strict=True):
+            known_before = before.get(key)
+            as_one = self._answer(one.rows[0][0], planned, received, known_before, stands)
+            answers += self._of_rows(one, as_one, known_before, stands)
+            now = _remembering(known_before or Remembered(), planned, received)
+            now = replace(now, said=said) if now.events else now
+            if now != known_before and now.events:
+                after[key] = now
+        await ledger.remember(session, desk.table, source, after)
+        return answers
+
+    def _of_rows(
+        self, one: Session, as_one: RowAnswer, before: Remembered | None, stands: Mapping[str, ledger.Stands]
+    ) -> Iterable[RowAnswer]:
+        for here, number in one.rows:
+            if first := self.found.repeated.get(here):
+                yield _repeats(here, first)
+            elif (
+                as_one.change == "corrected"
+                and before
+                and number
+                and list(before.said.get(number, ())) == one.remarked.get(number)
+            ):
+                yield self._unchanged(here, before, stands)
+            else:
+                yield as_one.model_copy(update={"sheet": here[0], "row": here[1]})
+
+    def _broken(self, one: Session, by: Address) -> Iterable[RowAnswer]:
+        flaw = Flaw(
+            "session_incomplete",
+            f"Row {by[1]} of this session is not right, so nothing of the session was taken.",
+            "Correct that row and send the file again.",
+        )
+        for here, _ in one.rows:
+            if here not in self.found.clashes:
+                yield refused_for(*here, flaw)
+
+    async def _missing(self, session: AsyncSession) -> list[MissingRow]:
+        """The rows of the office's earlier files, of the same cohorts, that this file has not."""
+        missing: list[MissingRow] = []
+        for kind in self.desk.roles:
+            keys = {key for key in self.found.keys if key.kind == kind}
+            for key, remarked in await ledger.others(session, self.asked.source, kind, {key.cohort for key in keys}):
+                if kind != "attendance":
+                    missing += [missing_row(key)] if key not in keys else []
+                elif not remarked:
+                    missing += [missing_row(key)] if key not in self.found.sessions else []
+                else:
+                    missing += [
+                        missing_row(one) for number in remarked if (one := key._replace(number=number)) not in keys
+                    ]
+        return missing
+
+
+def _some(rows: Iterator[T]) -> list[T]:
+    return list(islice(rows, PORTION))
+
+
+def _remembering(known: Remembered, planned: Plan, received: Sequence[Receipt]) -> Remembered:
+    """What is remembered once these receipts are given: nothing of what was rejected."""
+    pairs: Iterable[tuple[Planned, Receipt]] = zip(planned.events, received, strict=True)
+    for one, receipt in pairs:
+        if receipt.status != "rejected":
+            known = one.remember(known)
+    return known
+
+
+def _repeats(here: Address, first: Address) -> RowAnswer:
+    return RowAnswer(
+        sheet=here[0],
+        row=here[1],
+        status="duplicate",
+        change="unchanged",
+        code="row_twice",
+        sentence=f"Row {first[1]} of {first[0]} says the same.",
+    )
+
+
+def _header_flaw(sheet: Found) -> Flaw | None:
+    if sheet.kind is None:
+        return None
+    if not sheet.header or sheet.missing:
+        names = ", ".join(column.titles["en"] for column in sheet.missing) or "the header"
+        return Flaw(
+            "column_missing",
+            f"The sheet has no column for: {names}. No row of it was taken.",
+            "Name the columns as in the template (GET /v1/rosters/template.xlsx).",
+        )
+    if sheet.twice:
+        names = ", ".join(column.titles["en"] for column in sheet.twice)
+        return Flaw(
+            "column_twice", f"The sheet has two columns for: {names}. No row of it was taken.", "Delete one of them."
+        )
+    return None

@@ -1,0 +1,308 @@
+"""Files to sheets and rows of cells, in bounded memory: .xlsx and .ods by calamine, everything else as CSV.
+
+A spreadsheet is a ZIP, and a small one can unpack to anything: its size and its sheets' extents are looked at before it is read.
+"""
+
+import csv
+import re
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from io import BytesIO, TextIOWrapper
+from typing import Any, Final, Literal
+
+from python_calamine import CalamineError, CalamineWorkbook, load_workbook
+
+from shared.rosters.columns import KINDS, Column, Kind, kind_named, kind_of, sheets
+from shared.rosters.encodings import Encoded, encoding_of
+
+FILE_LIMIT: Final = 16 * 1024 * 1024
+"""Bytes in a file: it is held in memory, since names in it have no business on a disk."""
+UNPACKED_LIMIT: Final = 200 * 1024 * 1024
+"""Bytes in a spreadsheet once it is unpacked."""
+ROWS_LIMIT: Final = 50_000
+"""Rows in one sheet."""
+COLUMNS_LIMIT: Final = 200
+SHEETS_LIMIT: Final = 20
+HEADER_WITHIN: Final = 10
+"""The header is looked for in so many rows from the top: many put a title above it."""
+
+
+class BookRefused(Exception):
+    """A whole file that cannot be read: nothing in it was taken."""
+
+    def __init__(self, code: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code
+        self.sentence = sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One sheet of a file: what it is, in which row its header stands (from 1), and its columns by position."""
+
+    name: str
+    kind: Kind | None
+    header: int
+    columns: tuple[Column | None, ...]
+
+    @property
+    def twice(self) -> tuple[Column, ...]:
+        """Columns that stand there twice."""
+        known = [column for column in self.columns if column]
+        return tuple({column.key: column for column in known if known.count(column) > 1}.values())
+
+    @property
+    def missing(self) -> tuple[Column, ...]:
+        """Required columns that are not there."""
+        if self.kind is None:
+            return ()
+        there = {column.key for column in self.columns if column}
+        sheet = sheets()[self.kind]
+        return tuple(column for column in sheet.columns if column.key in set(sheet.required) - there)
+
+
+class Book:
+    """A file that was looked at and can be read, several times if need be."""
+
+    def __init__(self, content: bytes, form: Literal["xlsx", "ods", "csv"], encoded: Encoded | None, name: str) -> None:
+        self.form = form
+        self._content = content
+        self._encoded = encoded
+        self._name = name
+        self.sheets: list[Found] = []
+
+    def rows(self, sheet: str) -> Iterator[tuple[int, Sequence[Any]]]:
+        """Every row of a sheet with its number as the spreadsheet shows it. Raises ``BookRefused``."""
+        rows = self._of_text() if self._encoded else self._of_spreadsheet(sheet)
+        for place, cells in rows:
+            if place > ROWS_LIMIT:
+                raise _too_many_rows()
+            yield place, cells
+
+    def names(self) -> list[str]:
+        """The names of its sheets."""
+        if self._encoded:
+            return [self._name]
+        with self._open() as book:
+            return list(book.sheet_names)
+
+    def _of_spreadsheet(self, sheet: str) -> Iterator[tuple[int, Sequence[Any]]]:
+        with self._open() as book:
+            try:
+                read = book.get_sheet_by_name(sheet)
+            except (CalamineError, ValueError) as error:
+                raise _unreadable(error) from None
+            right = read.start[1] if read.start else 0  # the library leaves out what lies left of the first value
+            for place, cells in enumerate(read.iter_rows(), 1):
+                yield place, [None] * right + list(cells)
+
+    def _of_text(self) -> Iterator[tuple[int, Sequence[Any]]]:
+        assert self._encoded
+        with TextIOWrapper(BytesIO(self._content), encoding=self._encoded.encoding, newline="") as file:
+            try:
+                yield from enumerate(csv.reader(file, delimiter=self._encoded.delimiter), 1)
+            except csv.Error:
+                raise BookRefused(
+                    "file_unreadable", "The file cannot be read as CSV: look for a quotation mark that is never closed."
+                ) from None
+            except UnicodeError:
+                raise BookRefused(
+                    "encoding_unknown", f"The file is not wholly in {self._encoded.encoding}. Save it as UTF-8."
+                ) from None
+
+    def _open(self) -> CalamineWorkbook:
+        try:
+            return load_workbook(BytesIO(self._content))
+        except (CalamineError, OSError, ValueError) as error:
+            raise _unreadable(error) from None
+
+
+def open_book(content: bytes, *, name: str = "roster", kind: Kind | None = None, encoding: str | None = None) -> Book:
+    """Look at a file: its form, its sheets, their headers.
+
+    ``kind`` says what a CSV file holds (it is recognised by its columns otherwise), ``encoding`` how it was saved, ``name`` what
+    its one sheet is called in answers. Raises ``BookRefused``.
+    """
+    if len(content) > FILE_LIMIT:
+        raise BookRefused(
+            "file_too_large",
+            f"The file is larger than {FILE_LIMIT // 1024 // 1024} MB. Send it in parts; sending twice is safe.",
+        )
+    start = content[:8]
+    if not start:
+        raise BookRefused("file_empty", "The file is empty.")
+    if start.startswith(b"\xd0\xcf\x11\xe0"):
+        raise BookRefused(
+            "old_form", "The file is an old .xls, or has a password. Save it as .xlsx or .ods, without a password."
+        )
+    if not start.startswith(b"PK"):
+        encoded = encoding_of(content, kind, encoding)
+        if encoded is None:
+            raise BookRefused(
+                "encoding_unknown",
+                "It cannot be told how this text file was saved. Save it as CSV in UTF-8, or as .xlsx or .ods.",
+            )
+        book = Book(content, "csv", encoded, name)
+        book.sheets = [_found(book, name, kind)]
+        return book
+    book = Book(content, _look_inside(content), None, name)
+    names = book.names()
+    if len(names) > SHEETS_LIMIT:
+        raise BookRefused(
+            "too_many_sheets", f"The file has more than {SHEETS_LIMIT} sheets. Leave those that belong here."
+        )
+    book.sheets = [_found(book, each, kind_named(each)) for each in names]
+    return book
+
+
+def letter_of(position: int) -> str:
+    """A column as spreadsheets name it: 0 is A, 26 is AA."""
+    letters = ""
+    position += 1
+    while position:
+        position, rest = divmod(position - 1, 26)
+        letters = chr(65 + rest) + letters
+    return letters
+
+
+def _found(book: Book, name: str, kind: Kind | None) -> Found:
+    best = Found(name, kind, 0, ())
+    for place, cells in book.rows(name):
+        if place > HEADER_WITHIN:
+            break
+        headers = [cell if isinstance(cell, str) else "" for cell in cells[:COLUMNS_LIMIT]]
+        meant = kind or kind_of(headers)
+        if meant is None:
+            continue
+        columns = tuple(sheets()[meant].find(header) for header in headers)
+        if sum(map(bool, columns)) > sum(map(bool, best.columns)):
+            best = Found(name, meant, place, columns)
+    return best
+
+
+def _unreadable(_: Exception) -> BookRefused:
+    return BookRefused(
+        "file_unreadable", "The spreadsheet cannot be read. Open it, save it as .xlsx or .ods, and send it again."
+    )
+
+
+def _too_many_rows() -> BookRefused:
+    return BookRefused(
+        "too_many_rows", f"A sheet has more than {ROWS_LIMIT:,} rows. Send it in parts; sending twice is safe."
+    )
+
+
+# --- what a spreadsheet unpacks to -------------------------------------------------------------------------------
+
+
+def _look_inside(content: bytes) -> Literal["xlsx", "ods"]:
+    """The form of a spreadsheet whose size and extents are within the limits. Raises ``BookRefused``."""
+    try:
+        with zipfile.ZipFile(BytesIO(content)) as archive:
+            parts = archive.infolist()
+            if sum(part.file_size for part in parts) > UNPACKED_LIMIT or len(parts) > 2_000:
+                raise BookRefused(
+                    "unpacked_too_large",
+                    f"The spreadsheet unpacks to more than {UNPACKED_LIMIT // 1024 // 1024} MB. Leave out pictures.",
+                )
+            names = {part.filename for part in parts}
+            if "xl/workbook.xml" in names:
+                for part in parts:
+                    if part.filename.startswith("xl/worksheets/") and part.filename.endswith(".xml"):
+                        _bounded_xlsx(archive, part)
+                return "xlsx"
+            if "content.xml" in names:
+                _bounded_ods(archive, "content.xml")
+                return "ods"
+    except (zipfile.BadZipFile, NotImplementedError, OSError, RuntimeError, EOFError) as error:
+        raise _unreadable(error) from None
+    raise BookRefused("not_a_spreadsheet", "The file is no spreadsheet. Send .xlsx, .ods or .csv.")
+
+
+_XLSX_CELL: Final = re.compile(
+    rb"<(?:\w+:)?c\s[^>]*?\br=\"([A-Z]{1,4})([0-9]{1,10})\"[^>]*[^/]>|<(?:\w+:)?row\s[^>]*?\br=\"([0-9]{1,10})\"[^>]*[^/]>"
+)
+_ODS_TAG: Final = re.compile(rb"<table:(table-row|table-cell|covered-table-cell)\b([^>]*)>|<table:(table)\b|<text:p\b")
+_REPEATED: Final = re.compile(rb"table:number-(?:columns|rows)-repeated=\"([0-9]{1,10})\"")
+
+
+def _pieces(
+    archive: zipfile.ZipFile, part: zipfile.ZipInfo | str, pattern: re.Pattern[bytes]
+) -> Iterator[re.Match[bytes]]:
+    """The pattern's places in a part, read piece by piece. Never reads more than the limit, whatever the directory says."""
+    unpacked = 0
+    rest = b""
+    with archive.open(part) as file:
+        while piece := file.read(1 << 20):
+            unpacked += len(piece)
+            if unpacked > UNPACKED_LIMIT:
+                raise BookRefused("unpacked_too_large", "The spreadsheet unpacks to more than it says.")
+            data = rest + piece
+            end = data.rfind(b"<")  # a tag that goes on in the next piece
+            end = len(data) if end < 0 or data.find(b">", end) >= 0 else end
+            yield from pattern.finditer(data[:end])
+            rest = data[end:]
+
+
+def _bounded_xlsx(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> None:
+    # The library makes room for every cell up to the last one: one at XFD1048576 would take all memory there is.
+    for found in _pieces(archive, part, _XLSX_CELL):
+        column, row = found[1], int(found[2] or found[3])
+        if row > ROWS_LIMIT:
+            raise _too_many_rows()
+        if column and _position(column) > COLUMNS_LIMIT:
+            raise _too_many_columns()
+
+
+def _bounded_ods(archive: zipfile.ZipFile, part: str) -> None:
+    row = width = repeated = column = 0
+    written = False
+    for found in _pieces(archive, part, _ODS_TAG):
+        kind, attributes = found[1], found[2] or b""
+        if found[3]:
+            row = width = repeated = column = 0
+        elif kind == b"table-row":
+            row, column, written = row + repeated, 0, False
+            repeated = _repeats(attributes)
+        elif kind:
+            column += _repeats(attributes)
+            written = b"office:value-type" in attributes or b"office:string-value" in attributes
+        if written or found[0].startswith(b"<text:p"):
+            width = max(width, column)
+            if row + repeated > ROWS_LIMIT:
+                raise _too_many_rows()
+            if width > COLUMNS_LIMIT:
+                raise _too_many_columns()
+
+
+def _repeats(attributes: bytes) -> int:
+    found = _REPEATED.search(attributes)
+    return int(found[1]) if found else 1
+
+
+def _position(letters: bytes) -> int:
+    position = 0
+    for letter in letters:
+        position = position * 26 + letter - 64
+    return position
+
+
+def _too_many_columns() -> BookRefused:
+    return BookRefused(
+        "too_many_columns", f"A sheet has something beyond its first {COLUMNS_LIMIT} columns. Delete it there."
+    )
+
+
+def kinds_named(names: Sequence[str]) -> list[Kind]:
+    """The kinds of sheets that were asked for by name, in any language. Raises ``BookRefused``."""
+    asked: list[Kind] = []
+    for name in names:
+        kind = kind_named(name)
+        if kind is None:
+            raise BookRefused("unknown_sheet", f"sheet: name one of {', '.join(KINDS)}.")
+        with suppress(ValueError):
+            asked.remove(kind)
+        asked.append(kind)
+    return asked

@@ -1,0 +1,313 @@
+"""What a row says, as the events that say it; and, when an earlier row with its key said something else, what corrects that.
+
+Pure: what an office's earlier files led to comes in as ``Remembered`` and goes out as what to remember from now on.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from typing import Any, Final
+
+from shared.rosters.cells import Flaw
+from shared.rosters.columns import PARTS
+from shared.rosters.rows import Key, Row
+
+Keyed = Callable[[Any], str]
+"""A keyed digest of a JSON value as 32 hexadecimal digits: equal for equal values, and nothing to guess from."""
+
+_PLACE: Final = ("role", "country", "sending_centre", "employer", "trade")
+_IDENTIFIERS: Final = {"national_id": "national-id", "passport": "passport", "centre_number": "centre-number"}
+_CONTACT: Final = ("phone", "email")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One thing that a row says: the event's type, the day it happened, its data without the person."""
+
+    name: str
+    type: str
+    day: str
+    data: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What an office's rows with one key led to: the first event of each statement, and keyed digests of what was said last.
+
+    ``carrier`` is the statement that says who the trainee is, ``turn`` counts corrections of the person. ``said`` is of sessions
+    only: who was absent, which is no more than the session's event says.
+    """
+
+    events: Mapping[str, str] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict)
+    carrier: str | None = None
+    turn: int = 0
+    said: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One event to post, and what is to be remembered once it is taken."""
+
+    name: str
+    fields: Mapping[str, Any] = field(repr=False)
+    remember: Callable[[Remembered], Remembered] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What follows from a row: events to post, or why it cannot be said as it stands. Nothing when nothing is new."""
+
+    events: tuple[Planned, ...] = ()
+    flaw: Flaw | None = None
+
+
+def statements_of(row: Row) -> list[Statement]:
+    """What a row of trainees, assessments or awards says."""
+    says = {"trainees": _of_a_trainee, "assessments": _of_an_assessment, "awards": _of_an_award}
+    return says[row.kind](row)
+
+
+def _of_a_trainee(row: Row) -> list[Statement]:
+    found = []
+    for name in ("proposed", "enrolled"):
+        if (day := row.values.get(f"{name}_on")) is not None:
+            data = {**row.says("cohort", "number", *_PLACE), "date": day}
+            found.append(Statement(name, f"trainee.{name}.v1", day, data))
+    return found
+
+
+def _of_an_assessment(row: Row) -> list[Statement]:
+    values = row.values
+    parts = []
+    for part in PARTS:
+        if f"{part}_mark" in values:
+            one = {
+                "name": part,
+                "mark": values[f"{part}_mark"],
+                "out_of": values.get(f"{part}_out_of", 100),
+                "passed": values.get(f"{part}_passed", "yes") == "yes",
+            }
+            if (attempt := values.get(f"{part}_from_attempt")) is not None:
+                one["carried_over_from"] = attempt
+            parts.append(one)
+    data = {
+        **row.says("cohort", "number", "scheme", "occupation", "level", "date", "assessor", "result"),
+        "attempt": values.get("attempt", 1),
+        "parts": parts,
+    }
+    return [Statement("assessed", "trainee.assessed.v1", values["date"], data)]
+
+
+def _of_an_award(row: Row) -> list[Statement]:
+    award = row.says("cohort", "number", "scheme", "occupation", "level")
+    found = []
+    if (day := row.values.get("awarded_on")) is not None:
+        found.append(Statement("awarded", "certificate.awarded.v1", day, {**award, "date": day}))
+    if (number := row.values.get("certificate_number")) is not None:
+        day = row.values.get("numbered_on", day)
+        data = {**award, "certificate_number": number}
+        found.append(Statement("numbered", "certificate.numbered.v1", str(day), data))
+    return found
+
+
+def held(key: Key, terms: Mapping[str, Any], rows: Mapping[str, Sequence[Any]]) -> Statement:
+    """A session, from what its rows agree on and from who was remarked: by number, how and for how many hours."""
+    data: dict[str, Any] = {
+        "cohort": key.cohort,
+        "session": int(key.part),
+        "date": terms["date"],
+        "hours": terms["hours"],
+    }
+    data |= {name: terms[name] for name in ("trade", "mode") if terms.get(name) is not None}
+    if terms.get("held_for") == "listed" and rows:
+        data["group"] = sorted(rows)
+    data["absent"] = sorted(number for number, said in rows.items() if said[0] == "absent")
+    data["partial"] = [
+        {"number": number, "hours": said[1]} for number, said in sorted(rows.items()) if said[0] == "partly"
+    ]
+    return Statement("held", "session.held.v1", terms["date"], data)
+
+
+# --- the person ----------------------------------------------------------------------------------------------------
+
+
+def person_of(row: Row) -> dict[str, Any]:
+    """Who the trainee is, as far as the row says it; empty when it says nothing."""
+    values = row.values
+    person: dict[str, Any] = {}
+    if "name" in values and "name_romanised" in values:
+        person["names"] = {"original": values["name"], "romanised": values["name_romanised"]}
+        person["names"] |= {"language": values["name_language"]} if "name_language" in values else {}
+    identifiers = []
+    for name, kind in _IDENTIFIERS.items():
+        if name in values:
+            # A centre's number means something only at its centre.
+            country = row.says("country") if name != "centre_number" else {}
+            identifiers.append({"kind": kind, "number": values[name], **country})
+    person |= {"identifiers": identifiers} if identifiers else {}
+    person |= row.says("sex", "birth_date", "disability")
+    contact = row.says(*_CONTACT)
+    return person | ({"contact": contact} if contact else {})
+
+
+def _consent(row: Row) -> dict[str, Any] | None:
+    if "consent_by" not in row.values:
+        return None
+    return {
+        "by": row.values["consent_by"],
+        "date": row.values["consent_on"],
+        "notice": row.values["consent_notice"],
+        "purposes": row.values.get("consent_purposes", []),
+    }
+
+
+# --- planning ------------------------------------------------------------------------------------------------------
+
+
+def plan(
+    source: str,
+    key: Key,
+    statements: Iterable[Statement],
+    before: Remembered,
+    standing: Mapping[str, str],
+    keyed: Keyed,
+    row: Row | None = None,
+) -> Plan:
+    """The events that bring the record from what was said before to what is said now.
+
+    ``standing`` is, for each event that is remembered, the one that stands for it now; ``row`` is a trainee's, who is a person
+    too.
+    """
+    said = list(statements)
+    person = person_of(row) if row is not None and row.kind == "trainees" else {}
+    consent = _consent(row) if person and row is not None else None
+    carrier = before.carrier or (said[-1].name if person else None)
+    events: list[Planned] = []
+    for statement in said:
+        digests = {f"{statement.name}.{name}": keyed(value) for name, value in statement.data.items()}
+        old = {name: value for name, value in before.digests.items() if name.startswith(f"{statement.name}.")}
+        if row is not None and row.kind == "trainees":  # a column that the file does not have says nothing
+            silent = {f"{statement.name}.{name}" for name in _PLACE if name not in row.columns}
+            kept = silent & old.keys()
+        else:
+            kept = set()
+        first = before.events.get(statement.name)
+        carries = statement.name == carrier and bool(person)
+        new_person = carries and before.carrier is None
+        new_consent = carries and consent is not None and before.digests.get("consent") != keyed(consent)
+        changed = digests != {name: value for name, value in old.items() if name not in kept}
+        if first is not None and not changed and not new_person and not new_consent:
+            continue
+        if first is not None and (kept or (before.carrier == statement.name and not person)):
+            return Plan(flaw=_DETAILS_MISSING)
+        data = dict(statement.data)
+        remembered = {**digests}
+        if carries:
+            data["person"] = {"sex": "U", **person} | ({"consent": consent} if consent else {})
+            remembered |= {"consent": keyed(consent)} if consent else {}
+            remembered |= _digests(person, keyed) if new_person else {}
+        replaced = standing.get(first, first) if first is not None else None
+        id_ = f"r-{keyed([source, *key, statement.name, statement.day, data, replaced])}"
+        events.append(
+            Planned(
+                statement.name,
+                _event(source, id_, statement.type, _noon(statement.day), data, replaced),
+                _remember(statement.name, first or id_, remembered, carrier if carries else None),
+            )
+        )
+    if before.carrier is not None and person:
+        correction = _correction(source, key, person, before, said, keyed)
+        if isinstance(correction, Flaw):
+            return Plan(flaw=correction)
+        events += [correction] if correction else []
+    return Plan(tuple(events))
+
+
+def _correction(
+    source: str, key: Key, person: Mapping[str, Any], before: Remembered, said: Sequence[Statement], keyed: Keyed
+) -> Planned | Flaw | None:
+    """What the row says of the person that it did not say before: enrolment, marks and certificates stand."""
+    digests = _digests(person, keyed)
+    changed = {name for name, value in digests.items() if before.digests.get(name) != value}
+    if not changed:
+        return None
+    data = {
+        name: value for name, value in person.items() if f"person.{name}" in {one.partition("/")[0] for one in changed}
+    }
+    for listed in ("identifiers", "contact"):
+        # These are told as a whole: one that an earlier file gave and this row leaves out would be taken away.
+        if listed in data and any(
+            name.startswith(f"person.{listed}/") and name not in digests for name in before.digests
+        ):
+            return _DETAILS_MISSING
+    turn = before.turn + 1
+    # Corrections of one person go by their time: a second's distance keeps them in the order in which they were made.
+    day = next((one.day for one in said if one.name == before.carrier), said[-1].day)
+    fields = {"cohort": key.cohort, "number": key.number, **data}
+    id_ = f"r-{keyed([source, *key, 'corrected', fields, turn])}"
+    return Planned(
+        "corrected",
+        _event(source, id_, "person.corrected.v1", _noon(day, turn), fields, None),
+        lambda known: replace(known, digests={**known.digests, **digests}, turn=turn),
+    )
+
+
+def _digests(person: Mapping[str, Any], keyed: Keyed) -> dict[str, str]:
+    digests: dict[str, str] = {}
+    for name, value in person.items():
+        if name == "identifiers":
+            digests |= {f"person.identifiers/{one['kind']}": keyed(one) for one in value}
+        elif name == "contact":
+            digests |= {f"person.contact/{kind}": keyed(one) for kind, one in value.items()}
+        else:
+            digests[f"person.{name}"] = keyed(value)
+    return digests
+
+
+def _remember(
+    name: str, first: str, digests: Mapping[str, str], carrier: str | None
+) -> Callable[[Remembered], Remembered]:
+    def remember(known: Remembered) -> Remembered:
+        others = {key: value for key, value in known.digests.items() if not key.startswith(f"{name}.")}
+        return replace(
+            known,
+            events={**known.events, name: first},
+            digests={**others, **digests},
+            carrier=known.carrier or carrier,
+        )
+
+    return remember
+
+
+def _noon(day: str, seconds: int = 0) -> str:
+    """The moment of what a row says happened on a day: noon in Greenwich, which is that day wherever the programme works.
+
+    Only the day is known, and it is the cohort's own; two computers must come to the same moment, wherever they stand.
+    """
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    on = date.fromisoformat(day) + timedelta(days=(12 + hours) // 24)
+    return f"{on.isoformat()}T{(12 + hours) % 24:02}:{minutes:02}:{seconds:02}+00:00"
+
+
+def _event(
+    source: str, id_: str, type_: str, time: str, data: Mapping[str, Any], replaces: str | None
+) -> dict[str, Any]:
+    fields = {
+        "specversion": "1.0",
+        "id": id_,
+        "source": source,
+        "type": type_,
+        "time": time,
+        "datacontenttype": "application/json",
+        "data": dict(data),
+    }
+    return fields | ({"replaces": replaces} if replaces else {})
+
+
+_DETAILS_MISSING: Final = Flaw(
+    "details_missing",
+    "An earlier file said more of this trainee, in columns that this row leaves empty: to tell the change, all of it is needed.",
+    "Fill in the columns of the earlier file again, with the change.",
+)

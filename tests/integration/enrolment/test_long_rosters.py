@@ -1,0 +1,50 @@
+"""A roster of 20,000 rows is taken in bounded memory, and the answer tells how far it is all the while."""
+
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+
+import psutil
+import pytest
+
+from services.enrolment.rosters import desk
+from shared.rostering import Asked, Begin, take_book
+from shared.rosters.answers import Counts, RowAnswer
+from shared.rosters.books import open_book
+from tests.integration.enrolment.house import ADMIN, CERTIFICATION, REGISTRATIONS, House
+from tests.sheets import a_trainee, as_xlsx
+from tests.unit.enrolment.story import SENDER, announced
+
+ROWS = 20_000
+COHORTS = 80
+MEGABYTES = 128
+"""What taking it may need at once: the library's cells, the keys, one portion of rows and its cohort."""
+
+
+def long_roster() -> bytes:
+    return as_xlsx(Trainees=[a_trainee(f"{row:05}", Cohort=f"c-{row * COHORTS // ROWS}") for row in range(ROWS)])
+
+
+def resident() -> int:
+    return psutil.Process().memory_info().rss
+
+
+@pytest.mark.timeout(600)
+async def test_20_000_rows(house: House) -> None:
+    await house.post(*REGISTRATIONS)
+    await house.post(*(announced(cohort=f"c-{at}", id_=f"announced-{at}") for at in range(COHORTS)))
+    # Made elsewhere: what this process once needed it keeps, and would not be seen to need again.
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as elsewhere:
+        content = elsewhere.submit(long_roster).result()
+    taking = desk(house.handlers, house.register, house.database, CERTIFICATION)
+    counts, total = Counts(), 0
+    before = peak = resident()
+    async for line in take_book(taking, open_book(content), Asked(SENDER, ADMIN)):
+        if isinstance(line, Begin):
+            total = line.total
+        elif isinstance(line, RowAnswer):
+            counts.add(line)
+        if counts.statuses.total() % 250 == 0:
+            peak = max(peak, resident())
+    assert total == ROWS
+    assert counts.statuses == {"accepted": ROWS}
+    assert peak - before < MEGABYTES << 20, f"{(peak - before) >> 20} MB"

@@ -1,0 +1,117 @@
+"""Files: the forms and encodings that spreadsheet programs write, and those that would take more than there is."""
+
+import zipfile
+from io import BytesIO
+
+import pytest
+
+from shared.rosters import books
+from shared.rosters.books import BookRefused, open_book
+from shared.rosters.columns import LANGUAGES, sheets
+from shared.rosters.rows import Row, read_rows
+from tests.sheets import a_trainee, as_csv, as_xlsx
+
+KHMER = {"Name": "ចាន់ សុភា"}
+
+
+def rows(content: bytes, **known: str) -> list[Row]:
+    book = open_book(content, **known)  # type: ignore[arg-type]
+    return [row for sheet in book.sheets if sheet.kind for row in read_rows(book, sheet)]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_encodings_of_unicode(encoding: str, delimiter: str) -> None:
+    (row,) = rows(as_csv([a_trainee("01", **KHMER)], encoding, delimiter))
+    assert row.values["name"] == "ចាន់ សុភា"
+    assert row.complaints == []
+
+
+def test_chinese_windows() -> None:
+    headers = {column.titles["en"]: column.titles["zh"] for column in sheets()["trainees"].columns}
+    line = {headers[name]: value for name, value in a_trainee("01", Name="李小明").items()}
+    for content in (as_csv([line], "gb18030"), as_csv([a_trainee("01", Name="李小明")], "gbk")):
+        (row,) = rows(content)
+        assert row.values["name"] == "李小明"
+
+
+def test_western_and_thai_windows() -> None:
+    (row,) = rows(as_csv([a_trainee("01", Name="José Núñez")], "cp1252"))
+    assert row.values["name"] == "José Núñez"
+    (row,) = rows(as_csv([a_trainee("01", Name="สมชาย", **{"Sending country": "TH"})], "cp874"), encoding="tis-620")
+    assert row.values["name"] == "สมชาย"
+
+
+def test_an_encoding_that_cannot_be_told_is_refused() -> None:
+    with pytest.raises(BookRefused) as refused:
+        open_book(as_csv([a_trainee("01", Name="สม")], "cp874"))  # a Chinese letter by its bytes
+    assert refused.value.code == "encoding_unknown"
+
+
+def test_a_title_above_the_header_and_empty_rows_between() -> None:
+    lines = as_csv([a_trainee("01"), a_trainee("02")]).decode().splitlines()
+    content = "\n".join(["List of trainees,,", "", lines[0], lines[1], ",,", lines[2]]).encode()
+    assert [(row.place, row.values["number"]) for row in rows(content)] == [(4, "01"), (6, "02")]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_sheet_in_every_language(language: str) -> None:
+    sheet = sheets()["trainees"]
+    headers = {column.titles["en"]: column.titles[language] for column in sheet.columns}
+    line = {headers[name]: value for name, value in a_trainee("01").items()}
+    (row,) = rows(as_xlsx(**{sheet.titles[language]: [line]}))
+    assert row.complaints == []
+    assert row.key == ("trainees", "wuxi-2025", "01", "")
+
+
+def test_columns_that_are_missing_or_there_twice_are_told() -> None:
+    book = open_book(as_xlsx(Trainees=[{"Cohort": "c", "Sex": "F", "Gender": "F"}]))
+    assert [column.key for column in book.sheets[0].missing] == ["number"]
+    assert [column.key for column in book.sheets[0].twice] == ["sex"]
+
+
+def packed(**parts: bytes) -> bytes:
+    file = BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name.replace("__", "/"), content)
+    return file.getvalue()
+
+
+def code(content: bytes) -> str:
+    with pytest.raises(BookRefused) as refused:
+        list(rows(content))
+    assert refused.value.sentence.endswith(".")
+    return refused.value.code
+
+
+def test_a_small_file_that_unpacks_to_more_than_there_is() -> None:
+    assert code(packed(**{"xl__workbook.xml": b"0" * (books.UNPACKED_LIMIT + 1)})) == "unpacked_too_large"
+
+
+def test_one_cell_at_the_end_of_the_sheet() -> None:
+    far = b'<sheetData><row r="1048576"><c r="XFD1048576" t="n"><v>1</v></c></row></sheetData>'
+    assert code(packed(**{"xl__workbook.xml": b"", "xl__worksheets__sheet1.xml": far})) == "too_many_rows"
+    wide = b'<sheetData><row r="1"><c r="XFD1" t="n"><v>1</v></c></row></sheetData>'
+    assert code(packed(**{"xl__workbook.xml": b"", "xl__worksheets__sheet1.xml": wide})) == "too_many_columns"
+
+
+def test_cells_that_are_repeated_without_end() -> None:
+    def sheet(rows: int, cells: int, kind: bytes) -> bytes:
+        cell = b'<table:table-cell table:number-columns-repeated="%d" %s><text:p>x</text:p></table:table-cell>' % (
+            cells,
+            kind,
+        )
+        row = b'<table:table-row table:number-rows-repeated="%d">%s</table:table-row>' % (rows, cell)
+        return packed(**{"content.xml": b"<table:table>" + row + b"</table:table>"})
+
+    assert code(sheet(1_048_576, 1, b'office:value-type="string"')) == "too_many_rows"
+    assert code(sheet(1, 16_384, b'office:value-type="string"')) == "too_many_columns"
+
+
+def test_more_rows_than_are_taken() -> None:
+    assert code(b"cohort,number\n" + b"c,1\n" * books.ROWS_LIMIT) == "too_many_rows"
+
+
+def test_a_quotation_that_never_ends() -> None:
+    assert code(b'cohort,number\n"' + b"c,1\n" * 50_000) == "file_unreadable"
