@@ -148,6 +148,21 @@ async def cohort(session: AsyncSession, caller: Caller, cohort: str) -> CohortAn
     return CohortAnswer(cohort=fact, counts=dict(Counter(place.status for place in places)), enrolments=places)
 
 
+async def trainees(session: AsyncSession, caller: Caller, cohort: CohortFact) -> list[TraineeFact]:
+    """The enrolments of a cohort that the caller may see, by number."""
+    rows = await session.execute(
+        text(
+            """
+            SELECT body FROM things JOIN enrolments ON kind = 'trainee' AND key = enrolment
+            WHERE cohort = :cohort AND status <> 'void' ORDER BY state ->> 'number'
+            """
+        ),
+        {"cohort": cohort.cohort},
+    )
+    facts = [TraineeFact.model_validate(row.body) for row in rows]
+    return [fact for fact in facts if _may_see(caller, cohort, fact.country)]
+
+
 async def enrolment(session: AsyncSession, caller: Caller, enrolment: str) -> TraineeFact | None:
     """One enrolment, if the caller may see it."""
     rows = await session.execute(
@@ -201,7 +216,7 @@ async def events(
         },
     )
     page = _page(list(rows), paging, lambda row: str(row.place))
-    return Page(items=[EventAnswer(**_event(row)) for row in page.items], next=page.next)
+    return Page(items=[event_answer(row) for row in page.items], next=page.next)
 
 
 async def event(session: AsyncSession, caller: Caller, source: str, event: str) -> EventHistory | None:
@@ -272,6 +287,11 @@ def _may_see(caller: Caller, cohort: CohortFact, country: str) -> bool:
     if roles <= {"sending-office"}:
         return caller.administrator or bool(roles and caller.country and country == caller.country.upper())
     return True
+
+
+def event_answer(row: Any) -> EventAnswer:
+    """A row of the journal as its office reads it."""
+    return EventAnswer(**_event(row))
 
 
 def _event(row: Any) -> dict[str, Any]:

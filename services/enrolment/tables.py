@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
-from shared import deadletters, ledger, offices, outbox
+from shared import deadletters, ledger, offices, outbox, sessions
 
 NAMES = {
     "pk": "%(table_name)s_pkey",
@@ -176,6 +176,10 @@ class Office(offices.OfficeRow, Base, table=True):
 
 class Token(offices.TokenRow, Base, table=True):
     __tablename__ = "tokens"
+
+
+class Session(sessions.SessionRow, Base, table=True):
+    __tablename__ = "sessions"
 
 
 class BrokerUser(Base, table=True):
