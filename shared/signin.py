@@ -14,6 +14,7 @@ from shared.http import Problem
 from shared.offices import Caller, Doorkeeper
 from shared.pages import languages
 from shared.pages.languages import Language
+from shared.pages.languages import noted as _
 from shared.pages.rendering import Frame, Pages
 from shared.sessions import Sessions, Visitor
 
@@ -25,6 +26,13 @@ FIELDS_LIMIT = 2_000
 FORM = "application/x-www-form-urlencoded"
 _OURS = re.compile(r"/(?:[a-z0-9-]+(?:[./][a-z0-9-]+)*)?(?:\?[A-Za-z0-9=&%._~+-]*)?")
 """Where a form may lead to; an address of somebody else's making leads to the first page."""
+REASONS = (
+    _("Your session has ended. Please sign in again."),
+    _("This token is not known, or was revoked. Ask the administrator for a new one."),
+    _("This token has expired. Ask the administrator for a new one."),
+    _("Please sign in."),
+)
+"""What the form may have to say, for the catalogue."""
 _PAGES = Pages()
 
 

@@ -129,7 +129,6 @@ class Desk:
             template,
             visit.frame,
             visit=visit,
-            caller=visit.caller,
             wording=wording,
             fields_of=fields_of,
             lines_of=lines_of,
