@@ -26,7 +26,10 @@ FIELDS_LIMIT = 2_000
 FORM = "application/x-www-form-urlencoded"
 _OURS = re.compile(r"/(?:[a-z0-9-]+(?:[./][a-z0-9-]+)*)?(?:\?[A-Za-z0-9=&%._~+-]*)?")
 """Where a form may lead to; an address of somebody else's making leads to the first page."""
+_TOO_LONG = _("The form is too long. Send a long list as a file.")
 REASONS = (
+    _("Sign in on this service's own page."),
+    _("Use the form on the page."),
     _("Your session has ended. Please sign in again."),
     _("This token is not known, or was revoked. Ask the administrator for a new one."),
     _("This token has expired. Ask the administrator for a new one."),
@@ -42,9 +45,9 @@ def routes(sessions: Sessions, *, https: bool) -> APIRouter:
 
     @router.post("/session")
     async def sign_in(request: Request) -> Response:
-        _same_site(request)
-        token = dict(await form(request, TOKEN_LIMIT)).get("token", "").strip()
         try:
+            _same_site(request)
+            token = dict(await form(request, TOKEN_LIMIT)).get("token", "").strip()
             session = await sessions.start(token)
         except Problem as problem:
             return _sign_in_page(request, _page_to_go_to(request), problem)
@@ -55,7 +58,10 @@ def routes(sessions: Sessions, *, https: bool) -> APIRouter:
 
     @router.post("/session/end")
     async def sign_out(request: Request) -> Response:
-        _same_site(request)
+        try:
+            _same_site(request)
+        except Problem as problem:
+            return _sign_in_page(request, "/", problem)
         if session := request.cookies.get(sessions.cookie):
             await sessions.end(session)
         answer = RedirectResponse(_page_to_go_to(request), 303)
@@ -121,16 +127,16 @@ def answered(request: Request, content: str, status: int = 200) -> HTMLResponse:
 async def form(request: Request, limit: int = FORM_LIMIT) -> list[tuple[str, str]]:
     """The fields of a form that was sent, in its order. Raises ``Problem`` 413 or 415 for anything else."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
-        raise Problem(415, "content_type", "Send the form on this service's page.")
+        raise Problem(415, "content_type", "Use the form on the page.")
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > limit:
-            raise Problem(413, "body_too_large", f"The form is larger than {limit} bytes.")
+            raise Problem(413, "body_too_large", _TOO_LONG)
     try:
         return parse_qsl(bytes(body).decode("ascii", errors="replace"), max_num_fields=FIELDS_LIMIT)
     except ValueError:
-        raise Problem(413, "body_too_large", f"The form has more than {FIELDS_LIMIT} fields.") from None
+        raise Problem(413, "body_too_large", _TOO_LONG) from None
 
 
 def _sign_in_page(request: Request, to: str, problem: Problem | None) -> Response:

@@ -46,7 +46,7 @@ class Field:
 
     @property
     def hint(self) -> str | None:
-        return HINTS.get(self.kind)
+        return HINTS.get(self.kind) if self.kind != "code" else None  # said once, above the form
 
     @property
     def suggestions(self) -> str:

@@ -57,6 +57,10 @@ class Language:
         """A day in words; an empty text for none."""
         return "" if day is None else str(format_date(day, "long", locale=self.locale))
 
+    def day_of(self, written: str) -> str:
+        """A day in words, from how events write it."""
+        return self.day(date.fromisoformat(written))
+
     def moment(self, at: datetime, zone: tzinfo) -> str:
         """A day and the time of day in a place's own time."""
         there = at.astimezone(zone)
