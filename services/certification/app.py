@@ -12,14 +12,17 @@ from services.certification.check import check
 from services.certification.handlers import Handlers
 from services.certification.settings import Settings
 from services.certification.subscribers import subscribe
-from services.certification.tables import Office, Session, Token
+from services.certification.tables import KeptFile, Office, Session, Token
+from services.certification.wording import CODES
 from shared import signin, uploads
 from shared.bus import Bus
 from shared.contracts import show_contract
 from shared.database import Database
 from shared.deadletters import DeadLetters
 from shared.depths import Depths
+from shared.desk.rosters import Rosters
 from shared.http import create_app, tell_addresses, with_heartbeat
+from shared.keeping import Keeping
 from shared.offices import Doorkeeper, token_digest
 from shared.relay import Relay
 from shared.sessions import Sessions
@@ -70,8 +73,10 @@ def create(settings: Settings) -> FastAPI:
     }
     tell_addresses(app, door.open, addresses)
     taking = rosters.desk(handlers, secret, database, settings.enrolment_url)
-    app.include_router(uploads.routes(taking, door, partial(rosters.choices, database)))
-    app.include_router(desk.routes(handlers, database, sessions, addresses))
+    choices = partial(rosters.choices, database)
+    app.include_router(uploads.routes(taking, door, choices))
+    pages = Rosters(taking, Keeping(database, KeptFile, secret), choices, CODES, tuple(taking.roles))
+    app.include_router(desk.routes(handlers, database, sessions, pages, addresses))
     app.include_router(signin.routes(sessions, https=settings.public_url.startswith("https:")))
     show_contract(app, door, sessions, "certification")
     return app

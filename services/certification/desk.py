@@ -17,6 +17,7 @@ from shared.database import Database
 from shared.desk import routes as desk_routes
 from shared.desk.frame import Desk
 from shared.desk.house import House, Overview
+from shared.desk.rosters import Rosters
 from shared.events.codes import CODE_PATTERN
 from shared.events.offices_to_certification import TYPES
 from shared.http import Paging, Problem
@@ -29,6 +30,7 @@ TEMPLATES: Final = Path(__file__).parent / "templates"
 LINKS: Final = (
     Link("/", _("My desk")),
     Link("/record", _("Record")),
+    Link("/rosters", _("Rosters")),
     Link("/said", _("What we said")),
     Link("/schemes", _("Schemes")),
     Link("/guide", _("Guide")),
@@ -46,7 +48,9 @@ Named = Annotated[str, InPath(pattern=CODE_PATTERN)]
 _ALL = Paging(limit=1000)
 
 
-def routes(handlers: Handlers, database: Database, sessions: Sessions, addresses: Mapping[str, str]) -> APIRouter:
+def routes(
+    handlers: Handlers, database: Database, sessions: Sessions, rosters: Rosters, addresses: Mapping[str, str]
+) -> APIRouter:
     """Every page of certification; ``addresses`` are those of the other services, for links."""
     desk = Desk(
         sessions,
@@ -106,7 +110,7 @@ def routes(handlers: Handlers, database: Database, sessions: Sessions, addresses
             found = (await queries.schemes(session, _ALL)).items
         return desk.page(request, visit, "schemes.html", schemes=found)
 
-    router.include_router(desk_routes.routes(desk, house))
+    router.include_router(desk_routes.routes(desk, house, rosters))
     return router
 
 

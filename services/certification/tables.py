@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
-from shared import deadletters, ledger, offices, outbox, sessions
+from shared import deadletters, keeping, ledger, offices, outbox, sessions
 
 NAMES = {
     "pk": "%(table_name)s_pkey",
@@ -150,6 +150,10 @@ class Token(offices.TokenRow, Base, table=True):
 
 class Session(sessions.SessionRow, Base, table=True):
     __tablename__ = "sessions"
+
+
+class KeptFile(keeping.KeptRow, Base, table=True):
+    __tablename__ = "kept_files"
 
 
 class OutboxHead(outbox.OutboxHead, Base, table=True):

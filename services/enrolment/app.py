@@ -15,7 +15,8 @@ from services.enrolment.register import Register
 from services.enrolment.registry import Registry
 from services.enrolment.settings import Settings
 from services.enrolment.subscribers import subscribe
-from services.enrolment.tables import Office, Session, Token
+from services.enrolment.tables import KeptFile, Office, Session, Token
+from services.enrolment.wording import CODES
 from shared import signin, uploads
 from shared.bus import Bus
 from shared.contracts import show_contract
@@ -23,7 +24,9 @@ from shared.credentials import Authority
 from shared.database import Database
 from shared.deadletters import DeadLetters
 from shared.depths import Depths
+from shared.desk.rosters import Rosters
 from shared.http import create_app, tell_addresses, with_heartbeat
+from shared.keeping import Keeping
 from shared.offices import Doorkeeper, token_digest
 from shared.relay import Relay
 from shared.sessions import Sessions
@@ -78,8 +81,10 @@ def create(settings: Settings) -> FastAPI:
     registry = Registry(database, authority)
     app.include_router(routes(handlers, registry, admissions, database, door, settings.nats_public_url))
     taking = rosters.desk(handlers, register, database, settings.certification_url)
-    app.include_router(uploads.routes(taking, door, partial(rosters.choices, database)))
-    app.include_router(desk.routes(handlers, database, sessions, addresses))
+    choices = partial(rosters.choices, database)
+    app.include_router(uploads.routes(taking, door, choices))
+    pages = Rosters(taking, Keeping(database, KeptFile, secret), choices, CODES, tuple(taking.roles))
+    app.include_router(desk.routes(handlers, database, sessions, pages, addresses))
     app.include_router(signin.routes(sessions, https=settings.public_url.startswith("https:")))
     show_contract(app, door, sessions, "enrolment")
     return app

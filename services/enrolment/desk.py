@@ -16,6 +16,7 @@ from shared.database import Database
 from shared.desk import routes as desk_routes
 from shared.desk.frame import Desk
 from shared.desk.house import House, Overview
+from shared.desk.rosters import Rosters
 from shared.events.codes import CODE_PATTERN
 from shared.events.offices_to_enrolment import TYPES
 from shared.http import Paging, Problem
@@ -28,6 +29,7 @@ TEMPLATES: Final = Path(__file__).parent / "templates"
 LINKS: Final = (
     Link("/", _("My desk")),
     Link("/record", _("Record")),
+    Link("/rosters", _("Rosters")),
     Link("/said", _("What we said")),
     Link("/programmes", _("Programmes")),
     Link("/guide", _("Guide")),
@@ -55,7 +57,9 @@ Named = Annotated[str, InPath(pattern=CODE_PATTERN)]
 _ALL = Paging(limit=1000)
 
 
-def routes(handlers: Handlers, database: Database, sessions: Sessions, addresses: Mapping[str, str]) -> APIRouter:
+def routes(
+    handlers: Handlers, database: Database, sessions: Sessions, rosters: Rosters, addresses: Mapping[str, str]
+) -> APIRouter:
     """Every page of enrolment; ``addresses`` are those of the other services, for links."""
     desk = Desk(
         sessions,
@@ -121,7 +125,7 @@ def routes(handlers: Handlers, database: Database, sessions: Sessions, addresses
             certificates=f"{addresses['certification']}/cohorts/{found.cohort}",
         )
 
-    router.include_router(desk_routes.routes(desk, house))
+    router.include_router(desk_routes.routes(desk, house, rosters))
     return router
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
-from shared import deadletters, ledger, offices, outbox, sessions
+from shared import deadletters, keeping, ledger, offices, outbox, sessions
 
 NAMES = {
     "pk": "%(table_name)s_pkey",
@@ -180,6 +180,10 @@ class Token(offices.TokenRow, Base, table=True):
 
 class Session(sessions.SessionRow, Base, table=True):
     __tablename__ = "sessions"
+
+
+class KeptFile(keeping.KeptRow, Base, table=True):
+    __tablename__ = "kept_files"
 
 
 class BrokerUser(Base, table=True):

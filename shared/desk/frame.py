@@ -39,6 +39,7 @@ PROBLEMS: Final = {
     ),
     "body_too_large": _("The form is too long. Send a long list as a file."),
     "content_type": _("Use the form on the page."),
+    "file_gone": _("This file is not kept any more. Choose it again."),
     "unavailable": _("The database does not answer. What you sent was not taken. Try again in a moment."),
     "too_many_requests": _("Your office sends more than can be taken. Wait a little and try again."),
 }
