@@ -8,6 +8,9 @@ from shared.pages.languages import noted as _
 
 CODES: Final[Mapping[str, str]] = {
     **wording.CODES,
+    "details_forgotten": _(
+        "The person was forgotten. What this said of them is destroyed; the rest of the record stands."
+    ),
     # waiting
     "programme_unknown": _(
         "The programme is not registered yet. Nothing to do: this counts as soon as a coordinator registers it."
@@ -34,6 +37,9 @@ CODES: Final[Mapping[str, str]] = {
     # to be decided
     "not_a_party": _(
         "The cohort does not list your office in the role for this. Ask the office that announced the cohort to add it."
+    ),
+    "not_your_trainee": _(
+        "Another country sends this trainee, and its offices speak for them. Ask them, or check the number."
     ),
     "programme_already_registered": _(
         "This programme was registered before. Correct that entry instead, and withdraw this one."
@@ -72,5 +78,6 @@ CODES: Final[Mapping[str, str]] = {
         "What this corrects belongs to another programme, centre or cohort. Withdraw that and say it anew."
     ),
     # not taken
+    "forgotten_stays": _("Forgetting somebody cannot be withdrawn or corrected: what is destroyed does not come back."),
     "announcer_not_party": _("List your own office among those that take part, as coordinator or host centre."),
 }

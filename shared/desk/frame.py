@@ -41,7 +41,7 @@ PROBLEMS: Final = {
     "content_type": _("Use the form on the page."),
     "file_gone": _("This file is not kept any more. Choose it again."),
     "unavailable": _("The database does not answer. What you sent was not taken. Try again in a moment."),
-    "too_many_requests": _("Your office sends more than can be taken. Wait a little and try again."),
+    "too_many": _("Your office sends more than can be taken. Wait a little and try again."),
 }
 _OTHERWISE: Final = _("Something went wrong, and nothing was taken. Go back and try again.")
 

@@ -23,6 +23,10 @@ KINDS: Final[Mapping[str, str]] = {
     "trainee.withdrawn.v1": _("A trainee has left"),
     "trainee.completed.v1": _("A trainee has completed"),
     "person.corrected.v1": _("Correct personal details"),
+    "consent.withdrawn.v1": _("Consent was withdrawn"),
+    "person.merged.v1": _("Two places are one person's"),
+    "person.parted.v1": _("Two places are two persons'"),
+    "person.forgotten.v1": _("Forget a person"),
     "competitor.nominated.v1": _("Nominate for a competition"),
     "competitor.placed.v1": _("Result in a competition"),
     "outcome.reported.v1": _("What a trainee does now"),
@@ -129,6 +133,9 @@ FIELDS: Final[Mapping[str, str]] = {
     "carried_over_from": _("Carried over from attempt"),
     "certificate_number": _("Certificate number of the awarding body"),
     "event": _("Entry"),
+    "enrolments": _("The two places"),
+    "decided_by": _("Who decided, as a code and not a name"),
+    "about": _("What the withdrawn entry was about"),
     "type": _("What was said"),
 }
 """By a field's name, or by its model's and its own where the name means another thing there."""
@@ -263,6 +270,11 @@ WRONG: Final[Mapping[str, str]] = {
     "ends_on lies before starts_on": _("The last day lies before the first day."),
     "places names a country twice": _("A country stands twice among the places."),
     "the mark is more than out_of": _("The mark is more than it is out of."),
+    "somebody was present for more hours than the session had": _(
+        "Somebody was there for more hours than the session had."
+    ),
+    "hours in partial has more than two decimals": _("At most two decimals."),
+    "name two different enrolments": _("Name two different places."),
     "give the place, the medal, or both": _("Give the place, the medal, or both."),
 }
 """What is wrong with a field, by the code or the words in which reading it says so."""
@@ -286,6 +298,7 @@ CODES: Final[Mapping[str, str]] = {
     "already_voided": _("That entry was withdrawn before."),
     "already_replaced": _("That entry was corrected before. Correct the later one, or withdraw one of the two."),
     "replaces_itself": _("The corrections lead back to this entry. Withdraw it and say it anew."),
+    "voids_itself": _("The withdrawals lead back to this entry. Withdraw anew what should go."),
     "event_unknown": _("What this withdraws has not come yet. Nothing to do: it holds as soon as that comes."),
 }
 """What a receipt's code means in the officer's words and what to do next, for codes that both services give."""
