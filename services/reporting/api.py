@@ -52,9 +52,7 @@ class Measures(BaseModel):
     dimensions: dict[str, str]
 
 
-def routes(
-    database: Database, door: Doorkeeper, sessions: Sessions, look: Look, *, https: bool
-) -> APIRouter:
+def routes(database: Database, door: Doorkeeper, sessions: Sessions, look: Look, *, https: bool) -> APIRouter:
     """Every address of reporting but its health; `look` is at a stream."""
     router = APIRouter()
     asked = Annotated[Caller, Depends(door.open)]

@@ -15,6 +15,7 @@ from shared.database import is_transient
 from shared.desk import remarks
 from shared.desk.entries import own_source
 from shared.desk.frame import Desk, Visit
+from shared.events.codes import CODE_PATTERN
 from shared.http import Problem
 from shared.keeping import Keeping, Kept
 from shared.offices import Caller
@@ -26,7 +27,7 @@ from shared.rosters.cells import OFFERS
 from shared.rosters.workbooks import annotated, template
 from shared.uploads import XLSX, multipart, taken
 
-Id = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
+Id = Annotated[str, Path(pattern=CODE_PATTERN)]
 SHOWN: Final = 100
 """Rows on one page; all of them are in the spreadsheet that can be downloaded."""
 _SPLIT: Final = "<!-- rows -->"

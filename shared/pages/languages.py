@@ -77,6 +77,10 @@ class Language:
         """A country's name by its ISO 3166-1 code; the code where there is none."""
         return str(self.locale.territories.get(code, code))
 
+    def language(self, tag: str) -> str:
+        """A language's name by its tag; the tag where there is none."""
+        return str(self.locale.languages.get(tag.replace("-", "_"), tag))
+
     def title(self, titles: Mapping[str, str]) -> tuple[str, str]:
         """(tag, text) of a title that offices wrote in several languages: this language, else English, else the first."""
         for tag in (self.tag, self.tag.partition("-")[0], "en", *titles):
