@@ -67,7 +67,7 @@ class Attendance:
 
 
 def attendance(cohort: CohortFact, number: str, trade: str) -> Attendance:
-    """A trainee's sessions, by the rules of ``services.reporting``: a session is for all, for one trade, or for a group."""
+    """A trainee's sessions: each was for everyone, for one trade, or for a group."""
     meant = [
         held
         for held in cohort.sessions

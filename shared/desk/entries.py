@@ -148,7 +148,9 @@ def moment_on(day: date, now: datetime, zone: tzinfo, before: datetime | None = 
 def own_source(caller: Caller, office: str) -> str:
     """For which office a form speaks: the caller's own; an administrator says which."""
     return (
-        caller.source if caller.source is not None else f"/offices/{office.strip().strip('/').removeprefix('offices/')}"
+        caller.source
+        if caller.source is not None
+        else f"/offices/{office.strip().strip('/').lower().removeprefix('offices/')}"
     )
 
 

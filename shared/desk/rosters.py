@@ -3,6 +3,7 @@
 The taking streams its page: the bar moves as portions of rows are taken, in any browser and without a script.
 """
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final
@@ -11,7 +12,7 @@ from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
 
 from shared import pages
-from shared.database import is_transient
+from shared.deadletters import describe
 from shared.desk import remarks
 from shared.desk.entries import own_source
 from shared.desk.frame import Desk, Visit
@@ -26,6 +27,8 @@ from shared.rosters.books import Book, BookRefused, open_book
 from shared.rosters.cells import OFFERS
 from shared.rosters.workbooks import annotated, template
 from shared.uploads import XLSX, multipart, taken
+
+log = logging.getLogger(__name__)
 
 Id = Annotated[str, Path(pattern=CODE_PATTERN)]
 SHOWN: Final = 100
@@ -156,9 +159,9 @@ async def _progress(
             elif isinstance(line, LeftSheet):
                 answer.left.append(line)
     except Exception as error:
-        if not (is_transient(error) or isinstance(error, BookRefused)):
-            raise
-        failed = True  # the page has begun: what went wrong can only be told on it
+        # The page has begun: what went wrong can only be told on it.
+        log.warning("a roster stopped on its way (%s)", describe(error))
+        failed = True
     order = {sheet.name: at for at, sheet in enumerate(book.sheets)}
     answer.rows.sort(key=lambda row: (order[row.sheet], row.row))
     answer.counts, answer.changes = dict(counts.statuses), dict(counts.changes)
