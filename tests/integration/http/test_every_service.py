@@ -1,5 +1,6 @@
 """What holds at every door of every service, whatever is behind it: no token, no database, no such place."""
 
+import re
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
