@@ -43,6 +43,7 @@ STATUSES = {
     "voided": "accepted",
     "replaced": "accepted",
     "passed_not_issued": "accepted",
+    "details_forgotten": "accepted",
     "duplicate": "duplicate",
     **dict.fromkeys(enrolment.OF_REPLACEMENTS + certification.OF_REPLACEMENTS, "conflict"),
 }

@@ -149,9 +149,10 @@ class Client:
         more = {} if timeout is None else {"timeout": timeout}
         return self._json("GET", f"{self.address(service)}{path}", params=list(parameters), **more)
 
-    def post(self, service: ServiceName, path: str) -> Any:
-        """The JSON answer of a POST without a body. Raises ``ClientError``."""
-        return self._json("POST", f"{self.address(service)}{path}")
+    def post(self, service: ServiceName, path: str, *, timeout: float | None = None) -> Any:
+        """The JSON answer of a POST without a body; ``timeout`` is for one that takes long. Raises ``ClientError``."""
+        more = {} if timeout is None else {"timeout": timeout}
+        return self._json("POST", f"{self.address(service)}{path}", **more)
 
     def every(
         self, service: ServiceName, path: str, parameters: Sequence[tuple[str, str]] = ()

@@ -7,7 +7,7 @@ tests/integration/bus, one test for each.
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from inspect import getdoc
 from time import monotonic
@@ -21,6 +21,7 @@ from faststream.nats.subscriber.usecases import BatchPullStreamSubscriber
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.batches import Batches, FactBatches, FactHandler, IntakeBatches, IntakeHandler
 from shared.database import Database
@@ -90,6 +91,7 @@ class Bus:
         self.service = service
         self._database = database
         self._dead_letters = dead_letters
+        self._sweeps: list[Callable[[AsyncSession], Awaitable[None]]] = [dead_letters.forget_expired]
         self._owns = tuple(owns)
         self._subscriptions: list[Subscription] = []
         self._connection: Client | None = None
@@ -200,6 +202,10 @@ class Bus:
         return self.connection.jetstream(timeout=PUBLISH_SECONDS)
 
     # --- what an administrator asks
+
+    def sweep(self, work: Callable[[AsyncSession], Awaitable[None]]) -> None:
+        """Have something else deleted now and then that is kept for a stated time."""
+        self._sweeps.append(work)
 
     async def replay(self, delivery: Delivery) -> None:
         """Have a dead letter handled as the message it was, also when the broker is away.
@@ -323,9 +329,10 @@ class Bus:
     async def _sweep(self) -> None:
         while True:
             try:
-                await self._database.run(self._dead_letters.forget_expired)
+                for work in self._sweeps:
+                    await self._database.run(work)
             except Exception as error:
-                log.warning("expired dead letters stay for now: %s", describe(error))
+                log.warning("what was kept long enough stays for now: %s", describe(error))
             await asyncio.sleep(SWEEP_SECONDS)
 
     # --- the connection's news

@@ -197,10 +197,11 @@ def metrics() -> Response:
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
-async def events_body(request: Request) -> list[Raw]:
+async def events_body(request: Request, keep: Callable[[str, bytes], Awaitable[None]] | None = None) -> list[Raw]:
     """The raw events of a POST; never reads more than the limit into memory.
 
-    Raises ``Problem`` 400, 413 or 415 when the body as a whole cannot be read.
+    Raises ``Problem`` 400, 413 or 415 when the body as a whole cannot be read; what was read of it is given to ``keep`` with
+    the code, unless it is too large.
     """
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise Problem(415, "content_encoding", "Send the body as it is, without Content-Encoding. Nothing was taken.")
@@ -213,6 +214,8 @@ async def events_body(request: Request) -> list[Raw]:
         return read_body(request.headers.get("content-type", ""), bytes(body))
     except BodyRefused as refused:
         status = STATUS_OF_BODY.get(refused.code, 400)
+        if keep is not None and 0 < len(body) <= BODY_LIMIT:
+            await keep(refused.code, bytes(body))
         raise Problem(status, refused.code, f"{refused.sentence} Nothing was taken.") from None
 
 

@@ -3,7 +3,7 @@
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from shared import correlation
@@ -38,6 +38,7 @@ class Message:
     source: str
     content: list[Raw] | BodyRefused
     way: Way
+    body: bytes = field(repr=False)
 
 
 def portions(service: str, messages: Sequence[tuple[str, bytes]], ways: Sequence[Way] = ()) -> Iterator[list[Message]]:
@@ -50,7 +51,7 @@ def portions(service: str, messages: Sequence[tuple[str, bytes]], ways: Sequence
     portion: list[Message] = []
     events = 0
     for (subject, body), way in zip(messages, ways or [Way() for _ in messages], strict=True):
-        message = Message(_source(service, subject), _content(body), way)
+        message = Message(_source(service, subject), _content(body), way, body)
         size = 1 if isinstance(message.content, BodyRefused) else len(message.content)
         if portion and events + size > EVENTS_LIMIT:
             yield portion
@@ -78,6 +79,13 @@ def posts_of(
         caller = Caller(message.source, roles.get(message.source, frozenset()), "nats")
         posts += [Post(raw, caller, message.source in roles, message.way) for raw in message.content]
     return posts, refused
+
+
+def unread(portion: Sequence[Message]) -> Iterator[tuple[str, str, bytes]]:
+    """The bodies of a portion that cannot be read: whose, why, and what."""
+    for message in portion:
+        if isinstance(message.content, BodyRefused):
+            yield message.source, message.content.code, message.body
 
 
 def follow(posts: Sequence[Post], refs: Sequence[tuple[str, str] | None]) -> None:

@@ -101,23 +101,26 @@ async def take_book(desk: Desk, book: Book, asked: Asked) -> AsyncIterator[Line]
             yield line
 
 
-class _Undo(Exception):
-    """Rolls the transaction of a dry run back."""
+class _Undone(Exception):
+    """Rolls the transaction of a dry run back, and carries what it found."""
+
+    def __init__(self, lines: list[Line]) -> None:
+        super().__init__()
+        self.lines = lines
 
 
 async def _undone(desk: Desk, taking: "_Taking") -> list[Line]:
+    async def all_of_it(session: AsyncSession) -> None:
+        async def within(work: Callable[[AsyncSession], Awaitable[T]]) -> T:
+            return await work(session)
+
+        raise _Undone([line async for line in taking.lines(within)])
+
     for attempt in range(ATTEMPTS):
-        lines: list[Line] = []
         try:
-            async with desk.database.transaction() as session:
-
-                async def within(work: Callable[[AsyncSession], Awaitable[T]], session: AsyncSession = session) -> T:
-                    return await work(session)
-
-                lines = [line async for line in taking.lines(within)]
-                raise _Undo  # noqa: TRY301 - it is how a transaction is rolled back
-        except _Undo:
-            return lines
+            await desk.handlers.run(all_of_it)
+        except _Undone as undone:
+            return undone.lines
         except IntegrityError:  # an event came in meanwhile by another way
             if attempt == ATTEMPTS - 1:
                 raise

@@ -1,5 +1,7 @@
 """HTTP to handlers and queries."""
 
+import logging
+from functools import partial
 from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -7,7 +9,7 @@ from fastapi.responses import PlainTextResponse
 
 from services.certification import queries
 from services.certification.handlers import Handlers
-from services.certification.queries import EventAnswer, EventHistory
+from services.certification.queries import EventAnswer, EventHistory, PersonExport
 from shared.database import Database
 from shared.events.certification import CertificateFact, SchemeFact
 from shared.events.codes import CODE_PATTERN
@@ -15,6 +17,8 @@ from shared.http import EVENTS, Page, Paging, Positions, Problem, events_body, m
 from shared.offices import Caller, Doorkeeper
 from shared.openapi import refusals
 from shared.outbox import current_position, heard_positions
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 # Whatever else could stand in an address is no code, and some of it (a NUL) not even a text for the database.
@@ -34,7 +38,9 @@ def routes(handlers: Handlers, database: Database, door: Doorkeeper) -> APIRoute
     @router.post("/v1/events", **EVENTS)
     async def post_events(request: Request, caller: Annotated[Caller, Depends(door.open)]) -> Response:
         """Take events: one, a batch or NDJSON. Answers after the commit with one receipt per event; safe to send again."""
-        return receipts_response(await handlers.take(await events_body(request), caller))
+        return receipts_response(
+            await handlers.take(await events_body(request, partial(handlers.refused, caller)), caller)
+        )
 
     @router.get("/v1/events")
     async def events(
@@ -78,6 +84,14 @@ def routes(handlers: Handlers, database: Database, door: Doorkeeper) -> APIRoute
         """One certificate."""
         async with database.transaction() as session:
             return _or_404(await queries.certificate(session, caller, certificate))
+
+    @router.get("/v1/persons/{person}/export", responses=refusals(403))
+    async def export(person: Named, caller: Annotated[Caller, Depends(office)]) -> PersonExport:
+        """All that certification holds about a person, to give to them; their details are in enrolment's own export."""
+        async with database.transaction() as session:
+            found = _or_404(await queries.export(session, caller, person))
+        log.warning("audit: %s exported %s", caller.postedby, person)
+        return found
 
     @router.get("/v1/position", dependencies=[Depends(door.open)])
     async def position() -> Positions:

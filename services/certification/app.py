@@ -24,6 +24,7 @@ from shared.desk.rosters import Rosters
 from shared.http import create_app, tell_addresses, with_heartbeat
 from shared.keeping import Keeping
 from shared.offices import Doorkeeper, token_digest
+from shared.rejections import rejections
 from shared.relay import Relay
 from shared.sessions import Sessions
 from shared.telemetry import configure
@@ -50,6 +51,7 @@ def create(settings: Settings) -> FastAPI:
     depths = Depths(database, bus, "CERTIFICATION")
     handlers = Handlers(database, secret, settings.enrolment_url)
     subscribe(bus, handlers)
+    bus.sweep(handlers.rejected.forget_expired)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -66,6 +68,7 @@ def create(settings: Settings) -> FastAPI:
     app = create_app("Sampan certification", lifespan, problems)
     app.include_router(administration(database, door, dead_letters, bus, partial(check, bus=bus)))
     app.include_router(routes(handlers, database, door))
+    app.include_router(rejections(database, door, handlers.rejected))
     addresses = {
         "enrolment": settings.enrolment_url,
         "certification": settings.public_url,

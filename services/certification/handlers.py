@@ -42,7 +42,9 @@ from shared.posts import (
     refusal,
     rejected,
     sender_refused,
+    unread,
 )
+from shared.rejected import RejectedBodies, Said
 from shared.secrets import derive
 
 T = TypeVar("T")
@@ -72,6 +74,7 @@ class Handlers:
         """``secret`` is the service's own; ``enrolment_url`` is told to offices that post enrolment's events here."""
         self._database = database
         self._content = derive(secret, "content")
+        self.rejected = RejectedBodies(SERVICE, secret)
         self._elsewhere = dict.fromkeys(offices_to_enrolment.TYPES.keys() - TYPES.keys(), enrolment_url)
         self._clock = clock
 
@@ -88,6 +91,13 @@ class Handlers:
         receipts = await self._database.run(work)
         measures.taken(SERVICE, "http", receipts.receipts, started, postedby=caller.postedby)
         return receipts
+
+    async def refused(self, caller: Caller, code: str, body: bytes) -> None:
+        """Keep a body that could not be read."""
+        said, now = Said.unread(0, code, body), self._clock()
+        await self._database.run(
+            lambda session: self.rejected.keep(session, caller.source, caller.postedby, [said], now)
+        )
 
     async def run(self, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
         """One transaction, for ``take_within``."""
@@ -119,6 +129,8 @@ class Handlers:
         roles = await store.roles(session, [message.source for message in portion])
         posts, refused = posts_of(portion, roles, now)
         await notify(session, [notice(SERVICE, *one) for one in refused])
+        for source, code, body in unread(portion):
+            await self.rejected.keep(session, source, f"{source}#nats", [Said.unread(0, code, body)], now)
         receipts, facts = await self._take(session, posts, now, answer=True)
         await publish(session, SERVICE, facts)
         return [*receipts, *(receipt for _, receipt, _ in refused)]
@@ -146,6 +158,7 @@ class Handlers:
             else:
                 reused.append(taken)
                 read[index] = refusal(one, "id_reused", REFUSALS["id_reused"])
+        await self._keep(session, list(zip(posts, read, strict=True)), now)
         await journal.add(session, list(fresh.values()), now)
         await journal.keep_refused(session, reused, now)
         changed, facts = await _decide(session, set(), list(fresh), {}, now)
@@ -166,6 +179,18 @@ class Handlers:
             ]
         await notify(session, notices)
         return receipts, facts
+
+    async def _keep(self, session: AsyncSession, posts: Sequence[tuple[Post, Event | Refusal]], now: datetime) -> None:
+        """Keep what is rejected, sealed; but nothing of another service's types: it may hold names, and only enrolment can
+        forget them."""
+        by_caller: dict[tuple[str | None, str], list[Said]] = {}
+        for post, one in posts:
+            ours = post.raw.written is not None or _type_of(post.raw) in TYPES
+            if isinstance(one, Refusal) and one.code != "id_reused" and ours:
+                whose = post.caller.source, post.caller.postedby
+                by_caller.setdefault(whose, []).append(Said.of(post.raw, one.code))
+        for (source, postedby), events in by_caller.items():
+            await self.rejected.keep(session, source, postedby, events, now)
 
     def _read(self, post: Post, now: datetime) -> Event | Refusal:
         read = read_event(post.raw, types=TYPES, elsewhere=self._elsewhere, now=now)
@@ -288,6 +313,11 @@ def _causes(loaded: Loaded, fresh: Sequence[Ref]) -> dict[str, str]:
             elif isinstance(one.data, SchemeRegistered):
                 causes[f"scheme {one.data.scheme}"] = "/".join(ref)
     return causes
+
+
+def _type_of(raw: Raw) -> str:
+    type_ = raw.fields.get("type")
+    return type_ if isinstance(type_, str) else ""
 
 
 def _standing(standing: journal.Standing) -> Standing:

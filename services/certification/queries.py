@@ -41,6 +41,14 @@ class EventHistory(EventAnswer):
     receipts: list[Change]
 
 
+class PersonExport(BaseModel):
+    """All that certification holds about a person, from the enrolments that the caller may see: no name is among it."""
+
+    person: str
+    certificates: list[CertificateFact]
+    events: list[EventHistory]
+
+
 async def schemes(session: AsyncSession, paging: Paging) -> Page[SchemeFact]:
     """Registered schemes by code."""
     rows = await session.execute(
@@ -164,12 +172,55 @@ async def event(session: AsyncSession, caller: Caller, source: str, event: str) 
     row = (await session.execute(text("SELECT * FROM events WHERE source = :source AND id = :id"), named)).one_or_none()
     if row is None:
         return None
-    history = await session.execute(
-        text("SELECT * FROM receipts WHERE source = :source AND id = :id ORDER BY number"), named
+    return await _history(session, row)
+
+
+async def export(session: AsyncSession, caller: Caller, person: str) -> PersonExport | None:
+    """What is held about a person, for those who see their details: who sends them, hosts or assesses their cohort."""
+    rows = await session.execute(
+        text(
+            """
+            SELECT enrolment FROM trainees JOIN cohorts USING (cohort)
+            WHERE person = :person AND NOT trainees.void AND NOT cohorts.void AND (
+                CAST(:everything AS boolean)
+                OR jsonb_path_exists(
+                    cohorts.parties,
+                    '$[*] ? (@.office == $office && (@.role == "host-centre" || @.role == "awarding-body"))',
+                    jsonb_build_object('office', CAST(:office AS text))
+                )
+                OR trainees.country = :country AND cohorts.parties @> jsonb_build_array(
+                    jsonb_build_object('office', CAST(:office AS text), 'role', 'sending-office')
+                )
+            )
+            """
+        ),
+        {**_seer(caller), "person": person},
+    )
+    enrolments = list(rows.scalars())
+    if not enrolments:
+        return None
+    held = await session.execute(
+        text("SELECT data FROM certificates WHERE enrolment = ANY(:enrolments) ORDER BY certificate"),
+        {"enrolments": enrolments},
+    )
+    said = await session.execute(
+        text("SELECT * FROM events WHERE enrolment = ANY(:enrolments) ORDER BY place"), {"enrolments": enrolments}
+    )
+    return PersonExport(
+        person=person,
+        certificates=[CertificateFact.model_validate(data) for data in held.scalars()],
+        events=[await _history(session, row) for row in said.all()],
+    )
+
+
+async def _history(session: AsyncSession, row: Any) -> EventHistory:
+    rows = await session.execute(
+        text("SELECT * FROM receipts WHERE source = :source AND id = :id ORDER BY number"),
+        {"source": row.source, "id": row.id},
     )
     receipts = [
         Change(**_standing(one.status, one.code, one.number).model_dump(), recordedtime=one.recordedtime)
-        for one in history
+        for one in rows
     ]
     return EventHistory(**_event(row), receipts=receipts)
 

@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
-from shared import deadletters, keeping, ledger, offices, outbox, sessions
+from shared import deadletters, keeping, ledger, offices, outbox, rejected, sessions
 
 NAMES = {
     "pk": "%(table_name)s_pkey",
@@ -82,6 +82,10 @@ class RefusedRow(Base, table=True):
     body: dict[str, Any] = Field(sa_type=JSONB)
     recordedtime: datetime = Field(sa_type=DateTime(timezone=True))
     postedby: str = Field(sa_type=Text)
+
+
+class RejectedRow(rejected.RejectedRow, Base, table=True):
+    pass
 
 
 class CohortRow(Base, table=True):

@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime
+from functools import partial
 from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -91,7 +92,9 @@ def routes(
     @router.post("/v1/events", **EVENTS)
     async def post_events(request: Request, caller: Annotated[Caller, Depends(door.open)]) -> Response:
         """Take events: one, a batch or NDJSON. Answers after the commit with one receipt per event; safe to send again."""
-        return receipts_response(await handlers.take(await events_body(request), caller))
+        return receipts_response(
+            await handlers.take(await events_body(request, partial(handlers.refused, caller)), caller)
+        )
 
     @router.get("/v1/events")
     async def events(

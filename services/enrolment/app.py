@@ -10,7 +10,9 @@ from services.enrolment import desk, rosters
 from services.enrolment.admissions import Admissions
 from services.enrolment.api import routes
 from services.enrolment.check import check
+from services.enrolment.forgetting import Archive
 from services.enrolment.handlers import Handlers
+from services.enrolment.people_api import people
 from services.enrolment.register import Register
 from services.enrolment.registry import Registry
 from services.enrolment.settings import Settings
@@ -28,6 +30,8 @@ from shared.desk.rosters import Rosters
 from shared.http import create_app, tell_addresses, with_heartbeat
 from shared.keeping import Keeping
 from shared.offices import Doorkeeper, token_digest
+from shared.rejected import RejectedBodies
+from shared.rejections import rejections
 from shared.relay import Relay
 from shared.sessions import Sessions
 from shared.telemetry import configure
@@ -52,8 +56,10 @@ def create(settings: Settings) -> FastAPI:
     authority = Authority.from_text(settings.nats_authority_file.read_text())
     admissions = Admissions(database, bus, settings.nats_url, authority)
     register = Register(secret)
-    handlers = Handlers(database, register, settings.certification_url)
+    archive = Archive(RejectedBodies("enrolment", secret), dead_letters)
+    handlers = Handlers(database, register, archive, settings.certification_url)
     subscribe(bus, handlers)
+    bus.sweep(archive.rejected.forget_expired)
     door = Doorkeeper(database, token_digest(settings.admin_token_file.read_text().strip()), Office, Token)
     sessions = Sessions(database, door, Session, "enrolment")
 
@@ -80,6 +86,8 @@ def create(settings: Settings) -> FastAPI:
     app.include_router(administration(database, door, dead_letters, bus, checking))
     registry = Registry(database, authority)
     app.include_router(routes(handlers, registry, admissions, database, door, settings.nats_public_url))
+    app.include_router(people(database, register, door))
+    app.include_router(rejections(database, door, archive.rejected))
     taking = rosters.desk(handlers, register, database, settings.certification_url)
     choices = partial(rosters.choices, database)
     app.include_router(uploads.routes(taking, door, choices))

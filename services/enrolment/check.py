@@ -8,11 +8,13 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from services.enrolment.deciding import Change, Unit, found_elsewhere
-from services.enrolment.domain import Known
+from services.enrolment.deciding import Change, Unit, found_elsewhere, personal, two
+from services.enrolment.domain import Known, Pair
 from services.enrolment.facts import cohort_data, completion, trainee_data
 from services.enrolment.fold import Folded, fold
 from services.enrolment.journal import Journal, Kept
+from services.enrolment.keys import learn
+from services.enrolment.links import IDENTIFIERS, Links
 from services.enrolment.register import Register
 from services.enrolment.registry import office_by_now
 from services.enrolment.store import Held, Store
@@ -33,13 +35,19 @@ async def check(session: AsyncSession, findings: Findings, bus: Bus, register: R
     ``session`` must see one snapshot.
     """
     await compare_journal(session, bus, findings, "ENROLMENT")
+    await compare_states(session, findings, register)
+    await _compare_offices(session, findings)
+
+
+async def compare_states(session: AsyncSession, findings: Findings, register: Register) -> None:
+    """Compare every state with the fold of its events, and every fact with its state."""
+    await learn(session, register)
     journal, store = Journal(session, register), Store(session, register)
     async for units in _units(session):
         await _compare_units(journal, store, register, findings, units)
     for what, query in _STRAYS.items():
         rows = await session.execute(text(query))
         named(findings, what, [row.which for row in rows], "is there, but nothing that it could come from")
-    await _compare_offices(session, findings)
 
 
 async def _units(session: AsyncSession) -> AsyncIterator[list[str]]:
@@ -63,10 +71,15 @@ async def _compare_units(
     entries = {unit: [one.entry for one in events] for unit, events in kept.items()}
     registered = await store.registered({need for each in entries.values() for entry in each for need in entry.needs})
     elsewhere = await found_elsewhere(journal, entries)
+    forgotten = await store.forgotten(personal(entry for each in entries.values() for entry in each))
+    decided = {entry.pair: unit for unit, each in entries.items() for entry in each if entry.pair}
+    seen_by = await store.seen_by({enrolment for pair in decided for enrolment in pair}) if decided else {}
+    pairs = await Links(store.session, register).decided(decided)
     held = await store.held([unit.removeprefix("cohort/") for unit in units if unit.startswith("cohort/")])
     things = await _things(journal.session, held)
     for unit, each in entries.items():
-        folded = fold(each, Known(registered, elsewhere - {entry.ref for entry in each}))
+        known = Known(registered, elsewhere - {entry.ref for entry in each}, forgotten, seen_by)
+        folded = fold(each, known)
         findings.compared("events", len(each))
         _compare_standings(findings, kept[unit], folded)
         if unit.startswith("cohort/"):
@@ -76,6 +89,10 @@ async def _compare_units(
             _compare_facts(findings, change, things)
         elif unit.startswith(("programme/", "centre/")):
             await _compare_registered(store, findings, unit, folded)
+        elif unit.startswith("pair/"):
+            findings.compared("decisions", 1)
+            if folded.state.pair != pairs.get(two(unit), Pair()):
+                findings.differs("decision", unit, "is not held as its events say")
 
 
 def _compare_standings(findings: Findings, kept: Collection[Kept], folded: Folded) -> None:
@@ -101,12 +118,13 @@ async def _compare_cohort(store: Store, register: Register, findings: Findings, 
     findings.compared("trainees", len(state.enrolments))
     links = {key: enrolment.links for key, enrolment in state.enrolments.items()}
     rows = await store.session.execute(
-        text("SELECT enrolment, link FROM links WHERE enrolment = ANY(:enrolments)"), {"enrolments": sorted(links)}
+        text(f"SELECT enrolment, link FROM links WHERE enrolment = ANY(:enrolments) AND {IDENTIFIERS}"),  # noqa: S608
+        {"enrolments": sorted(links)},
     )
     stored = {(row.enrolment, row.link) for row in rows}
     given = {(key, link) for key, each in links.items() for link in each}
     named(findings, "trainee", {key for key, _ in stored ^ given}, "is not linked to a person as its events say")
-    persons = await store.persons(links, {link for _, link in given})
+    persons = await Links(store.session, register).persons(links)
     for key in links:
         if key in held.places and held.places[key].person != persons[key]:
             findings.differs("trainee", key, "belongs to another person than its links give")
@@ -204,8 +222,18 @@ _STRAYS = {
             OR kind = 'programme' AND NOT EXISTS (SELECT FROM programmes WHERE programme = key)
             OR kind = 'centre' AND NOT EXISTS (SELECT FROM centres WHERE centre = key)
     """,
-    "link": "SELECT enrolment AS which FROM links WHERE NOT EXISTS "
+    "link": f"SELECT enrolment AS which FROM links WHERE {IDENTIFIERS} AND NOT EXISTS "  # noqa: S608
     "(SELECT FROM enrolments WHERE enrolments.enrolment = links.enrolment AND status <> 'void')",
+    "detail": """
+        SELECT enrolment AS which FROM forgotten WHERE EXISTS (SELECT FROM register_keys WHERE owner = enrolment)
+            OR EXISTS (SELECT FROM register_entries WHERE owner = enrolment)
+    """,
+    "decision": """
+        SELECT one || '/' || other AS which FROM apart
+        WHERE NOT EXISTS (SELECT FROM events WHERE unit = 'pair/' || one || '/' || other)
+        UNION ALL SELECT link FROM links WHERE starts_with(link, 'merged/')
+            AND NOT EXISTS (SELECT FROM events WHERE unit = 'pair/' || substr(link, 8))
+    """,
     "standing": """
         SELECT source || '/' || id AS which FROM events LEFT JOIN receipts USING (source, id, number)
         WHERE (receipts.status, receipts.code) IS DISTINCT FROM (events.status, events.code)

@@ -7,11 +7,13 @@ replaces, comes late, or depends on another unit makes its unit be folded from i
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from services.enrolment.domain import Cohort, Entry, Known, Ref, Standing, State, unit_of
+from services.enrolment.domain import APPLIED, Cohort, Entry, Known, Ref, Seers, Standing, State, unit_of
 from services.enrolment.facts import cohort_data, completion, trainee_data
 from services.enrolment.fold import LINK_CODES, Folded, advance, fold, undone
 from services.enrolment.journal import Journal, Kept
+from services.enrolment.links import Links, Two
 from services.enrolment.register import Register
+from services.enrolment.seers import seers
 from services.enrolment.store import Held, HeldPlace, Store
 from shared.events.enrolment import (
     CentreFact,
@@ -105,20 +107,36 @@ class Decision:
     units: dict[str, Unit] = field(default_factory=dict)
     held: Mapping[str, Held] = field(default_factory=dict)
     registered: list[ProgrammeFact | CentreFact] = field(default_factory=list)
+    forgotten: set[str] = field(default_factory=set)
+    """Enrolments of persons who were forgotten before."""
     last: Entry | None = None
 
     def standings(self) -> dict[Ref, Standing]:
         """How the new events stand."""
         return {entry.ref: unit.folded.standings[entry.ref] for unit in self.units.values() for entry in unit.fresh}
 
-    def changes(self) -> list[tuple[Entry, Standing, int]]:
-        """Which events of the journal stand differently now, with the new number of their standing."""
+    def changes(self, units: Collection[str] | None = None) -> list[tuple[Entry, Standing, int]]:
+        """Which events of the journal stand differently now, with the new number of their standing; only those of some units
+        where these are given."""
         return [
             (unit.kept[ref].entry, standing, unit.kept[ref].number + 1)
-            for unit in self.units.values()
+            for name, unit in self.units.items()
+            if units is None or name in units
             for ref, standing in unit.folded.standings.items()
             if ref in unit.kept and unit.kept[ref].standing != standing
         ]
+
+    def forgets(self) -> dict[str, Entry]:
+        """The enrolments whose person is to be forgotten, each with the event that says so."""
+        return {
+            entry.enrolment: entry
+            for unit in self.units.values()
+            for entry in (*(kept.entry for kept in unit.kept.values()), *unit.fresh)
+            if entry.type == "person.forgotten.v1"
+            and entry.enrolment
+            and entry.enrolment not in self.forgotten
+            and unit.folded.standings.get(entry.ref) == APPLIED
+        }
 
 
 async def decide(
@@ -137,14 +155,23 @@ async def decide(
     await _fold(journal, store, decision, first, set(), fresh)
     flipped = await _register(store, decision, first)
     if flipped:
-        whole |= await journal.cohorts_needing(flipped)
+        whole |= await journal.needing(flipped)
     short = set(fresh) - whole
     last = await journal.last(short) if short else {}
     whole |= {unit for unit in short if unit in last and fresh[unit][0].order <= last[unit]}
     decision.held = await store.held(
         [unit.removeprefix("cohort/") for unit in whole | short if unit.startswith("cohort/")]
     )
-    await _fold(journal, store, decision, whole - first, short - whole, fresh)
+    pairs = {unit for unit in whole if unit.startswith("pair/")}
+    await _fold(journal, store, decision, whole - first - pairs, short - whole, fresh)
+    await _fold(journal, store, decision, pairs, set(), fresh)
+    return decision
+
+
+async def decide_again(journal: Journal, store: Store, cohorts: Collection[str]) -> Decision:
+    """Fold these cohorts from their journals, though nothing new has come. Nobody else may be about them."""
+    decision = Decision(held=await store.held(cohorts))
+    await _fold(journal, store, decision, {f"cohort/{cohort}" for cohort in cohorts}, set(), {})
     return decision
 
 
@@ -160,14 +187,39 @@ async def _fold(
     entries = {unit: [*(one.entry for one in kept[unit]), *fresh.get(unit, ())] for unit in kept}
     registered = await store.registered({need for each in entries.values() for entry in each for need in entry.needs})
     elsewhere = await found_elsewhere(journal, entries)
+    forgotten = await store.forgotten(personal(entry for each in entries.values() for entry in each))
+    decision.forgotten |= forgotten
+    seen_by = await _seen_by(store, decision, entries)
     for unit, each in entries.items():
-        known = Known(registered, elsewhere - {entry.ref for entry in each})
+        known = Known(registered, elsewhere - {entry.ref for entry in each}, forgotten, seen_by)
         new = fresh.get(unit, ())
         if unit in whole:
             folded = fold(each, known)
         else:
             folded = advance(_state(decision.held[unit.removeprefix("cohort/")], kept[unit], known), new, known)
         decision.units[unit] = Unit(folded, {one.entry.ref: one for one in kept[unit]}, new, unit in whole)
+
+
+def personal(entries: Iterable[Entry]) -> set[str]:
+    """The enrolments for whose events it matters whether the person was forgotten."""
+    forgets = "person.forgotten.v1"
+    return {entry.enrolment for entry in entries if entry.enrolment and (entry.person or entry.type == forgets)}
+
+
+async def _seen_by(store: Store, decision: Decision, entries: Mapping[str, Sequence[Entry]]) -> dict[str, Seers]:
+    """Who sees the details of enrolments that somebody decides about, once the cohorts in hand are as decided."""
+    asked = {enrolment for each in entries.values() for entry in each for enrolment in entry.pair or ()}
+    if not asked:
+        return {}
+    found = await store.seen_by(asked)
+    for name, unit in decision.units.items():
+        if name.startswith("cohort/"):
+            held, state = decision.held[name.removeprefix("cohort/")], unit.folded.state
+            for gone in held.places:
+                found.pop(gone, None)
+            if state.cohort:
+                found |= {key: seers(state.cohort, state.enrolments[key]) for key in asked & state.enrolments.keys()}
+    return found
 
 
 async def found_elsewhere(journal: Journal, entries: Mapping[str, Sequence[Entry]]) -> frozenset[Ref]:
@@ -214,16 +266,32 @@ async def _register(store: Store, decision: Decision, units: Collection[str]) ->
     return flipped
 
 
-async def save(store: Store, register: Register, decision: Decision) -> list[Fact]:
-    """Store the states, and answer the facts that may have changed. Under the publish lock."""
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """The facts that may have changed, and the standings that followed only when all states were known."""
+
+    facts: list[Fact]
+    changes: list[tuple[Entry, Standing, int]]
+
+
+async def save(journal: Journal, store: Store, register: Register, decision: Decision) -> Saved:
+    """Store the states. Under the publish lock."""
     changes = [
         Change(code := name.removeprefix("cohort/"), unit, decision.held[code], decision.last)
         for name, unit in decision.units.items()
         if name.startswith("cohort/")
     ]
-    linked = await store.link({key: pair for change in changes for key, pair in change.links().items()})
+    # What was decided about persons waits for their enrolments, whose cohorts nobody but us changes any more.
+    waiting = await journal.needing(f"enrolment/{key}" for change in changes for key in change.seen_otherwise())
+    pairs = {unit for unit in waiting if unit not in decision.units}
+    await _fold(journal, store, decision, pairs, set(), {})
+    links = Links(store.session, register)
+    linked = await links.link(
+        {key: pair for change in changes for key, pair in change.links().items()},
+        {two(name): unit.folded.state.pair for name, unit in decision.units.items() if name.startswith("pair/")},
+    )
     # Another cohort's transaction may have given ours another person since they were read.
-    persons = {**await store.persons_in(change.code for change in changes), **linked}
+    persons = {**await links.persons_in(change.code for change in changes), **linked}
     places = [place for change in changes for place in change.places(persons, register)]
     facts = [
         programme_fact(data, _cause(decision.last))
@@ -235,7 +303,9 @@ async def save(store: Store, register: Register, decision: Decision) -> list[Fac
     await store.save_cohorts([cohort for change in changes if (cohort := change.cohort()) is not None])
     await store.save_places(places)
     own = {key for change in changes for key in change.unit.folded.state.enrolments}
-    return facts + await store.change_persons({key: person for key, person in linked.items() if key not in own})
+    others = {key: person for key, person in linked.items() if key not in own}
+    facts += await links.change_persons(others, None)
+    return Saved(facts, decision.changes(pairs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +331,16 @@ class Change:
         nothing: frozenset[str] = frozenset()
         pairs = {key: (before.get(key, nothing), after.get(key, nothing)) for key in before.keys() | after.keys()}
         return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
+
+    def seen_otherwise(self) -> set[str]:
+        """The enrolments that have come or gone, or whose details others see now."""
+        before, state = self.held, self.unit.folded.state
+        there = {} if before.cohort is None or before.void else before.places
+        old = {key: place.enrolment.country for key, place in there.items() if not place.void}
+        new = {key: place.country for key, place in state.enrolments.items()} if state.cohort else {}
+        if before.cohort and state.cohort and _parties(before.cohort) == _parties(state.cohort):
+            return {key for key in old.keys() | new.keys() if old.get(key) != new.get(key)}
+        return {*old, *new}
 
     def places(self, persons: Mapping[str, str], register: Register) -> list[HeldPlace]:
         """The enrolments to store."""
@@ -296,6 +376,16 @@ class Change:
             trainee = trainee_data(place.enrolment, terms, place.person, completion(state, key), void=place.void)
             facts.append(trainee_fact(trainee, _cause(causes.get(key, otherwise))))
         return facts
+
+
+def _parties(cohort: Cohort) -> object:
+    return cohort.terms.parties, cohort.former_parties
+
+
+def two(unit: str) -> Two:
+    """The enrolments of a unit of decisions about two."""
+    _, one, other = unit.split("/")
+    return one, other
 
 
 def _cause(entry: Entry | None) -> str | None:

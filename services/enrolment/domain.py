@@ -1,16 +1,17 @@
 """The words of enrolment: what the journal holds, what is true of one unit, and how an event may stand.
 
-A unit is what is folded by itself: a programme, a centre, or a cohort with its enrolments. No I/O, no clock, no ids made.
+A unit is what is folded by itself: a programme, a centre, a cohort with its enrolments, or what people have decided about two
+enrolments. No I/O, no clock, no ids made.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from shared.events.codes import Model, Outcome, Sex, TraineeRole, YesNo
+from shared.events.codes import AgeBand, Model, Outcome, Sex, TraineeRole, YesNo
 from shared.events.enrolment import FormerParty, Session
 from shared.events.offices_to_enrolment import (
     CentreRegistered,
@@ -21,9 +22,12 @@ from shared.events.offices_to_enrolment import (
     ProgrammeRegistered,
     SessionHeld,
 )
+from shared.events.persons import PersonMerged, PersonParted
 
 Ref = tuple[str, str]
 """(source, id): what an event is known by."""
+Seers = Mapping[str, datetime | None]
+"""Offices that see a trainee's details; one that was left out of the cohort's parties, until when it saw them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +39,24 @@ class Identifier:
     hash: str
 
 
+@dataclass(frozen=True, slots=True)
+class Faded:
+    """What is left of a birth date once the person is forgotten: a mark that is equal for equal dates, and the age band."""
+
+    mark: str
+    band: AgeBand
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Particulars:
     """What the fold needs of a person: no name, no number. None means: not said in this event."""
 
     sex: Sex | None = None
-    birth_date: date | None = None
+    birth_date: date | Faded | None = None
     disability: YesNo | None = None
     identifiers: tuple[Identifier, ...] | None = None
+    purposes: tuple[str, ...] | None = None
+    """What a consent is for; it is for everything when it names nothing."""
 
 
 @dataclass(frozen=True)
@@ -94,8 +108,15 @@ class Entry:
         return When(self.time, getattr(self.data, "date", None))
 
     @property
+    def pair(self) -> tuple[str, str] | None:
+        """The two enrolments that it says to be one person's or two persons', the smaller first."""
+        return self.data.pair if isinstance(self.data, PersonMerged | PersonParted) else None
+
+    @property
     def needs(self) -> frozenset[str]:
-        """The units that must be registered before this event can apply."""
+        """The units that must be registered, and the enrolments of other units that must be there, before it can apply."""
+        if self.pair:
+            return frozenset(f"enrolment/{enrolment}" for enrolment in self.pair)
         programme = getattr(self.data, "programme", None) if self.type == "cohort.announced.v1" else None
         centres = (getattr(self.data, name, None) for name in ("host_centre", "sending_centre"))
         needed = {f"centre/{centre}" for centre in centres if centre}
@@ -203,6 +224,29 @@ class OutcomeReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Withheld:
+    """The purposes that a person does not agree to (any more); with ``every``, all but these."""
+
+    every: bool = False
+    purposes: tuple[str, ...] = ()
+
+    def __contains__(self, purpose: str) -> bool:
+        return (purpose in self.purposes) != self.every
+
+    def without_consent(self, purposes: Collection[str]) -> "Withheld":
+        """Once consent to these is withdrawn; to all if there is none."""
+        if not purposes:
+            return Withheld(every=True)
+        kept = set(self.purposes) - set(purposes) if self.every else set(self.purposes) | set(purposes)
+        return Withheld(self.every, tuple(sorted(kept)))
+
+    @classmethod
+    def with_consent(cls, purposes: Collection[str]) -> "Withheld":
+        """Once consent is given: to these, or to all if there is none. What was said before no longer counts."""
+        return cls(every=True, purposes=tuple(sorted(set(purposes)))) if purposes else cls()
+
+
+@dataclass(frozen=True, slots=True)
 class Enrolment:
     """One trainee's place in one cohort. ``said_by`` is the office that first named the person."""
 
@@ -217,8 +261,9 @@ class Enrolment:
     sending_centre: str | None = None
     sex: Sex = "U"
     disability: YesNo = "not-stated"
-    birth_date: date | None = field(default=None, repr=False)
+    birth_date: date | Faded | None = field(default=None, repr=False)
     identifiers: tuple[Identifier, ...] = ()
+    withheld: Withheld = Withheld()
     proposed: When | None = None
     declined: When | None = None
     enrolled: When | None = None
@@ -253,6 +298,15 @@ class Undone:
 
 
 @dataclass(frozen=True, slots=True)
+class Pair:
+    """What people have decided about two enrolments: that they are one person's, or that they are two persons'."""
+
+    merged: bool = False
+    apart: bool = False
+    """That they are two persons' was said while they were not merged: they stay two also if they share an identifier."""
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """What is true of one unit, and the events that could not apply so far, in order."""
 
@@ -262,6 +316,7 @@ class State:
     enrolments: Mapping[str, Enrolment] = field(default_factory=dict)
     pending: tuple[Entry, ...] = ()
     undone: Undone = Undone()
+    pair: Pair = Pair()
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,11 +324,14 @@ class Known:
     """What a unit's fold must know of other units.
 
     ``registered`` are programmes and centres as ``programme/<code>`` and ``centre/<code>``; ``elsewhere`` are events of
-    other units that this unit's events want to replace.
+    other units that this unit's events want to replace; ``forgotten`` are the enrolments of persons who were forgotten.
+    ``seen_by`` says, for each enrolment that a pair names and that is there, which offices see its details, and until when.
     """
 
     registered: frozenset[str] = frozenset()
     elsewhere: frozenset[Ref] = frozenset()
+    forgotten: frozenset[str] = frozenset()
+    seen_by: Mapping[str, "Seers"] = field(default_factory=dict)
 
 
 def unit_of(entry: Entry) -> str:
@@ -281,6 +339,8 @@ def unit_of(entry: Entry) -> str:
     target's name; so does a trainee who is named by an enrolment whose cohort is not known."""
     if entry.voids:
         return "event{}/{}".format(*entry.voids)
+    if entry.pair:
+        return "pair/{}/{}".format(*entry.pair)
     if entry.type == "programme.registered.v1":
         return f"programme/{getattr(entry.data, 'programme', '')}"
     if entry.type == "centre.registered.v1":

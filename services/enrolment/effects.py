@@ -12,6 +12,7 @@ from services.enrolment.domain import (
     Particulars,
     Placing,
     State,
+    Withheld,
     session_of,
 )
 from shared.events.offices_to_enrolment import (
@@ -21,6 +22,7 @@ from shared.events.offices_to_enrolment import (
     OutcomeReported,
     SessionHeld,
 )
+from shared.events.persons import ConsentWithdrawn
 
 
 def registered(state: State, entry: Entry) -> State:
@@ -123,8 +125,29 @@ def corrected(state: State, entry: Entry) -> State:
             birth_date=said.birth_date or before.birth_date,
             disability=said.disability or before.disability,
             identifiers=before.identifiers if said.identifiers is None else said.identifiers,
+            withheld=_withheld(before, said),
         ),
     )
+
+
+def consent_withdrawn(state: State, entry: Entry) -> State:
+    before, data = _enrolment(state, entry), entry.data
+    assert isinstance(data, ConsentWithdrawn)
+    return _with(state, replace(before, withheld=before.withheld.without_consent(data.purposes)))
+
+
+def merged(state: State, _: Entry) -> State:
+    return replace(state, pair=replace(state.pair, merged=True))
+
+
+def parted(state: State, _: Entry) -> State:
+    # What was merged is as it was before; only two that nobody has merged are set apart.
+    pair = replace(state.pair, merged=False) if state.pair.merged else replace(state.pair, apart=True)
+    return replace(state, pair=pair)
+
+
+def forgotten(state: State, _: Entry) -> State:
+    return state  # nothing of the record: what is destroyed is no part of it
 
 
 def _cohort(state: State) -> Cohort:
@@ -151,7 +174,12 @@ def _person(enrolment: Enrolment, said: Particulars, source: str) -> Enrolment:
         disability=said.disability if said.disability not in (None, "not-stated") else enrolment.disability,
         identifiers=enrolment.identifiers + new,
         said_by=source if first else enrolment.said_by,
+        withheld=_withheld(enrolment, said),
     )
+
+
+def _withheld(enrolment: Enrolment, said: Particulars) -> Withheld:
+    return enrolment.withheld if said.purposes is None else Withheld.with_consent(said.purposes)
 
 
 def _candidate(state: State, entry: Entry) -> Enrolment:

@@ -1,11 +1,12 @@
 """From state to facts: what the other services are told. Pure; no name, identifier or birth date goes in or comes out."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import combinations, pairwise
 from typing import Literal
 
-from services.enrolment.domain import Cohort, Enrolment, State
+from services.enrolment.domain import Cohort, Enrolment, Faded, State
 from shared.events.codes import AgeBand
 from shared.events.enrolment import CohortFact, Nomination, OutcomeState, Placing, TraineeFact
 
@@ -20,6 +21,12 @@ AGE_BANDS: tuple[tuple[int, AgeBand], ...] = (
 """Each band with the first age that is beyond it."""
 
 
+MERGED = "merged/"
+"""What two enrolments share begins so that people have said to be one person's."""
+KEPT = "kept/"
+"""What somebody who was forgotten still shares with an enrolment that was not begins so: see `forgetting`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Completion:
     """What became of a trainee's completion."""
@@ -28,8 +35,10 @@ class Completion:
     withdrawn_at: datetime | None = None
 
 
-def age_band(birth_date: date | None, on: date) -> AgeBand:
+def age_band(birth_date: date | Faded | None, on: date) -> AgeBand:
     """The band of the age in completed years on that day; who is born on 29 February grows older on 1 March."""
+    if isinstance(birth_date, Faded):
+        return birth_date.band
     if birth_date is None or birth_date > on:
         return "_U"
     years = on.year - birth_date.year - ((on.month, on.day) < (birth_date.month, birth_date.day))
@@ -130,10 +139,11 @@ def trainee_data(
     )
 
 
-def components(links: Iterable[tuple[str, str]]) -> Mapping[str, str]:
+def components(links: Iterable[tuple[str, str]], apart: Collection[tuple[str, str]] = frozenset()) -> Mapping[str, str]:
     """Per enrolment, the smallest enrolment of the person: enrolments that share a link, directly or over others, are one.
 
-    ``links`` are pairs of an enrolment and something that it may share.
+    ``links`` are pairs of an enrolment and something that it may share. Of two enrolments in ``apart`` (the smaller first)
+    neither leads to the other by what the two share, though both may lead to a third.
     """
     parents: dict[str, str] = {}
 
@@ -144,11 +154,21 @@ def components(links: Iterable[tuple[str, str]]) -> Mapping[str, str]:
             node = parents[node]
         return node
 
-    enrolments = set()
-    for enrolment, link in links:
-        enrolments.add(enrolment)
-        parents[root(enrolment)] = root(f"link {link}")
+    sharing: dict[str, list[str]] = {}
+    for enrolment, link in sorted(links):
+        root(enrolment)
+        sharing.setdefault(link, []).append(enrolment)
+    kept_apart = {enrolment for pair in apart for enrolment in pair}
+    for link, enrolments in sharing.items():
+        if link.startswith(MERGED) or len(kept_apart.intersection(enrolments)) < 2:
+            for one, other in pairwise(enrolments):
+                parents[root(one)] = root(other)
+        else:
+            for one, other in combinations(enrolments, 2):
+                if (one, other) not in apart:
+                    parents[root(one)] = root(other)
     smallest: dict[str, str] = {}
-    for enrolment in sorted(enrolments):
+    enrolments_in_order = sorted(parents)
+    for enrolment in enrolments_in_order:
         smallest.setdefault(root(enrolment), enrolment)
-    return {enrolment: smallest[root(enrolment)] for enrolment in enrolments}
+    return {enrolment: smallest[root(enrolment)] for enrolment in enrolments_in_order}

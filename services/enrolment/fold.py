@@ -22,6 +22,7 @@ from services.enrolment.domain import (
 from services.enrolment.rules import GUARDS, judge
 from shared.events.offices_to_enrolment import EventVoided
 
+DETAILS_FORGOTTEN = Standing("accepted", "details_forgotten")
 UNKNOWN = Standing("waiting", "event_unknown")
 TYPE_DIFFERS = Standing("conflict", "type_differs")
 ALREADY_VOIDED = Standing("conflict", "already_voided")
@@ -63,7 +64,8 @@ def advance(
 
 
 def _step(state: State, entry: Entry, known: Known, judged: dict[Ref, Standing]) -> State:
-    standing = judged[entry.ref] = judge(state, entry, known)
+    standing = judge(state, entry, known)
+    judged[entry.ref] = _told(standing, entry, known)
     if standing != APPLIED:
         return replace(state, pending=(*state.pending, entry))
     state = GUARDS[entry.type].effect(state, entry)
@@ -72,7 +74,8 @@ def _step(state: State, entry: Entry, known: Known, judged: dict[Ref, Standing])
         left, later = [], _News()
         for waiting in state.pending:
             if news.may_help(waiting):
-                standing = judged[waiting.ref] = judge(state, waiting, known)
+                standing = judge(state, waiting, known)
+                judged[waiting.ref] = _told(standing, waiting, known)
                 if standing == APPLIED:
                     state = GUARDS[waiting.type].effect(state, waiting)
                     news, later = news.and_of(waiting), later.and_of(waiting)
@@ -80,6 +83,12 @@ def _step(state: State, entry: Entry, known: Known, judged: dict[Ref, Standing])
             left.append(waiting)
         state, news = replace(state, pending=tuple(left)), later
     return state
+
+
+def _told(standing: Standing, entry: Entry, known: Known) -> Standing:
+    """The standing that the office is told: of somebody who was forgotten, an event's details have no part in the record."""
+    forgotten = entry.person is not None and entry.enrolment in known.forgotten
+    return DETAILS_FORGOTTEN if forgotten and standing == APPLIED else standing
 
 
 @dataclass(frozen=True, slots=True)

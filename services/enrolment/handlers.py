@@ -1,7 +1,7 @@
 """What enrolment does when it is told something: load, decide, save; one call, one transaction."""
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -14,8 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.enrolment import domain
 from services.enrolment.deciding import Decision, decide, route, save, surroundings
 from services.enrolment.domain import Entry, Ref
+from services.enrolment.forgetting import Archive, enrolment_named, forget
 from services.enrolment.journal import Journal, New, Record
-from services.enrolment.register import Register, holds_personal, original
+from services.enrolment.keys import learn
+from services.enrolment.register import MasterUnknown, Register, holds_personal, original, without_details
 from services.enrolment.rules import refusal_of
 from services.enrolment.sentences import REFUSALS, SENTENCES
 from services.enrolment.store import Store, roles_of
@@ -24,11 +26,12 @@ from shared.correlation import Way
 from shared.database import Database
 from shared.events import offices_to_certification
 from shared.events.envelope import Event, Refusal, read_event
+from shared.events.facts import Fact
 from shared.events.offices_to_enrolment import TYPES
 from shared.events.receipts import Receipt, Receipts, Standing
 from shared.events.wire import Raw
 from shared.offices import Caller
-from shared.outbox import current_position, notify, publish, publish_lock
+from shared.outbox import Notice, current_position, notify, publish, publish_lock
 from shared.posts import (
     Message,
     Post,
@@ -41,12 +44,16 @@ from shared.posts import (
     refusal,
     rejected,
     sender_refused,
+    unread,
 )
+from shared.rejected import Said
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 ATTEMPTS = 5
+ALONE = "alone"
+"""What a session is told when nobody else may take events during its transaction."""
 SERVICE = "enrolment"
 
 
@@ -60,6 +67,10 @@ class _Taken:
     caller: Caller
 
 
+class _MustBeAlone(Exception):
+    """Somebody is to be forgotten, and others take events meanwhile."""
+
+
 class Handlers:
     """Takes events, from HTTP and NATS alike."""
 
@@ -67,12 +78,14 @@ class Handlers:
         self,
         database: Database,
         register: Register,
+        archive: Archive,
         certification_url: str,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """``certification_url`` is told to offices that post certification's events here."""
         self._database = database
         self._register = register
+        self._archive = archive
         self._elsewhere = dict.fromkeys(offices_to_certification.TYPES.keys() - TYPES.keys(), certification_url)
         self._clock = clock
 
@@ -80,7 +93,7 @@ class Handlers:
         """Take the events of one body: one receipt each, as they stand after all of them."""
         started = monotonic()
         posts = [Post(raw, caller) for raw in raws]
-        receipts = await self.run(lambda session: self._take(session, posts, answer=False))
+        receipts = await self.run(partial(self._take, posts=posts, answer=False))
         measures.taken(SERVICE, "http", receipts.receipts, started, postedby=caller.postedby)
         return receipts
 
@@ -91,6 +104,13 @@ class Handlers:
         nobody else waiting for the publish lock."""
         posts = [Post(raw, caller) for raw in raws]
         return (await self._take(session, posts, answer=False, publishing=publishing)).receipts
+
+    async def refused(self, caller: Caller, code: str, body: bytes) -> None:
+        """Keep a body that could not be read."""
+        said, now = Said.unread(0, code, body), self._clock()
+        await self._database.run(
+            lambda session: self._archive.rejected.keep(session, caller.source, caller.postedby, [said], now)
+        )
 
     async def take_messages(self, messages: Sequence[tuple[str, bytes]], ways: Sequence[Way] = ()) -> None:
         """Take (subject, body) of ``intake.enrolment.<country>.<office>``; the receipts go out as notices.
@@ -108,17 +128,32 @@ class Handlers:
         roles = await roles_of(session, [message.source for message in portion])
         posts, refused = posts_of(portion, roles, self._clock())
         await notify(session, [notice(SERVICE, *one) for one in refused])
+        for source, code, body in unread(portion):
+            said = Said.unread(0, code, body)
+            await self._archive.rejected.keep(session, source, f"{source}#nats", [said], self._clock())
         taken = await self._take(session, posts, answer=True)
         return [*taken.receipts, *(receipt for _, receipt, _ in refused)]
 
     async def run(self, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
-        """One transaction; done again when another one put the same event into the journal meanwhile."""
-        for _ in range(ATTEMPTS - 1):
+        """One transaction; done again when what it rests on turned out otherwise."""
+        alone = False
+
+        async def attempted(session: AsyncSession) -> T:
+            session.info[ALONE] = alone
+            return await work(session)
+
+        for attempt in range(ATTEMPTS):
             try:
-                return await self._database.run(work)
+                return await self._database.run(attempted)
             except IntegrityError:
+                if attempt == ATTEMPTS - 1:
+                    raise
                 log.info("an event came in twice at one time: looking again")
-        return await self._database.run(work)
+            except MasterUnknown:
+                await self._database.run(lambda session: learn(session, self._register))
+            except _MustBeAlone:
+                alone = True
+        raise AssertionError("unreachable")
 
     async def _take(
         self, session: AsyncSession, posts: Sequence[Post], *, answer: bool, publishing: bool = True
@@ -131,6 +166,7 @@ class Handlers:
         known = await journal.records({one.event.ref for one in read if isinstance(one, _Taken)})
         contents = {ref: record.content for ref, record in known.items()}
         fresh: dict[Ref, _Taken] = {}
+        reused: list[_Taken] = []
         repeated: set[int] = set()
         for index, one in enumerate(read):
             if isinstance(one, Refusal):
@@ -141,9 +177,14 @@ class Handlers:
             elif contents[ref] == one.content:
                 repeated.add(index)
             else:
-                await journal.keep_reused(one.entry, one.content, original(one.event), one.caller.postedby, now)
+                reused.append(one)
                 read[index] = refusal(one.event, "id_reused", REFUSALS["id_reused"])
+        await self._keep(store, list(zip(posts, read, strict=True)), now)
         decision = await self._decide(journal, store, fresh, now)
+        await self._keep_reused(journal, store, reused, now)
+        changes, forgets, facts = decision.changes(), decision.forgets(), list[Fact]()
+        if forgets:  # of these events' own receipts, too
+            facts = await self._save(journal, store, decision, forgets, now, publishing=publishing)
         records = await journal.records({one.event.ref for one in read if isinstance(one, _Taken)})
         receipts = [
             rejected(one, now, post.raw.place)
@@ -151,10 +192,7 @@ class Handlers:
             else _answer(one.entry, records[one.event.ref], post.raw.place, repeated=index in repeated)
             for index, (post, one) in enumerate(zip(posts, read, strict=True))
         ]
-        notices = [
-            notice(SERVICE, entry.source, receipt(entry.ref, entry.type, _standing(standing, number), now))
-            for entry, standing, number in decision.changes()
-        ]
+        notices = _announced(changes, now)
         if answer:
             notices += [
                 notice(SERVICE, post.caller.source, answered, post.way)
@@ -164,11 +202,10 @@ class Handlers:
         await notify(session, notices)
         if not fresh:
             return Receipts(receipts=receipts, position={"ENROLMENT": await current_position(session)})
+        if not forgets:
+            facts = await self._save(journal, store, decision, {}, now, publishing=publishing)
         if not publishing:
-            await save(store, self._register, decision)
             return Receipts(receipts=receipts, position={})
-        await publish_lock(session)
-        facts = await save(store, self._register, decision)
         position = await publish(session, SERVICE, facts)
         return Receipts(receipts=receipts, position={"ENROLMENT": position.position})
 
@@ -178,29 +215,87 @@ class Handlers:
             return Decision()
         entries = [taken.entry for taken in fresh.values()]
         where = await route(journal, entries)
-        await journal.lock_registry(alone=where.alone)
-        if where.alone:  # what was not known may have come while this waited
+        alone = journal.session.info.get(ALONE) or where.alone
+        await journal.lock_registry(alone=alone)
+        if alone:  # what was not known may have come while this waited
             where = await route(journal, entries)
+        details = {taken.entry.enrolment for taken in fresh.values() if holds_personal(taken.event)}
+        forgotten = await store.forgotten({enrolment for enrolment in details if enrolment})
+        if forgotten:
+            entries = [without_details(entry) if entry.enrolment in forgotten else entry for entry in entries]
         around = await surroundings(journal, where)
         await journal.lock_units({*where.units.values(), *around.units})
         decision = await decide(journal, store, entries, where, around)
+        if decision.forgets() and not alone:
+            raise _MustBeAlone
         standings = decision.standings()
         await journal.add(
             [
                 New(
-                    taken.entry,
-                    where.units[ref],
-                    standings[ref],
+                    entry,
+                    where.units[entry.ref],
+                    standings[entry.ref],
                     taken.content,
-                    original(taken.event) if holds_personal(taken.event) else None,
+                    original(taken.event) if holds_personal(taken.event) and entry.enrolment not in forgotten else None,
                     taken.caller.postedby,
                 )
-                for ref, taken in fresh.items()
+                for entry, taken in zip(entries, fresh.values(), strict=True)
             ],
             now,
         )
         await journal.change([(entry.ref, standing, number) for entry, standing, number in decision.changes()], now)
         return decision
+
+    async def _save(
+        self,
+        journal: Journal,
+        store: Store,
+        decision: Decision,
+        forgets: Mapping[str, Entry],
+        now: datetime,
+        *,
+        publishing: bool,
+    ) -> list[Fact]:
+        """Save what was decided, and forget who is to be forgotten; the facts that may have changed."""
+        if publishing:
+            await publish_lock(journal.session)
+        saved = await save(journal, store, self._register, decision)
+        await journal.change([(entry.ref, standing, number) for entry, standing, number in saved.changes], now)
+        facts, changes = saved.facts, saved.changes
+        if forgets:
+            after = await forget(journal, store, self._register, self._archive, forgets, now)
+            facts, changes = facts + after.facts, changes + after.changes
+        await notify(journal.session, _announced(changes, now))
+        return facts
+
+    async def _keep(self, store: Store, posts: Sequence[tuple[Post, _Taken | Refusal]], now: datetime) -> None:
+        """Keep what is rejected, sealed; but nothing of somebody who was forgotten."""
+        refused = [
+            (post, one.code)
+            for post, one in posts
+            if isinstance(one, Refusal) and one.code != "id_reused" and (post.raw.fields or post.raw.written)
+        ]
+        if not refused:
+            return
+        named = {id(post): enrolment_named(post.raw.fields) for post, _ in refused}
+        forgotten = await store.forgotten({enrolment for enrolment in named.values() if enrolment})
+        by_caller: dict[tuple[str | None, str], list[Said]] = {}
+        for post, code in refused:
+            if named[id(post)] not in forgotten:
+                whose = post.caller.source, post.caller.postedby
+                by_caller.setdefault(whose, []).append(Said.of(post.raw, code))
+        for (source, postedby), events in by_caller.items():
+            await self._archive.rejected.keep(store.session, source, postedby, events, now)
+
+    async def _keep_reused(self, journal: Journal, store: Store, reused: Sequence[_Taken], now: datetime) -> None:
+        """The same for events whose id had been used for another; they are kept as long as the other."""
+        if not reused:
+            return
+        await journal.lock_registry(alone=False)  # nobody is forgotten meanwhile
+        forgotten = await store.forgotten({one.entry.enrolment for one in reused if one.entry.enrolment})
+        for one in reused:
+            if one.entry.enrolment not in forgotten:
+                await journal.keep_reused(one.entry, one.content, original(one.event), one.caller.postedby, now)
 
     def _read(self, post: Post, now: datetime) -> _Taken | Refusal:
         read = read_event(post.raw, types=TYPES, elsewhere=self._elsewhere, now=now)
@@ -211,6 +306,13 @@ class Handlers:
         if code is not None:
             return refusal(read, code, REFUSALS[code])
         return _Taken(read, self._register.entry(read), self._register.content(read), caller)
+
+
+def _announced(changes: Sequence[tuple[Entry, domain.Standing, int]], now: datetime) -> list[Notice]:
+    return [
+        notice(SERVICE, entry.source, receipt(entry.ref, entry.type, _standing(standing, number), now))
+        for entry, standing, number in changes
+    ]
 
 
 def _standing(standing: domain.Standing, number: int) -> Standing:

@@ -6,22 +6,21 @@ Locks are taken in one order: the registry, the units by name, and last the publ
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Row, select, text
+from sqlalchemy import Row, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col
 
-from services.enrolment.domain import Entry, Identifier, Particulars, Ref, Standing
+from services.enrolment.domain import Entry, Faded, Identifier, Particulars, Ref, Standing
+from services.enrolment.keys import keys_of
 from services.enrolment.register import Register, birth_date_of
 from services.enrolment.tables import (
     UNSETTLED,
     EventRow,
     ReceiptRow,
     RegisterEntryRow,
-    RegisterKeyRow,
     ReusedIdRow,
 )
 from shared import correlation
@@ -160,10 +159,13 @@ class Journal:
                 {"olds": list(units), "news": list(units.values())},
             )
 
-    async def cohorts_needing(self, needs: Collection[str]) -> set[str]:
-        """The units whose events need these programmes and centres."""
+    async def needing(self, needs: Iterable[str]) -> set[str]:
+        """The units whose events need these programmes, centres and enrolments of others."""
+        needs = sorted(needs)
+        if not needs:
+            return set()
         rows = await self.session.execute(
-            text("SELECT DISTINCT unit FROM events WHERE needs && CAST(:needs AS text[])"), {"needs": sorted(needs)}
+            text("SELECT DISTINCT unit FROM events WHERE needs && CAST(:needs AS text[])"), {"needs": needs}
         )
         return set(rows.scalars())
 
@@ -219,7 +221,7 @@ class Journal:
         )
 
     def _particulars(self, row: Row[Any], person: dict[str, Any]) -> Particulars:
-        birth_date = None
+        birth_date: date | Faded | None = Faded(*person["faded"]) if "faded" in person else None
         if row.key is not None:
             birth_date = birth_date_of(
                 self._register.unseal(row.key, row.owner, row.sealed, _place(row.source, row.id))
@@ -230,6 +232,7 @@ class Journal:
             birth_date=birth_date,
             disability=person.get("disability"),
             identifiers=None if identifiers is None else tuple(Identifier(*known) for known in identifiers),
+            purposes=tuple(person["purposes"]) if "purposes" in person else None,
         )
 
     async def add(self, events: Sequence[New], now: datetime) -> None:
@@ -248,7 +251,7 @@ class Journal:
                 "target": new.entry.acts_on[1] if new.entry.acts_on else None,
                 "needs": sorted(new.entry.needs),
                 "data": new.entry.data.model_dump(mode="json", exclude_none=True),
-                "person": _without_birth_date(new.entry.person),
+                "person": without_birth_date(new.entry.person),
                 "content": new.content,
                 "postedby": new.postedby,
                 "correlation": correlation.id_of(new.entry.ref),
@@ -333,20 +336,6 @@ class Journal:
         return {"owner": owner, "sealed": self._register.seal(keys[owner], owner, original, _place(*entry.ref))}
 
 
-async def keys_of(session: AsyncSession, register: Register, owners: Collection[str]) -> dict[str, bytes]:
-    """The owners' wrapped keys; who has none gets one."""
-    if not owners:
-        return {}
-    asked = select(col(RegisterKeyRow.owner), col(RegisterKeyRow.sealed)).where(col(RegisterKeyRow.owner).in_(owners))
-    keys = {row.owner: row.sealed for row in await session.execute(asked)}
-    missing = sorted(set(owners) - set(keys))
-    if missing:
-        made = [{"owner": owner, "sealed": register.new_key(owner)} for owner in missing]
-        await session.execute(insert(RegisterKeyRow).on_conflict_do_nothing(), made)
-        keys.update({row.owner: row.sealed for row in await session.execute(asked)})
-    return keys
-
-
 def _refs(refs: Iterable[Ref]) -> dict[str, list[str]]:
     pairs = list(refs)
     return {"sources": [source for source, _ in pairs], "ids": [id_ for _, id_ in pairs]}
@@ -361,10 +350,15 @@ def _lock_key(name: str) -> int:
     return int.from_bytes(hashlib.sha256(f"enrolment {name}".encode()).digest()[:8], "big", signed=True)
 
 
-def _without_birth_date(person: Particulars | None) -> dict[str, Any] | None:
+def without_birth_date(person: Particulars | None) -> dict[str, Any] | None:
+    """What the journal holds of a person in clear."""
     if person is None:
         return None
     known: dict[str, Any] = {"sex": person.sex, "disability": person.disability}
     if person.identifiers is not None:
         known["identifiers"] = [[one.kind, one.country, one.hash] for one in person.identifiers]
+    if person.purposes is not None:
+        known["purposes"] = list(person.purposes)
+    if isinstance(person.birth_date, Faded):
+        known["faded"] = [person.birth_date.mark, person.birth_date.band]
     return {name: value for name, value in known.items() if value is not None}

@@ -39,7 +39,7 @@ async def entries(
             "limit": limit,
         },
     )
-    return [Said(queries.event_answer(row), row.since, row.place) for row in rows]
+    return [Said(queries.EventAnswer(**queries.event_answer(row)), row.since, row.place) for row in rows]
 
 
 async def suggestions(session: AsyncSession, caller: Caller) -> dict[str, list[tuple[str, Mapping[str, str]]]]:

@@ -216,7 +216,7 @@ async def events(
         },
     )
     page = _page(list(rows), paging, lambda row: str(row.place))
-    return Page(items=[event_answer(row) for row in page.items], next=page.next)
+    return Page(items=[EventAnswer(**event_answer(row)) for row in page.items], next=page.next)
 
 
 async def event(session: AsyncSession, caller: Caller, source: str, event: str) -> EventHistory | None:
@@ -227,14 +227,19 @@ async def event(session: AsyncSession, caller: Caller, source: str, event: str) 
     row = (await session.execute(text("SELECT * FROM events WHERE source = :source AND id = :id"), named)).one_or_none()
     if row is None:
         return None
-    history = await session.execute(
-        text("SELECT * FROM receipts WHERE source = :source AND id = :id ORDER BY number"), named
+    return EventHistory(**event_answer(row), receipts=await history(session, source, event))
+
+
+async def history(session: AsyncSession, source: str, event: str) -> list[Change]:
+    """Every standing that an event has had."""
+    rows = await session.execute(
+        text("SELECT * FROM receipts WHERE source = :source AND id = :id ORDER BY number"),
+        {"source": source, "id": event},
     )
-    changes = [
+    return [
         Change(**_standing(one.status, one.code, one.number).model_dump(), recordedtime=one.recordedtime)
-        for one in history
+        for one in rows
     ]
-    return EventHistory(**_event(row), receipts=changes)
 
 
 async def offices(session: AsyncSession, paging: Paging) -> Page[OfficeAnswer]:
@@ -289,12 +294,8 @@ def _may_see(caller: Caller, cohort: CohortFact, country: str) -> bool:
     return True
 
 
-def event_answer(row: Any) -> EventAnswer:
-    """A row of the journal as its office reads it."""
-    return EventAnswer(**_event(row))
-
-
-def _event(row: Any) -> dict[str, Any]:
+def event_answer(row: Any) -> dict[str, Any]:
+    """A row of the journal as an EventAnswer has it."""
     void = row.type == "event.voided.v1"
     said = {"source": row.source, "id": row.id, "type": row.type, "time": row.time, "data": row.data}
     if row.target is not None and not void:

@@ -1,6 +1,7 @@
 """The register: personal details, encrypted per enrolment. Nothing personal leaves this room but into sealed columns.
 
-The key of an enrolment is random and kept wrapped under a key from the service's secret; destroying it forgets the person.
+The key of an enrolment is random and kept wrapped under a master key; destroying it forgets the person. The first master key is
+made from the service's secret, the following ones are random and sealed under the first.
 Identifiers are kept as keyed hashes, so that equal numbers can be found without any number being known.
 """
 
@@ -9,14 +10,16 @@ import hmac
 import json
 import secrets
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date
 from typing import Any
 
-from services.enrolment.domain import Entry, Identifier, Particulars
+from services.enrolment.domain import Entry, Faded, Identifier, Particulars
 from services.enrolment.rules import RANKS
 from shared.events import offices_to_enrolment as said
-from shared.events.codes import Model
+from shared.events import persons
+from shared.events.codes import AgeBand, Model
 from shared.events.envelope import Event, canonical, digest, keyed
 from shared.secrets import derive, seal, unseal
 
@@ -24,9 +27,19 @@ _CANDIDATE = ("person", "employer")
 PERSONAL: Mapping[type[Model], Sequence[str]] = {
     said.TraineeProposed: _CANDIDATE,
     said.TraineeEnrolled: _CANDIDATE,
-    said.PersonCorrected: ("names", "identifiers", "birth_date", "sex", "contact", "disability"),
+    persons.PersonCorrected: ("names", "identifiers", "birth_date", "sex", "contact", "disability", "consent"),
 }
 """Fields of events that the journal does not hold: the event as it came is sealed instead."""
+
+
+FIRST_MASTER = 1
+"""The master key that is made from the secret."""
+_NUMBER_BYTES = 4
+_WRAPPED_BYTES = 60
+
+
+class MasterUnknown(Exception):
+    """A key is wrapped under a master key that was made since this process last read them."""
 
 
 class Register:
@@ -37,7 +50,7 @@ class Register:
         self._hashing = derive(secret, "identifiers")
         self._content = derive(secret, "content")
         self._persons = derive(secret, "persons")
-        self._wrapping = derive(secret, "register")
+        self._masters = {FIRST_MASTER: derive(secret, "register")}
         self._rosters = derive(secret, "rosters")
 
     def entry(self, event: Event) -> Entry:
@@ -66,21 +79,55 @@ class Register:
         """The pseudonymous id of the person whose smallest enrolment this is."""
         return "p-" + hmac.digest(self._persons, enrolment.encode(), hashlib.sha256).hex()[:24]
 
-    def new_key(self, owner: str) -> bytes:
-        """A fresh key for an owner, wrapped."""
-        return seal(self._wrapping, secrets.token_bytes(32), owner.encode())
+    # --- keys
+
+    def learn(self, masters: Mapping[int, bytes]) -> None:
+        """Take up master keys, as ``new_master`` made them."""
+        for number, sealed in masters.items():
+            self._masters[number] = unseal(self._masters[FIRST_MASTER], sealed, _master(number))
+
+    def new_master(self, number: int) -> bytes:
+        """A fresh master key of this number, sealed."""
+        return seal(self._masters[FIRST_MASTER], secrets.token_bytes(32), _master(number))
+
+    def new_key(self, owner: str, master: int) -> bytes:
+        """A fresh key for an owner, wrapped. Raises MasterUnknown."""
+        return self._wrap(secrets.token_bytes(32), owner, master)
+
+    def wrap_anew(self, wrapped: bytes, owner: str, master: int) -> bytes:
+        """The same key, wrapped under another master key. Raises MasterUnknown."""
+        return self._wrap(self._unwrap(wrapped, owner), owner, master)
 
     def seal(self, wrapped: bytes, owner: str, value: bytes, place: str) -> bytes:
         """Encrypt under an owner's wrapped key; ``place`` is where it is kept, so that it opens nowhere else."""
-        return seal(unseal(self._wrapping, wrapped, owner.encode()), value, place.encode())
+        return seal(self._unwrap(wrapped, owner), value, place.encode())
 
     def unseal(self, wrapped: bytes, owner: str, sealed: bytes, place: str) -> bytes:
-        """Decrypt what ``seal`` made."""
-        return unseal(unseal(self._wrapping, wrapped, owner.encode()), sealed, place.encode())
+        """Decrypt what ``seal`` made. Raises MasterUnknown."""
+        return unseal(self._unwrap(wrapped, owner), sealed, place.encode())
+
+    def _wrap(self, key: bytes, owner: str, master: int) -> bytes:
+        number = b"" if master == FIRST_MASTER else master.to_bytes(_NUMBER_BYTES, "big")
+        return number + seal(self._master_key(master), key, owner.encode())
+
+    def _unwrap(self, wrapped: bytes, owner: str) -> bytes:
+        number = wrapped[:-_WRAPPED_BYTES]
+        return unseal(
+            self._master_key(int.from_bytes(number, "big") if number else FIRST_MASTER),
+            wrapped[-_WRAPPED_BYTES:],
+            owner.encode(),
+        )
+
+    def _master_key(self, number: int) -> bytes:
+        if number not in self._masters:
+            raise MasterUnknown
+        return self._masters[number]
+
+    # --- what is personal in events
 
     def _particulars(self, data: Model) -> Particulars | None:
-        person: said.Person | said.PersonCorrected | None = None
-        if isinstance(data, said.PersonCorrected):
+        person: persons.Person | persons.PersonCorrected | None = None
+        if isinstance(data, persons.PersonCorrected):
             person = data
         elif isinstance(data, said.TraineeProposed | said.TraineeEnrolled):
             person = data.person
@@ -92,9 +139,10 @@ class Register:
             birth_date=person.birth_date,
             disability=person.disability,
             identifiers=None if identifiers is None else self._identifiers(identifiers),
+            purposes=None if person.consent is None else tuple(person.consent.purposes),
         )
 
-    def _identifiers(self, identifiers: list[said.Identifier]) -> tuple[Identifier, ...]:
+    def _identifiers(self, identifiers: list[persons.Identifier]) -> tuple[Identifier, ...]:
         found = {}
         for identifier in identifiers:
             plain = _plain(identifier.number)
@@ -123,7 +171,38 @@ def birth_date_of(fields: bytes) -> date | None:
     return date.fromisoformat(written) if written else None
 
 
+def _master(number: int) -> bytes:
+    return f"master key {number}".encode()
+
+
 def _plain(number: str) -> str:
     """A number without what people write differently: spaces, hyphens, case, and their own script's digits."""
     letters = (str(unicodedata.digit(letter, letter)) for letter in unicodedata.normalize("NFKC", number))
     return "".join(letter for letter in letters if letter.isalnum()).casefold()
+
+
+class Fading:
+    """What is left of one person's particulars once they are forgotten: it still tells same from different among them, and
+    matches nothing else, ever: the key that it is made with goes with this object."""
+
+    def __init__(self) -> None:
+        self._key = secrets.token_bytes(32)
+
+    def of(self, person: Particulars, band: Callable[[date], AgeBand]) -> Particulars:
+        """The particulars without birth date and identifiers; ``band`` tells the age band of a birth date."""
+        born, identifiers = person.birth_date, person.identifiers
+        if isinstance(born, date):
+            born = Faded(self._mark(born.isoformat())[:16], band(born))
+        if identifiers is not None:
+            identifiers = tuple(replace(known, hash=self._mark(known.hash)) for known in identifiers)
+        return replace(person, birth_date=born, identifiers=identifiers)
+
+    def _mark(self, value: str) -> str:
+        return hmac.digest(self._key, value.encode(), hashlib.sha256).hex()
+
+
+def without_details(entry: Entry) -> Entry:
+    """An event about somebody who was forgotten before it came: it brings no detail back."""
+    if entry.person is None:
+        return entry
+    return replace(entry, person=replace(entry.person, birth_date=None, identifiers=None))

@@ -9,9 +9,10 @@ from typing import Any, Literal
 
 from services.enrolment import effects
 from services.enrolment.domain import APPLIED, Cohort, Enrolment, Entry, Known, Standing, State
+from services.enrolment.seers import SEERS, does_not_see_both, someone_unknown
 from shared.events.envelope import Event, canonical
 from shared.events.identity import enrolment_id, office_of
-from shared.events.offices_to_enrolment import CohortAnnounced
+from shared.events.offices_to_enrolment import CohortAnnounced, EventVoided
 
 EVENT_LIMIT = 65_536
 """Bytes in one event, and LINES and SESSIONS_LIMIT in one record: together they keep every fact within one message."""
@@ -67,11 +68,18 @@ def refusal_of(event: Event, roles: frozenset[str], *, administrator: bool) -> s
         return "role_not_allowed"
     if len(canonical(event.fields)) > EVENT_LIMIT:
         return "event_too_large"
+    if _takes_back_forgetting(event):
+        return "forgotten_stays"
     if isinstance(event.data, CohortAnnounced):
         own = {party.role for party in event.data.parties if party.office == event.source}
         if not own & ANNOUNCERS:
             return "announcer_not_party"
     return None
+
+
+def _takes_back_forgetting(event: Event) -> bool:
+    voids = isinstance(event.data, EventVoided) and event.data.type == "person.forgotten.v1"
+    return voids or (event.type == "person.forgotten.v1" and event.replaces is not None)
 
 
 def judge(state: State, entry: Entry, known: Known) -> Standing:
@@ -223,6 +231,10 @@ NOT_YOUR_TRAINEE = conflict("not_your_trainee", _of_another_country)
 OF_COHORT = (COHORT_UNKNOWN, NOT_A_PARTY)
 OF_TRAINEE = (COHORT_UNKNOWN, NOT_A_PARTY, TRAINEE_UNKNOWN, NOT_YOUR_TRAINEE)
 OF_ENROLLED = (*OF_TRAINEE, NOT_ENROLLED)
+OF_PAIR = (
+    waits("trainee_unknown", someone_unknown),
+    conflict("not_a_party", does_not_see_both),
+)
 
 
 def _same_contest(lines: tuple[Any, ...], entry: Any) -> bool:
@@ -307,6 +319,9 @@ GUARDS: Mapping[str, Rule] = {
         effects.declined,
     ),
     "person.corrected.v1": Rule(80, SENDING, OF_TRAINEE, effects.corrected),
+    "person.merged.v1": Rule(82, SEERS, OF_PAIR, effects.merged),
+    "person.parted.v1": Rule(84, SEERS, OF_PAIR, effects.parted),
+    "consent.withdrawn.v1": Rule(86, SENDING, OF_TRAINEE, effects.consent_withdrawn),
     "cohort.started.v1": Rule(
         90,
         HOST,
@@ -408,6 +423,7 @@ GUARDS: Mapping[str, Rule] = {
         ),
         effects.outcome_reported,
     ),
+    "person.forgotten.v1": Rule(180, SENDING, OF_TRAINEE, effects.forgotten),
     # A void and a replacement hold whatever their time, so fold.py decides them before the rest.
     "event.voided.v1": Rule(
         200,

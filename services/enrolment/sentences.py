@@ -9,6 +9,7 @@ SENTENCES: Mapping[str, str] = {
     "voided": "The event was voided by its office and no longer counts.",
     "replaced": "The event was replaced by a later one of its office and no longer counts.",
     "duplicate": receipts.DUPLICATE,
+    "details_forgotten": "The person was forgotten: what this event said of them is destroyed; the rest of the record stands.",
     # waiting
     "programme_unknown": "The programme is not registered yet; this event applies as soon as a coordinator registers it.",
     "centre_unknown": "The centre is not registered yet; this event applies as soon as a coordinator registers it.",
@@ -51,6 +52,7 @@ SENTENCES: Mapping[str, str] = {
 """Codes of accepted, waiting and conflicting events: they depend on other events and may change."""
 
 REFUSALS: Mapping[str, str] = receipts.REFUSALS | {
+    "forgotten_stays": "Forgetting somebody cannot be voided or replaced: what is destroyed does not come back.",
     "announcer_not_party": "The office that announces a cohort lists itself among its parties, as coordinator or host-centre.",
     "event_too_large": "The event is larger than 65536 bytes. Leave out what it need not say, or tell it in several events.",
 }

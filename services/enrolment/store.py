@@ -4,23 +4,21 @@ Cohorts and enrolments are written under the publish lock only, because a person
 another transaction's.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
 from pydantic import TypeAdapter
-from sqlalchemy import delete, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col
 
-from services.enrolment.domain import Cohort, Enrolment
-from services.enrolment.facts import components
-from services.enrolment.journal import keys_of
+from services.enrolment.domain import Cohort, Enrolment, Faded, Seers
+from services.enrolment.keys import keys_of
 from services.enrolment.register import Register
-from services.enrolment.tables import CentreRow, CohortRow, EnrolmentRow, LinkRow, ProgrammeRow
+from services.enrolment.seers import seers
+from services.enrolment.tables import CentreRow, CohortRow, EnrolmentRow, ProgrammeRow
 from shared.database import write
-from shared.events.enrolment import CentreFact, ProgrammeFact, TraineeFact, trainee_fact
-from shared.events.facts import Fact
+from shared.events.enrolment import CentreFact, ProgrammeFact
 
 COHORT = TypeAdapter(Cohort)
 ENROLMENT = TypeAdapter(Enrolment)
@@ -113,12 +111,13 @@ class Store:
 
     async def save_places(self, places: Sequence[HeldPlace]) -> None:
         """Store enrolments by now, or, if void, as they last were. Only under the publish lock."""
-        born = {place.enrolment.enrolment for place in places if place.enrolment.birth_date}
+        born = {place.enrolment.enrolment for place in places if isinstance(place.enrolment.birth_date, date)}
         keys = await keys_of(self.session, self._register, born)
         rows = []
         for place in places:
             enrolment, sealed = place.enrolment, None
-            if enrolment.birth_date:
+            in_clear = isinstance(enrolment.birth_date, Faded)
+            if isinstance(enrolment.birth_date, date):
                 owner = enrolment.enrolment
                 sealed = self._register.seal(keys[owner], owner, enrolment.birth_date.isoformat().encode(), owner)
             rows.append(
@@ -128,7 +127,9 @@ class Store:
                     "status": "void" if place.void else enrolment.status,
                     "country": enrolment.country,
                     "person": place.person,
-                    "state": ENROLMENT.dump_python(enrolment, mode="json", exclude={"birth_date"}),
+                    "state": ENROLMENT.dump_python(
+                        enrolment, mode="json", exclude=None if in_clear else {"birth_date"}
+                    ),
                     "sealed": sealed,
                 }
             )
@@ -153,66 +154,31 @@ class Store:
 
     # --- persons
 
-    async def link(self, changes: Mapping[str, tuple[frozenset[str], frozenset[str]]]) -> dict[str, str]:
-        """Give enrolments other links (old, new), and answer the person of everyone whose links are touched.
-
-        Only under the publish lock: the persons of all cohorts hang together.
-        """
-        if not changes:
-            return {}
-        await self.session.execute(delete(LinkRow).where(col(LinkRow.enrolment).in_(sorted(changes))))
-        pairs = [
-            {"enrolment": enrolment, "link": link} for enrolment, (_, new) in changes.items() for link in sorted(new)
-        ]
-        await write(self.session, LinkRow, pairs)
-        return await self.persons(changes, {link for old, new in changes.values() for link in old | new})
-
-    async def persons(self, enrolments: Iterable[str], links: Collection[str]) -> dict[str, str]:
-        """The person of these enrolments, and of all that these links lead to, by what links them now."""
-        ask, asked = set(links), set[str]()
-        found: set[tuple[str, str]] = set()
-        while ask:
-            asked |= ask
-            rows = await self.session.execute(
-                text(
-                    """
-                    SELECT enrolment, link FROM links WHERE enrolment IN (
-                        SELECT enrolment FROM links WHERE link = ANY(:links)
-                    )
-                    """
-                ),
-                {"links": sorted(ask)},
-            )
-            found |= {(row.enrolment, row.link) for row in rows}
-            ask = {link for _, link in found} - asked
-        smallest = {**{enrolment: enrolment for enrolment in enrolments}, **components(found)}
-        return {enrolment: self._register.person(root) for enrolment, root in smallest.items()}
-
-    async def persons_in(self, cohorts: Iterable[str]) -> dict[str, str]:
-        """The person of every enrolment in these cohorts that is not void, as it is stored by now."""
+    async def forgotten(self, enrolments: Collection[str]) -> frozenset[str]:
+        """Those of these enrolments whose person was forgotten."""
+        if not enrolments:
+            return frozenset()
         rows = await self.session.execute(
-            text("SELECT enrolment, person FROM enrolments WHERE cohort = ANY(:cohorts) AND status <> 'void'"),
-            {"cohorts": sorted(cohorts)},
+            text("SELECT enrolment FROM forgotten WHERE enrolment = ANY(:enrolments)"), {"enrolments": list(enrolments)}
         )
-        return {row.enrolment: row.person for row in rows}
+        return frozenset(rows.scalars())
 
-    async def change_persons(self, persons: Mapping[str, str]) -> list[Fact]:
-        """Give enrolments of other cohorts another person; their facts anew, with nothing else changed."""
-        if not persons:
-            return []
+    async def seen_by(self, enrolments: Collection[str]) -> dict[str, Seers]:
+        """Who sees the details of those of these enrolments that are there."""
         rows = await self.session.execute(
             text(
                 """
-                UPDATE enrolments SET person = said.person
-                FROM unnest(CAST(:enrolments AS text[]), CAST(:persons AS text[])) AS said (enrolment, person), things
-                WHERE enrolments.enrolment = said.enrolment AND enrolments.person <> said.person
-                    AND things.kind = 'trainee' AND things.key = said.enrolment
-                RETURNING enrolments.person, things.body
+                SELECT enrolment, enrolments.state AS place, cohorts.state AS cohort
+                FROM enrolments JOIN cohorts USING (cohort)
+                WHERE enrolment = ANY(:enrolments) AND enrolments.status <> 'void' AND cohorts.status <> 'void'
                 """
             ),
-            {"enrolments": list(persons), "persons": list(persons.values())},
+            {"enrolments": sorted(enrolments)},
         )
-        return [trainee_fact(TraineeFact.model_validate({**row.body, "person": row.person}), None) for row in rows]
+        return {
+            row.enrolment: seers(COHORT.validate_python(row.cohort), ENROLMENT.validate_python(row.place))
+            for row in rows
+        }
 
 
 async def roles_of(session: AsyncSession, offices: Collection[str]) -> dict[str, frozenset[str]]:

@@ -6,12 +6,24 @@ Personal details are in the columns named ``sealed`` and nowhere else.
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Identity, Index, LargeBinary, MetaData, SmallInteger, Text, text
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Text,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
-from shared import deadletters, keeping, ledger, offices, outbox, sessions
+from shared import deadletters, keeping, ledger, offices, outbox, rejected, sessions
 
 NAMES = {
     "pk": "%(table_name)s_pkey",
@@ -52,7 +64,8 @@ class EventRow(Base, table=True):
     needs: list[str] = Field(sa_type=ARRAY(Text))
     data: dict[str, Any] = Field(sa_type=JSONB)
     person: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
-    """What the fold needs of a person, but the birth date: sex, disability, keyed hashes of identifiers."""
+    """What the fold needs of a person, but the birth date: sex, disability, keyed hashes of identifiers, what a consent is for;
+    once the person is forgotten, also what is left of the birth date."""
     content: bytes = Field(sa_type=LargeBinary)
     """Keyed digest of the whole event as it came."""
     postedby: str = Field(sa_type=Text)
@@ -150,13 +163,70 @@ class LinkRow(Base, table=True):
     link: str = Field(primary_key=True, index=True, sa_type=Text)
 
 
+class ApartRow(Base, table=True):
+    """Two enrolments that somebody has said to be two persons', the smaller first."""
+
+    __tablename__ = "apart"
+
+    one: str = Field(primary_key=True, sa_type=Text)
+    other: str = Field(primary_key=True, index=True, sa_type=Text)
+
+
+class ForgottenRow(Base, table=True):
+    """An enrolment of a person who was forgotten, and the event that said so. Stays for ever."""
+
+    __tablename__ = "forgotten"
+
+    enrolment: str = Field(primary_key=True, sa_type=Text)
+    source: str = Field(sa_type=Text)
+    event: str = Field(sa_type=Text)
+    recordedtime: datetime = Field(sa_type=DateTime(timezone=True))
+
+
+class MasterKeyRow(Base, table=True):
+    """A key under which others are wrapped, itself sealed under one from the service's secret; the first is that one."""
+
+    __tablename__ = "master_keys"
+
+    id: int = Field(primary_key=True, sa_type=Integer, sa_column_kwargs={"autoincrement": False})
+    sealed: bytes | None = Field(default=None, sa_type=LargeBinary)
+    made: datetime = Field(sa_type=DateTime(timezone=True))
+
+
 class RegisterKeyRow(Base, table=True):
-    """The key of one enrolment's personal details, wrapped under a key from the service's secret."""
+    """The key of one enrolment's personal details, wrapped under a master key."""
 
     __tablename__ = "register_keys"
 
     owner: str = Field(primary_key=True, sa_type=Text)
     sealed: bytes = Field(sa_type=LargeBinary)
+    master: int = Field(
+        index=True, sa_type=Integer, sa_column_args=(ForeignKey("master_keys.id", name="register_keys_master_fkey"),)
+    )
+    """Written in the wrapped key, too; here it keeps a master key that is used from being deleted."""
+
+
+class LookRow(Base, table=True):
+    """Somebody was shown an enrolment's personal details, or was given them."""
+
+    __tablename__ = "looks"
+    __table_args__ = (Index("looks_enrolment_idx", "enrolment"),)
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=BigInteger, sa_column_args=(Identity(always=True),))
+    at: datetime = Field(sa_type=DateTime(timezone=True))
+    office: str | None = Field(default=None, sa_type=Text)
+    """Null for an administrator."""
+    officer: str = Field(sa_type=Text)
+    enrolment: str = Field(sa_type=Text)
+    why: str = Field(sa_type=Text)
+    sent_by: str = Field(sa_type=Text)
+    """The country that sends the trainee."""
+    recipient: str | None = Field(default=None, sa_type=Text)
+    """The office's country; where it is another, the details went over a border."""
+
+
+class RejectedRow(rejected.RejectedRow, Base, table=True):
+    pass
 
 
 class RegisterEntryRow(Base, table=True):

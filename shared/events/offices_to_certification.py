@@ -6,7 +6,8 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from shared.events.codes import Code, Day, Many, Model, Reason, Text, Titles
-from shared.events.offices_to_enrolment import EventVoided, TraineeRef
+from shared.events.offices_to_enrolment import EventVoided
+from shared.events.persons import TraineeRef
 
 Mark = Annotated[float, Field(ge=0, le=1_000_000)]
 Number = Annotated[Text, Field(max_length=63)]

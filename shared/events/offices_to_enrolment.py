@@ -18,15 +18,22 @@ from shared.events.codes import (
     Outcome,
     Reason,
     Role,
-    Sex,
     Source,
     Text,
     Timezone,
     Titles,
     TraineeRole,
-    YesNo,
 )
 from shared.events.identity import enrolment_id
+from shared.events.persons import (
+    ConsentWithdrawn,
+    Person,
+    PersonCorrected,
+    PersonForgotten,
+    PersonMerged,
+    PersonParted,
+    TraineeRef,
+)
 
 
 class Period(Model):
@@ -157,68 +164,6 @@ class CohortCancelled(Model):
     reason: Reason
 
 
-class TraineeRef(Model):
-    """A trainee, by cohort code and trainee number or by enrolment id."""
-
-    cohort: Code | None = None
-    number: Code | None = None
-    enrolment: Code | None = None
-
-    @model_validator(mode="after")
-    def _named(self) -> "TraineeRef":
-        if (self.cohort is None) != (self.number is None) or (self.cohort is None and self.enrolment is None):
-            raise PydanticCustomError("invalid_data", "name the trainee by cohort and number, or by enrolment")
-        if self.cohort and self.number and self.enrolment not in (None, enrolment_id(self.cohort, self.number)):
-            raise PydanticCustomError("invalid_data", "the enrolment is not the one of this cohort and number")
-        return self
-
-    @property
-    def enrolment_id(self) -> str:
-        """The enrolment's id, given or derived."""
-        if self.cohort is not None and self.number is not None:
-            return enrolment_id(self.cohort, self.number)
-        assert self.enrolment is not None  # the validator holds it
-        return self.enrolment
-
-
-class Identifier(Model):
-    kind: Literal["national-id", "passport", "centre-number"]
-    number: Annotated[Text, Field(max_length=63)]
-    country: Country | None = None
-
-
-class Names(Model):
-    """A name as its owner writes it, and in Latin letters. No part of it is required to be a family name."""
-
-    original: Text
-    language: Language | None = None
-    romanised: Text
-
-
-class Contact(Model):
-    phone: Annotated[Text, Field(max_length=63)] | None = None
-    email: Annotated[Text, Field(max_length=254)] | None = None
-
-
-class Consent(Model):
-    by: Literal["self", "guardian"]
-    date: Day
-    notice: Code
-    purposes: Many[Code] = []
-
-
-class Person(Model):
-    """Who a trainee is. Kept in enrolment's register, encrypted, and nowhere else."""
-
-    identifiers: Many[Identifier] = []
-    names: Names
-    sex: Sex
-    birth_date: Day | None = None
-    contact: Contact | None = None
-    disability: YesNo = "not-stated"
-    consent: Consent | None = None
-
-
 class _Candidate(Model):
     cohort: Code
     number: Code
@@ -296,17 +241,6 @@ class TraineeCompleted(TraineeRef):
     result: Code = "completed"
 
 
-class PersonCorrected(TraineeRef):
-    """Personal details as they should have been: names only what changes. Records and figures stand."""
-
-    names: Names | None = None
-    identifiers: Many[Identifier] | None = None
-    birth_date: Day | None = None
-    sex: Sex | None = None
-    contact: Contact | None = None
-    disability: YesNo | None = None
-
-
 class CompetitorNominated(TraineeRef):
     """The trainee is a candidate in one skill of a competition."""
 
@@ -378,6 +312,10 @@ TYPES: dict[str, type[Model]] = {
     "trainee.withdrawn.v1": TraineeWithdrawn,
     "trainee.completed.v1": TraineeCompleted,
     "person.corrected.v1": PersonCorrected,
+    "consent.withdrawn.v1": ConsentWithdrawn,
+    "person.merged.v1": PersonMerged,
+    "person.parted.v1": PersonParted,
+    "person.forgotten.v1": PersonForgotten,
     "competitor.nominated.v1": CompetitorNominated,
     "competitor.placed.v1": CompetitorPlaced,
     "outcome.reported.v1": OutcomeReported,

@@ -7,7 +7,7 @@ met one, so that only the event that holds the mark is refused and its neighbour
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Final
 
@@ -55,6 +55,8 @@ class Raw:
     place: int
     fields: dict[str, Any] = field(repr=False)
     flaw: Flaw | None = None
+    written: bytes | None = field(default=None, repr=False, compare=False)
+    """What could not be read, where it stood by itself: for audit."""
 
 
 class _DuplicateKey:
@@ -113,7 +115,7 @@ def read_body(content_type: str, body: bytes) -> list[Raw]:
         return [_line(place, line) for place, line in lines]
     value = _whole(body)
     if kind == ONE:
-        return [_raw(1, value)]
+        return [_with_flawed(_raw(1, value), body)]
     if not isinstance(value, list):
         raise BodyRefused("not_a_batch", f"A body of type {BATCH} is a JSON array of events.")
     _bounded(value)
@@ -150,13 +152,17 @@ def _decode(body: bytes) -> Any:
 
 def _line(place: int, line: bytes) -> Raw:
     try:
-        return _raw(place, _decode(line.strip()))
+        return _with_flawed(_raw(place, _decode(line.strip())), line)
     except UnicodeDecodeError:
-        return Raw(place, {}, Flaw.NOT_UTF8)
+        return Raw(place, {}, Flaw.NOT_UTF8, line)
     except RecursionError:
-        return Raw(place, {}, Flaw.TOO_DEEP)
+        return Raw(place, {}, Flaw.TOO_DEEP, line)
     except ValueError:
-        return Raw(place, {}, Flaw.NOT_JSON)
+        return Raw(place, {}, Flaw.NOT_JSON, line)
+
+
+def _with_flawed(raw: Raw, written: bytes) -> Raw:
+    return replace(raw, written=written) if raw.flaw else raw
 
 
 def _raw(place: int, value: Any) -> Raw:

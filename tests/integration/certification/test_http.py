@@ -259,3 +259,25 @@ async def test_good_events_beside_bad_ones(client: httpx.AsyncClient) -> None:
 async def test_a_question_that_makes_no_sense(client: httpx.AsyncClient, path: str) -> None:
     answer = await client.get(path, headers=by(BODY))
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_query")
+
+
+async def test_a_person_is_given_all_that_is_held_about_them(client: httpx.AsyncClient) -> None:
+    await certified(client)
+    for office, status in ((None, 200), (SENDER, 200), (BODY, 200), (CENTRE, 200), (LAO, 404), (OUTSIDER, 404)):
+        assert (await client.get("/v1/persons/person-001/export", headers=by(office))).status_code == status, office
+    assert (await client.get("/v1/persons/person-001/export", headers=by(READER))).status_code == 403
+    held = (await client.get("/v1/persons/person-001/export", headers=by(SENDER))).json()
+    assert [(fact["trainee"], fact["status"]) for fact in held["certificates"]] == [("001", "issued")]
+    assert [(event["id"], event["receipts"][-1]["code"]) for event in held["events"]] == [("c", "applied")]
+
+
+async def test_what_is_rejected_is_kept_but_nothing_that_was_meant_for_enrolment(client: httpx.AsyncClient) -> None:
+    bad = {**fields(awarded("c", 14)), "time": "yesterday"}
+    lost = {**bad, "type": "trainee.enrolled.v1", "data": {"person": "Sok Dara"}}
+    assert (await post(client, BODY, bad, lost)).status_code == 422
+    assert (await client.post("/v1/events", content=b"{", headers=by(BODY, **{"Content-Type": ONE}))).status_code == 400
+    first, second = await items(client, "/v1/rejected", None)
+    assert (first["source"], first["codes"], second["codes"]) == (BODY, ["time_impossible"], ["invalid_json"])
+    opened = (await client.get(f"/v1/rejected/{first['id']}", headers=by(None))).json()
+    assert [event["event"] for event in opened["events"]] == [bad]
+    assert (await client.get("/v1/rejected", headers=by(BODY))).status_code == 403

@@ -1,12 +1,7 @@
 """Enrolment and certification, one after the other: the same events of offices in any order come to the same end."""
 
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
@@ -17,7 +12,6 @@ from shared.events.envelope import Event
 from tests.integration.certification import conftest as certification
 from tests.integration.certification import given as at_certification
 from tests.integration.enrolment.house import REGISTRATIONS, House, empty
-from tests.servers import PostgresForTests
 from tests.unit.certification.given import BODY, about, registered
 from tests.unit.certification.given import event as award_event
 from tests.unit.certification.given import voided as award_voided
@@ -34,7 +28,6 @@ from tests.unit.enrolment.story import (
     voided,
 )
 
-ROOT = Path(__file__).parents[3]
 PASSPORT = {"identifiers": [{"kind": "passport", "number": "N123456", "country": "KH"}]}
 ALL = [*PARTIES, {"office": BODY, "role": "awarding-body"}]
 
@@ -81,33 +74,6 @@ TAKEN_BACK: list[dict[str, Any] | Event] = [
     award("reinstated", "go-on", 25, "01", reason="review-closed"),
 ]
 """What may come besides, of which a few do."""
-
-
-@pytest.fixture(scope="session")
-def databases(postgres: PostgresForTests) -> Iterator[dict[str, str]]:
-    """The addresses of a database for each service, as its migrations have made it."""
-    names = {service: postgres.create_database() for service in ("enrolment", "certification")}
-    urls = {service: postgres.url(service, name) for service, name in names.items()}
-    for service, url in urls.items():
-        subprocess.run(
-            [sys.executable, "-m", "alembic", "-c", str(ROOT / "alembic.ini"), "-n", service, "upgrade", "head"],
-            env={"SAMPAN_DATABASE_URL": url},
-            cwd=ROOT,
-            check=True,
-            capture_output=True,
-        )
-    yield urls
-    for name in names.values():
-        postgres.drop_database(name)
-
-
-@pytest.fixture
-async def both(databases: dict[str, str]) -> AsyncIterator[tuple[House, Database]]:
-    enrolment = Database(databases["enrolment"], "enrolment")
-    own = Database(databases["certification"], "certification")
-    yield House(enrolment), own
-    await enrolment.close()
-    await own.close()
 
 
 async def live_through(

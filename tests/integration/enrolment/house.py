@@ -7,13 +7,18 @@ from typing import Any
 
 from sqlalchemy import text
 
+from services.enrolment.check import compare_states
+from services.enrolment.forgetting import Archive
 from services.enrolment.handlers import Handlers
 from services.enrolment.register import Register
 from services.enrolment.tables import Base
+from shared.checking import Findings, one_snapshot
 from shared.database import Database
+from shared.deadletters import DeadLetters
 from shared.events.receipts import Receipt, Receipts
 from shared.events.wire import Raw
 from shared.offices import Caller
+from shared.rejected import RejectedBodies
 from tests.unit.enrolment.story import centre, programme
 
 ADMINISTRATOR = "sampan_admin_of_these_tests"
@@ -36,7 +41,10 @@ class House:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.register = Register(b"\x01" * 32)
-        self.handlers = Handlers(database, self.register, CERTIFICATION, clock=lambda: datetime(2026, 1, 1, tzinfo=UTC))
+        self.archive = Archive(RejectedBodies("enrolment", b"\x01" * 32), DeadLetters("enrolment", b"\x01" * 32))
+        self.handlers = Handlers(
+            database, self.register, self.archive, CERTIFICATION, clock=lambda: datetime(2026, 1, 1, tzinfo=UTC)
+        )
 
     async def post(self, *events: dict[str, Any], caller: Caller = ADMIN) -> list[Receipt]:
         """One body, one transaction."""
@@ -66,3 +74,12 @@ class House:
 def said(receipts: Iterable[Receipt]) -> list[str]:
     """Receipts as ``status code``."""
     return [f"{receipt.status} {receipt.code}" for receipt in receipts]
+
+
+async def checked(house: House) -> None:
+    """What is held is what its events give."""
+    findings = Findings()
+    async with house.database.transaction() as session:
+        await one_snapshot(session)
+        await compare_states(session, findings, house.register)
+    assert findings.result().same, findings.result().differences

@@ -123,6 +123,20 @@ def voided(event: dict[str, Any], day: int = 60, **more: Any) -> dict[str, Any]:
     return fields("event.voided", day, event["source"], f"void-{event['id']}-{day}", **data)
 
 
+def decided(kind: str, one: str, other: str, day: int, source: str = SENDER, **more: Any) -> dict[str, Any]:
+    """person.merged or parted: two trainees' numbers in cohorts, such as ``01`` or ``other/01``."""
+    enrolments = [
+        {"cohort": cohort or "wuxi-2025", "number": number}
+        for cohort, _, number in (trainee.rpartition("/") for trainee in (one, other))
+    ]
+    id_ = f"{kind}-{one}-{other}-{day}".replace("/", "-")
+    return fields(f"person.{kind}", day, source, id_, enrolments=enrolments, decided_by="desk-1", reason="same", **more)
+
+
+def forgotten(number: str = "01", day: int = 95, source: str = SENDER, **more: Any) -> dict[str, Any]:
+    return trainee("person.forgotten", number, day, source, **{"decided_by": "desk-1", "reason": "request", **more})
+
+
 def whole() -> list[dict[str, Any]]:
     """A cohort from its announcement to its end: two trainees, one withdraws."""
     return [

@@ -21,6 +21,7 @@ from tests.unit.enrolment.story import (
     cohort,
     completed,
     fields,
+    forgotten,
     given,
     on,
     person,
@@ -57,6 +58,11 @@ def by_enrolment(event: Fields) -> Fields:
 
 ACCEPTED = {
     "an announcement by the host": ([], announced(source=HOST)),
+    "consent that is withdrawn": (
+        [announced(), proposed()],
+        trainee("consent.withdrawn", day=7, by="self", date=on(7), purposes=["training"]),
+    ),
+    "somebody to forget": ([announced(), proposed()], forgotten()),
     "a change": ([announced()], cohort("cohort.changed", 2, COORDINATOR, titles={"en": "New"})),
     "a change after the close": ([*RUNNING, CLOSED], cohort("cohort.changed", 50, titles={"en": "New"})),
     "a proposal": ([announced()], proposed()),
@@ -267,7 +273,7 @@ def test_a_voided_replacement_brings_back_what_it_replaced() -> None:
 def test_sentences_and_table_name_the_same_codes() -> None:
     assert set(GUARDS) == set(TYPES)
     used = {code for rule in GUARDS.values() for code in (*rule.waits, *rule.conflicts)} | set(OF_REPLACEMENTS)
-    assert used | {"applied", "voided", "replaced", "duplicate"} == set(SENTENCES)
+    assert used | {"applied", "voided", "replaced", "duplicate", "details_forgotten"} == set(SENTENCES)
     assert len({rule.rank for rule in GUARDS.values()}) == len(GUARDS)
 
 
@@ -321,3 +327,25 @@ def test_so_many_former_parties_and_no_more() -> None:
         "accepted applied",
         "conflict limit_reached",
     ]
+
+
+def test_consent_is_withdrawn_and_given_again_by_purpose() -> None:
+    def withheld(*said: Fields) -> set[str]:
+        held = given([announced(), proposed(), *said]).state.enrolments[place()].withheld
+        return {purpose for purpose in ("training", "certification") if purpose in held}
+
+    def withdrawn(day: int, *purposes: str) -> Fields:
+        return trainee("consent.withdrawn", day=day, by="guardian", date=on(day), purposes=list(purposes))
+
+    def agreed(day: int, *purposes: str) -> Fields:
+        consent = {"by": "self", "date": on(day), "notice": "n1", "purposes": list(purposes)}
+        return trainee("person.corrected", day=day, consent=consent)
+
+    assert withheld() == set()
+    assert withheld(agreed(8, "training")) == {"certification"}
+    assert withheld(withdrawn(7, "training")) == {"training"}
+    assert withheld(withdrawn(7)) == {"training", "certification"}
+    assert withheld(withdrawn(7), agreed(8, "training")) == {"certification"}
+    assert withheld(withdrawn(7), agreed(8, "training"), withdrawn(9, "training")) == {"training", "certification"}
+    assert withheld(withdrawn(7, "training"), agreed(8)) == set()
+    assert withheld(agreed(8, "training"), withdrawn(7)) == {"certification"}

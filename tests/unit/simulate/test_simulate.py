@@ -54,9 +54,10 @@ def test_events_come_in_the_order_in_which_they_happened_and_have_ids_of_their_o
     assert len({(event["source"], event["id"]) for event in told}) == len(told)
 
 
-def test_all_but_suspending_revoking_and_cancelling_happens(told: list[dict[str, Any]]) -> None:
+def test_all_but_suspending_revoking_cancelling_and_deciding_about_persons_happens(told: list[dict[str, Any]]) -> None:
     types = {*offices_to_enrolment.TYPES, *offices_to_certification.TYPES}
     never = {"certificate.suspended.v1", "certificate.reinstated.v1", "certificate.revoked.v1", "cohort.cancelled.v1"}
+    never |= {"consent.withdrawn.v1", "person.merged.v1", "person.parted.v1", "person.forgotten.v1"}
     assert {event["type"] for event in simulate(2000, 1)} == types - never
 
 

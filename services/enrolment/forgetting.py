@@ -1,0 +1,209 @@
+"""Forgetting somebody: their keys are destroyed, and what the record still needs of them fades.
+
+All enrolments that are known to be the person's, and for which the office speaks, are forgotten together, so that their links,
+re-made with a key that is thrown away, still hold among themselves. Only while nobody else takes events, and under the publish
+lock.
+"""
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import partial
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.enrolment.deciding import Saved, decide_again, save
+from services.enrolment.domain import Entry
+from services.enrolment.facts import age_band
+from services.enrolment.journal import Journal, without_birth_date
+from services.enrolment.links import Links
+from services.enrolment.register import Fading, Register
+from services.enrolment.store import Store
+from services.enrolment.tables import ForgottenRow
+from shared.database import write
+from shared.deadletters import DeadLetters
+from shared.events.codes import AgeBand
+from shared.events.identity import enrolment_id, office_of
+from shared.rejected import RejectedBodies
+
+SHORT = 4
+"""Latin letters or digits that tell somebody also within a longer text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """Where bodies are kept as they came."""
+
+    rejected: RejectedBodies
+    dead_letters: DeadLetters
+
+
+async def forget(
+    journal: Journal,
+    store: Store,
+    register: Register,
+    archive: Archive,
+    forgets: Mapping[str, Entry],
+    now: datetime,
+) -> Saved:
+    """Destroy the details of the persons of these enrolments, whose states are stored; each with the event that says so."""
+    session = journal.session
+    persons = await _persons(session, forgets)
+    everyone = frozenset(key for _, cohorts in persons for keys in cohorts.values() for key in keys)
+    telling = await _telling(session, register, everyone)
+    facts, changes = [], []
+    for cause, cohorts in persons:
+        enrolments = sorted(key for keys in cohorts.values() for key in keys)
+        await write(
+            session,
+            ForgottenRow,
+            [{"enrolment": key, "source": cause.source, "event": cause.id, "recordedtime": now} for key in enrolments],
+        )
+        await Links(session, register).keep(enrolments)
+        await _fade(journal, store, cohorts)
+        for statement in _DESTROY:
+            await session.execute(text(statement), {"enrolments": enrolments})
+        decision = await decide_again(journal, store, cohorts)
+        saved = await save(journal, store, register, decision)
+        changed = [*decision.changes(), *saved.changes]
+        await journal.change([(entry.ref, standing, number) for entry, standing, number in changed], now)
+        facts += saved.facts
+        changes += changed
+
+    def about(event: Any) -> bool:
+        return enrolment_named(event) in everyone or any(
+            _tells(detail, said) for said in _texts(event) for detail in telling
+        )
+
+    await archive.rejected.strike_out(session, about)
+    await archive.dead_letters.strike_out(session, about)
+    return Saved(facts, changes)
+
+
+def enrolment_named(event: Any) -> str | None:
+    """The enrolment that an event names, as somebody wrote it."""
+    data = event.get("data") if isinstance(event, dict) else None
+    if not isinstance(data, dict):
+        return None
+    cohort, number, enrolment = data.get("cohort"), data.get("number"), data.get("enrolment")
+    if isinstance(cohort, str) and isinstance(number, str):
+        return enrolment_id(cohort, number)
+    return enrolment if isinstance(enrolment, str) else None
+
+
+async def _telling(session: AsyncSession, register: Register, enrolments: Collection[str]) -> frozenset[str]:
+    """What tells who somebody is wherever it stands: names, numbers, addresses."""
+    rows = await session.execute(
+        text(
+            """
+            SELECT source, id, owner, entries.sealed, keys.sealed AS key
+            FROM register_entries AS entries JOIN register_keys AS keys USING (owner) WHERE owner = ANY(:enrolments)
+            """
+        ),
+        {"enrolments": sorted(enrolments)},
+    )
+    found: set[str] = set()
+    for row in rows:
+        opened = json.loads(register.unseal(row.key, row.owner, row.sealed, f"{row.source}/{row.id}"))["data"]
+        person = opened.get("person") or opened
+        names, contact = person.get("names") or {}, person.get("contact") or {}
+        found |= {names[script] for script in ("original", "romanised") if script in names} | set(contact.values())
+        found |= {identifier["number"] for identifier in person.get("identifiers") or ()}
+    return frozenset(found)
+
+
+def _tells(detail: str, said: str) -> bool:
+    """Whether a text holds the detail; a very short one is looked for as a whole, or it would be found in everything."""
+    return detail == said or (len(detail) >= (SHORT if detail.isascii() else 2) and detail in said)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in what somebody wrote; what could not be read is one."""
+    stack = [value]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, dict):
+            stack.extend(node.values())
+        elif isinstance(node, list):
+            stack.extend(node)
+        elif isinstance(node, str):
+            yield node
+
+
+async def _persons(session: AsyncSession, forgets: Mapping[str, Entry]) -> list[tuple[Entry, dict[str, set[str]]]]:
+    """For each person and office an event that says so, and by cohort the enrolments for which that office speaks, void ones too.
+
+    What another country sent is that country's to forget.
+    """
+    rows = await session.execute(
+        text(
+            """
+            SELECT person, enrolment, cohort, country, state ->> 'said_by' AS said_by FROM enrolments
+            WHERE person IN (SELECT person FROM enrolments WHERE enrolment = ANY(:enrolments))
+            ORDER BY person, enrolment
+            """
+        ),
+        {"enrolments": sorted(forgets)},
+    )
+    enrolments = rows.all()
+    person_of = {row.enrolment: row.person for row in enrolments}
+    causes = {(person_of[enrolment], cause.source): cause for enrolment, cause in sorted(forgets.items())}
+    found: list[tuple[Entry, dict[str, set[str]]]] = []
+    left = {row.enrolment: row for row in enrolments}
+    for (person, source), cause in causes.items():
+        country, cohorts = office_of(source)[0].upper(), dict[str, set[str]]()
+        for key, row in list(left.items()):
+            if row.person == person and (country == row.country or source == row.said_by):
+                cohorts.setdefault(row.cohort, set()).add(key)
+                del left[key]
+        found.append((cause, cohorts))
+    return found
+
+
+async def _fade(journal: Journal, store: Store, cohorts: Mapping[str, Collection[str]]) -> None:
+    """Leave of the person's particulars in the journal what tells nothing of them."""
+    fading = Fading()
+    held = await store.held(list(cohorts))
+    kept = await journal.journal([f"cohort/{cohort}" for cohort in cohorts])
+    faded = []
+    for cohort, enrolments in cohorts.items():
+        terms = held[cohort].cohort
+        band = partial(age_band, on=terms.terms.starts_on) if terms else _unknown
+        faded += [
+            (one.entry.ref, json.dumps(without_birth_date(fading.of(one.entry.person, band))))
+            for one in kept[f"cohort/{cohort}"]
+            if one.entry.person is not None and one.entry.enrolment in enrolments
+        ]
+    await journal.session.execute(
+        text(
+            """
+            UPDATE events SET person = said.person
+            FROM unnest(CAST(:sources AS text[]), CAST(:ids AS text[]), CAST(:persons AS jsonb[]))
+                AS said (source, id, person)
+            WHERE (events.source, events.id) = (said.source, said.id)
+            """
+        ),
+        {
+            "sources": [ref[0] for ref, _ in faded],
+            "ids": [ref[1] for ref, _ in faded],
+            "persons": [person for _, person in faded],
+        },
+    )
+
+
+def _unknown(_: date) -> AgeBand:
+    return "_U"
+
+
+_DESTROY = (
+    "DELETE FROM register_keys WHERE owner = ANY(:enrolments)",
+    "DELETE FROM register_entries WHERE owner = ANY(:enrolments)",
+    "DELETE FROM reused_ids WHERE owner = ANY(:enrolments)",
+    # What is void is not folded again.
+    "UPDATE enrolments SET sealed = NULL, state = state || '{\"identifiers\": []}' "
+    "WHERE enrolment = ANY(:enrolments) AND status = 'void'",
+    "UPDATE enrolments SET sealed = NULL WHERE enrolment = ANY(:enrolments)",
+)

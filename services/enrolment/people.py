@@ -1,0 +1,334 @@
+"""Persons, as those may see them who see their details: one record, all that is held, who may be one, and who looked."""
+
+import asyncio
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.enrolment import queries
+from services.enrolment.details import (
+    Details,
+    Place,
+    Why,
+    looked,
+    places,
+    read_details,
+    read_originals,
+    seen_places,
+)
+from services.enrolment.duplicates import likely
+from services.enrolment.register import Register
+from shared.events.enrolment import TraineeFact
+from shared.offices import Caller
+
+
+class Known(BaseModel):
+    """Personal details as one enrolment's events say them by now; fields as in the events."""
+
+    names: dict[str, str] | None
+    identifiers: list[dict[str, Any]]
+    birth_date: str | None
+    contact: dict[str, str] | None
+    employer: str | None
+    consent: dict[str, Any] | None
+
+
+class PersonPlace(BaseModel):
+    """One enrolment of a person. ``details`` is null when they are forgotten, or withheld since consent was withdrawn."""
+
+    enrolment: str
+    cohort: str
+    number: str
+    status: str
+    country: str
+    details: Known | None
+    withheld: bool
+    forgotten: bool
+
+
+class PersonAnswer(BaseModel):
+    """A person, from the enrolments that the caller may see."""
+
+    person: str
+    enrolments: list[PersonPlace]
+
+
+class Decided(BaseModel):
+    """What people have decided about two enrolments: that they are one person's (merged), or two persons' (apart)."""
+
+    one: str
+    other: str
+    merged: bool
+    apart: bool
+
+
+class Attended(BaseModel):
+    """A session that was for the trainee, and how many of its hours the trainee was there."""
+
+    cohort: str
+    session: int
+    date: str
+    hours: float
+
+
+class HeldEvent(queries.EventHistory):
+    """One event about the person with every standing it has had, and as it came if its details are kept.
+
+    Not one that gives their number to somebody else.
+    """
+
+    original: dict[str, Any] | None
+
+
+class Look(BaseModel):
+    """Somebody was shown (or given) the person's details."""
+
+    at: datetime
+    office: str | None
+    officer: str
+    enrolment: str
+    why: str
+    sent_by: str
+    recipient: str | None
+
+
+class PersonExport(PersonAnswer):
+    """All that enrolment holds about a person, from the enrolments that the caller may see."""
+
+    exported: datetime
+    facts: list[TraineeFact]
+    decisions: list[Decided]
+    sessions: list[Attended]
+    events: list[HeldEvent]
+    looks: list[Look]
+
+
+class OneOfTwo(BaseModel):
+    """One of two enrolments that may be one person's."""
+
+    enrolment: str
+    cohort: str
+    number: str
+    person: str
+    names: dict[str, str] | None
+    birth_date: str | None
+
+
+class Duplicate(BaseModel):
+    """Two enrolments that may be one person's: how alike the names are, from 0 to 100, and how close the birth dates."""
+
+    one: OneOfTwo
+    other: OneOfTwo
+    names: int
+    birth_dates: str
+
+
+class Duplicates(BaseModel):
+    """The likeliest pairs first. Decide each with person.merged.v1 or person.parted.v1: then it is listed no more."""
+
+    items: list[Duplicate]
+
+
+class Crossing(BaseModel):
+    """How often one office was shown (or given) details of people whom another country sends, in one year, and how many."""
+
+    year: int
+    office: str
+    recipient: str
+    sent_by: str
+    looks: int
+    enrolments: int
+
+
+class Crossings(BaseModel):
+    items: list[Crossing]
+
+
+class People:
+    """Answers in one session about details that the register can open."""
+
+    def __init__(self, session: AsyncSession, register: Register, now: datetime) -> None:
+        self.session = session
+        self._register = register
+        self._now = now
+
+    async def person(self, caller: Caller, person: str, why: Why = "shown") -> PersonAnswer | None:
+        """A person, if the caller sees anything of them. Written down as a look."""
+        seen = await self._seen(caller, person)
+        return PersonAnswer(person=person, enrolments=await self._shown(caller, seen, why)) if seen else None
+
+    async def cohort(self, caller: Caller, cohort: str) -> list[PersonPlace]:
+        """The trainees of a cohort whose details the caller sees, by number. Written down as a look at each."""
+        rows = await self.session.execute(
+            text("SELECT enrolment FROM enrolments WHERE cohort = :cohort AND status <> 'void'"), {"cohort": cohort}
+        )
+        found = await places(self.session, enrolments=list(rows.scalars()))
+        return sorted(
+            await self._shown(caller, [place for place in found if place.shown_to(caller)], "shown"),
+            key=lambda place: place.number,
+        )
+
+    async def export(self, caller: Caller, person: str) -> PersonExport | None:
+        """All that is held about a person, as far as the caller sees it. Written down as a look."""
+        seen = [place for place in await self._seen(caller, person) if not place.withheld_from(caller)]
+        if not seen:
+            return None
+        enrolments = await self._shown(caller, seen, "exported")
+        keys = [place.enrolment.enrolment for place in seen]
+        return PersonExport(
+            person=person,
+            enrolments=enrolments,
+            exported=self._now,
+            facts=await self._facts(keys),
+            decisions=await self._decisions(keys),
+            sessions=_sessions(seen),
+            events=await self._events(keys),
+            looks=await self._looks(keys),
+        )
+
+    async def duplicates(self, caller: Caller) -> Duplicates:
+        """Enrolments that may be one person's, among those whose details the caller sees."""
+        seen = {place.enrolment.enrolment: place for place in await seen_places(self.session, caller)}
+        details = await read_details(self.session, self._register, list(seen))
+        rows = await self.session.execute(text("SELECT one, other FROM apart"))
+        apart = {(row.one, row.other) for row in rows}
+
+        def settled(one: str, other: str) -> bool:
+            return (one, other) in apart or seen[one].person == seen[other].person
+
+        pairs = await asyncio.to_thread(likely, details, settled)
+        listed = {key for pair in pairs for key in (pair.one, pair.other)}
+        await looked(self.session, caller, [seen[key] for key in sorted(listed)], "compared", self._now)
+        return Duplicates(
+            items=[
+                Duplicate(
+                    one=_one_of_two(seen[pair.one], details[pair.one]),
+                    other=_one_of_two(seen[pair.other], details[pair.other]),
+                    names=pair.names,
+                    birth_dates=pair.birth_dates,
+                )
+                for pair in pairs
+            ]
+        )
+
+    async def crossings(self) -> Crossings:
+        """How often personal details went over a border, by year and who was given them."""
+        rows = await self.session.execute(
+            text(
+                """
+                SELECT CAST(EXTRACT(year FROM at AT TIME ZONE 'UTC') AS integer) AS year, office, recipient, sent_by,
+                    count(*) AS looks, count(DISTINCT enrolment) AS enrolments
+                FROM looks WHERE recipient IS NOT NULL AND recipient <> sent_by
+                GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 4
+                """
+            )
+        )
+        return Crossings(items=[Crossing.model_validate(dict(row)) for row in rows.mappings()])
+
+    async def _seen(self, caller: Caller, person: str) -> list[Place]:
+        return [place for place in await places(self.session, person=person) if place.shown_to(caller)]
+
+    async def _shown(self, caller: Caller, seen: Sequence[Place], why: Why) -> list[PersonPlace]:
+        keys = [place.enrolment.enrolment for place in seen]
+        open_to = [place for place in seen if not place.withheld_from(caller)]
+        details = await read_details(self.session, self._register, [place.enrolment.enrolment for place in open_to])
+        rows = await self.session.execute(
+            text("SELECT enrolment FROM forgotten WHERE enrolment = ANY(:keys)"), {"keys": keys}
+        )
+        forgotten = set(rows.scalars())
+        await looked(
+            self.session, caller, [place for place in open_to if place.enrolment.enrolment in details], why, self._now
+        )
+        return [
+            PersonPlace(
+                enrolment=key,
+                cohort=place.enrolment.cohort,
+                number=place.enrolment.number,
+                status=place.enrolment.status,
+                country=place.enrolment.country,
+                details=_known(details[key]) if key in details else None,
+                withheld=place.withheld_from(caller),
+                forgotten=key in forgotten,
+            )
+            for place, key in zip(seen, keys, strict=True)
+        ]
+
+    async def _facts(self, keys: Collection[str]) -> list[TraineeFact]:
+        rows = await self.session.execute(
+            text("SELECT body FROM things WHERE kind = 'trainee' AND key = ANY(:keys) ORDER BY key"), {"keys": keys}
+        )
+        return [TraineeFact.model_validate(body) for body in rows.scalars()]
+
+    async def _decisions(self, keys: Collection[str]) -> list[Decided]:
+        rows = await self.session.execute(
+            text(
+                """
+                SELECT one, other, bool_or(merged) AS merged, bool_or(apart) AS apart FROM (
+                    SELECT one, other, false AS merged, true AS apart FROM apart
+                    UNION ALL
+                    SELECT min(enrolment), max(enrolment), true, false FROM links
+                    WHERE starts_with(link, 'merged/') GROUP BY link
+                ) AS decided
+                WHERE one = ANY(:keys) OR other = ANY(:keys) GROUP BY one, other ORDER BY one, other
+                """
+            ),
+            {"keys": keys},
+        )
+        return [Decided.model_validate(dict(row)) for row in rows.mappings()]
+
+    async def _events(self, keys: Collection[str]) -> list[HeldEvent]:
+        originals = await read_originals(self.session, self._register, keys)
+        rows = await self.session.execute(
+            text("SELECT * FROM events WHERE enrolment = ANY(:keys) OR needs && CAST(:needs AS text[]) ORDER BY place"),
+            {"keys": keys, "needs": [f"enrolment/{key}" for key in keys]},
+        )
+        return [
+            HeldEvent(
+                **queries.event_answer(row),
+                receipts=await queries.history(self.session, row.source, row.id),
+                original=originals.get((row.source, row.id)) if row.code != "number_taken" else None,
+            )
+            for row in rows.all()
+        ]
+
+    async def _looks(self, keys: Collection[str]) -> list[Look]:
+        rows = await self.session.execute(
+            text("SELECT * FROM looks WHERE enrolment = ANY(:keys) ORDER BY id"), {"keys": keys}
+        )
+        return [Look.model_validate(dict(row)) for row in rows.mappings()]
+
+
+def _known(details: Details) -> Known:
+    return Known.model_validate(details, from_attributes=True)
+
+
+def _one_of_two(place: Place, details: Details) -> OneOfTwo:
+    enrolment = place.enrolment
+    return OneOfTwo(
+        enrolment=enrolment.enrolment,
+        cohort=enrolment.cohort,
+        number=enrolment.number,
+        person=place.person,
+        names=details.names,
+        birth_date=details.birth_date,
+    )
+
+
+def _sessions(seen: Sequence[Place]) -> list[Attended]:
+    found = []
+    for place in seen:
+        number = place.enrolment.number
+        for session in place.cohort.sessions:
+            meant = number in session.group if session.group else session.trade in (None, place.enrolment.trade)
+            if not meant:
+                continue
+            partly = {line.number: line.hours for line in session.partial}
+            hours = 0.0 if number in session.absent else partly.get(number, session.hours)
+            found.append(
+                Attended(cohort=place.enrolment.cohort, session=session.session, date=f"{session.date}", hours=hours)
+            )
+    return found

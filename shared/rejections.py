@@ -1,0 +1,94 @@
+"""What was rejected, over HTTP: for administrators, and whoever reads a body is written down."""
+
+import logging
+from datetime import datetime
+from typing import Annotated, Any
+
+from cryptography.exceptions import InvalidTag
+from fastapi import APIRouter, Depends, Path
+from pydantic import BaseModel
+
+from shared.database import Database
+from shared.http import Page, Paging, Problem
+from shared.offices import Caller, Doorkeeper, require_administrator
+from shared.openapi import refusals
+from shared.rejected import Rejected, RejectedBodies
+
+log = logging.getLogger(__name__)
+
+_LARGEST = 2**63 - 1
+
+
+class RejectedLine(BaseModel):
+    """What was rejected of one body, by its codes; kept until ``expires``."""
+
+    id: int
+    source: str | None
+    postedby: str
+    codes: list[str]
+    recordedtime: datetime
+    expires: datetime
+
+    @classmethod
+    def of(cls, rejected: Rejected) -> "RejectedLine":
+        return cls.model_validate(rejected, from_attributes=True)
+
+
+class RejectedEvent(BaseModel):
+    """One rejected event as it came, which may hold personal details; ``place`` is where in the body it stood."""
+
+    place: int
+    code: str
+    event: dict[str, Any]
+
+
+class OpenRejected(RejectedLine):
+    """The same with what was rejected."""
+
+    events: list[RejectedEvent]
+
+
+def rejections(database: Database, door: Doorkeeper, bodies: RejectedBodies) -> APIRouter:
+    """The addresses of one service's rejected bodies."""
+
+    async def administrator(caller: Annotated[Caller, Depends(door.open)]) -> None:
+        require_administrator(caller)
+
+    router = APIRouter(prefix="/v1", dependencies=[Depends(administrator)], responses=refusals(403))
+
+    @router.get("/rejected")
+    async def rejected(paging: Annotated[Paging, Depends()]) -> Page[RejectedLine]:
+        """What was rejected, oldest first, without what it said."""
+        async with database.transaction() as session:
+            found = await bodies.entries(session, _after(paging.after), paging.limit + 1)
+        shown = [RejectedLine.of(line) for line in found[: paging.limit]]
+        return Page(items=shown, next=str(shown[-1].id) if len(found) > paging.limit else None)
+
+    @router.get("/rejected/{number}", responses=refusals(409))
+    async def rejected_body(number: Annotated[int, Path(ge=1, le=_LARGEST)]) -> OpenRejected:
+        """What was rejected of one body, as it came: whoever reads it is written into the log."""
+        async with database.transaction() as session:
+            lines = await bodies.entries(session, number - 1, 1)
+            try:
+                events = await bodies.events(session, number)
+            except InvalidTag:
+                raise Problem(
+                    409,
+                    "sealed_otherwise",
+                    f"Body {number} was sealed with another secret than this service has now. Put that one back to read it.",
+                ) from None
+        if events is None or not lines or lines[0].id != number:
+            raise Problem(404, "not_found", "There is no such rejected body (any more): it was kept long enough.")
+        log.warning("audit: the administrator read rejected body %d of %s", number, bodies.service)
+        line = RejectedLine.of(lines[0])
+        return OpenRejected(**line.model_dump(), events=[RejectedEvent.model_validate(event) for event in events])
+
+    return router
+
+
+def _after(cursor: str | None) -> int:
+    if cursor is None:
+        return 0
+    if not (cursor.isascii() and cursor.isdigit() and int(cursor) <= _LARGEST):
+        raise Problem(400, "invalid_query", "after: give the cursor that the page before this one answered.")
+    return int(cursor)

@@ -1,0 +1,48 @@
+"""All three services' databases on the real PostgreSQL, migrated once per worker."""
+
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from shared.database import Database
+from tests.integration.enrolment.house import House
+from tests.servers import PostgresForTests
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="session")
+def databases(postgres: PostgresForTests) -> Iterator[dict[str, str]]:
+    """The addresses of a database for each service, as its migrations have made it."""
+    names = {service: postgres.create_database() for service in ("enrolment", "certification", "reporting")}
+    urls = {service: postgres.url(service, name) for service, name in names.items()}
+    for service, url in urls.items():
+        subprocess.run(
+            [sys.executable, "-m", "alembic", "-c", str(ROOT / "alembic.ini"), "-n", service, "upgrade", "head"],
+            env={"SAMPAN_DATABASE_URL": url},
+            cwd=ROOT,
+            check=True,
+            capture_output=True,
+        )
+    yield urls
+    for name in names.values():
+        postgres.drop_database(name)
+
+
+@pytest.fixture
+async def both(databases: dict[str, str]) -> AsyncIterator[tuple[House, Database]]:
+    enrolment = Database(databases["enrolment"], "enrolment")
+    own = Database(databases["certification"], "certification")
+    yield House(enrolment), own
+    await enrolment.close()
+    await own.close()
+
+
+@pytest.fixture
+async def reporting(databases: dict[str, str]) -> AsyncIterator[Database]:
+    made = Database(databases["reporting"], "reporting")
+    yield made
+    await made.close()
