@@ -1,11 +1,11 @@
 # What people and CI both call. Everything it needs goes to .venv, from the hash-pinned locks.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint bench docs schemas lock
+.PHONY: help demo up test lint bench docs schemas catalogue lock
 BIN := .venv/bin
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: .venv/runtime ## run everything with the example from Wuxi and show the report; Ctrl-C stops it
 	@$(BIN)/sampan demo
@@ -31,6 +31,9 @@ docs: .venv/development ## write the pages that are made from the code, and from
 
 schemas: .venv/development ## freeze the schemas of messages and the services' OpenAPI and AsyncAPI; refuses what others could not live with
 	$(BIN)/python -m tests.contract.freeze
+
+catalogue: .venv/development ## gather the texts of the pages for translation: shared/pages/locale
+	$(BIN)/python -m docs.catalogue
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 # The embedded servers and what only they need: containers have servers of their own.

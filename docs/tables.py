@@ -6,6 +6,7 @@ Rules stand once, beside what holds to them; ``tests/architecture/test_docs.py``
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ from services.certification import rules as certification
 from services.enrolment import rules as enrolment
 from services.enrolment import sentences
 from services.reporting import domain as reporting
+from shared.desk.guide import GUIDE, TITLE
 from shared.events import offices_to_certification, offices_to_enrolment
 from shared.events.codes import Model
 from shared.events.envelope import REFUSALS, Envelope
 from shared.events.wire import BATCH, BODY_LIMIT, DEPTH_LIMIT, EVENTS_LIMIT, NDJSON, ONE, BodyRefused, Flaw, read_body
 from shared.http import STATUS_OF_BODY
+from shared.pages.languages import LANGUAGES, language
 
 PAGES = Path(__file__).parent
 EXAMPLES = PAGES.parent / "tests" / "contract" / "examples"
@@ -344,11 +347,23 @@ def _anchor(heading: str) -> str:
     return heading.replace(".", "")
 
 
-WRITTEN = {
+def guide_page(tag: str) -> str:
+    """The guide for officers in one language, as the page at /guide has it."""
+    say = language(tag).say
+    others = " · ".join(f"**{name}**" if other == tag else f"[{name}]({other}.md)" for other, name in LANGUAGES.items())
+    sections = "".join(
+        f"\n## {say(heading)}\n\n" + "".join(f"- {say(one).replace('*', '&#42;')}\n" for one in paragraphs)
+        for heading, paragraphs in GUIDE
+    )
+    return f"# {say(TITLE)}\n\n{others}\n{sections}"
+
+
+WRITTEN: Mapping[str, Callable[[], str]] = {
     "events.md": events_page,
     "receipts.md": receipts_page,
     "reports.md": reports_page,
     "roster-columns.md": lambda: roster_columns.page(NOTE),
+    **{f"guide/{tag}.md": partial(guide_page, tag) for tag in LANGUAGES},
 }
 
 

@@ -194,7 +194,9 @@ def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     body = "".join("<tr>" + "".join(f'<td class="text">{cell}</td>' for cell in row) + "</tr>\n" for row in rows)
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in heads)
     return (
-        f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table></div>' if body else ""
+        f'<div class="wide"><table class="figures"><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table></div>'
+        if body
+        else ""
     )
 
 

@@ -14,9 +14,10 @@ from shared.contract_pages import asyncapi_page, openapi_page
 from shared.offices import Caller, Doorkeeper
 from shared.openapi import complete
 from shared.schemas import Schema
+from shared.sessions import Sessions
 
 
-def show_contract(app: FastAPI, door: Doorkeeper, service: str) -> None:
+def show_contract(app: FastAPI, door: Doorkeeper, sessions: Sessions, service: str) -> None:
     """Answer /openapi.json, /asyncapi.json, /docs and /asyncapi; the documents are made when they are first asked for."""
     contract = asyncapi.CONTRACTS[service]
     router = APIRouter()
@@ -38,7 +39,7 @@ def show_contract(app: FastAPI, door: Doorkeeper, service: str) -> None:
         return complete(document, contract.takes)
 
     async def reader(request: Request) -> Caller:
-        return await signin.reader(request, door)
+        return await signin.reader(request, sessions, door)
 
     asked = Annotated[Caller, Depends(reader)]
 
@@ -54,11 +55,11 @@ def show_contract(app: FastAPI, door: Doorkeeper, service: str) -> None:
 
     @router.get("/docs", include_in_schema=False)
     async def docs(request: Request) -> Response:
-        return await signin.turned_away(request, door) or signin.html(openapi_page(over_http()))
+        return await signin.turned_away(request, sessions, door) or signin.html(openapi_page(over_http()))
 
     @router.get("/asyncapi", include_in_schema=False)
     async def asyncapi_docs(request: Request) -> Response:
-        return await signin.turned_away(request, door) or signin.html(asyncapi_page(over_nats()))
+        return await signin.turned_away(request, sessions, door) or signin.html(asyncapi_page(over_nats()))
 
     app.include_router(router)
     app.openapi = over_http  # type: ignore[method-assign]

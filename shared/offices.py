@@ -7,7 +7,7 @@ SHA-256 of each token. A token is 256 random bits, so a plain digest is enough: 
 import hashlib
 import hmac
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from fastapi import Request
@@ -20,9 +20,6 @@ from shared.database import Database
 from shared.events.enrolment import OfficeFact
 from shared.events.identity import office_of
 from shared.http import Problem
-
-COOKIE = "sampan_token"
-"""The cookie that a page's sign-in form sets; programs send a bearer token instead."""
 
 
 class OfficeRow(SQLModel):
@@ -53,6 +50,8 @@ class Caller:
     roles: frozenset[str]
     officer: str
     administrator: bool = False
+    name: str = field(default="", compare=False)
+    """The office's own name, for pages."""
 
     @property
     def country(self) -> str | None:
@@ -112,7 +111,10 @@ class Doorkeeper:
 
     async def caller(self, token: str) -> Caller:
         """The caller who holds this token. Raises ``Problem`` 401 when nobody does, or no longer."""
-        digest = token_digest(token)
+        return await self.caller_of(token_digest(token))
+
+    async def caller_of(self, digest: str) -> Caller:
+        """The caller who holds the token with this digest, as a session remembers it. Raises ``Problem`` 401."""
         if hmac.compare_digest(digest, self._administrator_digest):
             return Caller(None, frozenset(), "administrator", administrator=True)
         async with self._database.transaction() as session:
@@ -121,6 +123,7 @@ class Doorkeeper:
                     await session.execute(
                         select(
                             col(self._office.office).label("office"),
+                            col(self._office.name).label("name"),
                             col(self._office.roles).label("roles"),
                             col(self._office.status).label("status"),
                             col(self._token.officer).label("officer"),
@@ -137,7 +140,7 @@ class Doorkeeper:
             raise _unauthorised("This token is not known, or was revoked. Ask the administrator for a new one.")
         if found["expires"] <= datetime.now(UTC):
             raise _unauthorised("This token has expired. Ask the administrator for a new one.")
-        return Caller(found["office"], frozenset(found["roles"]), found["officer"])
+        return Caller(found["office"], frozenset(found["roles"]), found["officer"], name=found["name"])
 
 
 def require_administrator(caller: Caller) -> None:

@@ -1,65 +1,114 @@
-"""Signing in to the pages: a browser sends no bearer token, so a form takes it and a cookie brings it.
+"""Signing in to the pages: a browser sends no bearer token, so a form takes it and a cookie names the session it opened.
 
 Programs never need it; only pages, and what they link to, look at the cookie.
 """
 
-from urllib.parse import parse_qs
+import re
+from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from shared import pages
 from shared.http import Problem
-from shared.offices import COOKIE, Caller, Doorkeeper
+from shared.offices import Caller, Doorkeeper
+from shared.pages import languages
+from shared.pages.languages import Language
+from shared.pages.languages import noted as _
+from shared.pages.rendering import Frame, Pages
+from shared.sessions import Sessions, Visitor
 
-FORM_LIMIT = 4096
+TOKEN_LIMIT = 4096
 """Bytes of a sign-in form: a token and nothing else."""
-PAGES = ("/", "/docs", "/asyncapi")
-"""Where a form may lead to; an address of somebody else's making leads to the first."""
+FORM_LIMIT = 262_144
+"""Bytes of any other form: what a person types, in a script of three bytes a letter."""
+FIELDS_LIMIT = 2_000
+FORM = "application/x-www-form-urlencoded"
+_OURS = re.compile(r"/(?:[a-z0-9-]+(?:[./][a-z0-9-]+)*)?(?:\?[A-Za-z0-9=&%._~+-]*)?")
+"""Where a form may lead to; an address of somebody else's making leads to the first page."""
+_TOO_LONG = _("The form is too long. Send a long list as a file.")
+REASONS = (
+    _("Sign in on this service's own page."),
+    _("Use the form on the page."),
+    _("Your session has ended. Please sign in again."),
+    _("This token is not known, or was revoked. Ask the administrator for a new one."),
+    _("This token has expired. Ask the administrator for a new one."),
+    _("Please sign in."),
+)
+"""What the form may have to say, for the catalogue."""
+_PAGES = Pages()
 
 
-def routes(door: Doorkeeper, *, https: bool) -> APIRouter:
+def routes(sessions: Sessions, *, https: bool) -> APIRouter:
     """Where the forms of the pages lead. With ``https`` the cookie never travels in the clear."""
     router = APIRouter(include_in_schema=False)
 
     @router.post("/session")
     async def sign_in(request: Request) -> Response:
-        _same_site(request)
-        token = await _token_of_form(request)
         try:
-            await door.caller(token)
+            _same_site(request)
+            token = dict(await form(request, TOKEN_LIMIT)).get("token", "").strip()
+            session = await sessions.start(token)
         except Problem as problem:
-            return html(pages.sign_in(_page_to_go_to(request), problem.message), problem.status)
+            return _sign_in_page(request, _page_to_go_to(request), problem)
         answer = RedirectResponse(_page_to_go_to(request), 303)
         # Without an age: it ends with the browser, since a centre's computer is shared.
-        answer.set_cookie(COOKIE, token, httponly=True, samesite="strict", secure=https)
+        answer.set_cookie(sessions.cookie, session, httponly=True, samesite="strict", secure=https)
         return answer
 
     @router.post("/session/end")
     async def sign_out(request: Request) -> Response:
-        _same_site(request)
+        try:
+            _same_site(request)
+        except Problem as problem:
+            return _sign_in_page(request, "/", problem)
+        if session := request.cookies.get(sessions.cookie):
+            await sessions.end(session)
         answer = RedirectResponse(_page_to_go_to(request), 303)
-        answer.delete_cookie(COOKIE, httponly=True, samesite="strict", secure=https)
+        answer.delete_cookie(sessions.cookie, httponly=True, samesite="strict", secure=https)
         return answer
 
     return router
 
 
-async def reader(request: Request, door: Doorkeeper) -> Caller:
-    """Who looks at a page: by the cookie of the form, or by a bearer token like any program. Raises ``Problem`` 401."""
-    token = request.cookies.get(COOKIE)
-    return await door.caller(token) if token else await door.open(request)
+async def visitor(request: Request, sessions: Sessions) -> Visitor:
+    """Who looks at a page, by the cookie of the form. Raises ``Problem`` 401."""
+    session = request.cookies.get(sessions.cookie)
+    if not session:
+        raise Problem(401, "unauthorised", "Please sign in.")
+    return await sessions.visitor(session)
 
 
-async def turned_away(request: Request, door: Doorkeeper) -> Response | None:
+async def reader(request: Request, sessions: Sessions, door: Doorkeeper) -> Caller:
+    """Who looks at a page, or asks for what it links to like any program, with a bearer token. Raises ``Problem`` 401."""
+    if sessions.cookie in request.cookies:
+        return (await visitor(request, sessions)).caller
+    return await door.open(request)
+
+
+async def turned_away(request: Request, sessions: Sessions, door: Doorkeeper) -> Response | None:
     """The form, for whoever may not see the page that they ask for; None for who may."""
     try:
-        await reader(request, door)
+        await reader(request, sessions, door)
     except Problem as problem:
-        signed_in_before = COOKIE in request.cookies
-        form = pages.sign_in(request.url.path, problem.message if signed_in_before else None)
-        return html(form, problem.status)
+        return sign_in_page(request, sessions, problem)
     return None
+
+
+def sign_in_page(request: Request, sessions: Sessions, problem: Problem) -> Response:
+    """The form that leads to the page that was asked for; it says what is wrong to who was signed in before."""
+    query = request.url.query
+    to = f"{request.url.path}?{query}" if query and request.method == "GET" else request.url.path
+    return _sign_in_page(request, to, problem if sessions.cookie in request.cookies else None)
+
+
+def language_of(request: Request) -> Language:
+    """The language in which this request is answered."""
+    return languages.wanted(
+        request.query_params.get("lang"),
+        request.cookies.get(languages.COOKIE),
+        request.headers.get("accept-language", ""),
+    )
 
 
 def html(content: str, status: int = 200) -> HTMLResponse:
@@ -67,24 +116,44 @@ def html(content: str, status: int = 200) -> HTMLResponse:
     return HTMLResponse(content, status, headers=pages.HEADERS)
 
 
+def answered(request: Request, content: str, status: int = 200) -> HTMLResponse:
+    """A page in the reader's language, which is remembered when a link asked for it."""
+    answer = html(content, status)
+    if (asked := request.query_params.get("lang")) in languages.LANGUAGES:
+        answer.set_cookie(languages.COOKIE, str(asked), max_age=365 * 24 * 3600, httponly=True, samesite="lax")
+    return answer
+
+
+async def form(request: Request, limit: int = FORM_LIMIT) -> list[tuple[str, str]]:
+    """The fields of a form that was sent, in its order. Raises ``Problem`` 413 or 415 for anything else."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
+        raise Problem(415, "content_type", "Use the form on the page.")
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise Problem(413, "body_too_large", _TOO_LONG)
+    try:
+        return parse_qsl(bytes(body).decode("ascii", errors="replace"), max_num_fields=FIELDS_LIMIT)
+    except ValueError:
+        raise Problem(413, "body_too_large", _TOO_LONG) from None
+
+
+def _sign_in_page(request: Request, to: str, problem: Problem | None) -> Response:
+    query = () if request.method == "POST" else tuple(request.query_params.multi_items())
+    path = request.url.path if request.method == "GET" else "/"
+    frame = Frame(path, language_of(request), query=query)
+    where = to if _OURS.fullmatch(to) else "/"
+    content = _PAGES.render("sign_in.html", frame, to=where, message=problem.message if problem else None)
+    return answered(request, content, problem.status if problem else 401)
+
+
 def _page_to_go_to(request: Request) -> str:
-    wanted = request.query_params.get("to", PAGES[0])
-    return wanted if wanted in PAGES else PAGES[0]
+    wanted = request.query_params.get("to", "/")
+    return wanted if _OURS.fullmatch(wanted) else "/"
 
 
 def _same_site(request: Request) -> None:
     """Another site's page must not sign anybody in or out. Browsers say so; a program that does not is no browser."""
     if request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
         raise Problem(403, "other_site", "Sign in on this service's own page.")
-
-
-async def _token_of_form(request: Request) -> str:
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
-        raise Problem(415, "content_type", "Send the token as the form on this service's page does.")
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > FORM_LIMIT:
-            raise Problem(413, "body_too_large", f"The form is larger than {FORM_LIMIT} bytes.")
-    fields = parse_qs(bytes(body).decode("ascii", errors="replace"))
-    return fields.get("token", [""])[0].strip()

@@ -177,19 +177,8 @@ async def _file(request: Request) -> tuple[bytes, str]:
         raise Problem(415, "content_encoding", "Send the file as it is, without Content-Encoding. Nothing was taken.")
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == MULTIPART:
-        try:
-            parser = MultiPartParser(request.headers, _bounded(request), max_files=1, max_fields=10)
-            parser.spool_max_size = FILE_LIMIT + 1  # names have no business on a disk
-            form = await parser.parse()
-        except (MultiPartException, KeyError) as error:
-            log.info("a form could not be read (%s)", type(error).__name__)
-            raise Problem(
-                400, "invalid_form", "The form cannot be read: send the spreadsheet as its field `file`."
-            ) from None
-        file = form.get("file")
-        if not isinstance(file, UploadFile):
-            raise Problem(400, "invalid_form", "The form has no file: send the spreadsheet as its field `file`.")
-        return await file.read(), (file.filename or "roster")[-100:]
+        _, file, name = await multipart(request)
+        return file, name
     if kind not in FORMS:
         raise Problem(
             415, "content_type", f"Send the roster as one of {', '.join((*FORMS, MULTIPART))}. Nothing was taken."
@@ -198,6 +187,24 @@ async def _file(request: Request) -> tuple[bytes, str]:
     async for chunk in _bounded(request):
         content += chunk
     return bytes(content), "roster"
+
+
+async def multipart(request: Request) -> tuple[dict[str, str], bytes, str]:
+    """A form with a file: its other fields, the file of its field ``file``, and the file's name. Raises ``Problem``."""
+    try:
+        parser = MultiPartParser(request.headers, _bounded(request), max_files=1, max_fields=10)
+        parser.spool_max_size = FILE_LIMIT + 1  # names have no business on a disk
+        form = await parser.parse()
+    except (MultiPartException, KeyError) as error:
+        log.info("a form could not be read (%s)", type(error).__name__)
+        raise Problem(
+            400, "invalid_form", "The form cannot be read: send the spreadsheet as its field `file`."
+        ) from None
+    file = form.get("file")
+    if not isinstance(file, UploadFile):
+        raise Problem(400, "invalid_form", "The form has no file: send the spreadsheet as its field `file`.")
+    fields = {name: value for name, value in form.multi_items() if isinstance(value, str)}
+    return fields, await file.read(), (file.filename or "roster")[-100:]
 
 
 async def _bounded(request: Request) -> AsyncGenerator[bytes, None]:

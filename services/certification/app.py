@@ -6,23 +6,27 @@ from functools import partial
 
 from fastapi import FastAPI
 
-from services.certification import rosters
+from services.certification import desk, rosters
 from services.certification.api import routes
 from services.certification.check import check
 from services.certification.handlers import Handlers
 from services.certification.settings import Settings
 from services.certification.subscribers import subscribe
-from services.certification.tables import Office, Token
+from services.certification.tables import KeptFile, Office, Session, Token
+from services.certification.wording import CODES
 from shared import signin, uploads
 from shared.bus import Bus
 from shared.contracts import show_contract
 from shared.database import Database
 from shared.deadletters import DeadLetters
 from shared.depths import Depths
+from shared.desk.rosters import Rosters
 from shared.http import create_app, tell_addresses, with_heartbeat
+from shared.keeping import Keeping
 from shared.offices import Doorkeeper, token_digest
 from shared.rejections import rejections
 from shared.relay import Relay
+from shared.sessions import Sessions
 from shared.telemetry import configure
 from shared.upkeep import administration
 
@@ -33,6 +37,7 @@ def create(settings: Settings) -> FastAPI:
     administrator = token_digest(settings.admin_token_file.read_text().strip())
     database = Database(settings.database_url, "certification")
     door = Doorkeeper(database, administrator, Office, Token)
+    sessions = Sessions(database, door, Session, "certification")
     dead_letters = DeadLetters("certification", secret)
     bus = Bus(
         "certification",
@@ -64,19 +69,19 @@ def create(settings: Settings) -> FastAPI:
     app.include_router(administration(database, door, dead_letters, bus, partial(check, bus=bus)))
     app.include_router(routes(handlers, database, door))
     app.include_router(rejections(database, door, handlers.rejected))
-    tell_addresses(
-        app,
-        door.open,
-        {
-            "enrolment": settings.enrolment_url,
-            "certification": settings.public_url,
-            "reporting": settings.reporting_url,
-        },
-    )
-    desk = rosters.desk(handlers, secret, database, settings.enrolment_url)
-    app.include_router(uploads.routes(desk, door, partial(rosters.choices, database)))
-    app.include_router(signin.routes(door, https=settings.public_url.startswith("https:")))
-    show_contract(app, door, "certification")
+    addresses = {
+        "enrolment": settings.enrolment_url,
+        "certification": settings.public_url,
+        "reporting": settings.reporting_url,
+    }
+    tell_addresses(app, door.open, addresses)
+    taking = rosters.desk(handlers, secret, database, settings.enrolment_url)
+    choices = partial(rosters.choices, database)
+    app.include_router(uploads.routes(taking, door, choices))
+    pages = Rosters(taking, Keeping(database, KeptFile, secret), choices, CODES, tuple(taking.roles))
+    app.include_router(desk.routes(handlers, database, sessions, pages, addresses))
+    app.include_router(signin.routes(sessions, https=settings.public_url.startswith("https:")))
+    show_contract(app, door, sessions, "certification")
     return app
 
 

@@ -161,7 +161,7 @@ async def events(session: AsyncSession, caller: Caller, paging: Paging, status: 
     )
     found = list(rows)
     page = _page(found, paging.limit, lambda row: str(row.place))
-    return Page(items=[EventAnswer(**_event(row)) for row in page.items], next=page.next)
+    return Page(items=[event_answer(row) for row in page.items], next=page.next)
 
 
 async def event(session: AsyncSession, caller: Caller, source: str, event: str) -> EventHistory | None:
@@ -223,6 +223,11 @@ async def _history(session: AsyncSession, row: Any) -> EventHistory:
         for one in rows
     ]
     return EventHistory(**_event(row), receipts=receipts)
+
+
+def event_answer(row: Any) -> EventAnswer:
+    """A row of the journal as its office reads it."""
+    return EventAnswer(**_event(row))
 
 
 def _event(row: Any) -> dict[str, Any]:

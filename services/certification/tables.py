@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
-from shared import deadletters, ledger, offices, outbox, rejected
+from shared import deadletters, keeping, ledger, offices, outbox, rejected, sessions
 
 NAMES = {
     "pk": "%(table_name)s_pkey",
@@ -150,6 +150,14 @@ class Office(offices.OfficeRow, Base, table=True):
 
 class Token(offices.TokenRow, Base, table=True):
     __tablename__ = "tokens"
+
+
+class Session(sessions.SessionRow, Base, table=True):
+    __tablename__ = "sessions"
+
+
+class KeptFile(keeping.KeptRow, Base, table=True):
+    __tablename__ = "kept_files"
 
 
 class OutboxHead(outbox.OutboxHead, Base, table=True):

@@ -6,7 +6,7 @@ from functools import partial
 
 from fastapi import FastAPI
 
-from services.enrolment import rosters
+from services.enrolment import desk, rosters
 from services.enrolment.admissions import Admissions
 from services.enrolment.api import routes
 from services.enrolment.check import check
@@ -17,7 +17,8 @@ from services.enrolment.register import Register
 from services.enrolment.registry import Registry
 from services.enrolment.settings import Settings
 from services.enrolment.subscribers import subscribe
-from services.enrolment.tables import Office, Token
+from services.enrolment.tables import KeptFile, Office, Session, Token
+from services.enrolment.wording import CODES
 from shared import signin, uploads
 from shared.bus import Bus
 from shared.contracts import show_contract
@@ -25,11 +26,14 @@ from shared.credentials import Authority
 from shared.database import Database
 from shared.deadletters import DeadLetters
 from shared.depths import Depths
+from shared.desk.rosters import Rosters
 from shared.http import create_app, tell_addresses, with_heartbeat
+from shared.keeping import Keeping
 from shared.offices import Doorkeeper, token_digest
 from shared.rejected import RejectedBodies
 from shared.rejections import rejections
 from shared.relay import Relay
+from shared.sessions import Sessions
 from shared.telemetry import configure
 from shared.upkeep import administration
 
@@ -57,6 +61,7 @@ def create(settings: Settings) -> FastAPI:
     subscribe(bus, handlers)
     bus.sweep(archive.rejected.forget_expired)
     door = Doorkeeper(database, token_digest(settings.admin_token_file.read_text().strip()), Office, Token)
+    sessions = Sessions(database, door, Session, "enrolment")
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -71,25 +76,25 @@ def create(settings: Settings) -> FastAPI:
         return [*bus.health(), *relay.health(), *admissions.health()]
 
     app = create_app("Sampan enrolment", lifespan, problems)
-    tell_addresses(
-        app,
-        door.open,
-        {
-            "enrolment": settings.public_url,
-            "certification": settings.certification_url,
-            "reporting": settings.reporting_url,
-        },
-    )
+    addresses = {
+        "enrolment": settings.public_url,
+        "certification": settings.certification_url,
+        "reporting": settings.reporting_url,
+    }
+    tell_addresses(app, door.open, addresses)
     checking = partial(check, bus=bus, register=register)
     app.include_router(administration(database, door, dead_letters, bus, checking))
     registry = Registry(database, authority)
     app.include_router(routes(handlers, registry, admissions, database, door, settings.nats_public_url))
     app.include_router(people(database, register, door))
     app.include_router(rejections(database, door, archive.rejected))
-    desk = rosters.desk(handlers, register, database, settings.certification_url)
-    app.include_router(uploads.routes(desk, door, partial(rosters.choices, database)))
-    app.include_router(signin.routes(door, https=settings.public_url.startswith("https:")))
-    show_contract(app, door, "enrolment")
+    taking = rosters.desk(handlers, register, database, settings.certification_url)
+    choices = partial(rosters.choices, database)
+    app.include_router(uploads.routes(taking, door, choices))
+    pages = Rosters(taking, Keeping(database, KeptFile, secret), choices, CODES, tuple(taking.roles))
+    app.include_router(desk.routes(handlers, database, sessions, pages, addresses))
+    app.include_router(signin.routes(sessions, https=settings.public_url.startswith("https:")))
+    show_contract(app, door, sessions, "enrolment")
     return app
 
 

@@ -148,6 +148,21 @@ async def cohort(session: AsyncSession, caller: Caller, cohort: str) -> CohortAn
     return CohortAnswer(cohort=fact, counts=dict(Counter(place.status for place in places)), enrolments=places)
 
 
+async def trainees(session: AsyncSession, caller: Caller, cohort: CohortFact) -> list[TraineeFact]:
+    """The enrolments of a cohort that the caller may see, by number."""
+    rows = await session.execute(
+        text(
+            """
+            SELECT body FROM things JOIN enrolments ON kind = 'trainee' AND key = enrolment
+            WHERE cohort = :cohort AND status <> 'void' ORDER BY state ->> 'number'
+            """
+        ),
+        {"cohort": cohort.cohort},
+    )
+    facts = [TraineeFact.model_validate(row.body) for row in rows]
+    return [fact for fact in facts if _may_see(caller, cohort, fact.country)]
+
+
 async def enrolment(session: AsyncSession, caller: Caller, enrolment: str) -> TraineeFact | None:
     """One enrolment, if the caller may see it."""
     rows = await session.execute(

@@ -17,6 +17,7 @@ from shared.database import Database
 from shared.http import Positions, Problem, metrics
 from shared.offices import Caller, Doorkeeper, require_administrator
 from shared.openapi import refusals
+from shared.sessions import Sessions
 from shared.upkeep import broker_away
 
 _PARAMETERS: list[dict[str, Any]] = [
@@ -51,7 +52,7 @@ class Measures(BaseModel):
     dimensions: dict[str, str]
 
 
-def routes(database: Database, door: Doorkeeper, look: Look, *, https: bool) -> APIRouter:
+def routes(database: Database, door: Doorkeeper, sessions: Sessions, look: Look, *, https: bool) -> APIRouter:
     """Every address of reporting but its health; `look` is at a stream."""
     router = APIRouter()
     asked = Annotated[Caller, Depends(door.open)]
@@ -124,7 +125,7 @@ def routes(database: Database, door: Doorkeeper, look: Look, *, https: bool) -> 
 
     @router.get("/", include_in_schema=False)
     async def report(request: Request) -> Response:
-        if turned_away := await signin.turned_away(request, door):
+        if turned_away := await signin.turned_away(request, sessions, door):
             return turned_away
         given = [(name, value) for name, value in request.query_params.multi_items() if value]
         try:
@@ -136,7 +137,7 @@ def routes(database: Database, door: Doorkeeper, look: Look, *, https: bool) -> 
             answer = await queries.aggregates(session, question, await queries.positions(session))
         return signin.html(page.report(question, answer, chosen=any(name == "measure" for name, _ in given)))
 
-    router.include_router(signin.routes(door, https=https))
+    router.include_router(signin.routes(sessions, https=https))
     return router
 
 

@@ -11,7 +11,7 @@ from services.reporting.check import check
 from services.reporting.rebuild import lacking
 from services.reporting.settings import Settings
 from services.reporting.subscribers import subscribe
-from services.reporting.tables import Office, Token
+from services.reporting.tables import Office, Session, Token
 from shared.bus import Bus
 from shared.contracts import show_contract
 from shared.database import Database
@@ -20,6 +20,7 @@ from shared.depths import Depths
 from shared.http import create_app, tell_addresses, with_heartbeat
 from shared.offices import Doorkeeper, token_digest
 from shared.relay import Relay
+from shared.sessions import Sessions
 from shared.telemetry import configure
 from shared.upkeep import administration
 
@@ -39,6 +40,7 @@ def create(settings: Settings) -> FastAPI:
     depths = Depths(database, bus, None)
     subscribe(bus)
     door = Doorkeeper(database, token_digest(settings.admin_token_file.read_text().strip()), Office, Token)
+    sessions = Sessions(database, door, Session, "reporting")
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -64,8 +66,9 @@ def create(settings: Settings) -> FastAPI:
     )
     checking = partial(check, bus=bus)
     app.include_router(administration(database, door, dead_letters, bus, checking))
-    app.include_router(routes(database, door, bus.extent, https=settings.public_url.startswith("https:")))
-    show_contract(app, door, "reporting")
+    https = settings.public_url.startswith("https:")
+    app.include_router(routes(database, door, sessions, bus.extent, https=https))
+    show_contract(app, door, sessions, "reporting")
     return app
 
 

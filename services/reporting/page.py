@@ -74,7 +74,7 @@ def _table(answer: Aggregates, measures: list[str]) -> str:
     )
     return f"""
 <div class="wide" role="region" aria-label="Figures" tabindex="0">
-<table><thead><tr>{head}</tr></thead><tbody>
+<table class="figures"><thead><tr>{head}</tr></thead><tbody>
 {body}</tbody>{f"<tfoot><tr>{foot}</tr></tfoot>" if answer.by else ""}</table></div>{left_out}"""
 
 
@@ -82,7 +82,7 @@ def _choices(question: Question, *, chosen: bool) -> str:
     kept = "".join(_hidden(name, value) for name, values in question.where for value in values)
     return f"""
 <details><summary>Choose what is shown</summary>
-<form method="get" action="/">{kept}
+<form class="figures-form" method="get" action="/">{kept}
 <fieldset><legend>Measures (all when none is chosen)</legend>
 {_checkboxes("measure", MEASURES, question.measures if chosen else ())}</fieldset>
 <fieldset><legend>By</legend>{_checkboxes("by", DIMENSIONS, question.by)}</fieldset>

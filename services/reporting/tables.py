@@ -7,7 +7,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
-from shared import deadletters, offices, outbox
+from shared import deadletters, offices, outbox, sessions
 
 NAMES = {
     "pk": "%(table_name)s_pkey",
@@ -103,6 +103,10 @@ class Office(offices.OfficeRow, Base, table=True):
 
 class Token(offices.TokenRow, Base, table=True):
     __tablename__ = "tokens"
+
+
+class Session(sessions.SessionRow, Base, table=True):
+    __tablename__ = "sessions"
 
 
 class Heard(outbox.Heard, Base, table=True):

@@ -13,11 +13,12 @@ from fastapi import FastAPI
 from sqlalchemy import text
 
 from services.reporting.api import routes
-from services.reporting.tables import Base, Office, Token
+from services.reporting.tables import Base, Office, Session, Token
 from shared.bus import Extent
 from shared.database import Database
 from shared.http import create_app
 from shared.offices import Doorkeeper, token_digest
+from shared.sessions import Sessions
 from tests.contract.answers import as_documented
 from tests.servers import PostgresForTests
 
@@ -84,7 +85,8 @@ async def client(database: Database, streams: Streams) -> AsyncIterator[httpx.As
 
     app = create_app("reporting under test", lifespan, problems)
     door = Doorkeeper(database, token_digest(ADMINISTRATOR), Office, Token)
-    app.include_router(routes(database, door, streams.look, https=False))
+    sessions = Sessions(database, door, Session, "reporting")
+    app.include_router(routes(database, door, sessions, streams.look, https=False))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app),
         base_url="http://reporting",

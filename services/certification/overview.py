@@ -1,0 +1,125 @@
+"""What the desk's lists show: an office's entries with the newest first, its cohorts, and the codes that its forms suggest."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.certification import queries
+from shared.desk.entries import Said
+from shared.events.certification import CertificateFact
+from shared.http import Paging
+from shared.offices import Caller
+
+_ALL = Paging(limit=1000)
+# As in queries: who only sends trainees sees those of its own country, who only reads sees none.
+_A_PARTY = """
+(
+    CAST(:everything AS boolean)
+    OR jsonb_path_exists(
+        cohorts.parties,
+        '$[*] ? (@.office == $office && @.role != "reader")',
+        jsonb_build_object('office', CAST(:office AS text))
+    )
+)
+"""
+_SEEN = """
+(
+    CAST(:everything AS boolean)
+    OR jsonb_path_exists(
+        cohorts.parties,
+        '$[*] ? (@.office == $office && @.role != "sending-office" && @.role != "reader")',
+        jsonb_build_object('office', CAST(:office AS text))
+    )
+    OR trainees.country = :country
+)
+"""
+
+
+async def entries(
+    session: AsyncSession, caller: Caller, *, status: str | None, before: int | None, limit: int
+) -> list[Said]:
+    """The caller's own events (an administrator's: all) before a place in the order of recording, the newest first."""
+    rows = await session.execute(
+        text(
+            """
+            SELECT events.*, receipts.recordedtime AS since FROM events
+            JOIN receipts ON receipts.source = events.source AND receipts.id = events.id AND receipts.number = receipt
+            WHERE (CAST(:everything AS boolean) OR events.source = :office)
+                AND (CAST(:status AS text) IS NULL OR events.status = :status)
+                AND (CAST(:before AS bigint) IS NULL OR place < :before)
+            ORDER BY place DESC LIMIT :limit
+            """
+        ),
+        {**_seer(caller), "status": status, "before": before, "limit": limit},
+    )
+    return [Said(queries.event_answer(row), row.since, row.place) for row in rows]
+
+
+async def cohorts(session: AsyncSession, caller: Caller) -> list[str]:
+    """The codes of the cohorts to which the caller is a party."""
+    rows = await session.execute(
+        text(f"SELECT cohort FROM cohorts WHERE {_A_PARTY} AND NOT void ORDER BY cohort LIMIT 1000"),  # noqa: S608
+        _seer(caller),
+    )
+    return list(rows.scalars())
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A trainee with what they hold or strive for."""
+
+    enrolment: str
+    number: str
+    country: str
+    completed: bool
+    certificates: tuple[CertificateFact, ...]
+
+
+async def candidates(session: AsyncSession, caller: Caller, cohort: str) -> list[Candidate] | None:
+    """The trainees of a cohort that the caller may see; None where the caller is no party."""
+    if cohort not in await cohorts(session, caller):
+        return None
+    rows = await session.execute(
+        text(
+            f"""
+            SELECT enrolment, number, country, completion, COALESCE((
+                SELECT jsonb_agg(data ORDER BY certificate) FROM certificates
+                WHERE certificates.enrolment = trainees.enrolment AND status <> 'void'
+            ), '[]') AS certificates
+            FROM trainees JOIN cohorts USING (cohort)
+            WHERE cohort = :cohort AND {_SEEN} AND NOT trainees.void ORDER BY number
+            """  # noqa: S608 - a constant of this module
+        ),
+        {**_seer(caller), "cohort": cohort},
+    )
+    return [
+        Candidate(
+            row.enrolment,
+            row.number,
+            row.country,
+            row.completion == "in-force",
+            tuple(CertificateFact.model_validate(one) for one in row.certificates),
+        )
+        for row in rows
+    ]
+
+
+async def suggestions(session: AsyncSession, caller: Caller) -> dict[str, list[tuple[str, Mapping[str, str]]]]:
+    """Codes that a form may suggest: of the caller's cohorts, and of the schemes."""
+    schemes = (await queries.schemes(session, _ALL)).items
+    return {
+        "cohort": [(cohort, {}) for cohort in await cohorts(session, caller)],
+        "scheme": [(scheme.scheme, scheme.titles) for scheme in schemes],
+        "occupation": [(one.occupation, one.titles) for scheme in schemes for one in scheme.occupations],
+        "level": [(one.level, one.titles) for scheme in schemes for one in scheme.levels],
+    }
+
+
+def _seer(caller: Caller) -> dict[str, object]:
+    return {
+        "everything": caller.administrator,
+        "office": caller.source or "",
+        "country": (caller.country or "").upper(),
+    }

@@ -1,0 +1,85 @@
+"""What the desk's lists show: an office's entries with the newest first, and the codes that its forms suggest."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.enrolment import queries
+from shared.desk.entries import Said
+from shared.events.codes import hundredths
+from shared.events.enrolment import CohortFact
+from shared.http import Paging
+from shared.offices import Caller
+
+_ALL = Paging(limit=1000)
+
+
+async def entries(
+    session: AsyncSession, caller: Caller, *, status: str | None, before: int | None, limit: int
+) -> list[Said]:
+    """The caller's own events (an administrator's: all) before a place in the order of recording, the newest first."""
+    rows = await session.execute(
+        text(
+            """
+            SELECT events.*, receipts.recordedtime AS since FROM events JOIN receipts USING (source, id, number)
+            WHERE (CAST(:everything AS boolean) OR source = :office)
+                AND (CAST(:status AS text) IS NULL OR events.status = :status)
+                AND (CAST(:before AS bigint) IS NULL OR place < :before)
+            ORDER BY place DESC LIMIT :limit
+            """
+        ),
+        {
+            "everything": caller.administrator,
+            "office": caller.source or "",
+            "status": status,
+            "before": before,
+            "limit": limit,
+        },
+    )
+    return [Said(queries.EventAnswer(**queries.event_answer(row)), row.since, row.place) for row in rows]
+
+
+async def suggestions(session: AsyncSession, caller: Caller) -> dict[str, list[tuple[str, Mapping[str, str]]]]:
+    """Codes that a form may suggest: those of the cohorts that the caller may see, and of what is registered."""
+    cohorts = (await queries.cohorts(session, caller, _ALL)).items
+    programmes = (await queries.programmes(session, _ALL)).items
+    centres = (await queries.centres(session, _ALL)).items
+    return {
+        "cohort": [(cohort.cohort, cohort.titles) for cohort in cohorts],
+        "programme": [(programme.programme, programme.titles) for programme in programmes],
+        "centre": [(centre.centre, centre.names) for centre in centres],
+        "trade": _codes(trade for cohort in cohorts for trade in cohort.trades),
+        "scheme": _codes(scheme for cohort in cohorts for scheme in cohort.schemes),
+        "office": _codes(party.office.removeprefix("/offices/") for cohort in cohorts for party in cohort.parties),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Attendance:
+    """One trainee in a cohort's sessions: those that were for them, how many they missed, and the hours they were there."""
+
+    sessions: int = 0
+    missed: int = 0
+    hours: Decimal = field(default=Decimal(0))
+
+
+def attendance(cohort: CohortFact, number: str, trade: str) -> Attendance:
+    """A trainee's sessions: each was for everyone, for one trade, or for a group."""
+    meant = [
+        held
+        for held in cohort.sessions
+        if (number in held.group if held.group is not None else held.trade in (None, trade))
+    ]
+    total = 0
+    for held in meant:
+        partly = [line.hours for line in held.partial if line.number == number]
+        total += 0 if number in held.absent else hundredths(partly[0] if partly else held.hours)
+    missed = sum(number in held.absent for held in meant)
+    return Attendance(len(meant), missed, Decimal(total) / 100)
+
+
+def _codes(found: Iterable[str]) -> list[tuple[str, Mapping[str, str]]]:
+    return [(code, {}) for code in sorted(set(found))]

@@ -1,0 +1,18 @@
+"""Sessions of officers in browsers."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0008"
+down_revision = "0007"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "sessions",
+        sa.Column("sha256", sa.String, primary_key=True),
+        sa.Column("token", sa.String, nullable=False),
+        sa.Column("expires", sa.DateTime(timezone=True), nullable=False),
+    )

@@ -1,0 +1,74 @@
+"""What every desk's pages need of their service, and the pages that are the same on each."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from fastapi import Request, Response
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.database import Database
+from shared.desk.entries import Entry, Said, entry
+from shared.desk.frame import Desk, Visit
+from shared.desk.guide import GUIDE
+from shared.events.codes import Model
+from shared.events.receipts import Receipts
+from shared.events.wire import Raw
+from shared.http import Problem
+from shared.offices import Caller
+
+OPEN = 20
+"""Entries of each kind on the first page; the rest has a page of its own."""
+Suggestions = Mapping[str, Sequence[tuple[str, Mapping[str, str]]]]
+"""By the name of a list: codes with their titles."""
+
+
+class Overview(Protocol):
+    """What a service's room ``overview`` answers."""
+
+    async def entries(
+        self, session: AsyncSession, caller: Caller, *, status: str | None, before: int | None, limit: int
+    ) -> list[Said]: ...
+
+    async def suggestions(self, session: AsyncSession, caller: Caller) -> Suggestions: ...
+
+
+@dataclass(frozen=True)
+class House:
+    """What the pages need of their service."""
+
+    database: Database
+    types: Mapping[str, type[Model]]
+    may_say: Callable[[Caller], frozenset[str]]
+    codes: Mapping[str, str]
+    take: Callable[[Sequence[Raw], Caller], Awaitable[Receipts]]
+    event: Callable[[AsyncSession, Caller, str, str], Awaitable[Any]]
+    overview: Overview
+
+    async def open_entries(self, session: AsyncSession, caller: Caller) -> dict[str, list[Entry]]:
+        """What waits and what has to be decided, the oldest last."""
+        may_say = self.may_say(caller)
+        return {
+            status: [
+                entry(said.answered, self.codes, may_say, said.since)
+                for said in await self.overview.entries(session, caller, status=status, before=None, limit=OPEN)
+            ]
+            for status in ("waiting", "conflict")
+        }
+
+    async def found(self, visit: Visit, source: str, event: str) -> Any:
+        """One of the caller's own events, with its history. Raises ``Problem`` 404."""
+        async with self.database.transaction() as session:
+            found = await self.event(session, visit.caller, source, event)
+        if found is None:
+            raise Problem(404, "not_found", "")
+        return found
+
+
+def show_guide(desk: Desk) -> Callable[[Request], Awaitable[Response]]:
+    """The page at /guide."""
+
+    async def guide(request: Request) -> Response:
+        return desk.page(request, await desk.visit(request), "guide.html", guide=GUIDE)
+
+    return guide

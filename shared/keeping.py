@@ -1,0 +1,90 @@
+"""Files that an officer has shown and not sent yet: kept sealed in the service's own table, for an hour.
+
+Between the look at what a roster would do and its taking the officer does not choose the file again, on whatever computer runs
+the service. Only who showed a file can have it back.
+"""
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import DateTime, LargeBinary, Text, delete, insert, select, update
+from sqlmodel import Field, SQLModel, col
+
+from shared.database import Database
+from shared.secrets import derive, seal, unseal
+
+LIFE = timedelta(hours=1)
+
+
+class KeptRow(SQLModel):
+    """One file; a mixin for each service's own table."""
+
+    id: str = Field(primary_key=True, sa_type=Text)
+    owner: str = Field(sa_type=Text)
+    """The officer who showed it."""
+    sealed: bytes = Field(sa_type=LargeBinary)
+    answers: bytes | None = Field(default=None, sa_type=LargeBinary)
+    """What became of its rows, sealed too."""
+    expires: datetime = Field(sa_type=DateTime(timezone=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A file as it was shown, how it was to be read, and what became of it."""
+
+    name: str
+    content: bytes
+    wishes: Mapping[str, Any]
+    answers: str | None
+
+
+class Keeping:
+    """Keeps the files of one service."""
+
+    def __init__(self, database: Database, row: type[KeptRow], secret: bytes) -> None:
+        """``secret`` is the service's own."""
+        self._database = database
+        self._row = row
+        self._key = derive(secret, "kept files")
+
+    async def keep(self, owner: str, name: str, content: bytes, wishes: Mapping[str, Any]) -> str:
+        """Keep a file; its id."""
+        id_, now = secrets.token_hex(16), datetime.now(UTC)
+        head = json.dumps({"name": name, "wishes": dict(wishes)}).encode()
+        sealed = seal(self._key, len(head).to_bytes(4, "big") + head + content, id_.encode())
+        async with self._database.transaction() as session:
+            await session.execute(delete(self._row).where(col(self._row.expires) <= now))
+            await session.execute(insert(self._row).values(id=id_, owner=owner, sealed=sealed, expires=now + LIFE))
+        return id_
+
+    async def found(self, owner: str, id_: str) -> Kept | None:
+        """A file that this officer showed."""
+        async with self._database.transaction() as session:
+            row = (
+                await session.execute(
+                    select(col(self._row.sealed), col(self._row.answers)).where(
+                        col(self._row.id) == id_,
+                        col(self._row.owner) == owner,
+                        col(self._row.expires) > datetime.now(UTC),
+                    )
+                )
+            ).one_or_none()
+        if row is None:
+            return None
+        plain = unseal(self._key, row[0], id_.encode())
+        length = int.from_bytes(plain[:4], "big")
+        head = json.loads(plain[4 : 4 + length])
+        answers = None if row[1] is None else unseal(self._key, row[1], f"{id_}/answers".encode()).decode()
+        return Kept(head["name"], plain[4 + length :], head["wishes"], answers)
+
+    async def answered(self, owner: str, id_: str, answers: str) -> None:
+        """Keep what became of a file's rows beside it."""
+        sealed = seal(self._key, answers.encode(), f"{id_}/answers".encode())
+        async with self._database.transaction() as session:
+            await session.execute(
+                update(self._row).where(col(self._row.id) == id_, col(self._row.owner) == owner).values(answers=sealed)
+            )

@@ -1,0 +1,111 @@
+"""Enrolment and certification on the real PostgreSQL, with the broker away and officers in front."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from services.certification.app import create as create_certification
+from services.certification.settings import Settings as CertificationSettings
+from services.enrolment.app import create as create_enrolment
+from services.enrolment.settings import Settings
+from shared.database import Database
+from shared.offices import new_token
+from tests.integration.certification import conftest as certification
+from tests.integration.certification.given import ROLES, a_cohort, a_trainee, an_office, tell
+from tests.integration.desk.browser import Browser
+from tests.integration.enrolment import conftest as enrolment
+from tests.integration.enrolment.house import ADMINISTRATOR, BEARER, House, empty
+from tests.servers import PostgresForTests, broker_files
+from tests.unit.certification.given import BODY, trainee
+from tests.unit.enrolment.story import COORDINATOR, HOST, SENDER, STRANGER
+
+READER = "/offices/cn/press"
+OFFICES = {
+    COORDINATOR: "coordinator",
+    SENDER: "sending-office",
+    HOST: "host-centre",
+    STRANGER: "sending-office",
+    READER: "reader",
+}
+BODYS_TOKEN = new_token(BODY)
+
+migrated = enrolment.migrated
+database = enrolment.database
+house = enrolment.house
+settings = enrolment.settings
+app = enrolment.app
+
+
+@pytest.fixture
+async def opened(app: FastAPI) -> AsyncIterator["Opened"]:
+    async with app.router.lifespan_context(app), AsyncExitStack() as stack:
+        yield Opened(app, stack)
+
+
+class Opened:
+    """A running service, and browsers on it."""
+
+    def __init__(self, app: FastAPI, stack: AsyncExitStack) -> None:
+        self.app = app
+        self._stack = stack
+
+    async def browser(self, token: str | None = None) -> Browser:
+        asking = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://desk")
+        browser = Browser(await self._stack.enter_async_context(asking))
+        if token is not None:
+            await browser.sign_in(token)
+        return browser
+
+
+@pytest.fixture
+async def tokens(opened: Opened) -> dict[str, str]:
+    """The tokens of the story's offices, each with an officer named sokha."""
+    administrator = (await opened.browser()).client
+    given = {}
+    for office, role in OFFICES.items():
+        body = {"office": office, "name": f"Office {office[9:]}", "roles": [role], "officer": "sokha"}
+        answer = await administrator.post("/v1/offices", json=body, headers=BEARER)
+        assert answer.status_code == 201
+        given[office] = answer.json()["token"]
+    return given
+
+
+@pytest.fixture
+async def sender(opened: Opened, tokens: dict[str, str]) -> Browser:
+    """An officer of the office that sends Cambodian trainees."""
+    return await opened.browser(tokens[SENDER])
+
+
+@pytest.fixture(scope="session")
+def migrated_certification(postgres: PostgresForTests) -> Iterator[str]:
+    yield from certification.migrated.__wrapped__(postgres)  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+async def at_certification(migrated_certification: str, tmp_path: Path) -> AsyncIterator[Opened]:
+    """Certification, which has heard of a cohort, a trainee and the awarding body."""
+    made = Database(migrated_certification, "certification")
+    await certification.empty(made)
+    parties = [{"office": office, "role": role} for office, role in ROLES.items()]
+    await tell(made, an_office(BODY, BODYS_TOKEN), a_cohort(parties=parties), a_trainee(trainee("001")))
+    await made.close()
+    (tmp_path / "secret").write_text("ab" * 32)
+    (tmp_path / "admin").write_text(ADMINISTRATOR)
+    app = create_certification(
+        CertificationSettings(
+            database_url=migrated_certification,
+            nats_url="nats://127.0.0.1:1",
+            **broker_files(tmp_path, "certification"),
+            secret_file=tmp_path / "secret",
+            admin_token_file=tmp_path / "admin",
+        )
+    )
+    async with app.router.lifespan_context(app), AsyncExitStack() as stack:
+        yield Opened(app, stack)
+
+
+__all__ = ["House", "Settings", "create_enrolment", "empty"]

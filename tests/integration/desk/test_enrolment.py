@@ -1,0 +1,125 @@
+"""Enrolment's desk over HTTP: what an officer sees, says and gets to know."""
+
+import pytest
+
+from tests.integration.desk.browser import Browser, Page
+from tests.integration.desk.conftest import READER, Opened
+from tests.integration.enrolment.house import ADMINISTRATOR, REGISTRATIONS, House
+from tests.unit.enrolment.story import HOST, SENDER, STRANGER, announced, proposed, whole
+
+PLACE = {"cohort": "wuxi-2025", "number": "07", "role": "student", "country": "kh", "trade": "electrical"}
+
+
+async def test_an_officer_sees_who_they_are_and_their_cohorts(house: House, sender: Browser) -> None:
+    await house.post(*REGISTRATIONS, *whole())
+    page = await sender.see("/")
+    assert "sokha" in page.shown
+    assert "Office kh/ntti" in page.shown
+    assert "/cohorts/wuxi-2025" in page.links
+    cohort = await sender.see("/cohorts/wuxi-2025")
+    person, *_ = [link for link in cohort.links if link.startswith("/people/")]
+    assert "Trainee" in (await sender.see(person)).shown
+
+
+async def test_saying_something_by_a_form_and_reading_what_became_of_it(house: House, sender: Browser) -> None:
+    answer = await sender.fill("/record/trainee.proposed.v1", **PLACE, person__names__original="សុខា")
+    assert answer.status_code == 422, "the person is not whole"
+    page = Page(answer.text)
+    assert "This is needed." in page.shown
+    assert page.fields["person.names.original"] == "សុខា", "what was typed is kept"
+    assert page.fields["number"] == "07"
+
+    answer = await sender.fill("/record/trainee.proposed.v1", **PLACE)
+    assert answer.status_code == 303
+    entry = await sender.see(answer.headers["location"])
+    assert "The cohort is not announced yet." in entry.shown
+    assert "Waiting" in (await sender.see("/")).shown
+    assert "The cohort is not announced yet." in (await sender.see("/")).shown
+
+    await house.post(*REGISTRATIONS, announced())
+    assert "It is part of the record." in (await sender.see(answer.headers["location"])).shown
+    assert "Nothing waits." in (await sender.see("/")).shown
+
+
+async def test_pressing_twice_says_it_once(house: House, sender: Browser) -> None:
+    page = await sender.see("/record/trainee.proposed.v1")
+    fields = {**page.fields, **PLACE}
+    for _ in range(2):
+        assert (await sender.send("/record/trainee.proposed.v1", fields)).status_code == 303
+    assert len(await house.standings()) == 1
+    changed = await sender.send("/record/trainee.proposed.v1", {**fields, "number": "08"})
+    assert changed.status_code == 422
+    assert "sent before with other content" in Page(changed.text).shown
+    again = await sender.send("/record/trainee.proposed.v1", Page(changed.text).fields)
+    assert again.status_code == 303
+    assert len(await house.standings()) == 2
+
+
+async def test_correcting_and_withdrawing(house: House, sender: Browser) -> None:
+    await house.post(*REGISTRATIONS, announced(), proposed())
+    said = proposed()["id"]
+    entry = await sender.see(f"/said/kh/ntti/{said}")
+    (correct,) = {link for link in entry.links if "correct=" in link}
+    answer = await sender.fill(correct, trade="cabling")
+    assert answer.status_code == 303
+    assert "corrected it later" in (await sender.see(f"/said/kh/ntti/{said}")).shown
+    assert (await house.standings())[said] == "accepted replaced"
+
+    newer = answer.headers["location"]
+    page = await sender.see(newer)
+    answer = await sender.send(f"{newer}/withdraw", {**page.fields, "reason": "Not a reason!"})
+    assert answer.status_code == 422
+    answer = await sender.send(f"{newer}/withdraw", {**page.fields, "reason": "wrong-person"})
+    assert answer.status_code == 303
+    assert "withdrew it" in (await sender.see(newer)).shown
+
+
+async def test_more_lines_keep_what_was_typed(opened: Opened, tokens: dict[str, str]) -> None:
+    host = await opened.browser(tokens[HOST])
+    page = await host.see("/record/cohort.announced.v1")
+    fields = {**page.fields, "cohort": "x", "places.0.country": "KH", "more": "places"}
+    answer = await host.send("/record/cohort.announced.v1", fields)
+    again = Page(answer.text)
+    assert answer.status_code == 200
+    assert again.fields["cohort"] == "x"
+    assert "places.2.country" in again.fields
+
+
+async def test_an_administrator_says_for_which_office(opened: Opened, house: House) -> None:
+    administrator = await opened.browser(ADMINISTRATOR)
+    without = await administrator.fill("/record/trainee.proposed.v1", **PLACE)
+    assert (without.status_code, "Write the office as" in without.text) == (422, True)
+    answer = await administrator.fill("/record/trainee.proposed.v1", **PLACE, for_office="kh/ntti")
+    assert answer.headers["location"].startswith("/said/kh/ntti/")
+    assert (await house.rows("SELECT postedby FROM events"))[0]["postedby"] == "administrator"
+
+
+async def test_another_office_sees_none_of_it(house: House, opened: Opened, tokens: dict[str, str]) -> None:
+    await house.post(*REGISTRATIONS, *whole())
+    sender, stranger = await opened.browser(tokens[SENDER]), await opened.browser(tokens[STRANGER])
+    person, *_ = [link for link in (await sender.see("/cohorts/wuxi-2025")).links if link.startswith("/people/")]
+    said = [link for link in (await sender.see("/said")).links if link.startswith("/said/kh")]
+    assert said
+    for path in ("/cohorts/wuxi-2025", person, *said):
+        page = await stranger.see(path, 404)
+        assert "nothing here that your office may see" in page.shown
+    assert "wuxi-2025" not in (await stranger.see("/")).text
+    assert "wuxi-2025" not in (await stranger.see("/said")).text
+    assert "wuxi-2025" not in (await stranger.see("/record/trainee.proposed.v1")).text
+
+
+async def test_who_only_reads_is_told_where_the_figures_are(opened: Opened, tokens: dict[str, str]) -> None:
+    reader = await opened.browser(tokens[READER])
+    assert "figures only" in (await reader.see("/", 403)).shown
+
+
+async def test_a_form_of_no_role_of_the_offices_is_refused(sender: Browser) -> None:
+    assert "/record/session.held.v1" not in (await sender.see("/record")).links
+    await sender.see("/record/session.held.v1", 403)
+    await sender.see("/record/event.voided.v1", 404)
+    await sender.see("/record/nothing.said.v1", 404)
+
+
+@pytest.mark.parametrize("path", ["/cohorts/%00", "/people/A_B", "/said?before=x", "/said?status=x", "/record/x"])
+async def test_an_address_that_makes_no_sense_is_a_page_that_says_so(sender: Browser, path: str) -> None:
+    assert "<h1>" in (await sender.see(path, 404)).text

@@ -1,0 +1,77 @@
+"""Nothing that the desk itself says is left in English on a page in another language."""
+
+import re
+
+import pytest
+
+from shared.pages.languages import LANGUAGES
+from tests.integration.desk.browser import Browser, Page
+from tests.integration.desk.conftest import BODYS_TOKEN, Opened
+from tests.integration.desk.test_certification import AWARD, SCHEME
+from tests.integration.enrolment.house import ADMINISTRATOR, REGISTRATIONS, House
+from tests.unit.enrolment.story import proposed, whole
+
+DATA = (
+    # what offices wrote, codes among it
+    r"An office|Office [a-z]{2}/[a-z]+|Partnership|Wuxi|wuxi-[a-z0-9-]+|wuxi|vslc|electrical|cabling|partnership|ntti|electrician"
+    r"|sokha|Vocational Skill Level Certification|Appraisal centre|Electrician|Junior|junior|S-1|desk-[0-9a-f]+"
+    r"|family-reasons|family"
+    r"|[a-z]{2}/[a-z0-9-]+|/offices/[a-z]{2}/[a-z0-9-]+|[a-z]+-[a-z0-9-]*[0-9]+|centre-[a-z-]+"
+    # what is the same everywhere
+    r"|Sampan|English|KH|LA|MM|CN|km|lo|my|zh-Hans|en|ISCO-08|Asia/\w+|a (?:ដល់|ຫາ|မှ|到) z|_"
+)
+
+
+def left_over(page: Page) -> list[str]:
+    """The Latin words of a page that are neither data nor the same in every language."""
+    found = []
+    for text in page.texts:
+        rest = re.sub(rf"(?<![A-Za-z])(?:{DATA})(?![A-Za-z])", " ", text)
+        found += re.findall(r"[A-Za-z]{2,}[A-Za-z ]*", rest)
+    return found
+
+
+@pytest.mark.parametrize("tag", [tag for tag in LANGUAGES if tag != "en"])
+async def test_enrolment(house: House, opened: Opened, tag: str) -> None:
+    await house.post(*REGISTRATIONS, *whole(), proposed("09", cohort="other-1"), proposed("01", 6, id_="again-1"))
+    administrator = await opened.browser(ADMINISTRATOR)
+    paths = ["/", "/record", "/programmes", "/said", "/guide", "/cohorts/wuxi-2025", "/nowhere-1/x"]
+    for path in ("/cohorts/wuxi-2025", "/said", "/record"):
+        paths += [link for link in (await administrator.see(path)).links if re.match("/(people|said|record)/", link)]
+    seen = 0
+    for path in dict.fromkeys(paths):
+        answer = await administrator.client.get(path, headers={"Accept-Language": tag})
+        if answer.headers["content-type"].startswith("text/html"):
+            seen += 1
+            assert (path, left_over(Page(answer.text))) == (path, [])
+    assert seen > 30
+    stranger = await opened.browser()
+    assert left_over(await stranger.see("/", 401, **{"Accept-Language": tag})) == []
+
+
+@pytest.mark.parametrize("tag", [tag for tag in LANGUAGES if tag != "en"])
+async def test_complaints_and_refusals(sender: Browser, tag: str) -> None:
+    headers = {"Accept-Language": tag}
+    page = await sender.see("/record/trainee.enrolled.v1", **headers)
+    typed = {**page.fields, "cohort": "A B", "person.sex": "X", "person.birth_date": "2568-01-01", "country": "XX"}
+    answer = await sender.send("/record/trainee.enrolled.v1", typed, **headers)
+    assert answer.status_code == 422
+    assert [text for text in left_over(Page(answer.text)) if text not in ("A B", "XX")] == []
+    assert left_over(await sender.see("/cohorts/nowhere-1", 404, **headers)) == []
+    answer = await sender.send("/record/trainee.enrolled.v1", {}, **headers)
+    assert left_over(Page(answer.text)) == []
+
+
+@pytest.mark.parametrize("tag", [tag for tag in LANGUAGES if tag != "en"])
+async def test_certification(at_certification: Opened, tag: str) -> None:
+    body = await at_certification.browser(BODYS_TOKEN)
+    await body.fill("/record/scheme.registered.v1", **SCHEME, happened="2025-03-01")
+    await body.fill("/record/certificate.awarded.v1", **AWARD, date="2025-04-13", certificate_number="S-1")
+    await body.fill("/record/certificate.awarded.v1", **AWARD, date="2025-04-14")
+    await body.fill("/record/certificate.awarded.v1", **{**AWARD, "number": "009"}, date="2025-04-14")
+    paths = ["/", "/record", "/schemes", "/said", "/cohorts/wuxi"]
+    for path in ("/cohorts/wuxi", "/said", "/record"):
+        paths += [link for link in (await body.see(path)).links if re.match("/(certificates|said|record)/", link)]
+    for path in dict.fromkeys(paths):
+        page = await body.see(path, **{"Accept-Language": tag})
+        assert (path, left_over(page)) == (path, [])

@@ -1,0 +1,139 @@
+"""Rosters from the desk: looked at first, then sent, row by row, and the results as a spreadsheet."""
+
+from io import BytesIO
+from typing import Any
+
+import httpx
+import pytest
+import xlsxwriter
+from python_calamine import CalamineWorkbook
+
+from shared.desk import remarks
+from shared.rosters.cells import OFFERS
+from tests.integration.desk.browser import Browser, Page
+from tests.integration.desk.conftest import Opened
+from tests.integration.enrolment.house import REGISTRATIONS, House
+from tests.unit.enrolment.story import STRANGER, announced
+
+HEAD = [
+    "Cohort",
+    "Trainee number",
+    "Role",
+    "Country",
+    "Trade",
+    "Name",
+    "Name in Latin letters",
+    "Sex",
+    "Birth date",
+    "Enrolled on",
+]
+GOOD = ["wuxi-2025", "01", "student", "KH", "electrical", "សុខា", "Sokha", "F", "2005-04-01", "2025-03-10"]
+
+
+def workbook(*rows: list[Any]) -> bytes:
+    file = BytesIO()
+    with xlsxwriter.Workbook(file, {"in_memory": True}) as book:
+        sheet = book.add_worksheet("Trainees")
+        for at, row in enumerate([HEAD, *rows]):
+            for column, cell in enumerate(row):
+                sheet.write_string(at, column, cell)
+    return file.getvalue()
+
+
+def trainee(number: str, **changes: str) -> list[str]:
+    row = dict(zip(HEAD, GOOD, strict=True))
+    return list({**row, "Trainee number": number, **changes}.values())
+
+
+async def show(browser: Browser, content: bytes, name: str = "roster.xlsx", **fields: str) -> httpx.Response:
+    page = await browser.see("/rosters")
+    return await browser.client.post("/rosters", data={**page.fields, **fields}, files={"file": (name, content)})
+
+
+async def test_it_is_looked_at_first_and_then_sent(house: House, sender: Browser) -> None:
+    await house.post(*REGISTRATIONS, announced())
+    before = await house.standings()
+    answer = await show(sender, workbook(trainee("01"), trainee("02")))
+    assert answer.status_code == 303, answer.text
+    preview = await sender.see(answer.headers["location"])
+    assert "Nothing was taken yet." in preview.shown
+    assert "Taken 2" in preview.shown
+    assert await house.standings() == before
+
+    sent = await sender.send(answer.headers["location"], preview.fields)
+    assert sent.status_code == 200
+    assert "The roster was taken." in Page(sent.text).shown
+    assert "2 of 2 rows" in Page(sent.text).shown
+    assert len(await house.standings()) > len(before)
+    assert "Taken 2" in (await sender.see(answer.headers["location"])).shown, "also when the page is loaded again"
+
+    results = await sender.client.get(answer.headers["location"] + "/results.xlsx")
+    rows = CalamineWorkbook.from_filelike(BytesIO(results.content)).get_sheet_by_index(0).to_python()
+    assert "accepted" in str(rows[1])
+
+    again = await show(sender, workbook(trainee("01"), trainee("02")))
+    assert "Sent before 2" in (await sender.see(again.headers["location"])).shown
+
+
+@pytest.mark.parametrize("tag", ["en", "km", "lo", "my", "zh-Hans"])
+async def test_a_wrong_date_in_row_5_is_shown_as_row_5(house: House, sender: Browser, tag: str) -> None:
+    await house.post(*REGISTRATIONS, announced())
+    rows = [trainee("01"), trainee("02"), trainee("03"), trainee("04", **{"Birth date": "31 of May"})]
+    answer = await show(sender, workbook(*rows))
+    page = await sender.see(answer.headers["location"], **{"Accept-Language": tag})
+    table = page.shown
+    assert "Trainees 5 I (Birth date)" in table or "Trainees 5 " in table
+    assert page.text.count('<th scope="row" class="figure">5</th>') == 1
+
+
+async def test_a_correction_is_offered_and_taken_when_accepted(house: House, sender: Browser) -> None:
+    await house.post(*REGISTRATIONS, announced())
+    answer = await show(sender, workbook(trainee("01", **{"Birth date": "2548-04-01"})))
+    page = await sender.see(answer.headers["location"])
+    assert "2005-04-01" in page.shown
+    assert "Take Buddhist years" in page.shown
+    accepted = await sender.see(answer.headers["location"] + "?accept=buddhist-years")
+    assert "Taken 1" in accepted.shown
+    sent = await sender.send(answer.headers["location"], accepted.fields)
+    assert "The roster was taken." in Page(sent.text).shown
+    assert "Taken 1" in Page(sent.text).shown
+
+
+async def test_what_was_shown_is_sealed_and_is_nobody_elses(
+    house: House, opened: Opened, sender: Browser, tokens: dict[str, str]
+) -> None:
+    await house.post(*REGISTRATIONS, announced())
+    answer = await show(sender, workbook(trainee("01")), name="Sokha.xlsx")
+    (row,) = await house.rows("SELECT * FROM kept_files")
+    assert "Sokha" not in str(row)
+    assert b"PK" not in row["sealed"][:64]
+    stranger = await opened.browser(tokens[STRANGER])
+    await stranger.see(answer.headers["location"], 404)
+    assert (await stranger.client.get(answer.headers["location"] + "/results.xlsx")).status_code == 404
+    key = (await stranger.see("/record")).fields["form_key"]
+    assert (await stranger.send(answer.headers["location"], {"form_key": key})).status_code == 404
+
+
+async def test_a_file_that_cannot_be_read_is_said_so_on_the_page(sender: Browser) -> None:
+    for content, sentence in ((b"", "The file is empty."), (b"\x89PNG\r\n\x1a\n" * 20, "It cannot be told")):
+        answer = await show(sender, content)
+        assert answer.status_code in (400, 413)
+        assert sentence in Page(answer.text).shown or "no spreadsheet" in Page(answer.text).shown, answer.text
+
+
+async def test_a_roster_without_the_forms_key_is_refused(house: House, sender: Browser) -> None:
+    await house.post(*REGISTRATIONS, announced())
+    answer = await show(sender, workbook(trainee("01")), form_key="0" * 64)
+    assert answer.status_code == 403
+    assert await house.rows("SELECT * FROM kept_files") == []
+
+
+async def test_the_template_is_in_the_readers_language(sender: Browser) -> None:
+    answer = await sender.client.get("/rosters/template.xlsx", headers={"Accept-Language": "km"})
+    names = CalamineWorkbook.from_filelike(BytesIO(answer.content)).sheet_names
+    assert names
+    assert not any(name == "Trainees" for name in names)
+
+
+def test_every_offer_has_the_officers_words() -> None:
+    assert remarks.OFFERS.keys() == OFFERS.keys()
