@@ -2,10 +2,12 @@
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from shared.audit import Act
 from shared.events.codes import SOURCE_PATTERN
 from shared.events.envelope import Event, Refusal
 from shared.events.identity import office_of
@@ -72,6 +74,12 @@ def posts_of(
         caller = Caller(message.source, roles.get(message.source, frozenset()), "nats")
         posts += [Post(raw, caller, known=message.source in roles) for raw in message.content]
     return posts, refused
+
+
+def acts(posts: Sequence[Post]) -> list[Act]:
+    """What the audit trail holds of these posts: who handed in how many, in one row each."""
+    numbers = Counter(post.caller for post in posts if post.known)
+    return [Act(caller, "events.posted", number=number) for caller, number in numbers.items()]
 
 
 def sender_refused(post: Post, event: Event) -> str | None:

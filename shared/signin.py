@@ -3,14 +3,20 @@
 Programs never need it; only pages, and what they link to, look at the cookie.
 """
 
+import logging
+from contextlib import suppress
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from shared import pages
+from shared.audit import Act, Audit
+from shared.database import is_transient
 from shared.http import Problem
 from shared.offices import COOKIE, Caller, Doorkeeper
+
+log = logging.getLogger(__name__)
 
 FORM_LIMIT = 4096
 """Bytes of a sign-in form: a token and nothing else."""
@@ -18,7 +24,7 @@ PAGES = ("/", "/docs", "/asyncapi")
 """Where a form may lead to; an address of somebody else's making leads to the first."""
 
 
-def routes(door: Doorkeeper, *, https: bool) -> APIRouter:
+def routes(door: Doorkeeper, audit: Audit, *, https: bool) -> APIRouter:
     """Where the forms of the pages lead. With ``https`` the cookie never travels in the clear."""
     router = APIRouter(include_in_schema=False)
 
@@ -27,9 +33,10 @@ def routes(door: Doorkeeper, *, https: bool) -> APIRouter:
         _same_site(request)
         token = await _token_of_form(request)
         try:
-            await door.caller(token)
+            caller = await door.caller(token)
         except Problem as problem:
             return html(pages.sign_in(_page_to_go_to(request), problem.message), problem.status)
+        await _record(audit, Act(caller, "session.started"))
         answer = RedirectResponse(_page_to_go_to(request), 303)
         # Without an age: it ends with the browser, since a centre's computer is shared.
         answer.set_cookie(COOKIE, token, httponly=True, samesite="strict", secure=https)
@@ -38,6 +45,9 @@ def routes(door: Doorkeeper, *, https: bool) -> APIRouter:
     @router.post("/session/end")
     async def sign_out(request: Request) -> Response:
         _same_site(request)
+        if token := request.cookies.get(COOKIE):
+            with suppress(Problem):  # a token that is worth nothing any more ends nothing
+                await _record(audit, Act(await door.caller(token), "session.ended"))
         answer = RedirectResponse(_page_to_go_to(request), 303)
         answer.delete_cookie(COOKIE, httponly=True, samesite="strict", secure=https)
         return answer
@@ -65,6 +75,16 @@ async def turned_away(request: Request, door: Doorkeeper) -> Response | None:
 def html(content: str, status: int = 200) -> HTMLResponse:
     """A page with the headers that go with every page."""
     return HTMLResponse(content, status, headers=pages.HEADERS)
+
+
+async def _record(audit: Audit, act: Act) -> None:
+    """Without the database there is nothing to see but the contract's pages, and nobody is kept from those for an outage."""
+    try:
+        await audit.record_alone(act)
+    except Exception as error:
+        if not is_transient(error):
+            raise
+        log.warning("%s of %s is not in the audit trail: the database is away", act.action, act.caller.postedby)
 
 
 def _page_to_go_to(request: Request) -> str:

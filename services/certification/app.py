@@ -13,6 +13,7 @@ from services.certification.settings import Settings
 from services.certification.subscribers import subscribe
 from services.certification.tables import Office, Token
 from shared import signin
+from shared.audit import Audit
 from shared.bus import Bus
 from shared.contracts import show_contract
 from shared.database import Database
@@ -39,6 +40,7 @@ def create(settings: Settings) -> FastAPI:
         owns=("CERTIFICATION",),
     )
     relay = Relay(database, bus, service="certification", stream="CERTIFICATION")
+    audit = Audit(database, secret)
     handlers = Handlers(database, secret, settings.enrolment_url)
     subscribe(bus, handlers)
 
@@ -55,7 +57,7 @@ def create(settings: Settings) -> FastAPI:
         return [*bus.health(), *relay.health()]
 
     app = create_app("Sampan certification", lifespan, problems)
-    app.include_router(administration(database, door, dead_letters, bus, partial(check, bus=bus)))
+    app.include_router(administration(database, door, dead_letters, bus, partial(check, bus=bus), audit))
     app.include_router(routes(handlers, database, door))
     tell_addresses(
         app,
@@ -66,7 +68,7 @@ def create(settings: Settings) -> FastAPI:
             "reporting": settings.reporting_url,
         },
     )
-    app.include_router(signin.routes(door, https=settings.public_url.startswith("https:")))
+    app.include_router(signin.routes(door, audit, https=settings.public_url.startswith("https:")))
     show_contract(app, door, "certification")
     return app
 

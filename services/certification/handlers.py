@@ -15,6 +15,7 @@ from services.certification.rules import EVENT_LIMIT, REFUSALS
 from services.certification.rules import refusal as role_refused
 from services.certification.store import Loaded
 from services.certification.tables import CohortRow, Office, Token, TraineeRow
+from shared.audit import Audit
 from shared.database import Database
 from shared.events import offices_to_enrolment
 from shared.events.certification import CertificateFact, certificate_fact, scheme_fact
@@ -29,6 +30,7 @@ from shared.outbox import Notice, notify, publish
 from shared.posts import (
     Message,
     Post,
+    acts,
     duplicate,
     notice,
     portions,
@@ -66,6 +68,7 @@ class Handlers:
         """``secret`` is the service's own; ``enrolment_url`` is told to offices that post enrolment's events here."""
         self._database = database
         self._content = derive(secret, "content")
+        self._audit = Audit(database, secret)
         self._elsewhere = dict.fromkeys(offices_to_enrolment.TYPES.keys() - TYPES.keys(), enrolment_url)
         self._clock = clock
 
@@ -74,8 +77,10 @@ class Handlers:
 
         async def work(session: AsyncSession) -> Receipts:
             now = self._clock()
-            receipts, facts = await self._take(session, [Post(raw, caller) for raw in raws], now, answer=False)
+            posts = [Post(raw, caller) for raw in raws]
+            receipts, facts = await self._take(session, posts, now, answer=False)
             position = await publish(session, SERVICE, facts)
+            await self._audit.record(session, *acts(posts))
             return Receipts(receipts=receipts, position={"CERTIFICATION": position.position})
 
         return await self._database.run(work)
@@ -95,6 +100,7 @@ class Handlers:
         await notify(session, [notice(SERVICE, source, receipt) for source, receipt in refused])
         _, facts = await self._take(session, posts, now, answer=True)
         await publish(session, SERVICE, facts)
+        await self._audit.record(session, *acts(posts))
 
     async def _take(
         self, session: AsyncSession, posts: Sequence[Post], now: datetime, *, answer: bool

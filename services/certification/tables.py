@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
-from shared import deadletters, offices, outbox
+from shared import audit, deadletters, offices, outbox
 
 NAMES = {
     "pk": "%(table_name)s_pkey",
@@ -167,4 +167,12 @@ class Heard(outbox.Heard, Base, table=True):
 
 
 class DeadLetterRow(deadletters.DeadLetterRow, Base, table=True):
+    pass
+
+
+class AuditRow(audit.AuditRow, Base, table=True):
+    pass
+
+
+class AuditHead(audit.AuditHead, Base, table=True):
     pass

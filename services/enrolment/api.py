@@ -85,8 +85,9 @@ def routes(
             raise Problem(403, "role_not_allowed", "A reader sees figures: ask reporting for /v1/aggregates.")
         return caller
 
-    async def administrator(caller: Annotated[Caller, Depends(door.open)]) -> None:
+    async def administrator(caller: Annotated[Caller, Depends(door.open)]) -> Caller:
         require_administrator(caller)
+        return caller
 
     @router.post("/v1/events", **EVENTS)
     async def post_events(request: Request, caller: Annotated[Caller, Depends(door.open)]) -> Response:
@@ -154,15 +155,14 @@ def routes(
 
     @router.post(
         "/v1/offices",
-        dependencies=[Depends(administrator)],
         status_code=201,
         responses=refusals(400, 403, 413),
         openapi_extra={"requestBody": _OFFICE_BODY},
     )
-    async def register_office(request: Request) -> NewToken:
+    async def register_office(request: Request, caller: Annotated[Caller, Depends(administrator)]) -> NewToken:
         """Register an office or one more officer of it. Token and credentials in the answer are never told again."""
         new = await _new_office(request)
-        given = await registry.register(new.office, new.name, new.roles, new.officer, new.expires_days)
+        given = await registry.register(new.office, new.name, new.roles, new.officer, new.expires_days, by=caller)
         admissions.wake()
         durable = office_durable(*office_of(new.office))
         for_nats = ForNats(
@@ -181,13 +181,12 @@ def routes(
 
     @router.delete(
         "/v1/offices/{country}/{office}",
-        dependencies=[Depends(administrator)],
         status_code=204,
         responses=refusals(403),
     )
-    async def revoke_office(country: Named, office: Named) -> None:
+    async def revoke_office(country: Named, office: Named, caller: Annotated[Caller, Depends(administrator)]) -> None:
         """Take every token and NATS user from an office."""
-        if not await registry.revoke(f"/offices/{country}/{office}"):
+        if not await registry.revoke(f"/offices/{country}/{office}", by=caller):
             raise Problem(404, "not_found", "There is no such office.")
         admissions.wake()
 

@@ -16,6 +16,7 @@ from services.enrolment.settings import Settings
 from services.enrolment.subscribers import subscribe
 from services.enrolment.tables import Office, Token
 from shared import signin
+from shared.audit import Audit
 from shared.bus import Bus
 from shared.contracts import show_contract
 from shared.credentials import Authority
@@ -43,8 +44,8 @@ def create(settings: Settings) -> FastAPI:
     relay = Relay(database, bus, service="enrolment", stream="ENROLMENT")
     authority = Authority.from_text(settings.nats_authority_file.read_text())
     admissions = Admissions(database, bus, settings.nats_url, authority)
-    register = Register(secret)
-    handlers = Handlers(database, register, settings.certification_url)
+    register, audit = Register(secret), Audit(database, secret)
+    handlers = Handlers(database, register, audit, settings.certification_url)
     subscribe(bus, handlers)
     door = Doorkeeper(database, token_digest(settings.admin_token_file.read_text().strip()), Office, Token)
 
@@ -71,10 +72,10 @@ def create(settings: Settings) -> FastAPI:
         },
     )
     checking = partial(check, bus=bus, register=register)
-    app.include_router(administration(database, door, dead_letters, bus, checking))
-    registry = Registry(database, authority)
+    app.include_router(administration(database, door, dead_letters, bus, checking, audit))
+    registry = Registry(database, authority, audit)
     app.include_router(routes(handlers, registry, admissions, database, door, settings.nats_public_url))
-    app.include_router(signin.routes(door, https=settings.public_url.startswith("https:")))
+    app.include_router(signin.routes(door, audit, https=settings.public_url.startswith("https:")))
     show_contract(app, door, "enrolment")
     return app
 

@@ -18,6 +18,7 @@ from services.enrolment.register import Register, holds_personal, original
 from services.enrolment.rules import refusal_of
 from services.enrolment.sentences import REFUSALS, SENTENCES
 from services.enrolment.store import Store, roles_of
+from shared.audit import Audit
 from shared.database import Database
 from shared.events import offices_to_certification
 from shared.events.envelope import Event, Refusal, read_event
@@ -29,6 +30,7 @@ from shared.outbox import current_position, notify, publish, publish_lock
 from shared.posts import (
     Message,
     Post,
+    acts,
     duplicate,
     notice,
     portions,
@@ -63,19 +65,21 @@ class Handlers:
         self,
         database: Database,
         register: Register,
+        audit: Audit,
         certification_url: str,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """``certification_url`` is told to offices that post certification's events here."""
         self._database = database
         self._register = register
+        self._audit = audit
         self._elsewhere = dict.fromkeys(offices_to_certification.TYPES.keys() - TYPES.keys(), certification_url)
         self._clock = clock
 
     async def take(self, raws: Sequence[Raw], caller: Caller) -> Receipts:
         """Take the events of one body: one receipt each, as they stand after all of them."""
         posts = [Post(raw, caller) for raw in raws]
-        return await self._run(lambda session: self._take(session, posts, answer=False))
+        return await self._run(lambda session: self._take_and_record(session, posts, answer=False))
 
     async def take_messages(self, messages: Sequence[tuple[str, bytes]]) -> None:
         """Take (subject, body) of ``intake.enrolment.<country>.<office>``; the receipts go out as notices.
@@ -89,7 +93,7 @@ class Handlers:
         roles = await roles_of(session, [message.source for message in portion])
         posts, refused = posts_of(portion, roles, self._clock())
         await notify(session, [notice(SERVICE, source, receipt) for source, receipt in refused])
-        await self._take(session, posts, answer=True)
+        await self._take_and_record(session, posts, answer=True)
 
     async def _run(self, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
         """One transaction; done again when another one put the same event into the journal meanwhile."""
@@ -99,6 +103,11 @@ class Handlers:
             except IntegrityError:
                 log.info("an event came in twice at one time: looking again")
         return await self._database.run(work)
+
+    async def _take_and_record(self, session: AsyncSession, posts: Sequence[Post], *, answer: bool) -> Receipts:
+        receipts = await self._take(session, posts, answer=answer)
+        await self._audit.record(session, *acts(posts))
+        return receipts
 
     async def _take(self, session: AsyncSession, posts: Sequence[Post], *, answer: bool) -> Receipts:
         """The receipts of these events; with ``answer`` they go out as notices too."""

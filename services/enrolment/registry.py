@@ -13,13 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from services.enrolment.tables import BrokerUser, Office, Token
+from shared.audit import Act, Audit
 from shared.credentials import Authority
 from shared.database import Database
 from shared.events.codes import Role
 from shared.events.enrolment import OfficeFact, office_fact
 from shared.events.enrolment import Token as Credential
 from shared.events.identity import office_of
-from shared.offices import new_token, token_digest
+from shared.offices import Caller, new_token, token_digest
 from shared.outbox import publish, publish_lock
 
 
@@ -37,14 +38,19 @@ class Registry:
     """Registers and revokes offices; one call, one transaction."""
 
     def __init__(
-        self, database: Database, authority: Authority, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        database: Database,
+        authority: Authority,
+        audit: Audit,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._database = database
+        self._audit = audit
         self._authority = authority
         self._clock = clock
 
     async def register(
-        self, office: str, name: str, roles: Sequence[Role], officer: str, expires_days: int
+        self, office: str, name: str, roles: Sequence[Role], officer: str, expires_days: int, *, by: Caller
     ) -> HandedOut:
         """Register an office, or give it another name, other roles and one more officer."""
         token, expires = new_token(office), self._clock() + timedelta(days=expires_days)
@@ -68,11 +74,12 @@ class Registry:
                 insert(Token).values(sha256=token_digest(token), office=office, officer=officer, expires=expires)
             )
             await publish(session, "enrolment", [office_fact(await office_by_now(session, office))])
+            await self._audit.record(session, Act(by, "office.registered", f"{office}:{officer}"))
 
         await self._database.run(work)
         return HandedOut(token, user.credentials, expires)
 
-    async def revoke(self, office: str) -> bool:
+    async def revoke(self, office: str, *, by: Caller) -> bool:
         """Take every token and NATS user from an office; False when there is no such office."""
 
         async def work(session: AsyncSession) -> bool:
@@ -92,6 +99,7 @@ class Registry:
                 .values(revoked=self._clock())
             )
             await publish(session, "enrolment", [office_fact(await office_by_now(session, office))])
+            await self._audit.record(session, Act(by, "office.revoked", office))
             return True
 
         return await self._database.run(work)

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.reporting import page, queries
 from services.reporting import rebuild as rebuilding
@@ -12,6 +13,7 @@ from services.reporting.domain import DIMENSIONS, MEASURES
 from services.reporting.queries import Aggregates, Question, UnknownQuestion
 from services.reporting.rebuild import Rebuild, UnderWay
 from shared import signin
+from shared.audit import Act, Audit
 from shared.database import Database
 from shared.http import Positions, Problem, metrics
 from shared.offices import Caller, Doorkeeper, require_administrator
@@ -49,7 +51,7 @@ class Measures(BaseModel):
     dimensions: dict[str, str]
 
 
-def routes(database: Database, door: Doorkeeper, *, https: bool) -> APIRouter:
+def routes(database: Database, door: Doorkeeper, audit: Audit, *, https: bool) -> APIRouter:
     """Every address of reporting but its health."""
     router = APIRouter()
     asked = Annotated[Caller, Depends(door.open)]
@@ -102,8 +104,14 @@ def routes(database: Database, door: Doorkeeper, *, https: bool) -> APIRouter:
         Meanwhile figures are those of that position, and /readyz says so. 409 while one is under way.
         """
         require_administrator(caller)
+
+        async def recorded(session: AsyncSession) -> Rebuild:
+            rebuilt = await rebuilding.rebuild(session)
+            await audit.record(session, Act(caller, "reporting.rebuilt"))
+            return rebuilt
+
         try:
-            return await database.run(rebuilding.rebuild)
+            return await database.run(recorded)
         except UnderWay:
             raise Problem(409, "under_way", "A rebuild is under way: wait until /readyz no longer says so.") from None
 
@@ -129,7 +137,7 @@ def routes(database: Database, door: Doorkeeper, *, https: bool) -> APIRouter:
             answer = await queries.aggregates(session, question, await queries.positions(session))
         return signin.html(page.report(question, answer, chosen=any(name == "measure" for name, _ in given)))
 
-    router.include_router(signin.routes(door, https=https))
+    router.include_router(signin.routes(door, audit, https=https))
     return router
 
 

@@ -12,6 +12,7 @@ from services.reporting.rebuild import lacking
 from services.reporting.settings import Settings
 from services.reporting.subscribers import subscribe
 from services.reporting.tables import Office, Token
+from shared.audit import Audit
 from shared.bus import Bus
 from shared.contracts import show_contract
 from shared.database import Database
@@ -25,7 +26,8 @@ from shared.upkeep import administration
 def create(settings: Settings) -> FastAPI:
     """The service: answers from its tables also when the broker is away."""
     database = Database(settings.database_url, "reporting")
-    dead_letters = DeadLetters("reporting", bytes.fromhex(settings.secret_file.read_text().strip()))
+    secret = bytes.fromhex(settings.secret_file.read_text().strip())
+    dead_letters, audit = DeadLetters("reporting", secret), Audit(database, secret)
     bus = Bus(
         "reporting",
         database,
@@ -60,8 +62,8 @@ def create(settings: Settings) -> FastAPI:
         },
     )
     checking = partial(check, bus=bus)
-    app.include_router(administration(database, door, dead_letters, bus, checking))
-    app.include_router(routes(database, door, https=settings.public_url.startswith("https:")))
+    app.include_router(administration(database, door, dead_letters, bus, checking, audit))
+    app.include_router(routes(database, door, audit, https=settings.public_url.startswith("https:")))
     show_contract(app, door, "reporting")
     return app
 

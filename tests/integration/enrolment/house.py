@@ -10,6 +10,7 @@ from sqlalchemy import text
 from services.enrolment.handlers import Handlers
 from services.enrolment.register import Register
 from services.enrolment.tables import Base
+from shared.audit import Audit
 from shared.database import Database
 from shared.events.receipts import Receipt, Receipts
 from shared.events.wire import Raw
@@ -36,7 +37,10 @@ class House:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.register = Register(b"\x01" * 32)
-        self.handlers = Handlers(database, self.register, CERTIFICATION, clock=lambda: datetime(2026, 1, 1, tzinfo=UTC))
+        self.audit = Audit(database, b"\x01" * 32)
+        self.handlers = Handlers(
+            database, self.register, self.audit, CERTIFICATION, clock=lambda: datetime(2026, 1, 1, tzinfo=UTC)
+        )
 
     async def post(self, *events: dict[str, Any], caller: Caller = ADMIN) -> list[Receipt]:
         """One body, one transaction."""

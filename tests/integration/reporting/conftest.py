@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from services.reporting.api import routes
 from services.reporting.tables import Base, Office, Token
+from shared.audit import Audit
 from shared.database import Database
 from shared.http import create_app
 from shared.offices import Doorkeeper, token_digest
@@ -67,7 +68,7 @@ async def client(database: Database) -> AsyncIterator[httpx.AsyncClient]:
 
     app = create_app("reporting under test", lifespan, problems)
     door = Doorkeeper(database, token_digest(ADMINISTRATOR), Office, Token)
-    app.include_router(routes(database, door, https=False))
+    app.include_router(routes(database, door, Audit(database, bytes(32)), https=False))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app),
         base_url="http://reporting",
