@@ -1,6 +1,6 @@
 """What certification does: take events from offices, hear facts of enrolment. One call, one transaction."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -259,13 +259,22 @@ def _causes(loaded: Loaded, fresh: Sequence[Ref]) -> dict[str, str]:
     causes = {}
     for ref in fresh:
         event = loaded.events[ref].event
-        target = loaded.events.get((event.source, journal.target_of(event) or ""))
-        for one in (event, target.event if target else event):
+        for one in _with_what_it_acts_on(loaded, event):
             if isinstance(one.data, AwardRef):
                 causes[one.data.enrolment_id] = "/".join(ref)
             elif isinstance(one.data, SchemeRegistered):
                 causes[f"scheme {one.data.scheme}"] = "/".join(ref)
     return causes
+
+
+def _with_what_it_acts_on(loaded: Loaded, event: Event) -> Iterator[Event]:
+    """The event, what it voids or replaces, and so on: a void of a void brings back what that one took out."""
+    met: set[Ref] = set()
+    while event.ref not in met:
+        yield event
+        met.add(event.ref)
+        target = loaded.events.get((event.source, journal.target_of(event) or ""))
+        event = target.event if target else event
 
 
 def _standing(standing: journal.Standing) -> Standing:
