@@ -17,6 +17,8 @@ EVENTS_PER_POST = 500
 BYTES_PER_POST = BODY_LIMIT // 2
 ATTEMPTS = 8
 """Tries of one request while a service cannot be reached or is not ready; sending events twice is safe."""
+LONGEST_WAIT_SECONDS = 120.0
+"""How long to wait at a time when a service says that this office sends too much."""
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _NO_PROXY = ("all://127.0.0.1", "all://localhost", "all://[::1]")
 """Where no proxy is asked: it could not reach this machine's own ports, and has no business with its tokens."""
@@ -118,6 +120,8 @@ class Client:
         )
         self._addresses: dict[str, str] | None = None
         self._answered = False
+        self.token_expires: str | None = None
+        """When the caller's token ends, once a service has said that this is soon."""
 
     def __enter__(self) -> Self:
         return self
@@ -255,10 +259,21 @@ class Client:
                     break
                 continue
             self._answered = True
+            self.token_expires = answer.headers.get("Sampan-Token-Expires", self.token_expires)
+            if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
+                problem = f"{url}: {_message(answer)}"
+                self._pause(min(_seconds(answer), LONGEST_WAIT_SECONDS))
+                continue
             if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
                 return answer
             problem = f"{url} is not ready: {_message(answer)}"
         raise ClientError(problem)
+
+
+def _seconds(answer: httpx.Response) -> float:
+    """How long the server asks to wait."""
+    asked = answer.headers.get("Retry-After", "")
+    return float(asked) if asked.isascii() and asked.isdigit() else 1.0
 
 
 def _message(answer: httpx.Response) -> str:

@@ -27,14 +27,18 @@ from shared.offices import Caller
 from shared.secrets import derive
 
 ACTIONS: Final[dict[str, str]] = {
+    "bundle.brought": "handed in so many events that offices had signed while they had no connection",
+    "credentials.made": "made NATS credentials for an officer",
     "deadletter.read": "read the body of a dead letter",
     "deadletter.replayed": "had a dead letter handled once more",
     "events.posted": "handed in so many events, whatever became of them",
+    "officer.revoked": "took every token and all NATS credentials from one officer",
     "office.registered": "registered an office, or changed its name or roles, and made a token for an officer",
     "office.revoked": "revoked an office with every token",
     "reporting.rebuilt": "had the read side emptied and made anew",
     "session.ended": "signed out of the pages",
     "session.started": "signed in to the pages",
+    "token.rotated": "made a new token for an officer, whose old ones end soon",
 }
 """What is recorded. An action that is not here cannot be: whoever adds one says what it means."""
 SUBJECT_PATTERN: Final = "[A-Za-z0-9/_.:-]{1,200}"

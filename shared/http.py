@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Depends, FastAPI, Query, Request, Response
@@ -27,6 +28,9 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 RETRY_AFTER_SECONDS = 2
+EXPIRES_HEADER = "Sampan-Token-Expires"
+"""Comes with every answer to a token that ends soon, and says when."""
+WARN_BEFORE = timedelta(days=30)
 STATUS_OF_BODY = {"content_type": 415, "body_too_large": 413, "too_many_events": 413}
 """HTTP statuses of bodies that are refused as a whole; every other code is a 400."""
 
@@ -155,7 +159,7 @@ def metrics() -> Response:
 
 
 async def events_body(request: Request) -> list[Raw]:
-    """The raw events of a POST; never reads more than the limit into memory.
+    """The raw events of a POST, whose size goes to ``request.state.size``; never reads more than the limit into memory.
 
     Raises ``Problem`` 400, 413 or 415 when the body as a whole cannot be read.
     """
@@ -166,6 +170,7 @@ async def events_body(request: Request) -> list[Raw]:
         body += chunk
         if len(body) > BODY_LIMIT:
             break
+    request.state.size = len(body)
     try:
         return read_body(request.headers.get("content-type", ""), bytes(body))
     except BodyRefused as refused:
@@ -225,10 +230,17 @@ class _LastResort:
             await self._app(scope, receive, send)
             return
         started = False
+        state = scope.setdefault("state", {})
 
         async def watched(message: Message) -> None:
             nonlocal started
-            started = started or message["type"] == "http.response.start"
+            if message["type"] == "http.response.start":
+                started = True
+                if warning := _ends_soon(state.get("token_expires")):
+                    message["headers"] = [
+                        *message.get("headers", ()),
+                        (EXPIRES_HEADER.lower().encode(), warning.encode()),
+                    ]
             await send(message)
 
         try:
@@ -239,6 +251,11 @@ class _LastResort:
             answer = _unexpected(scope["method"], scope["path"], error)
             if not started:
                 await answer(scope, receive, send)
+
+
+def _ends_soon(expires: datetime | None) -> str | None:
+    """The moment at which the caller's token ends, when that is near."""
+    return expires.isoformat() if expires is not None and expires - datetime.now(UTC) < WARN_BEFORE else None
 
 
 def _unexpected(method: str, path: str, error: Exception) -> Response:

@@ -42,10 +42,11 @@ _ANSWERS: Final[Mapping[int, tuple[str, Schema]]] = {
     409: ("It cannot be done as things are.", {}),
     413: ("The body is too large. Nothing was taken.", {}),
     415: ("The body is of another type, or encoded. Nothing was taken.", {}),
+    429: ("This office sends too much at a time, or too many bad tokens were tried. Nothing was taken; wait.", _RETRY),
     500: ("A mistake in the service. Nothing was taken.", {}),
     503: ("The service cannot do its work just now. Nothing was taken; try again.", _RETRY),
 }
-_ALWAYS: Final = (401, 500, 503)
+_ALWAYS: Final = (401, 429, 500, 503)
 _PROBLEM: Final[Schema] = {
     "title": "Problem",
     "type": "object",
@@ -58,7 +59,7 @@ _PROBLEM: Final[Schema] = {
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """For a route's ``responses``: the statuses that it alone may answer with a problem.
 
-    Every route may besides answer 401, 500 and 503, one with a parameter 400, and one with a name in its path 404.
+    Every route may besides answer 401, 429, 500 and 503, one with a parameter 400, and one with a name in its path 404.
     """
     return {status: {} for status in statuses}
 
@@ -88,7 +89,8 @@ def complete(document: Schema, takes: Mapping[str, type[Model]]) -> Schema:
             "token": {
                 "type": "http",
                 "scheme": "bearer",
-                "description": "The token of an officer of an office, as on the hand-over sheet, or the administrator's.",
+                "description": "The token of an officer of an office, as on the hand-over sheet, or the administrator's. In its "
+                "last 30 days every answer says in the header Sampan-Token-Expires when it ends.",
             }
         },
     }

@@ -14,7 +14,7 @@ from shared import pages
 from shared.audit import Act, Audit
 from shared.database import is_transient
 from shared.http import Problem
-from shared.offices import COOKIE, Caller, Doorkeeper
+from shared.offices import COOKIE, Caller, Doorkeeper, remote_of
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ def routes(door: Doorkeeper, audit: Audit, *, https: bool) -> APIRouter:
         _same_site(request)
         token = await _token_of_form(request)
         try:
-            caller = await door.caller(token)
+            caller = await door.caller(token, remote_of(request))
         except Problem as problem:
             return html(pages.sign_in(_page_to_go_to(request), problem.message), problem.status)
         await _record(audit, Act(caller, "session.started"))
@@ -58,7 +58,7 @@ def routes(door: Doorkeeper, audit: Audit, *, https: bool) -> APIRouter:
 async def reader(request: Request, door: Doorkeeper) -> Caller:
     """Who looks at a page: by the cookie of the form, or by a bearer token like any program. Raises ``Problem`` 401."""
     token = request.cookies.get(COOKIE)
-    return await door.caller(token) if token else await door.open(request)
+    return await door.caller(token, remote_of(request)) if token else await door.open(request)
 
 
 async def turned_away(request: Request, door: Doorkeeper) -> Response | None:

@@ -34,7 +34,9 @@ def routes(handlers: Handlers, database: Database, door: Doorkeeper) -> APIRoute
     @router.post("/v1/events", **EVENTS)
     async def post_events(request: Request, caller: Annotated[Caller, Depends(door.open)]) -> Response:
         """Take events: one, a batch or NDJSON. Answers after the commit with one receipt per event; safe to send again."""
-        return receipts_response(await handlers.take(await events_body(request), caller))
+        raws = await events_body(request)
+        door.spend(caller, events=len(raws), size=request.state.size)
+        return receipts_response(await handlers.take(raws, caller))
 
     @router.get("/v1/events")
     async def events(

@@ -19,6 +19,7 @@ from shared.contracts import show_contract
 from shared.database import Database
 from shared.deadletters import DeadLetters
 from shared.http import create_app, tell_addresses
+from shared.limits import Limits
 from shared.offices import Doorkeeper, token_digest
 from shared.relay import Relay
 from shared.upkeep import administration
@@ -29,7 +30,10 @@ def create(settings: Settings) -> FastAPI:
     secret = bytes.fromhex(settings.secret_file.read_text().strip())
     administrator = token_digest(settings.admin_token_file.read_text().strip())
     database = Database(settings.database_url, "certification")
-    door = Doorkeeper(database, administrator, Office, Token)
+    limits = Limits(
+        settings.office_requests_per_second, settings.office_events_per_second, settings.office_bytes_per_second
+    )
+    door = Doorkeeper(database, administrator, Office, Token, limits)
     dead_letters = DeadLetters("certification", secret)
     bus = Bus(
         "certification",

@@ -14,7 +14,7 @@ from services.certification.journal import Taken
 from services.certification.rules import EVENT_LIMIT, REFUSALS
 from services.certification.rules import refusal as role_refused
 from services.certification.store import Loaded
-from services.certification.tables import CohortRow, Office, Token, TraineeRow
+from services.certification.tables import CohortRow, Office, SigningKey, Token, TraineeRow
 from shared.audit import Audit
 from shared.database import Database
 from shared.events import offices_to_enrolment
@@ -161,7 +161,7 @@ async def hear(session: AsyncSession, told: Sequence[Told], now: datetime) -> No
     """Take up what enrolment tells, in the transaction that also says how far it is heard."""
     for fact in told:
         if isinstance(fact.data, OfficeFact):
-            await apply_office(session, Office, Token, fact.data, fact.epoch, fact.revision)
+            await apply_office(session, Office, Token, fact.data, fact.epoch, fact.revision, SigningKey)
     trainees = [(fact, fact.data) for fact in told if isinstance(fact.data, TraineeFact)]
     cohorts = [(fact, fact.data) for fact in told if isinstance(fact.data, CohortFact)]
     if not trainees and not cohorts:

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Identity, Index, LargeBinary, MetaData, Text
+from sqlalchemy import BigInteger, DateTime, Identity, Index, LargeBinary, MetaData, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
@@ -29,6 +29,7 @@ class EventRow(Base, table=True):
     __table_args__ = (
         Index("events_target_idx", "source", "target"),
         Index("events_number_idx", "scheme", "number"),
+        Index("events_waiting_idx", "code", postgresql_where=text("status = 'waiting'")),
     )
 
     source: str = Field(primary_key=True, sa_type=Text)
@@ -144,6 +145,10 @@ class Office(offices.OfficeRow, Base, table=True):
 
 class Token(offices.TokenRow, Base, table=True):
     __tablename__ = "tokens"
+
+
+class SigningKey(offices.KeyRow, Base, table=True):
+    __tablename__ = "signing_keys"
 
 
 class OutboxHead(outbox.OutboxHead, Base, table=True):

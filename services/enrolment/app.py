@@ -6,6 +6,7 @@ from functools import partial
 
 from fastapi import FastAPI
 
+from services.enrolment import officers
 from services.enrolment.admissions import Admissions
 from services.enrolment.api import routes
 from services.enrolment.check import check
@@ -23,6 +24,7 @@ from shared.credentials import Authority
 from shared.database import Database
 from shared.deadletters import DeadLetters
 from shared.http import create_app, tell_addresses
+from shared.limits import Limits
 from shared.offices import Doorkeeper, token_digest
 from shared.relay import Relay
 from shared.upkeep import administration
@@ -47,7 +49,10 @@ def create(settings: Settings) -> FastAPI:
     register, audit = Register(secret), Audit(database, secret)
     handlers = Handlers(database, register, audit, settings.certification_url)
     subscribe(bus, handlers)
-    door = Doorkeeper(database, token_digest(settings.admin_token_file.read_text().strip()), Office, Token)
+    limits = Limits(
+        settings.office_requests_per_second, settings.office_events_per_second, settings.office_bytes_per_second
+    )
+    door = Doorkeeper(database, token_digest(settings.admin_token_file.read_text().strip()), Office, Token, limits)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -74,7 +79,8 @@ def create(settings: Settings) -> FastAPI:
     checking = partial(check, bus=bus, register=register)
     app.include_router(administration(database, door, dead_letters, bus, checking, audit))
     registry = Registry(database, authority, audit)
-    app.include_router(routes(handlers, registry, admissions, database, door, settings.nats_public_url))
+    app.include_router(routes(handlers, database, door))
+    app.include_router(officers.routes(registry, admissions, database, door, settings.nats_public_url))
     app.include_router(signin.routes(door, audit, https=settings.public_url.startswith("https:")))
     show_contract(app, door, "enrolment")
     return app

@@ -18,6 +18,7 @@ from shared.contracts import show_contract
 from shared.database import Database
 from shared.deadletters import DeadLetters
 from shared.http import create_app, tell_addresses
+from shared.limits import Limits
 from shared.offices import Doorkeeper, token_digest
 from shared.relay import Relay
 from shared.upkeep import administration
@@ -37,7 +38,8 @@ def create(settings: Settings) -> FastAPI:
     )
     relay = Relay(database, bus, service="reporting", stream=None)
     subscribe(bus)
-    door = Doorkeeper(database, token_digest(settings.admin_token_file.read_text().strip()), Office, Token)
+    limits = Limits(settings.office_requests_per_second)
+    door = Doorkeeper(database, token_digest(settings.admin_token_file.read_text().strip()), Office, Token, limits)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -83,7 +83,8 @@ def _code(void: Said, known: Mapping[Ref, Said], out: Mapping[Ref, Ref]) -> str:
 
 
 def _fits(void: Said, known: Mapping[Ref, Said]) -> bool:
-    return void.target in known and known[void.target].type == void.named
+    target = known.get(void.target) if void.target else None
+    return target is not None and target.type == void.named
 
 
 def _settle(target: Ref, claims: Mapping[Ref, list[Ref]], places: Mapping[Ref, int], found: Voids) -> None:

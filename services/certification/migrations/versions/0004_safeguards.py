@@ -1,4 +1,4 @@
-"""The audit trail."""
+"""The audit trail, the keys with which offices sign, and what waits."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -28,3 +28,12 @@ def upgrade() -> None:
         sa.Column("digest", sa.LargeBinary, nullable=False),
         sa.Column("seal", sa.LargeBinary, nullable=False),
     )
+    op.create_table(
+        "signing_keys",
+        sa.Column("key", sa.Text, primary_key=True),
+        sa.Column("office", sa.Text, nullable=False),
+        sa.Column("officer", sa.Text, nullable=False),
+        sa.Column("expires", sa.DateTime(timezone=True), nullable=False),
+    )
+    op.create_index("signing_keys_office_idx", "signing_keys", ["office"])
+    op.create_index("events_waiting_idx", "events", ["code"], postgresql_where=sa.text("status = 'waiting'"))

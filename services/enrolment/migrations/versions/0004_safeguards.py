@@ -1,4 +1,4 @@
-"""The audit trail."""
+"""The audit trail, whose broker users are, and what waits."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -28,3 +28,5 @@ def upgrade() -> None:
         sa.Column("digest", sa.LargeBinary, nullable=False),
         sa.Column("seal", sa.LargeBinary, nullable=False),
     )
+    op.add_column("broker_users", sa.Column("officer", sa.Text))
+    op.create_index("events_waiting_idx", "events", ["code"], postgresql_where=sa.text("status = 'waiting'"))
