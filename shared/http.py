@@ -22,7 +22,7 @@ from shared.database import is_transient
 from shared.deadletters import describe
 from shared.events.receipts import Receipts
 from shared.events.wire import BODY_LIMIT, BodyRefused, Raw, read_body
-from shared.openapi import EVENTS_BODY, OPEN, refusals
+from shared.openapi import BUNDLE_BODY, EVENTS_BODY, OPEN, refusals
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +98,8 @@ EVENTS: dict[str, Any] = {
     "openapi_extra": {"requestBody": EVENTS_BODY},
 }
 """What the document says of POST /v1/events, which reads its body with ``events_body``."""
+BUNDLE: dict[str, Any] = EVENTS | {"openapi_extra": {"requestBody": BUNDLE_BODY}}
+"""The same of POST /v1/bundles."""
 
 
 def create_app(title: str, lifespan: Lifespan, problems: Ready) -> FastAPI:

@@ -32,6 +32,14 @@ EVENTS_BODY: Final[Schema] = {
 }
 """The body of POST /v1/events; ``Event`` is whatever the service takes."""
 
+BUNDLE_BODY: Final[Schema] = {
+    "required": True,
+    "description": f"At most {BODY_LIMIT:,} bytes and {EVENTS_LIMIT:,} lines, each as `sampan post --offline` writes it: "
+    "see docs/offline.md.",
+    "content": {NDJSON: {"schema": {"type": "string", "contentMediaType": NDJSON}}},
+}
+"""The body of POST /v1/bundles."""
+
 _RETRY: Final[Schema] = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
 _CHALLENGE: Final[Schema] = {"WWW-Authenticate": {"description": "Bearer.", "schema": {"type": "string"}}}
 _ANSWERS: Final[Mapping[int, tuple[str, Schema]]] = {

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.audit import Act
+from shared.bundles import Opened
 from shared.events.codes import SOURCE_PATTERN
 from shared.events.envelope import Event, Refusal
 from shared.events.identity import office_of
-from shared.events.receipts import DUPLICATE, Announcement, Receipt, Standing
+from shared.events.receipts import DUPLICATE, REFUSALS, Announcement, Receipt, Standing
 from shared.events.wire import EVENTS_LIMIT, BodyRefused, Raw, read_message
 from shared.offices import Caller
 from shared.outbox import Notice
@@ -80,6 +81,20 @@ def acts(posts: Sequence[Post]) -> list[Act]:
     """What the audit trail holds of these posts: who handed in how many, in one row each."""
     numbers = Counter(post.caller for post in posts if post.known)
     return [Act(caller, "events.posted", number=number) for caller, number in numbers.items()]
+
+
+def posts_of_bundle(lines: Sequence[Opened], signers: Mapping[str, Caller], now: datetime) -> Iterator[Post | Receipt]:
+    """Each line as a post of the officer who signed it, or the receipt of why it is none.
+
+    ``signers`` are by key: officers of active offices whose keys are good now.
+    """
+    for line in lines:
+        if line.code is not None:
+            yield rejected(Refusal(line.code, line.sentence), now, line.place)
+        elif line.key not in signers:
+            yield rejected(Refusal("signer_unknown", REFUSALS["signer_unknown"]), now, line.place)
+        else:
+            yield Post(line.event, signers[line.key])
 
 
 def sender_refused(post: Post, event: Event) -> str | None:

@@ -1,5 +1,6 @@
 """What certification does: take events from offices, hear facts of enrolment. One call, one transaction."""
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +16,8 @@ from services.certification.rules import EVENT_LIMIT, REFUSALS
 from services.certification.rules import refusal as role_refused
 from services.certification.store import Loaded
 from services.certification.tables import CohortRow, Office, SigningKey, Token, TraineeRow
-from shared.audit import Audit
+from shared.audit import Act, Audit
+from shared.bundles import opened
 from shared.database import Database
 from shared.events import offices_to_enrolment
 from shared.events.certification import CertificateFact, certificate_fact, scheme_fact
@@ -35,6 +37,7 @@ from shared.posts import (
     notice,
     portions,
     posts_of,
+    posts_of_bundle,
     receipt,
     refusal,
     rejected,
@@ -81,6 +84,24 @@ class Handlers:
             receipts, facts = await self._take(session, posts, now, answer=False)
             position = await publish(session, SERVICE, facts)
             await self._audit.record(session, *acts(posts))
+            return Receipts(receipts=receipts, position={"CERTIFICATION": position.position})
+
+        return await self._database.run(work)
+
+    async def take_bundle(self, raws: Sequence[Raw], courier: Caller) -> Receipts:
+        """Take the lines of a bundle, each as an event of the officer who signed it; the offices are told over NATS too."""
+        lines = await asyncio.to_thread(opened, raws)
+
+        async def work(session: AsyncSession) -> Receipts:
+            now = self._clock()
+            signers = await store.signers(session, {line.key for line in lines})
+            read = list(posts_of_bundle(lines, signers, now))
+            posts = [one for one in read if isinstance(one, Post)]
+            taken, facts = await self._take(session, posts, now, answer=True)
+            position = await publish(session, SERVICE, facts)
+            await self._audit.record(session, *acts(posts), Act(courier, "bundle.brought", number=len(raws)))
+            answers = iter(taken)
+            receipts = [next(answers) if isinstance(one, Post) else one for one in read]
             return Receipts(receipts=receipts, position={"CERTIFICATION": position.position})
 
         return await self._database.run(work)

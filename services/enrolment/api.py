@@ -11,7 +11,7 @@ from services.enrolment.queries import CohortAnswer, EventAnswer, EventHistory
 from shared.database import Database
 from shared.events.codes import CODE_PATTERN, SOURCE_PATTERN
 from shared.events.enrolment import CentreFact, CohortFact, ProgrammeFact, TraineeFact
-from shared.http import EVENTS, Page, Paging, Positions, Problem, events_body, metrics, receipts_response
+from shared.http import BUNDLE, EVENTS, Page, Paging, Positions, Problem, events_body, metrics, receipts_response
 from shared.offices import Caller, Doorkeeper
 from shared.openapi import refusals
 from shared.outbox import current_position
@@ -37,6 +37,13 @@ def routes(handlers: Handlers, database: Database, door: Doorkeeper) -> APIRoute
         raws = await events_body(request)
         door.spend(caller, events=len(raws), size=request.state.size)
         return receipts_response(await handlers.take(raws, caller))
+
+    @router.post("/v1/bundles", **BUNDLE)
+    async def post_bundle(request: Request, caller: Annotated[Caller, Depends(door.open)]) -> Response:
+        """Take a bundle of events that offices signed, from whoever brings it: each counts as its office's."""
+        raws = await events_body(request)
+        door.spend(caller, events=len(raws), size=request.state.size)
+        return receipts_response(await handlers.take_bundle(raws, caller))
 
     @router.get("/v1/events")
     async def events(

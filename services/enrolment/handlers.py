@@ -1,5 +1,6 @@
 """What enrolment does when it is told something: load, decide, save; one call, one transaction."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -17,8 +18,9 @@ from services.enrolment.journal import Journal, New, Record
 from services.enrolment.register import Register, holds_personal, original
 from services.enrolment.rules import refusal_of
 from services.enrolment.sentences import REFUSALS, SENTENCES
-from services.enrolment.store import Store, roles_of
-from shared.audit import Audit
+from services.enrolment.store import Store, roles_of, signers_of
+from shared.audit import Act, Audit
+from shared.bundles import opened
 from shared.database import Database
 from shared.events import offices_to_certification
 from shared.events.envelope import Event, Refusal, read_event
@@ -35,6 +37,7 @@ from shared.posts import (
     notice,
     portions,
     posts_of,
+    posts_of_bundle,
     receipt,
     refusal,
     rejected,
@@ -80,6 +83,22 @@ class Handlers:
         """Take the events of one body: one receipt each, as they stand after all of them."""
         posts = [Post(raw, caller) for raw in raws]
         return await self._run(lambda session: self._take_and_record(session, posts, answer=False))
+
+    async def take_bundle(self, raws: Sequence[Raw], courier: Caller) -> Receipts:
+        """Take the lines of a bundle, each as an event of the officer who signed it; the offices are told over NATS too."""
+        lines = await asyncio.to_thread(opened, raws)
+
+        async def work(session: AsyncSession) -> Receipts:
+            signers = await signers_of(session, {line.key for line in lines})
+            read = list(posts_of_bundle(lines, signers, self._clock()))
+            posts = [one for one in read if isinstance(one, Post)]
+            taken = await self._take(session, posts, answer=True)
+            await self._audit.record(session, *acts(posts), Act(courier, "bundle.brought", number=len(raws)))
+            answers = iter(taken.receipts)
+            receipts = [next(answers) if isinstance(one, Post) else one for one in read]
+            return taken.model_copy(update={"receipts": receipts})
+
+        return await self._run(work)
 
     async def take_messages(self, messages: Sequence[tuple[str, bytes]]) -> None:
         """Take (subject, body) of ``intake.enrolment.<country>.<office>``; the receipts go out as notices.
