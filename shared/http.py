@@ -157,7 +157,12 @@ def tell_addresses(app: FastAPI, door: Callable[[Request], Awaitable[object]], a
 
 def metrics() -> Response:
     """The process's metrics in Prometheus' text format."""
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    return metrics_and(b"")
+
+
+def metrics_and(more: bytes) -> Response:
+    """The same, and others in that format after them."""
+    return Response(generate_latest() + more, media_type=CONTENT_TYPE_LATEST)
 
 
 async def events_body(request: Request) -> list[Raw]:

@@ -11,10 +11,11 @@ from services.enrolment.queries import CohortAnswer, EventAnswer, EventHistory
 from shared.database import Database
 from shared.events.codes import CODE_PATTERN, SOURCE_PATTERN
 from shared.events.enrolment import CentreFact, CohortFact, ProgrammeFact, TraineeFact
-from shared.http import BUNDLE, EVENTS, Page, Paging, Positions, Problem, events_body, metrics, receipts_response
+from shared.http import BUNDLE, EVENTS, Page, Paging, Positions, Problem, events_body, metrics_and, receipts_response
 from shared.offices import Caller, Doorkeeper
 from shared.openapi import refusals
 from shared.outbox import current_position
+from shared.waiting import waiting_metrics
 
 T = TypeVar("T")
 # Whatever else could stand in an address is no code, and some of it (a NUL) not even a text for the database.
@@ -104,7 +105,11 @@ def routes(handlers: Handlers, database: Database, door: Doorkeeper) -> APIRoute
         async with database.transaction() as session:
             return Positions(position={"ENROLMENT": await current_position(session)}, heard={})
 
-    router.add_api_route("/metrics", metrics, dependencies=[Depends(door.open)], response_class=PlainTextResponse)
+    @router.get("/metrics", dependencies=[Depends(door.open)], response_class=PlainTextResponse)
+    async def metrics() -> Response:
+        """The process's metrics in Prometheus' text format, and how many events wait for what, and for how long."""
+        return metrics_and(await waiting_metrics(database, "enrolment"))
+
     return router
 
 
