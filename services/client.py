@@ -189,13 +189,18 @@ class Client:
         """The JSON answer of a POST without a body. Raises ``ClientError``."""
         return self._json("POST", f"{self.address(service)}{path}")
 
+    def make(self, service: ServiceName, path: str) -> Any:
+        """The same of a POST that must not be done twice: it makes something, and its answer may get lost."""
+        return self._json("POST", f"{self.address(service)}{path}", again=False)
+
     def every(
         self, service: ServiceName, path: str, parameters: Sequence[tuple[str, str]] = ()
     ) -> Iterator[dict[str, Any]]:
         """Every item of a list, page by page."""
-        after: str | None = ""
+        after: str | None = dict(parameters).get("after", "")
+        given = [pair for pair in parameters if pair[0] != "after"]
         while after is not None:
-            page = self.get(service, path, [*parameters, ("limit", "1000"), *([("after", after)] if after else [])])
+            page = self.get(service, path, [*given, ("limit", "1000"), *([("after", after)] if after else [])])
             yield from page["items"]
             after = page["next"]
 
@@ -217,9 +222,10 @@ class Client:
         answer: dict[str, Any] = self._json("POST", f"{self.address('enrolment')}/v1/offices", json=office, again=False)
         return answer
 
-    def revoke_office(self, country: str, office: str) -> None:
-        """Revoke an office and every token of its officers."""
-        self._json("DELETE", f"{self.address('enrolment')}/v1/offices/{country}/{office}")
+    def revoke_office(self, country: str, office: str, officer: str | None = None) -> None:
+        """Revoke an office and every token of its officers, or only one officer's."""
+        one = "" if officer is None else f"/officers/{officer}"
+        self._json("DELETE", f"{self.address('enrolment')}/v1/offices/{country}/{office}{one}")
 
     def wait_until_certification_heard(self) -> None:
         """Wait until certification has heard all that enrolment holds true now."""

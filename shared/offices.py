@@ -244,7 +244,13 @@ async def apply_office(
     if key is not None:
         await session.execute(delete(key).where(col(key.office) == fact.office))
         if fact.keys:
-            await session.execute(insert(key), [{**line.model_dump(), "office": fact.office} for line in fact.keys])
+            await session.execute(
+                insert(key),
+                [
+                    {"key": line.key, "office": fact.office, "officer": line.officer, "expires": line.expires}
+                    for line in fact.keys
+                ],
+            )
 
 
 def remote_of(request: Request) -> str:
