@@ -42,6 +42,15 @@ def summary(rounds: Sequence[dict[str, Any]]) -> dict[str, Figure]:
     return figures
 
 
+def missed(figures: dict[str, Figure]) -> list[str]:
+    """A line for every target that was not met."""
+    return [
+        f"{name}: {figure['median']:g}, and it should be {figure['target']}"
+        for name, figure in figures.items()
+        if figure.get("met") is False
+    ]
+
+
 def show(results: dict[str, Any]) -> None:
     """Print the table."""
     table = Table(*_HEADINGS, box=None, header_style="bold")

@@ -9,6 +9,7 @@ import ctypes
 import errno
 import fcntl
 import functools
+import json
 import os
 import platform
 import pwd
@@ -112,12 +113,22 @@ class Child:
             return f"it was killed by {signal.Signals(-status).name}"
         with open(self.log, "rb") as log:
             log.seek(max(self._log_start, os.fstat(log.fileno()).st_size - 65536))
-            lines = [line.strip() for line in log.read().decode(errors="replace").splitlines() if line.strip()]
+            lines = [_said(line.strip()) for line in log.read().decode(errors="replace").splitlines() if line.strip()]
         for telling in _TELLING:
             found = [line for line in lines if telling.search(line)]
             if found:
                 return found[-1][:500]
         return lines[-1][:500] if lines else "it said nothing"
+
+
+def _said(line: str) -> str:
+    """A line of a log; of one in JSON, as the services write it, what it says."""
+    if line.startswith("{"):
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            told = json.loads(line)
+            words = str(told["message"]).strip().splitlines()
+            return f"{told['level']}: {words[-1] if words else told.get('error', '')}"
+    return line
 
 
 class Part(ABC):

@@ -35,6 +35,8 @@ PORTS = {
 _READY_DEADLINE = 90.0  # seconds
 _GRACE = 5  # seconds that a service gives its open requests when it is stopped
 _LONGEST_WAIT = 30.0  # seconds between two attempts to bring a part back
+_ASK = 5.0  # seconds between two looks whether a part that lives also answers
+_SILENT = 6  # of these in a row: it is started again
 _STEADY = 60.0  # seconds of life after which an earlier failure no longer counts
 
 
@@ -71,6 +73,18 @@ class Service(Part):
         finally:
             connection.close()
         return None if answer.status == 200 else f"{answer.status} {said}"
+
+    def answers(self) -> bool:
+        """Whether it answers at all, whatever it says."""
+        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=2)
+        try:
+            connection.request("GET", "/livez")
+            connection.getresponse()
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+        return True
 
     def _python(self, *arguments: str | Path) -> Child:
         # From the project's folder, so that its packages are found also when it is not installed.
@@ -250,14 +264,20 @@ class _Watched:
     failures: int = 0
     started: float = 0.0
     due: float | None = None  # when to start it again; None: it lives
+    silent: int = 0
+    asked: float = 0.0  # when it was last asked, or will have had the time to start
 
     def look(self) -> None:
         now = time.monotonic()
         if self.due is None:
-            if self.part.alive:
+            if self.part.alive and self._answers(now):
                 return
             self.failures = 1 if now - self.started > _STEADY else self.failures + 1
-            self._put_off(f"ended unexpectedly: {self.part.last_words()}")
+            if self.part.alive:
+                self.part.kill()
+                self._put_off(f"lived but has not answered for {_SILENT * _ASK:.0f} s, and was killed")
+            else:
+                self._put_off(f"ended unexpectedly: {self.part.last_words()}")
         elif now >= self.due:
             try:
                 self.part.start()
@@ -266,7 +286,16 @@ class _Watched:
                 self._put_off(f"could not be started again: {error}")
             else:
                 self.started = time.monotonic()
-                self.due = None
+                self.asked = self.started + _STEADY
+                self.due, self.silent = None, 0
+
+    def _answers(self, now: float) -> bool:
+        """False when it has been silent for too long; a part that nobody asks is told by its services."""
+        if not isinstance(self.part, Service) or now < self.asked + _ASK:
+            return True
+        self.silent = 0 if self.part.answers() else self.silent + 1
+        self.asked = time.monotonic()
+        return self.silent < _SILENT
 
     def _put_off(self, what: str) -> None:
         pause = min(_LONGEST_WAIT, 0.5 * 2**self.failures)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from shared.correlation import HEADER, TRACEPARENT
 from shared.events import certification, enrolment, offices_to_certification, offices_to_enrolment
 from shared.events.codes import CODE_PATTERN, Model
 from shared.events.deadletters import DeadLetterAnnounced
@@ -34,6 +35,20 @@ PARAMETERS: Final[Mapping[str, str]] = {
     "scheme": "the scheme's code",
 }
 """What stands between the dots of a subject."""
+
+
+HEADERS: Final[Schema] = {
+    "type": "object",
+    "properties": {
+        HEADER: {
+            "type": "string",
+            "pattern": CODE_PATTERN,
+            "description": "Follows an event through every log and everything that it causes. Without one, a new one is made.",
+        },
+        TRACEPARENT: {"type": "string", "description": "W3C Trace Context: the trace that it is part of, if it is."},
+    },
+}
+"""What goes beside the payload of each message."""
 
 
 @dataclass(frozen=True)
@@ -236,6 +251,7 @@ def _message(name: str, payload: Schema, content_type: str, about: str) -> Schem
         "name": name,
         "contentType": content_type,
         **({"description": about} if about else {}),
+        "headers": HEADERS,
         "payload": payload,
     }
 

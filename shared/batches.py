@@ -6,6 +6,7 @@ Nothing here knows the broker: a batch is settled when `settle` returns, and it 
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from time import monotonic
 from typing import Protocol
 
 from prometheus_client import Counter as Metric
@@ -13,17 +14,23 @@ from prometheus_client import Histogram
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from shared import measures
 from shared.database import Database, is_transient
 from shared.deadletters import DeadLetters, describe
 from shared.delivery import Delivery
+from shared.progress import Work
 
 log = logging.getLogger(__name__)
 
 STRIKES = 3
 """How often a message must fail by itself before it becomes a dead letter."""
 STRIKE_SECONDS = 1.0
+TOGETHER = 3
+"""How often a batch is tried as a whole while it seems to be the world that fails; then each of it by itself."""
 LONGEST_WAIT_SECONDS = 10.0
 GAP_SECONDS = 0.2
+OVERDUE_SECONDS = 5.0
+"""What was put off and has not come again so long after its time went to another replica."""
 
 HANDLED = Metric("sampan_messages", "Messages taken from a stream", ["service", "stream", "outcome"])
 BATCHES = Histogram(
@@ -44,6 +51,9 @@ class Batches(Protocol):
     """What the bus needs of either kind of subscription."""
 
     problem: str | None
+    work: Work
+
+    def forget(self, problem: str | None, *, waiting: bool) -> None: ...
 
     async def settle(self, batch: Sequence[Delivery]) -> Later: ...
 
@@ -58,7 +68,20 @@ class _Settling:
         self.dead_letters = dead_letters
         self.stream = stream
         self.problem: str | None = None
+        self.work = Work(stream)
         self._strikes: Counter[int] = Counter()
+        self._again = 0.0  # when what was put off comes again
+
+    def forget(self, problem: str | None, *, waiting: bool) -> None:
+        """Drop a problem of which nothing more will be heard here: another replica had the messages that were put off.
+
+        `problem` is what was said before the broker was asked whether messages are `waiting`.
+        """
+        if self.problem == problem and not (waiting and monotonic() < self._again + OVERDUE_SECONDS):
+            self.problem = None
+
+    def _tried_enough(self, batch: Sequence[Delivery]) -> bool:
+        return max(delivery.deliveries for delivery in batch) > TOGETHER
 
     def _settled(self, batch: Sequence[Delivery]) -> None:
         self.problem = None
@@ -69,6 +92,7 @@ class _Settling:
     def _postpone(self, batch: Sequence[Delivery], error: Exception) -> Later:
         """All of it again later: the world failed, so neighbours would fail as well."""
         wait = min(LONGEST_WAIT_SECONDS, 0.5 * 2 ** min(max(delivery.deliveries for delivery in batch) - 1, 10))
+        self._again = monotonic() + wait
         self.problem = f"{self.stream} waits: {describe(error)}"
         log.warning("%s: %d messages again in %.1f s: %s", self.stream, len(batch), wait, describe(error))
         self._count("postponed", len(batch))
@@ -81,13 +105,14 @@ class _Settling:
         log.error(
             "%s: message %d on %s failed by itself (%d of %d): %s",
             self.stream, delivery.sequence, delivery.subject, strikes, STRIKES, describe(error),
+            extra=_told(delivery),
         )  # fmt: skip
         self._count("failed", 1)
         return strikes >= STRIKES
 
     def _buried(self, delivery: Delivery) -> None:
         self._strikes.pop(delivery.sequence, None)
-        log.error("%s: message %d is now a dead letter", self.stream, delivery.sequence)
+        log.error("%s: message %d is now a dead letter", self.stream, delivery.sequence, extra=_told(delivery))
         self._count("dead", 1)
 
     def _count(self, outcome: str, messages: int) -> None:
@@ -100,17 +125,20 @@ class IntakeBatches(_Settling):
     def __init__(self, database: Database, dead_letters: DeadLetters, stream: str, handle: IntakeHandler) -> None:
         super().__init__(database, dead_letters, stream)
         self._handle = handle
+        self._failing: dict[int, float] = {}  # when it last failed by itself, as if it were the world
+        self._last_settled = 0.0
 
     async def settle(self, batch: Sequence[Delivery]) -> Later:
-        fresh = [delivery for delivery in batch if delivery.sequence not in self._strikes]
-        alone = [delivery for delivery in batch if delivery.sequence in self._strikes]
+        suspects = self._strikes.keys() | self._failing.keys()
+        fresh = [delivery for delivery in batch if delivery.sequence not in suspects]
+        alone = [delivery for delivery in batch if delivery.sequence in suspects]
         if fresh:
             try:
-                await self._handle(fresh)
+                await self.work.done(self._handle(fresh))
             except Exception as error:
-                if is_transient(error):
+                if is_transient(error) and not self._tried_enough(fresh):
                     return self._postpone(batch, error)
-                alone = list(batch)
+                alone = [*fresh, *alone]
             else:
                 self._settled(fresh)
         later: Later = {}
@@ -118,8 +146,32 @@ class IntakeBatches(_Settling):
             try:
                 later |= await self._settle_alone(delivery)
             except Exception as error:
-                return later | self._postpone(alone[place:], error)
+                if not await self._database_answers():
+                    return later | self._postpone(alone[place:], error)
+                later |= self._postpone([delivery], error)
         return later
+
+    def _settled(self, batch: Sequence[Delivery]) -> None:
+        super()._settled(batch)
+        self._last_settled = monotonic()
+        for delivery in batch:
+            self._failing.pop(delivery.sequence, None)
+
+    async def _database_answers(self) -> bool:
+        try:
+            await self.database.ping()
+        except Exception:
+            return False
+        return True
+
+    async def _is_the_world(self, delivery: Delivery) -> bool:
+        """Whether others fail as well: nothing was settled since this one failed, or the database does not answer.
+
+        What does not answer to one message only, such as a statement that takes too long, is that message's own failure.
+        """
+        before = self._failing.get(delivery.sequence)
+        self._failing[delivery.sequence] = monotonic()
+        return before is None or self._last_settled < before or not await self._database_answers()
 
     async def replay(self, delivery: Delivery) -> None:
         """Handle a dead letter as the message it was. Raises what the handler raises."""
@@ -128,9 +180,9 @@ class IntakeBatches(_Settling):
     async def _settle_alone(self, delivery: Delivery) -> Later:
         """Raises only when the world failed."""
         try:
-            await self._handle([delivery])
+            await self.work.done(self._handle([delivery]))
         except Exception as error:
-            if is_transient(error):
+            if is_transient(error) and await self._is_the_world(delivery):
                 raise
             if not self._strike(delivery, error):
                 return {delivery.sequence: STRIKE_SECONDS}
@@ -140,6 +192,7 @@ class IntakeBatches(_Settling):
             return {}
         await self.database.run(lambda session: self.dead_letters.bury(session, delivery, failure))
         self._buried(delivery)
+        self._failing.pop(delivery.sequence, None)
         return {}
 
 
@@ -169,7 +222,7 @@ class FactBatches(_Settling):
         try:
             position = await self._apply(ordered)
         except Exception as error:
-            if is_transient(error):
+            if is_transient(error) and not self._tried_enough(ordered):
                 return self._postpone(ordered, error)
             return await self._settle_one_by_one(ordered)
         return await self._after(position, ordered)
@@ -187,14 +240,19 @@ class FactBatches(_Settling):
         await self.database.run(work)
 
     async def _after(self, position: int, ordered: list[Delivery]) -> Later:
-        self._settled([delivery for delivery in ordered if delivery.sequence <= position])
+        settled = [delivery for delivery in ordered if delivery.sequence <= position]
+        self._settled(settled)
+        measures.heard(self.stream, settled, position)
         beyond = [delivery for delivery in ordered if delivery.sequence > position]
         if beyond and beyond[0].deliveries > 1 and await self._skip_what_is_gone(position):
             return await self.settle(beyond)
         return {delivery.sequence: GAP_SECONDS for delivery in beyond}
 
     async def _settle_one_by_one(self, ordered: list[Delivery]) -> Later:
-        """Up to the message that fails by itself; what follows waits for it, because order counts."""
+        """Up to the message that fails by itself; what follows waits for it, because order counts.
+
+        So nothing tells one that only seems to fail for the world's sake from all of them: it is never given up.
+        """
         position = 0
         for place, delivery in enumerate(ordered):
             try:
@@ -224,7 +282,7 @@ class FactBatches(_Settling):
                 await advance_heard(session, self.stream, run[-1].sequence)
             return position + len(run)
 
-        return await self.database.run(work)
+        return await self.work.done(self.database.run(work))
 
     async def _bury(self, delivery: Delivery, error: Exception) -> int:
         async def work(session: AsyncSession) -> int:
@@ -259,6 +317,11 @@ class FactBatches(_Settling):
         )  # fmt: skip
         self._count("skipped", there - 1 - position)
         return True
+
+
+def _told(delivery: Delivery) -> dict[str, str | int]:
+    """What a log's line tells of a message besides its words."""
+    return {"stream": delivery.stream, "sequence": delivery.sequence, "correlation": delivery.way.correlation}
 
 
 async def lock_heard(session: AsyncSession, stream: str) -> int:

@@ -7,12 +7,13 @@ tests/integration/bus, one test for each.
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from inspect import getdoc
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
+import nats.errors
 from faststream.middlewares import AckPolicy
 from faststream.nats import JStream, NatsBroker, PullSub
 from faststream.nats.security import NatsCredentials
@@ -30,7 +31,7 @@ from shared.streams import STREAMS, ensure_stream
 from shared.subscriptions import COLLECT_SECONDS, RESTARTS, WATCH_SECONDS, Subscription, as_it_came
 from shared.tasks import end
 
-__all__ = ["Bus", "Delivery"]
+__all__ = ["BrokerAway", "Bus", "Delivery", "Extent"]
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,18 @@ SWEEP_SECONDS = 3600.0
 DENIED_SECONDS = 30.0
 """How long a denial counts. What was denied is tried again more often than that for as long as it is needed."""
 _DENIED = re.compile(r"permissions violation for (publish|subscription) to \"([^\"]*)\"", re.IGNORECASE)
+
+
+class BrokerAway(ConnectionError):
+    """The broker is not connected, or does not answer, or not with what was asked for."""
+
+
+class Extent(NamedTuple):
+    """From where to where a stream's sequences go, and how many messages are there."""
+
+    first: int
+    last: int
+    messages: int
 
 
 class _Broker(NatsBroker):
@@ -176,14 +189,14 @@ class Bus:
 
     @property
     def connection(self) -> Client:
-        """The connection to the broker. Raises ConnectionError when there is none now."""
+        """The connection to the broker. Raises BrokerAway when there is none now."""
         if self._connection is None or not self._connection.is_connected:
-            raise ConnectionError("the broker is away")
+            raise BrokerAway("the broker is away")
         return self._connection
 
     @property
     def jetstream(self) -> JetStreamContext:
-        """The streams. Raises ConnectionError when the broker is away."""
+        """The streams. Raises BrokerAway when the broker is away."""
         return self.connection.jetstream(timeout=PUBLISH_SECONDS)
 
     # --- what an administrator asks
@@ -199,15 +212,24 @@ class Bus:
                 return
         raise LookupError(f"{self.service} does not hear {delivery.stream}")
 
+    async def extent(self, stream: str) -> Extent:
+        """What a stream holds; nothing when it is not there. Raises BrokerAway."""
+        with _answering():
+            try:
+                state = (await self.jetstream.stream_info(stream)).state
+            except NotFoundError:
+                return Extent(0, 0, 0)
+        return Extent(state.first_seq, state.last_seq, state.messages)
+
     async def last_sequence(self, stream: str) -> int:
-        """The sequence with which a stream ends; 0 when it is not there. Raises ConnectionError without a broker."""
-        try:
-            return int((await self.jetstream.stream_info(stream)).state.last_seq)
-        except NotFoundError:
-            return 0
+        """The sequence with which a stream ends; 0 when it is not there. Raises BrokerAway."""
+        return (await self.extent(stream)).last
 
     async def read(self, stream: str, first: int, last: int) -> list[Delivery]:
-        """The messages from `first` to `last`, without those that are gone. Nothing is consumed by it."""
+        """The messages from `first` to `last`, without those that are gone. Nothing is consumed by it.
+
+        Raises BrokerAway.
+        """
         js = self.jetstream
 
         async def one(sequence: int) -> Delivery | None:
@@ -217,7 +239,8 @@ class Bus:
                 return None
             return Delivery(message.subject or "", message.data or b"", stream, sequence, 1, message.headers or {})
 
-        found = await asyncio.gather(*(one(sequence) for sequence in range(first, last + 1)))
+        with _answering():
+            found = await asyncio.gather(*(one(sequence) for sequence in range(first, last + 1)))
         return [message for message in found if message is not None]
 
     # --- running
@@ -290,8 +313,10 @@ class Bus:
                     RESTARTS.labels(self.service, name).inc()
                     self._stream_problems[name] = f"stream {name} is gone"
                 except Exception as error:
-                    self._stream_problems[name] = f"stream {name}: {describe(error)}"
-                    log.warning("stream %s: %s", name, describe(error))
+                    problem = f"stream {name}: {describe(error)}"
+                    if problem != self._stream_problems.get(name):  # an outage of a night must not push out older logs
+                        log.warning("%s", problem)
+                    self._stream_problems[name] = problem
             self._streams_seen_to.set()
             await asyncio.sleep(0.2 if self._stream_problems else WATCH_SECONDS)
 
@@ -317,7 +342,7 @@ class Bus:
             self._denied[problem] = monotonic()
             return
         if not self.connected:
-            self._connection_problem = f"the broker is away ({error or type(error).__name__})"
+            self._connection_problem = f"the broker is away ({str(error) or type(error).__name__})"
         log.warning("broker: %s: %s", type(error).__name__, error)
 
     async def _on_disconnected(self) -> None:
@@ -329,3 +354,11 @@ class Bus:
     async def _on_reconnected(self) -> None:
         self._connection_problem = None
         log.info("the broker is back")
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
+    except (nats.errors.Error, TimeoutError, OSError) as error:
+        raise BrokerAway(f"the broker does not answer: {describe(error)}") from error

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from time import monotonic
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -226,6 +226,17 @@ def compare_rows(
             if row != data:
                 findings.differs(what, key, f"is not what fact {sequence} says, though of the same revision")
     return matched
+
+
+def as_read_now(model: type[BaseModel], data: Any) -> Any:
+    """A fact's data as this version reads them: without a field that was added since, they say what its default says.
+
+    Data that are no such fact are answered as they are.
+    """
+    try:
+        return model.model_validate(data).model_dump(mode="json")
+    except ValidationError:
+        return data
 
 
 def compare_number(findings: Findings, what: str, rows: int, matched: int) -> None:

@@ -7,19 +7,26 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import asyncpg
-from sqlalchemy import inspect, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import event, inspect, text
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlmodel import SQLModel
+
+from shared import tracing
+from shared.progress import moved
 
 T = TypeVar("T")
 
 # A dead database must give an error, not a hang: seconds to connect, and for one statement.
 CONNECT_SECONDS = 5
 STATEMENT_SECONDS = 30
+# How long a database may take to show that it answers at all.
+PING_SECONDS = 3
 # A process that is paused in the middle of a transaction must not hold its locks for ever.
 IDLE_IN_TRANSACTION_SECONDS = 30
+# Nor one that holds a lock of `alone`: longer than any holder lets its connection rest.
+IDLE_HOLDER_SECONDS = 25
 ATTEMPTS = 5
 
 # SQLSTATE, https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -43,29 +50,10 @@ class Database:
     def __init__(self, url: str, schema: str) -> None:
         """`url` is `postgresql+asyncpg://...`; nothing is connected yet."""
         self.schema = schema
-        self.engine = create_async_engine(
-            url,
-            pool_size=10,
-            max_overflow=10,
-            pool_timeout=CONNECT_SECONDS,
-            pool_pre_ping=True,
-            hide_parameters=True,  # a row may hold a name: it must not reach a log with an error
-            connect_args={
-                "timeout": CONNECT_SECONDS,
-                # For the case that the server cannot even say that the statement took too long.
-                "command_timeout": STATEMENT_SECONDS + 5,
-                "server_settings": {
-                    "application_name": f"sampan-{schema}",
-                    "search_path": f'"{schema}"',
-                    "statement_timeout": f"{STATEMENT_SECONDS}s",
-                    "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_SECONDS}s",
-                    # A lock whose holder's machine is gone is free within half a minute.
-                    "tcp_keepalives_idle": "15",
-                    "tcp_keepalives_interval": "5",
-                    "tcp_keepalives_count": "3",
-                },
-            },
-        )
+        self.engine = _engine(url, schema, connections=10, more=10, seconds=STATEMENT_SECONDS)
+        # Of its own, so that a pool full of slow requests is not taken for a database that does not answer.
+        self._probe = _engine(url, schema, connections=1, more=0, seconds=PING_SECONDS)
+        tracing.watch(self.engine.sync_engine)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
         self._outbox_listeners: list[Callable[[], None]] = []
 
@@ -103,14 +91,22 @@ class Database:
     async def alone(self, what: str) -> AsyncIterator[AsyncConnection | None]:
         """A connection that holds the lock called `what`, in autocommit; None while another session holds it.
 
-        The lock ends with the connection: who has it must use the connection now and then to learn that it is lost.
+        The lock ends with the connection: who has it must use the connection now and then, to learn that it is lost and not to
+        be taken for a process that is paused, which loses it after IDLE_HOLDER_SECONDS.
         """
         async with self.engine.connect() as plain:
             connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
             perhaps_locked = True
             try:
-                lock = text("SELECT pg_try_advisory_lock(hashtext('sampan'), hashtext(:what))")
-                perhaps_locked = (await connection.execute(lock, {"what": f"{self.schema} {what}"})).scalar_one()
+                # One statement: whoever is paused between two would hold the lock for as long as that lasts.
+                lock = text(
+                    """
+                    SELECT CASE WHEN pg_try_advisory_lock(hashtext('sampan'), hashtext(:what))
+                    THEN set_config('idle_session_timeout', :limit, false) END
+                    """
+                )
+                asked = {"what": f"{self.schema} {what}", "limit": f"{IDLE_HOLDER_SECONDS}s"}
+                perhaps_locked = (await connection.execute(lock, asked)).scalar_one() is not None
                 yield connection if perhaps_locked else None
             finally:
                 if perhaps_locked:  # closed, not given back to the pool
@@ -118,11 +114,59 @@ class Database:
 
     async def ping(self) -> None:
         """Raise unless the database answers."""
-        async with self.transaction() as session:
+        async with self.probe() as session:
             await session.execute(text("SELECT 1"))
+
+    @asynccontextmanager
+    async def probe(self) -> AsyncIterator[AsyncSession]:
+        """A transaction to see how things are: on a connection that requests and handlers never take."""
+        async with AsyncSession(self._probe) as session, session.begin():
+            yield session
 
     async def close(self) -> None:
         await self.engine.dispose()
+        await self._probe.dispose()
+
+
+def _engine(url: str, schema: str, *, connections: int, more: int, seconds: int) -> AsyncEngine:
+    engine = create_async_engine(
+        url,
+        pool_size=connections,
+        max_overflow=more,
+        pool_timeout=CONNECT_SECONDS,
+        hide_parameters=True,  # a row may hold a name: it must not reach a log with an error
+        connect_args={
+            "timeout": min(CONNECT_SECONDS, seconds),
+            # For the case that the server cannot even say that the statement took too long.
+            "command_timeout": seconds + min(5, seconds),
+            "server_settings": {
+                "application_name": f"sampan-{schema}",
+                "search_path": f'"{schema}"',
+                "statement_timeout": f"{seconds}s",
+                "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_SECONDS}s",
+                # A lock is free within half a minute when its holder's machine is gone, or takes no answer.
+                "tcp_keepalives_idle": "15",
+                "tcp_keepalives_interval": "5",
+                "tcp_keepalives_count": "3",
+                "tcp_user_timeout": "30000",
+            },
+        },
+    )
+    event.listen(engine.sync_engine, "checkout", _still_there)
+    event.listen(engine.sync_engine, "after_cursor_execute", lambda *_: moved())
+    return engine
+
+
+def _still_there(connection: Any, *_: object) -> None:
+    """In the place of SQLAlchemy's own ping, which waits as long as any statement for a database that hangs."""
+
+    async def ask(driver: asyncpg.Connection) -> None:
+        await driver.fetchrow(";", timeout=PING_SECONDS)
+
+    try:
+        connection.run_async(ask)
+    except Exception as error:
+        raise InvalidatePoolError from error
 
 
 async def write(
@@ -162,6 +206,11 @@ def is_transient(error: BaseException) -> bool:
             return error.connection_invalidated or _is_world(error.orig)
         return state in _CONFLICTS | _TRANSIENT_STATES or state.startswith(_TRANSIENT_CLASSES)
     return _is_world(error)
+
+
+def is_crowded(error: BaseException) -> bool:
+    """Whether the database may be well, and all connections to it were in use."""
+    return isinstance(error, PoolTimeoutError)
 
 
 def _is_world(error: BaseException | None) -> bool:

@@ -90,7 +90,7 @@ class DeadLetters:
             "recordedtime": now.isoformat(),
             "expires": (now + KEPT).isoformat(),
         }
-        await notify(session, [Notice(f"deadletter.{self.service}", announced)])
+        await notify(session, [Notice(f"deadletter.{self.service}", announced, delivery.way)])
 
     async def entries(self, session: AsyncSession, after: int = 0, limit: int = 100) -> list[DeadLetter]:
         """The dead letters with an id above `after`, oldest first."""

@@ -1,7 +1,9 @@
 """One message as the bus hands it to a handler."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from shared.correlation import Way, here_or_new
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,3 +16,5 @@ class Delivery:
     sequence: int
     deliveries: int
     headers: Mapping[str, str]
+    way: Way = field(default_factory=here_or_new, compare=False)
+    """On which it came."""

@@ -1,9 +1,10 @@
 """What the three services' HTTP sides have in common: errors with a code, health, bodies of events, pages of lists."""
 
+import asyncio
 import gc
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Generic, TypeVar
@@ -14,15 +15,18 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared.database import is_transient
+from shared import correlation, tracing
+from shared.database import is_crowded, is_transient
 from shared.deadletters import describe
 from shared.events.receipts import Receipts
 from shared.events.wire import BODY_LIMIT, BodyRefused, Raw, read_body
-from shared.openapi import BUNDLE_BODY, EVENTS_BODY, OPEN, refusals
+from shared.heartbeat import heartbeat
+from shared.openapi import BUNDLE_BODY, CORRELATION, EVENTS_BODY, OPEN, refusals
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +35,8 @@ RETRY_AFTER_SECONDS = 2
 EXPIRES_HEADER = "Sampan-Token-Expires"
 """Comes with every answer to a token that ends soon, and says when."""
 WARN_BEFORE = timedelta(days=30)
+READY_SECONDS = 3
+"""How long a look at the database may take before that is the answer: a container's health check waits four seconds."""
 STATUS_OF_BODY = {"content_type": 415, "body_too_large": 413, "too_many_events": 413}
 """HTTP statuses of bodies that are refused as a whole; every other code is a 400."""
 
@@ -95,10 +101,10 @@ EVENTS: dict[str, Any] = {
         422: {"description": "Every event was rejected.", "model": Receipts},
         **refusals(400, 413, 415),
     },
-    "openapi_extra": {"requestBody": EVENTS_BODY},
+    "openapi_extra": {"requestBody": EVENTS_BODY, "parameters": [CORRELATION]},
 }
 """What the document says of POST /v1/events, which reads its body with ``events_body``."""
-BUNDLE: dict[str, Any] = EVENTS | {"openapi_extra": {"requestBody": BUNDLE_BODY}}
+BUNDLE: dict[str, Any] = EVENTS | {"openapi_extra": {"requestBody": BUNDLE_BODY, "parameters": [CORRELATION]}}
 """The same of POST /v1/bundles."""
 
 
@@ -112,7 +118,9 @@ def create_app(title: str, lifespan: Lifespan, problems: Ready) -> FastAPI:
     # FastAPI's own documentation pages load scripts from another host, which a ministry's network may not reach.
     app = FastAPI(
         title=title,
-        lifespan=lifespan,
+        lifespan=_traced(lifespan),
+        # Its own would tell queries and the messages of errors to whatever endpoint the environment names.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
@@ -123,6 +131,8 @@ def create_app(title: str, lifespan: Lifespan, problems: Ready) -> FastAPI:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid_query)
     app.add_middleware(_LastResort)
+    app.add_middleware(_OnItsWay)  # around the other: its lines tell the id too
+    look = _Look(problems)
 
     @app.get("/livez", openapi_extra=OPEN)
     async def livez() -> Alive:
@@ -137,13 +147,46 @@ def create_app(title: str, lifespan: Lifespan, problems: Ready) -> FastAPI:
     )
     async def readyz() -> JSONResponse:
         """Whether the service can do all its work: database, broker, streams and consumers."""
-        try:
-            found = await problems()
-        except Exception as error:
-            found = [f"the database does not answer ({type(error).__name__})"]
+        found = await look.found()
         return JSONResponse({"ready": not found, "problems": found}, 503 if found else 200)
 
     return app
+
+
+def with_heartbeat(app: FastAPI) -> FastAPI:
+    """The application, which ends its process when nothing moves in it any more; for a process of its own."""
+    lifespan = app.router.lifespan_context
+
+    @asynccontextmanager
+    async def beating(app: FastAPI) -> AsyncIterator[Any]:
+        with heartbeat():
+            async with lifespan(app) as state:
+                yield state
+
+    app.router.lifespan_context = beating
+    return app
+
+
+class _Look:
+    """Looks at what is wrong, and answers in time also when the look does not end."""
+
+    def __init__(self, problems: Ready) -> None:
+        self._problems = problems
+        self._looking: asyncio.Task[list[str]] | None = None
+
+    async def found(self) -> list[str]:
+        # One at a time, and not cancelled: to abandon a statement takes as long as the database hangs.
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look())
+        looking = self._looking
+        await asyncio.wait([looking], timeout=READY_SECONDS)
+        return looking.result() if looking.done() else [f"the database does not answer within {READY_SECONDS} s"]
+
+    async def _look(self) -> list[str]:
+        try:
+            return await self._problems()
+        except Exception as error:
+            return [f"the database does not answer ({type(error).__name__})"]
 
 
 def tell_addresses(app: FastAPI, door: Callable[[Request], Awaitable[object]], addresses: Mapping[str, str]) -> None:
@@ -265,7 +308,56 @@ def _ends_soon(expires: datetime | None) -> str | None:
     return expires.isoformat() if expires is not None and expires - datetime.now(UTC) < WARN_BEFORE else None
 
 
+_ASKED_ALL_THE_TIME = ("/livez", "/readyz", "/metrics")
+"""By what watches the service: nothing follows from it, and a trace of each would hide the others."""
+
+
+class _OnItsWay:
+    """Gives each request its correlation id, the caller's own or a new one, and answers it in the header."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in _ASKED_ALL_THE_TIME:
+            await self._app(scope, receive, send)
+            return
+        way = correlation.way_of(Headers(scope=scope))
+        method = scope["method"]
+        with tracing.span(method, "server", [way], {"http.request.method": method}) as span:
+
+            async def answered(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    MutableHeaders(scope=message)[correlation.HEADER] = way.correlation
+                    span.set_attribute("http.response.status_code", message["status"])
+                await send(message)
+
+            await self._app(scope, receive, answered)
+            if (route := scope.get("route")) is not None:  # its template: an address itself may hold anything
+                span.update_name(f"{method} {route.path}")
+                span.set_attribute("http.route", route.path)
+
+
+def _traced(lifespan: Lifespan) -> Lifespan:
+    """Spans that are left go out at the end: a server that ends by a signal runs no other last rites."""
+
+    @asynccontextmanager
+    async def flushed(app: FastAPI) -> AsyncIterator[None]:
+        async with lifespan(app):
+            yield
+        await asyncio.to_thread(tracing.flush)
+
+    return flushed
+
+
 def _unexpected(method: str, path: str, error: Exception) -> Response:
+    if is_crowded(error):
+        log.warning("%s %s: all connections to the database are in use", method, path)
+        return JSONResponse(
+            {"code": "unavailable", "message": "The service has all hands full. Try again shortly."},
+            503,
+            {"Retry-After": str(RETRY_AFTER_SECONDS)},
+        )
     if is_transient(error):
         log.warning("%s %s: the database is away (%s)", method, path, describe(error))
         return JSONResponse(

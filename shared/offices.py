@@ -99,6 +99,11 @@ def token_digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
+def metrics_token(administrator_digest: str) -> str:
+    """What a scraper brings: made from the administrator's token's digest, it opens /metrics and nothing else."""
+    return token_digest(f"metrics {administrator_digest}")
+
+
 class Doorkeeper:
     """Tells who is calling from the token they bring."""
 
@@ -120,13 +125,16 @@ class Doorkeeper:
 
     async def open(self, request: Request) -> Caller:
         """The caller of a request, by its ``Authorization: Bearer`` header. Raises ``Problem`` 401 or 429."""
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
-            raise _unauthorised("Send your office's token as 'Authorization: Bearer ...'.")
-        caller = await self.caller(token.strip(), remote_of(request))
+        caller = await self.caller(_bearer(request), remote_of(request))
         request.state.token_expires = caller.expires
         self.spend(caller, requests=1)
         return caller
+
+    async def scrape(self, request: Request) -> None:
+        """Let in whoever brings the token for metrics, also while the database is away, or any other. Raises ``Problem`` 401."""
+        token = _bearer(request)
+        if not hmac.compare_digest(token.encode(), metrics_token(self._administrator_digest).encode()):
+            await self.caller(token, remote_of(request))
 
     def spend(self, caller: Caller, *, requests: int = 0, events: int = 0, size: int = 0) -> None:
         """Count what an office does. Raises ``Problem`` 429 when it does too much at a time; an administrator never does."""
@@ -260,6 +268,13 @@ def remote_of(request: Request) -> str:
 
 def _too_many(message: str, seconds: int) -> Problem:
     return Problem(429, "too_many", message, {"Retry-After": str(seconds)})
+
+
+def _bearer(request: Request) -> str:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise _unauthorised("Send your office's token as 'Authorization: Bearer ...'.")
+    return token.strip()
 
 
 def _unauthorised(message: str) -> Problem:

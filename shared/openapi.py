@@ -6,6 +6,7 @@ Everything else in an OpenAPI document is FastAPI's own work from the routes and
 from collections.abc import Mapping
 from typing import Any, Final
 
+from shared.correlation import HEADER
 from shared.events.codes import Model
 from shared.events.wire import BATCH, BODY_LIMIT, EVENTS_LIMIT, NDJSON, ONE
 from shared.schemas import Schema, events, one_of, ref
@@ -39,6 +40,16 @@ BUNDLE_BODY: Final[Schema] = {
     "content": {NDJSON: {"schema": {"type": "string", "contentMediaType": NDJSON}}},
 }
 """The body of POST /v1/bundles."""
+
+CORRELATION: Final[Schema] = {
+    "name": HEADER,
+    "in": "header",
+    "required": False,
+    "description": "An id that follows the events through every log and all that they cause; it must name nobody. Without one, "
+    "or with one of another form, a new one is made. The answer has it in the same header.",
+    "schema": {"type": "string"},
+}
+"""The header of a POST of events."""
 
 _RETRY: Final[Schema] = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
 _CHALLENGE: Final[Schema] = {"WWW-Authenticate": {"description": "Bearer.", "schema": {"type": "string"}}}

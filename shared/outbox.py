@@ -16,6 +16,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel
 
+from shared import correlation
+from shared.correlation import Way
 from shared.events.facts import Fact
 
 # What a NATS server takes in one message unless told otherwise is 1 MiB, headers included.
@@ -58,6 +60,9 @@ class OutboxRow(SQLModel):
     position: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
     subject: str = Field(sa_type=Text)
     body: str = Field(sa_type=Text)
+    correlation: str | None = Field(default=None, sa_type=Text)
+    """With the next: the way of the event behind it, which goes on in the message's headers."""
+    traceparent: str | None = Field(default=None, sa_type=Text)
 
 
 class NoticeRow(SQLModel):
@@ -68,6 +73,8 @@ class NoticeRow(SQLModel):
     id: int | None = Field(default=None, primary_key=True, sa_type=BigInteger)
     subject: str = Field(sa_type=Text)
     body: str = Field(sa_type=Text)
+    correlation: str | None = Field(default=None, sa_type=Text)
+    traceparent: str | None = Field(default=None, sa_type=Text)
 
 
 class Heard(SQLModel):
@@ -92,6 +99,8 @@ class Notice:
 
     subject: str
     body: Mapping[str, Any]
+    way: Way | None = None
+    """Of what it answers; None: of what is being handled."""
 
 
 async def publish_lock(session: AsyncSession) -> Position:
@@ -165,12 +174,18 @@ async def publish(session: AsyncSession, service: str, facts: Sequence[Fact]) ->
     await session.execute(
         text(
             """
-            INSERT INTO outbox (position, subject, body)
-            SELECT :position + n, subject, body
-            FROM unnest(CAST(:subjects AS text[]), CAST(:bodies AS text[])) WITH ORDINALITY AS said (subject, body, n)
+            INSERT INTO outbox (position, subject, body, correlation, traceparent)
+            SELECT :position + n, subject, body, correlation, traceparent
+            FROM unnest(CAST(:subjects AS text[]), CAST(:bodies AS text[]), CAST(:ids AS text[]), CAST(:traces AS text[]))
+                 WITH ORDINALITY AS said (subject, body, correlation, traceparent, n)
             """
         ),
-        {"position": head.position, "subjects": [fact.address for fact, _ in said], "bodies": bodies},
+        {
+            "position": head.position,
+            "subjects": [fact.address for fact, _ in said],
+            "bodies": bodies,
+            **_ways([correlation.leading_to(fact.cause) for fact, _ in said]),
+        },
     )
     reached = head.position + len(said)
     await session.execute(text("UPDATE outbox_head SET position = :reached WHERE id = 1"), {"reached": reached})
@@ -189,13 +204,18 @@ async def notify(session: AsyncSession, notices: Sequence[Notice]) -> None:
     await session.execute(
         text(
             """
-            INSERT INTO notices (subject, body)
-            SELECT subject, body
-            FROM unnest(CAST(:subjects AS text[]), CAST(:bodies AS text[])) WITH ORDINALITY AS said (subject, body, n)
+            INSERT INTO notices (subject, body, correlation, traceparent)
+            SELECT subject, body, correlation, traceparent
+            FROM unnest(CAST(:subjects AS text[]), CAST(:bodies AS text[]), CAST(:ids AS text[]), CAST(:traces AS text[]))
+                 WITH ORDINALITY AS said (subject, body, correlation, traceparent, n)
             ORDER BY n
             """
         ),
-        {"subjects": [notice.subject for notice in notices], "bodies": bodies},
+        {
+            "subjects": [notice.subject for notice in notices],
+            "bodies": bodies,
+            **_ways([notice.way or correlation.here() for notice in notices]),
+        },
     )
     session.info["outbox"] = True
 
@@ -209,6 +229,13 @@ async def heard_positions(session: AsyncSession) -> dict[str, int]:
     """Per stream that was ever heard, the position up to which all of it is applied."""
     rows = await session.execute(text("SELECT stream, position FROM heard ORDER BY stream"))
     return {row.stream: row.position for row in rows}
+
+
+def _ways(ways: Sequence[Way | None]) -> dict[str, list[str | None]]:
+    return {
+        "ids": [way.correlation if way else None for way in ways],
+        "traces": [way.traceparent if way else None for way in ways],
+    }
 
 
 def _publishable(subjects: re.Pattern[str], subject: str, body: str) -> str:

@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from shared import correlation
 from shared.audit import Act
 from shared.bundles import Opened
+from shared.correlation import Way
 from shared.events.codes import SOURCE_PATTERN
 from shared.events.envelope import Event, Refusal
 from shared.events.identity import office_of
@@ -28,6 +30,8 @@ class Post:
     caller: Caller
     known: bool = True
     """Whether the caller's office is registered: over HTTP it is, or it would not have come this far."""
+    way: Way | None = None
+    """Of its message over NATS; a POST has one for all its events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +40,20 @@ class Message:
 
     source: str
     content: list[Raw] | BodyRefused
+    way: Way
 
 
-def portions(service: str, messages: Sequence[tuple[str, bytes]]) -> Iterator[list[Message]]:
-    """(subject, body) of ``intake.<service>.<country>.<office>``, read as far as one transaction should go.
+def portions(service: str, messages: Sequence[tuple[str, bytes]], ways: Sequence[Way] = ()) -> Iterator[list[Message]]:
+    """(subject, body) and way (without: a new one each) of ``intake.<service>.<country>.<office>``, read as far as one
+    transaction should go.
 
     A transaction takes about as many events as one body may hold; nothing is read before its turn comes. Raises ValueError for a
     subject that names no office: there is nobody to answer.
     """
     portion: list[Message] = []
     events = 0
-    for subject, body in messages:
-        message = Message(_source(service, subject), _content(body))
+    for (subject, body), way in zip(messages, ways or [Way() for _ in messages], strict=True):
+        message = Message(_source(service, subject), _content(body), way)
         size = 1 if isinstance(message.content, BodyRefused) else len(message.content)
         if portion and events + size > EVENTS_LIMIT:
             yield portion
@@ -60,20 +66,20 @@ def portions(service: str, messages: Sequence[tuple[str, bytes]]) -> Iterator[li
 
 def posts_of(
     portion: Sequence[Message], roles: Mapping[str, frozenset[str]], now: datetime
-) -> tuple[list[Post], list[tuple[str, Receipt]]]:
-    """The events of a portion, and per office the receipts of its bodies that cannot be read.
+) -> tuple[list[Post], list[tuple[str, Receipt, Way]]]:
+    """The events of a portion, and per office the receipts of its bodies that cannot be read, with their way.
 
     ``roles`` are those of the offices that are registered and not revoked.
     """
     posts: list[Post] = []
-    refused: list[tuple[str, Receipt]] = []
+    refused: list[tuple[str, Receipt, Way]] = []
     for message in portion:
         if isinstance(message.content, BodyRefused):
             refusal = Refusal(message.content.code, message.content.sentence, message.source)
-            refused.append((message.source, rejected(refusal, now)))
+            refused.append((message.source, rejected(refusal, now), message.way))
             continue
         caller = Caller(message.source, roles.get(message.source, frozenset()), "nats")
-        posts += [Post(raw, caller, known=message.source in roles) for raw in message.content]
+        posts += [Post(raw, caller, message.source in roles, message.way) for raw in message.content]
     return posts, refused
 
 
@@ -95,6 +101,13 @@ def posts_of_bundle(lines: Sequence[Opened], signers: Mapping[str, Caller], now:
             yield rejected(Refusal("signer_unknown", REFUSALS["signer_unknown"]), now, line.place)
         else:
             yield Post(line.event, signers[line.key])
+
+
+def follow(posts: Sequence[Post], refs: Sequence[tuple[str, str] | None]) -> None:
+    """Let what these events (source, id; None: not one) cause go on in the way of the message in which each came."""
+    ways = {"/".join(ref): post.way for post, ref in zip(posts, refs, strict=True) if ref and post.way}
+    if ways:
+        correlation.follow(ways)
 
 
 def sender_refused(post: Post, event: Event) -> str | None:
@@ -157,11 +170,11 @@ def duplicate(ref: tuple[str, str], type_: str, standing: Standing, place: int) 
     )
 
 
-def notice(service: str, source: str, receipt: Receipt) -> Notice:
-    """A receipt on its way to its office over NATS."""
+def notice(service: str, source: str, receipt: Receipt, way: Way | None = None) -> Notice:
+    """A receipt on its way to its office over NATS; ``way`` is that of the message it answers, if it does."""
     country, office = office_of(source)
     announcement = Announcement(service=service, receipt=receipt)
-    return Notice(f"receipts.{country}.{office}", announcement.model_dump(mode="json", exclude_none=True))
+    return Notice(f"receipts.{country}.{office}", announcement.model_dump(mode="json", exclude_none=True), way)
 
 
 def _content(body: bytes) -> list[Raw] | BodyRefused:

@@ -19,7 +19,9 @@ from prometheus_client import Counter
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from shared import tracing
 from shared.bus import Bus
+from shared.correlation import Way
 from shared.database import Database
 from shared.deadletters import describe
 from shared.streams import stream_of
@@ -45,6 +47,7 @@ class Row(NamedTuple):
     number: int
     subject: str
     body: str
+    way: Way | None = None
 
 
 class Refused(Exception):
@@ -101,7 +104,8 @@ class Relay:
                 async with self._database.alone("relay") as connection:
                     if connection is not None:
                         await self._lead(connection)
-                self._problems.pop("database", None)
+                self._problems.clear()  # another process publishes, and says what keeps it from that
+                self.lag = 0
             except Exception as error:
                 self._problems["database"] = f"the relay has no database: {describe(error)}"
                 log.warning("relay of %s: %s", self._service, describe(error))
@@ -200,8 +204,8 @@ class Relay:
         found = await connection.execute(
             text(
                 """
-                SELECT position, subject, body FROM (
-                    SELECT position, subject, body,
+                SELECT position, subject, body, correlation, traceparent FROM (
+                    SELECT position, subject, body, correlation, traceparent,
                            sum(octet_length(body)) OVER (ORDER BY position) - octet_length(body) AS before
                     FROM (SELECT * FROM outbox WHERE position > :last ORDER BY position LIMIT :messages) AS next
                 ) AS sized
@@ -210,7 +214,7 @@ class Relay:
             ),
             {"last": last, "messages": BATCH_MESSAGES, "bytes": BATCH_BYTES},
         )
-        return [Row(row.position, row.subject, row.body) for row in found]
+        return [Row(row.position, row.subject, row.body, _way(row.correlation, row.traceparent)) for row in found]
 
     async def _send_facts(self, stream: str, rows: Sequence[Row], last: int) -> int:
         await self._send_batch(stream, rows, {Header.EXPECTED_LAST_SEQUENCE.value: str(last)})
@@ -227,10 +231,13 @@ class Relay:
         failed: set[str] = set()  # one stream that is away must not hold up the others
         while True:
             found = await connection.execute(
-                text("SELECT id, subject, body FROM notices WHERE id > :done ORDER BY id LIMIT :messages"),
+                text(
+                    "SELECT id, subject, body, correlation, traceparent FROM notices "
+                    "WHERE id > :done ORDER BY id LIMIT :messages"
+                ),
                 {"done": done, "messages": BATCH_MESSAGES},
             )
-            rows = [Row(row.id, row.subject, row.body) for row in found]
+            rows = [Row(row.id, row.subject, row.body, _way(row.correlation, row.traceparent)) for row in found]
             if not rows:
                 return not failed
             done = rows[-1].number
@@ -245,7 +252,7 @@ class Relay:
         what = f"notices to {stream}"
         try:
             for batch in _by_size(rows):
-                await self._send_notices(stream, batch)
+                await self._send_notices(connection, stream, batch)
                 await connection.execute(
                     text("DELETE FROM notices WHERE id = ANY(CAST(:ids AS bigint[]))"),
                     {"ids": [row.number for row in batch]},
@@ -256,7 +263,7 @@ class Relay:
         self._problems.pop(what, None)
         return True
 
-    async def _send_notices(self, stream: str, rows: Sequence[Row]) -> None:
+    async def _send_notices(self, connection: AsyncConnection, stream: str, rows: Sequence[Row]) -> None:
         try:
             await self._send_batch(stream, rows, {}, message_ids=True)
         except Refused as refused:
@@ -265,7 +272,8 @@ class Relay:
             # Some were published before a crash: one by one, those are recognised and the others taken.
             js = self._bus.jetstream
             for row in rows:
-                headers = {Header.MSG_ID.value: self._message_id(row)}
+                await connection.execute(text("SELECT 1"))  # it takes as long as it takes, and is not a pause
+                headers = {Header.MSG_ID.value: self._message_id(row), **(row.way.headers if row.way else {})}
                 await js.publish(
                     row.subject, row.body.encode(), stream=stream, headers=headers, timeout=PUBLISH_SECONDS
                 )
@@ -283,10 +291,12 @@ class Relay:
 
         Raises Refused when the server says no, and an error of nats-py when it says nothing in time; then it may be either.
         """
+        with tracing.publishing(stream, [row.way for row in rows]) as headers_of:
+            ways = [headers_of(row.way) for row in rows]
         connection = self._bus.connection
         batch = uuid4().hex
         for place, row in enumerate(rows, 1):
-            headers = {Header.BATCH_ID.value: batch, Header.BATCH_SEQUENCE.value: str(place)}
+            headers = {Header.BATCH_ID.value: batch, Header.BATCH_SEQUENCE.value: str(place), **ways[place - 1]}
             if place == 1:
                 headers |= first
             if message_ids:
@@ -302,6 +312,10 @@ class Relay:
             if said.get("stream") != stream or said.get("count", 1) != len(rows):
                 raise Refused(0, f"{row.subject} went to {said.get('stream')} and not to {stream}")
         PUBLISHED.labels(self._service, stream).inc(len(rows))
+
+
+def _way(correlation: str | None, traceparent: str | None) -> Way | None:
+    return Way(correlation, traceparent) if correlation else None
 
 
 def _by_size(rows: Sequence[Row]) -> Iterator[list[Row]]:

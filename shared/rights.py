@@ -56,7 +56,11 @@ def _service_rights(
     publish = [*publishes, f"deadletter.{service}"]
     publish += [f"$JS.API.STREAM.INFO.{stream}" for stream in {*owns, *hears}]
     for stream in owns:
-        publish += [f"$JS.API.STREAM.{verb}.{stream}" for verb in ("CREATE", "UPDATE", "MSG.GET")]
+        publish += [f"$JS.API.STREAM.{verb}.{stream}" for verb in ("CREATE", "UPDATE")]
+        if (
+            stream == service.upper()
+        ):  # its facts, which it compares with its journal; the others hold what is not its own
+            publish.append(f"$JS.API.STREAM.MSG.GET.{stream}")
     for stream, subject in hears.items():
         # The subject in the request is compared with that of the consumer by the server.
         publish.append(f"$JS.API.CONSUMER.CREATE.{stream}.{service}" + (f".{subject}" if subject else ""))

@@ -13,11 +13,13 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, ConsumerInfo, DeliverPolicy, Header
 from nats.js.errors import BadRequestError, NotFoundError, ServerError
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from shared import measures
 from shared.batches import BATCHES, Batches, FactBatches
+from shared.correlation import way_of
 from shared.database import Database
 from shared.deadletters import describe
 from shared.delivery import Delivery
@@ -35,6 +37,11 @@ STALL_SECONDS = 20.0
 """Longer than any message waits after a nak or for want of an ack."""
 
 RESTARTS = Counter("sampan_bus_restarts", "Subscriptions, streams and connections made anew", ["service", "what"])
+LAG = Gauge(
+    "sampan_consumer_lag",
+    "Messages of a stream that are not settled here, by the process that hears it",
+    ["service", "stream"],
+)
 
 
 class Link(Protocol):
@@ -79,7 +86,8 @@ class Subscription:
 
     def health(self) -> list[str]:
         """What is wrong now, in plain words."""
-        return [problem for problem in (self._problem, self._batches.problem) if problem]
+        said = (self._problem, self._batches.problem, self._batches.work.problem())
+        return [problem for problem in said if problem]
 
     async def take(self, messages: list[Any]) -> None:
         """Settle one batch of nats-py's messages, then ack. It never raises: FastStream would log it, with the message."""
@@ -87,7 +95,8 @@ class Subscription:
         try:
             batch = [_delivery(message) for message in messages]
             BATCHES.labels(self._service, self.stream).observe(len(batch))
-            later = await self._batches.settle(batch)
+            with measures.handling(self._service, self.stream, batch):
+                later = await self._batches.settle(batch)
             for message, delivery in zip(messages, batch, strict=True):
                 wait = later.get(delivery.sequence)
                 if wait is None:
@@ -111,7 +120,7 @@ class Subscription:
                 async with self._database.alone(f"hears {self.stream}") as lock:
                     if lock is not None:
                         await self._hear(lock)
-                self._problem = None  # another replica hears
+                self._problem = self._batches.problem = None  # another replica hears
             except Exception as error:
                 said = "stream or consumer is gone" if isinstance(error, NotFoundError) else describe(error)
                 problem = f"{self.stream} is not heard: {said}"
@@ -140,6 +149,8 @@ class Subscription:
                 await self._link.jetstream.delete_consumer(self.stream, self._service)
             raise
         finally:
+            with suppress(KeyError):  # another process may be the one that hears next
+                LAG.remove(self._service, self.stream)
             await _stop(self._subscriber)
 
     async def _start(self) -> None:
@@ -167,6 +178,7 @@ class Subscription:
         self._suspect.clear()
         if not self._link.connected:
             return None
+        said = self._batches.problem
         try:
             info = await self._link.jetstream.consumer_info(self.stream, self._service)
         except NotFoundError:
@@ -174,10 +186,12 @@ class Subscription:
         except (TimeoutError, ConnectionError, nats.errors.Error) as error:
             log.warning("%s: the broker does not tell of its consumer: %s", self.stream, describe(error))
             return None
+        LAG.labels(self._service, self.stream).set((info.num_pending or 0) + (info.num_ack_pending or 0))
         if info.paused:
             raise Stalled
         if self._busy or not (info.num_pending or info.num_ack_pending):
             self._last_delivery = monotonic()
+        self._batches.forget(said, waiting=self._busy or bool(info.num_pending or info.num_ack_pending))
         quiet = monotonic() - self._last_delivery
         if quiet > STALL_SECONDS:
             raise Stalled
@@ -317,6 +331,7 @@ def _delivery(message: Msg) -> Delivery:
         sequence=metadata.sequence.stream,
         deliveries=metadata.num_delivered or 1,
         headers=message.headers or {},
+        way=way_of(message.headers or {}),
     )
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared import trail
 from shared.audit import Act, Audit
-from shared.bus import Bus
+from shared.bus import BrokerAway, Bus
 from shared.checking import Checked, Findings, one_snapshot
 from shared.database import Database, is_transient
 from shared.deadletters import DeadLetter, DeadLetters, Unreadable, describe
@@ -85,13 +85,8 @@ def administration(
                 findings.compared("acts", head.place)
                 async for broken in audit.verify(session):
                     findings.differs("audit trail", broken.which, broken.problem)
-        except ConnectionError:
-            raise Problem(
-                503,
-                "broker_away",
-                "The streams cannot be compared while the broker is away. Try again when /readyz says so.",
-                {"Retry-After": str(RETRY_AFTER_SECONDS)},
-            ) from None
+        except BrokerAway:
+            raise broker_away() from None
         checked = findings.result(head)
         if not checked.same:
             log.error("check: %d differences", checked.number)
@@ -160,6 +155,16 @@ def _add_letters(
             await audit.record(session, Act(caller, "deadletter.replayed", str(number)))
 
         await database.run(both)
+
+
+def broker_away() -> Problem:
+    """The answer to what can only be done with the streams."""
+    return Problem(
+        503,
+        "broker_away",
+        "The broker does not answer, and without the streams this cannot be done. Try again when /readyz says so.",
+        {"Retry-After": str(RETRY_AFTER_SECONDS)},
+    )
 
 
 async def _opened(opening: Awaitable[T], number: int) -> T:

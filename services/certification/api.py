@@ -97,7 +97,7 @@ def routes(handlers: Handlers, database: Database, door: Doorkeeper) -> APIRoute
                 position={"CERTIFICATION": await current_position(session)}, heard=await heard_positions(session)
             )
 
-    @router.get("/metrics", dependencies=[Depends(door.open)], response_class=PlainTextResponse)
+    @router.get("/metrics", dependencies=[Depends(door.scrape)], response_class=PlainTextResponse)
     async def metrics() -> Response:
         """The process's metrics in Prometheus' text format, and how many events wait for what, and for how long."""
         return metrics_and(await waiting_metrics(database, "certification"))

@@ -18,10 +18,12 @@ from shared.bus import Bus
 from shared.contracts import show_contract
 from shared.database import Database
 from shared.deadletters import DeadLetters
-from shared.http import create_app, tell_addresses
+from shared.depths import Depths
+from shared.http import create_app, tell_addresses, with_heartbeat
 from shared.limits import Limits
 from shared.offices import Doorkeeper, token_digest
 from shared.relay import Relay
+from shared.telemetry import configure
 from shared.upkeep import administration
 
 
@@ -45,13 +47,14 @@ def create(settings: Settings) -> FastAPI:
     )
     relay = Relay(database, bus, service="certification", stream="CERTIFICATION")
     audit = Audit(database, secret)
+    depths = Depths(database, bus, "CERTIFICATION")
     handlers = Handlers(database, secret, settings.enrolment_url)
     subscribe(bus, handlers)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         try:
-            async with bus.running(), relay.running():
+            async with bus.running(), relay.running(), depths.running():
                 yield
         finally:
             await database.close()
@@ -79,4 +82,5 @@ def create(settings: Settings) -> FastAPI:
 
 def from_environment() -> FastAPI:
     """For ``uvicorn --factory``."""
-    return create(Settings())
+    configure("certification")
+    return with_heartbeat(create(Settings()))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from time import monotonic
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -16,8 +17,10 @@ from services.certification.rules import EVENT_LIMIT, REFUSALS
 from services.certification.rules import refusal as role_refused
 from services.certification.store import Loaded
 from services.certification.tables import CohortRow, Office, SigningKey, Token, TraineeRow
+from shared import measures
 from shared.audit import Act, Audit
 from shared.bundles import opened
+from shared.correlation import Way
 from shared.database import Database
 from shared.events import offices_to_enrolment
 from shared.events.certification import CertificateFact, certificate_fact, scheme_fact
@@ -34,6 +37,7 @@ from shared.posts import (
     Post,
     acts,
     duplicate,
+    follow,
     notice,
     portions,
     posts_of,
@@ -86,10 +90,14 @@ class Handlers:
             await self._audit.record(session, *acts(posts))
             return Receipts(receipts=receipts, position={"CERTIFICATION": position.position})
 
-        return await self._database.run(work)
+        started = monotonic()
+        receipts = await self._database.run(work)
+        measures.taken(SERVICE, "http", receipts.receipts, started, postedby=caller.postedby)
+        return receipts
 
     async def take_bundle(self, raws: Sequence[Raw], courier: Caller) -> Receipts:
         """Take the lines of a bundle, each as an event of the officer who signed it; the offices are told over NATS too."""
+        started = monotonic()
         lines = await asyncio.to_thread(opened, raws)
 
         async def work(session: AsyncSession) -> Receipts:
@@ -104,30 +112,38 @@ class Handlers:
             receipts = [next(answers) if isinstance(one, Post) else one for one in read]
             return Receipts(receipts=receipts, position={"CERTIFICATION": position.position})
 
-        return await self._database.run(work)
+        receipts = await self._database.run(work)
+        measures.taken(SERVICE, "http", receipts.receipts, started, postedby=courier.postedby)
+        return receipts
 
-    async def take_messages(self, messages: Sequence[tuple[str, bytes]]) -> None:
+    async def take_messages(self, messages: Sequence[tuple[str, bytes]], ways: Sequence[Way] = ()) -> None:
         """Take (subject, body) of ``intake.certification.<country>.<office>``; the receipts go out as notices.
+
+        ``ways`` are those of the messages; without them each gets one of its own.
 
         Raises ValueError for a subject that names no office: there is nobody to answer.
         """
-        for portion in portions(SERVICE, messages):
-            await self._database.run(partial(self._take_portion, portion))
+        for portion in portions(SERVICE, messages, ways):
+            started = monotonic()
+            receipts = await self._database.run(partial(self._take_portion, portion))
+            measures.taken(SERVICE, "nats", receipts, started, ways=[message.way for message in portion])
 
-    async def _take_portion(self, portion: Sequence[Message], session: AsyncSession) -> None:
+    async def _take_portion(self, portion: Sequence[Message], session: AsyncSession) -> list[Receipt]:
         now = self._clock()
         roles = await store.roles(session, [message.source for message in portion])
         posts, refused = posts_of(portion, roles, now)
-        await notify(session, [notice(SERVICE, source, receipt) for source, receipt in refused])
-        _, facts = await self._take(session, posts, now, answer=True)
+        await notify(session, [notice(SERVICE, *one) for one in refused])
+        receipts, facts = await self._take(session, posts, now, answer=True)
         await publish(session, SERVICE, facts)
         await self._audit.record(session, *acts(posts))
+        return [*receipts, *(receipt for _, receipt, _ in refused)]
 
     async def _take(
         self, session: AsyncSession, posts: Sequence[Post], now: datetime, *, answer: bool
     ) -> tuple[list[Receipt], list[Fact]]:
         """The receipts and the facts that follow; with ``answer`` the receipts are notices too."""
         read = [self._read(post, now) for post in posts]
+        follow(posts, [one.ref if isinstance(one, Event) else None for one in read])
         await journal.lock(session)
         known = await journal.digests(session, {one.ref for one in read if isinstance(one, Event)})
         fresh: dict[Ref, Taken] = {}
@@ -159,7 +175,7 @@ class Handlers:
         notices = [_changed(ref, now_so) for ref, now_so in changed.items() if ref not in fresh]
         if answer:
             notices += [
-                notice(SERVICE, post.caller.source, answered)
+                notice(SERVICE, post.caller.source, answered, post.way)
                 for post, answered in zip(posts, receipts, strict=True)
                 if post.caller.source is not None
             ]

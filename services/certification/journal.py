@@ -14,6 +14,7 @@ from services.certification.awards import Ref
 from services.certification.domain import Outcome
 from services.certification.rules import number_of
 from services.certification.tables import EventRow, ReceiptRow, RefusedRow
+from shared import correlation
 from shared.database import write
 from shared.events.envelope import Event
 from shared.events.offices_to_certification import TYPES, AwardRef, SchemeRegistered
@@ -75,6 +76,7 @@ async def add(session: AsyncSession, taken: Sequence[Taken], now: datetime) -> N
             "scheme": one.event.data.scheme if isinstance(one.event.data, AwardRef | SchemeRegistered) else None,
             "number": number_of(one.event),
             "target": target_of(one.event),
+            "correlation": correlation.id_of(one.event.ref),
             "status": NEW.status,
             "code": NEW.code,
             "receipt": 0,

@@ -6,6 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.certification import handlers
 from services.certification.handlers import Handlers, Told
+from shared import correlation
 from shared.bus import Bus, Delivery
 from shared.events.enrolment import CohortFact, OfficeFact, TraineeFact
 from shared.events.facts import FactEnvelope
@@ -22,7 +23,9 @@ def subscribe(bus: Bus, handling: Handlers) -> None:
     """Take events of offices, and hear all facts of enrolment."""
 
     async def take(deliveries: list[Delivery]) -> None:
-        await handling.take_messages([(delivery.subject, delivery.body) for delivery in deliveries])
+        await handling.take_messages(
+            [(delivery.subject, delivery.body) for delivery in deliveries], [delivery.way for delivery in deliveries]
+        )
 
     bus.intake("intake.certification.>", take)
     bus.facts("ENROLMENT", hear)
@@ -31,6 +34,8 @@ def subscribe(bus: Bus, handling: Handlers) -> None:
 async def hear(session: AsyncSession, deliveries: list[Delivery]) -> None:
     """Raises on what cannot be read: the bus makes it a dead letter."""
     told = [read(delivery.body) for delivery in deliveries]
+    ways = zip(told, deliveries, strict=True)
+    correlation.follow({fact.cause: delivery.way for fact, delivery in ways if fact and fact.cause})
     await handlers.hear(session, [fact for fact in told if fact], datetime.now(UTC))
 
 

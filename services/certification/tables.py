@@ -48,6 +48,8 @@ class EventRow(Base, table=True):
     """The id of the event that this one voids or replaces."""
     recordedtime: datetime = Field(sa_type=DateTime(timezone=True))
     postedby: str = Field(sa_type=Text)
+    correlation: str | None = Field(default=None, sa_type=Text)
+    """The id that follows it through every log."""
     status: str = Field(sa_type=Text)
     code: str = Field(sa_type=Text)
     receipt: int

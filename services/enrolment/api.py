@@ -105,7 +105,7 @@ def routes(handlers: Handlers, database: Database, door: Doorkeeper) -> APIRoute
         async with database.transaction() as session:
             return Positions(position={"ENROLMENT": await current_position(session)}, heard={})
 
-    @router.get("/metrics", dependencies=[Depends(door.open)], response_class=PlainTextResponse)
+    @router.get("/metrics", dependencies=[Depends(door.scrape)], response_class=PlainTextResponse)
     async def metrics() -> Response:
         """The process's metrics in Prometheus' text format, and how many events wait for what, and for how long."""
         return metrics_and(await waiting_metrics(database, "enrolment"))

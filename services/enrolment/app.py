@@ -23,10 +23,12 @@ from shared.contracts import show_contract
 from shared.credentials import Authority
 from shared.database import Database
 from shared.deadletters import DeadLetters
-from shared.http import create_app, tell_addresses
+from shared.depths import Depths
+from shared.http import create_app, tell_addresses, with_heartbeat
 from shared.limits import Limits
 from shared.offices import Doorkeeper, token_digest
 from shared.relay import Relay
+from shared.telemetry import configure
 from shared.upkeep import administration
 
 
@@ -44,6 +46,7 @@ def create(settings: Settings) -> FastAPI:
         owns=("INTAKE", "RECEIPTS", "ENROLMENT", "DEADLETTERS"),
     )
     relay = Relay(database, bus, service="enrolment", stream="ENROLMENT")
+    depths = Depths(database, bus, "ENROLMENT")
     authority = Authority.from_text(settings.nats_authority_file.read_text())
     admissions = Admissions(database, bus, settings.nats_url, authority)
     register, audit = Register(secret), Audit(database, secret)
@@ -57,7 +60,7 @@ def create(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         try:
-            async with bus.running(), relay.running(), admissions.running():
+            async with bus.running(), relay.running(), admissions.running(), depths.running():
                 yield
         finally:
             await database.close()
@@ -88,4 +91,5 @@ def create(settings: Settings) -> FastAPI:
 
 def from_environment() -> FastAPI:
     """For uvicorn: ``services.enrolment.app:from_environment`` with ``--factory``."""
-    return create(Settings())
+    configure("enrolment")
+    return with_heartbeat(create(Settings()))

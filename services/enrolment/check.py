@@ -18,8 +18,8 @@ from services.enrolment.registry import office_by_now
 from services.enrolment.store import Held, Store
 from services.enrolment.tables import Office
 from shared.bus import Bus
-from shared.checking import Findings, compare_journal, named
-from shared.events.enrolment import CentreFact, ProgrammeFact
+from shared.checking import Findings, as_read_now, compare_journal, named
+from shared.events.enrolment import CentreFact, CohortFact, ProgrammeFact, TraineeFact
 
 UNITS = 20
 """Programmes, centres and cohorts in memory at a time, with all their events."""
@@ -122,7 +122,7 @@ def _compare_facts(findings: Findings, change: Change, things: Things) -> None:
     if state.cohort is None:
         if told.get("status") != "void":
             findings.differs("cohort", code, "is void, but its last fact does not say so")
-    elif told != cohort_data(state.cohort).model_dump(mode="json"):
+    elif as_read_now(CohortFact, told) != cohort_data(state.cohort).model_dump(mode="json"):
         findings.differs("cohort", code, "its last fact is not what its state gives")
     for key, place in held.places.items():
         told = things.get(("trainee", key), {})
@@ -131,7 +131,7 @@ def _compare_facts(findings: Findings, change: Change, things: Things) -> None:
                 findings.differs("trainee", key, "is void, but the last fact does not say so")
             continue
         data = trainee_data(state.enrolments[key], terms, place.person, completion(state, key))
-        if told != data.model_dump(mode="json"):
+        if as_read_now(TraineeFact, told) != data.model_dump(mode="json"):
             findings.differs("trainee", key, "the last fact is not what the state gives")
 
 
@@ -165,7 +165,7 @@ async def _compare_registered(store: Store, findings: Findings, unit: str, folde
     findings.compared(f"{kind}s", 1)
     if stored != given:
         findings.differs(kind, code, "its state is not the fold of its events")
-    if told != (given.model_dump(mode="json") if given else None):
+    if (as_read_now(type(given), told) if given else told) != (given.model_dump(mode="json") if given else None):
         findings.differs(kind, code, "its last fact is not what its events give")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from time import monotonic
 from typing import TypeVar
 
 from sqlalchemy.exc import IntegrityError
@@ -19,8 +20,10 @@ from services.enrolment.register import Register, holds_personal, original
 from services.enrolment.rules import refusal_of
 from services.enrolment.sentences import REFUSALS, SENTENCES
 from services.enrolment.store import Store, roles_of, signers_of
+from shared import measures
 from shared.audit import Act, Audit
 from shared.bundles import opened
+from shared.correlation import Way
 from shared.database import Database
 from shared.events import offices_to_certification
 from shared.events.envelope import Event, Refusal, read_event
@@ -34,6 +37,7 @@ from shared.posts import (
     Post,
     acts,
     duplicate,
+    follow,
     notice,
     portions,
     posts_of,
@@ -81,11 +85,15 @@ class Handlers:
 
     async def take(self, raws: Sequence[Raw], caller: Caller) -> Receipts:
         """Take the events of one body: one receipt each, as they stand after all of them."""
+        started = monotonic()
         posts = [Post(raw, caller) for raw in raws]
-        return await self._run(lambda session: self._take_and_record(session, posts, answer=False))
+        receipts = await self._run(lambda session: self._take_and_record(session, posts, answer=False))
+        measures.taken(SERVICE, "http", receipts.receipts, started, postedby=caller.postedby)
+        return receipts
 
     async def take_bundle(self, raws: Sequence[Raw], courier: Caller) -> Receipts:
         """Take the lines of a bundle, each as an event of the officer who signed it; the offices are told over NATS too."""
+        started = monotonic()
         lines = await asyncio.to_thread(opened, raws)
 
         async def work(session: AsyncSession) -> Receipts:
@@ -98,21 +106,28 @@ class Handlers:
             receipts = [next(answers) if isinstance(one, Post) else one for one in read]
             return taken.model_copy(update={"receipts": receipts})
 
-        return await self._run(work)
+        receipts = await self._run(work)
+        measures.taken(SERVICE, "http", receipts.receipts, started, postedby=courier.postedby)
+        return receipts
 
-    async def take_messages(self, messages: Sequence[tuple[str, bytes]]) -> None:
+    async def take_messages(self, messages: Sequence[tuple[str, bytes]], ways: Sequence[Way] = ()) -> None:
         """Take (subject, body) of ``intake.enrolment.<country>.<office>``; the receipts go out as notices.
+
+        ``ways`` are those of the messages; without them each gets one of its own.
 
         Raises ValueError for a subject that names no office: there is nobody to answer.
         """
-        for portion in portions(SERVICE, messages):
-            await self._run(partial(self._take_portion, portion))
+        for portion in portions(SERVICE, messages, ways):
+            started = monotonic()
+            receipts = await self._run(partial(self._take_portion, portion))
+            measures.taken(SERVICE, "nats", receipts, started, ways=[message.way for message in portion])
 
-    async def _take_portion(self, portion: Sequence[Message], session: AsyncSession) -> None:
+    async def _take_portion(self, portion: Sequence[Message], session: AsyncSession) -> list[Receipt]:
         roles = await roles_of(session, [message.source for message in portion])
         posts, refused = posts_of(portion, roles, self._clock())
-        await notify(session, [notice(SERVICE, source, receipt) for source, receipt in refused])
-        await self._take_and_record(session, posts, answer=True)
+        await notify(session, [notice(SERVICE, *one) for one in refused])
+        taken = await self._take_and_record(session, posts, answer=True)
+        return [*taken.receipts, *(receipt for _, receipt, _ in refused)]
 
     async def _run(self, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
         """One transaction; done again when another one put the same event into the journal meanwhile."""
@@ -133,6 +148,7 @@ class Handlers:
         now = self._clock()
         journal, store = Journal(session, self._register), Store(session, self._register)
         read = [self._read(post, now) for post in posts]
+        follow(posts, [one.event.ref if isinstance(one, _Taken) else None for one in read])
         known = await journal.records({one.event.ref for one in read if isinstance(one, _Taken)})
         contents = {ref: record.content for ref, record in known.items()}
         fresh: dict[Ref, _Taken] = {}
@@ -162,7 +178,7 @@ class Handlers:
         ]
         if answer:
             notices += [
-                notice(SERVICE, post.caller.source, answered)
+                notice(SERVICE, post.caller.source, answered, post.way)
                 for post, answered in zip(posts, receipts, strict=True)
                 if post.caller.source is not None
             ]

@@ -24,6 +24,7 @@ from services.enrolment.tables import (
     RegisterKeyRow,
     ReusedIdRow,
 )
+from shared import correlation
 from shared.database import write
 from shared.events.offices_to_enrolment import TYPES
 
@@ -250,6 +251,7 @@ class Journal:
                 "person": _without_birth_date(new.entry.person),
                 "content": new.content,
                 "postedby": new.postedby,
+                "correlation": correlation.id_of(new.entry.ref),
                 "recordedtime": now,
                 "status": new.standing.status,
                 "code": new.standing.code,

@@ -57,6 +57,8 @@ class EventRow(Base, table=True):
     content: bytes = Field(sa_type=LargeBinary)
     """Keyed digest of the whole event as it came."""
     postedby: str = Field(sa_type=Text)
+    correlation: str | None = Field(default=None, sa_type=Text)
+    """The id that follows it through every log."""
     recordedtime: datetime = Field(sa_type=DateTime(timezone=True))
     status: str = Field(sa_type=Text)
     code: str = Field(sa_type=Text)

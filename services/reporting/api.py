@@ -11,13 +11,15 @@ from services.reporting import page, queries
 from services.reporting import rebuild as rebuilding
 from services.reporting.domain import DIMENSIONS, MEASURES
 from services.reporting.queries import Aggregates, Question, UnknownQuestion
-from services.reporting.rebuild import Rebuild, UnderWay
+from services.reporting.rebuild import Look, NotWhole, Rebuild, UnderWay
 from shared import signin
 from shared.audit import Act, Audit
+from shared.bus import BrokerAway
 from shared.database import Database
 from shared.http import Positions, Problem, metrics
 from shared.offices import Caller, Doorkeeper, require_administrator
 from shared.openapi import refusals
+from shared.upkeep import broker_away
 
 _PARAMETERS: list[dict[str, Any]] = [
     {
@@ -51,11 +53,11 @@ class Measures(BaseModel):
     dimensions: dict[str, str]
 
 
-def routes(database: Database, door: Doorkeeper, audit: Audit, *, https: bool) -> APIRouter:
-    """Every address of reporting but its health."""
+def routes(database: Database, door: Doorkeeper, audit: Audit, look: Look, *, https: bool) -> APIRouter:
+    """Every address of reporting but its health; `look` is at a stream."""
     router = APIRouter()
     asked = Annotated[Caller, Depends(door.open)]
-    router.add_api_route("/metrics", metrics, dependencies=[Depends(door.open)], response_class=PlainTextResponse)
+    router.add_api_route("/metrics", metrics, dependencies=[Depends(door.scrape)], response_class=PlainTextResponse)
 
     @router.get(
         "/v1/aggregates",
@@ -101,17 +103,16 @@ def routes(database: Database, door: Doorkeeper, audit: Audit, *, https: bool) -
     async def rebuild(caller: asked) -> Rebuild:
         """Empty the read side and have it made anew from the streams; /v1/position tells how far it has come.
 
-        Meanwhile figures are those of that position, and /readyz says so. 409 while one is under way.
+        Meanwhile figures are those of that position, and /readyz says so. 409 while one is under way, and when a stream no longer
+        holds all of it.
         """
         require_administrator(caller)
-
-        async def recorded(session: AsyncSession) -> Rebuild:
-            rebuilt = await rebuilding.rebuild(session)
-            await audit.record(session, Act(caller, "reporting.rebuilt"))
-            return rebuilt
-
         try:
-            return await database.run(recorded)
+            return await database.run(lambda session: _recorded(session, look, audit, caller))
+        except NotWhole as lost:
+            raise Problem(409, "stream_not_whole", str(lost)) from None
+        except BrokerAway:
+            raise broker_away() from None
         except UnderWay:
             raise Problem(409, "under_way", "A rebuild is under way: wait until /readyz no longer says so.") from None
 
@@ -139,6 +140,12 @@ def routes(database: Database, door: Doorkeeper, audit: Audit, *, https: bool) -
 
     router.include_router(signin.routes(door, audit, https=https))
     return router
+
+
+async def _recorded(session: AsyncSession, look: Look, audit: Audit, caller: Caller) -> Rebuild:
+    rebuilt = await rebuilding.rebuild(session, look)
+    await audit.record(session, Act(caller, "reporting.rebuilt"))
+    return rebuilt
 
 
 def _has(request: Request, tag: str) -> bool:

@@ -17,10 +17,12 @@ from shared.bus import Bus
 from shared.contracts import show_contract
 from shared.database import Database
 from shared.deadletters import DeadLetters
-from shared.http import create_app, tell_addresses
+from shared.depths import Depths
+from shared.http import create_app, tell_addresses, with_heartbeat
 from shared.limits import Limits
 from shared.offices import Doorkeeper, token_digest
 from shared.relay import Relay
+from shared.telemetry import configure
 from shared.upkeep import administration
 
 
@@ -37,6 +39,7 @@ def create(settings: Settings) -> FastAPI:
         credentials=settings.nats_credentials_file.read_text(),
     )
     relay = Relay(database, bus, service="reporting", stream=None)
+    depths = Depths(database, bus, None)
     subscribe(bus)
     limits = Limits(settings.office_requests_per_second)
     door = Doorkeeper(database, token_digest(settings.admin_token_file.read_text().strip()), Office, Token, limits)
@@ -44,13 +47,13 @@ def create(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         try:
-            async with bus.running(), relay.running():
+            async with bus.running(), relay.running(), depths.running():
                 yield
         finally:
             await database.close()
 
     async def problems() -> list[str]:
-        async with database.transaction() as session:
+        async with database.probe() as session:
             return [*bus.health(), *relay.health(), *await lacking(session)]
 
     app = create_app("Sampan reporting", lifespan, problems)
@@ -65,11 +68,12 @@ def create(settings: Settings) -> FastAPI:
     )
     checking = partial(check, bus=bus)
     app.include_router(administration(database, door, dead_letters, bus, checking, audit))
-    app.include_router(routes(database, door, audit, https=settings.public_url.startswith("https:")))
+    app.include_router(routes(database, door, audit, bus.extent, https=settings.public_url.startswith("https:")))
     show_contract(app, door, "reporting")
     return app
 
 
 def from_environment() -> FastAPI:
     """For uvicorn: ``services.reporting.app:from_environment`` with ``--factory``."""
-    return create(Settings())
+    configure("reporting")
+    return with_heartbeat(create(Settings()))

@@ -18,6 +18,7 @@ from shared.checking import (
     Findings,
     Told,
     Version,
+    as_read_now,
     compare_number,
     compare_offices,
     compare_rows,
@@ -52,7 +53,11 @@ async def check(session: AsyncSession, findings: Findings, bus: Bus) -> None:
             matched["office"] += await compare_offices(session, findings, Office, Token, told.pop("office"))
             for kind, facts in told.items():
                 data = {key: one._replace(data=one.data.model_dump(mode="json")) for key, one in facts.items()}
-                matched[kind] += compare_rows(findings, kind, data, await _held(session, kind, data))
+                held = {
+                    key: (version, as_read_now(type(facts[key].data), row))
+                    for key, (version, row) in (await _held(session, kind, data)).items()
+                }
+                matched[kind] += compare_rows(findings, kind, data, held)
     for kind, (table, _) in _TABLES.items():
         compare_number(findings, f"{kind}s", await count(session, table.__tablename__), matched[kind])
     compare_number(findings, "offices", await count(session, "offices"), matched["office"])

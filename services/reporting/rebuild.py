@@ -5,6 +5,7 @@ Offices and their tokens stay, so nobody is locked out meanwhile.
 """
 
 import logging
+from collections.abc import Awaitable, Callable
 
 from pydantic import BaseModel
 from sqlalchemy import text
@@ -13,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.reporting.projection import lock_projection
 from services.reporting.queries import STREAMS
 from shared.batches import advance_heard, lock_heard
+from shared.bus import Extent
 
 log = logging.getLogger(__name__)
 
@@ -24,12 +26,20 @@ class Rebuild(BaseModel):
     cube: str
 
 
+Look = Callable[[str], Awaitable[Extent]]
+"""What a stream holds now."""
+
+
+class NotWhole(Exception):
+    """A stream no longer holds all that was heard of it; the text says which one and what to do."""
+
+
 class UnderWay(Exception):
     """The last rebuild is not done yet."""
 
 
-async def rebuild(session: AsyncSession) -> Rebuild:
-    """Empty rows and cube, and go back to the beginning of both streams. Raises UnderWay.
+async def rebuild(session: AsyncSession, look: Look) -> Rebuild:
+    """Empty rows and cube, and go back to the beginning of both streams. Raises UnderWay, and NotWhole before it is too late.
 
     Facts that are dead letters are in the streams too: they are tried again, and come back if they fail.
     """
@@ -37,6 +47,12 @@ async def rebuild(session: AsyncSession) -> Rebuild:
     await lock_projection(session)
     if await lacking(session):
         raise UnderWay
+    for stream, position in until.items():
+        if missing := _missing(await look(stream), position):
+            raise NotWhole(
+                f"{stream} no longer holds all that was heard of it: {missing}. Nothing was emptied. "
+                "Delete the stream, so that it is made anew from its journal, and then rebuild."
+            )
     before = Rebuild(until=until, cube=await fingerprint(session))
     # Not TRUNCATE: whoever reads meanwhile keeps the figures that they began with, and waits for nothing.
     for table in ("cohorts", "enrolments", "certificates", "cube", "dead_letters", "rebuilds"):
@@ -48,6 +64,16 @@ async def rebuild(session: AsyncSession) -> Rebuild:
         )
     log.warning("the read side is rebuilt up to %s", until)
     return before
+
+
+def _missing(there: Extent, heard: int) -> str | None:
+    if there.last < heard:
+        return f"it ends at {there.last}, and {heard} was heard"
+    if there.last and there.first > 1:
+        return f"it begins at {there.first}"
+    if gone := there.last - there.messages:
+        return f"{gone} of its messages are deleted"
+    return None
 
 
 async def lacking(session: AsyncSession) -> list[str]:

@@ -39,6 +39,10 @@ def _by_name(part: Any, key: str = "") -> Any:
         return [_by_name(one) for one in part]
     if not isinstance(part, dict):
         return part
+    if "responses" in part:  # an operation that has no parameters yet may get optional ones
+        part = {"parameters": [], **part}
+    if "payload" in part:  # and a message headers
+        part = {"headers": {"type": "object", "properties": {}}, **part}
     if key == "paths":
         part = {f"{method} {path}": one for path, methods in part.items() for method, one in methods.items()}
     found = {name: _by_name(one, name) for name, one in part.items()}

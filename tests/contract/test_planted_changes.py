@@ -7,7 +7,7 @@ import pytest
 from pydantic import Field, create_model
 
 from shared.events.codes import Code, Model
-from tests.contract.compatibility import incompatibilities
+from tests.contract.compatibility import broken_promises, incompatibilities
 from tests.contract.models import MODELS, frozen, schema
 
 
@@ -120,6 +120,15 @@ def test_an_incompatible_change_is_found(changed: type[Model]) -> None:
 )
 def test_a_compatible_change_is_let_through(changed: type[Model]) -> None:
     assert incompatibilities(schema(Frozen), schema(changed)) == []
+
+
+def test_what_had_no_headers_or_parameters_may_get_some_that_nobody_must_send() -> None:
+    message = {"payload": {}, "headers": {"type": "object", "properties": {"A": {"type": "string"}}}}
+    assert broken_promises({"payload": {}}, message) == []
+    assert broken_promises({"payload": {}}, {**message, "headers": {**message["headers"], "required": ["A"]}})
+    for required, told in ((False, False), (True, True)):
+        operation = {"responses": {}, "parameters": [{"in": "header", "name": "A", "required": required}]}
+        assert bool(broken_promises({"responses": {}}, operation)) == told
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -5,15 +5,15 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import asyncpg
 import httpx
 import pytest
 from nats.js import JetStreamContext
 
-from tests.e2e.conftest import EXAMPLE, Program, on_this_machine
-from tests.e2e.test_program import eventually, everything_on_the_broker, program_database
+from tests.e2e.conftest import EXAMPLE, Program
+from tests.e2e.inside import inside
+from tests.e2e.test_program import eventually
 
-pytestmark = [pytest.mark.xdist_group("e2e"), on_this_machine]
+pytestmark = pytest.mark.xdist_group("e2e")
 
 CENTRE: dict[str, Any] = {
     "specversion": "1.0",
@@ -86,23 +86,12 @@ def posted(program: Program) -> Program:
 
 
 def in_database(program: Program, service: str, *statements: str) -> None:
-    async def execute() -> None:
-        connection = await asyncpg.connect(program_database(program, service))
-        try:
-            async with connection.transaction():
-                await connection.execute(f"SET search_path TO {service}")
-                for statement in statements:
-                    changed = await connection.execute(statement)
-                    assert changed not in ("UPDATE 0", "DELETE 0"), statement
-        finally:
-            await connection.close()
-
-    asyncio.run(execute())
+    inside(program).change(service, *statements)
 
 
 def on_the_bus(program: Program, work: Callable[[JetStreamContext], Awaitable[object]]) -> None:
     async def execute() -> None:
-        connection = await everything_on_the_broker(program)
+        connection = await inside(program).broker()
         try:
             await work(connection.jetstream())
         finally:
@@ -129,6 +118,27 @@ def assert_clean(program: Program) -> None:
 
 
 def test_given_untouched_data_when_checked_then_all_is_compared_and_nothing_differs(posted: Program) -> None:
+    assert_clean(posted)
+
+
+def test_given_facts_of_before_a_field_was_added_when_checked_then_nothing_differs(posted: Program) -> None:
+    """A new field of a fact is optional: what was told without it before an upgrade is as true as it was."""
+    in_database(
+        posted,
+        "enrolment",
+        "UPDATE things SET body = body - 'former_parties' WHERE kind = 'cohort'",
+        "UPDATE things SET body = body - 'declined_on' WHERE kind = 'trainee'",
+        "UPDATE outbox SET body = (CAST(body AS jsonb) #- '{data,former_parties}' #- '{data,declined_on}')::text",
+    )
+    in_database(
+        posted,
+        "reporting",
+        "UPDATE cohorts SET data = data - 'former_parties'",
+        "UPDATE enrolments SET data = data - 'declined_on'",
+    )
+    on_the_bus(posted, lambda streams: streams.delete_stream("ENROLMENT"))
+    eventually(lambda: checked(posted, "enrolment")["number"] == 0, "the stream was not made anew", 30)
+
     assert_clean(posted)
 
 
@@ -172,7 +182,7 @@ def test_given_reporting_when_it_is_rebuilt_then_the_cube_is_the_same(posted: Pr
 
 def test_given_facts_that_reporting_cannot_take_when_that_is_mended_then_a_replay_takes_them(posted: Program) -> None:
     in_database(posted, "reporting", "ALTER TABLE offices ADD CONSTRAINT nobody CHECK (name <> 'Poison') NOT VALID")
-    posted.run("office", "add", "mm/sat", "--name", "Poison", "--role", "coordinator")
+    posted.run("office", "add", "mm/upkeep", "--name", "Poison", "--role", "coordinator")
     eventually(lambda: bool(letters(posted, "reporting")), "no dead letter", 30)
 
     again = posted.run("deadletters", "replay", "reporting")
@@ -181,7 +191,7 @@ def test_given_facts_that_reporting_cannot_take_when_that_is_mended_then_a_repla
     assert "Poison" not in again.stdout
     check = posted.run("check")
     assert check.returncode == 1
-    assert "reporting: office /offices/mm/sat: is not held" in check.stdout
+    assert "reporting: office /offices/mm/upkeep: is not held" in check.stdout
 
     in_database(posted, "reporting", "ALTER TABLE offices DROP CONSTRAINT nobody")
     replayed = posted.run("deadletters", "replay", "reporting")
@@ -206,7 +216,7 @@ def test_given_a_message_that_names_no_office_when_it_is_a_dead_letter_then_only
     again = posted.run("deadletters", "replay", "enrolment", number)
     assert again.returncode == 1
     assert "failed again and is kept: ValueError at " in again.stdout
-    log = (posted.folder / "logs" / "enrolment.log").read_text()
+    log = inside(posted).logs()["enrolment"]
     acts = posted.run("audit", "list", "--action", "deadletter.read").stdout
     assert ["administrator", "deadletter.read", number, "1"] in [line.split()[-4:] for line in acts.splitlines()]
     assert "lao-german" not in log

@@ -1,5 +1,8 @@
 """Broker and database go away and come back, by kill -9, while events are posted: nothing is restarted, nothing is lost."""
 
+import time
+
+import psutil
 import pytest
 
 from services.client import Client
@@ -84,6 +87,27 @@ def test_services_that_start_before_broker_and_database(river: River) -> None:
 
     river.assert_nothing_lost([centre("early")])
     assert river.pids() == before
+
+
+def test_a_database_that_hangs_is_told_while_somebody_waits_for_the_answer(river: River) -> None:
+    """As when its machine is frozen: connections stay open, and nothing comes through them."""
+    server = psutil.Process(river.sampan.postgres.pid)
+    eventually(river.all_ready, river.say)
+    frozen = [server, *server.children(recursive=True)]
+    for process in frozen:
+        process.suspend()
+    try:
+        for _ in range(2):
+            for service in river.sampan.services:
+                began = time.monotonic()
+                problems = river.problems(service.name)
+                assert any("database" in problem for problem in problems), problems
+                assert time.monotonic() - began < 4, "a container's health check gives up sooner"
+    finally:
+        for process in frozen:
+            process.resume()
+    eventually(river.all_ready, river.say)
+    assert river.post(centre("after-the-frost")).status_code == 200
 
 
 def test_sessions_that_the_database_ends_are_made_anew(river: River) -> None:

@@ -141,6 +141,14 @@ class House:
         finally:
             await connection.close()
 
+    def end_lock_sessions(self) -> None:
+        """Whoever holds a lock loses it, with its session."""
+        self.postgres.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_database ON pg_database.oid = database "
+            "WHERE locktype = 'advisory' AND datname = current_database()",
+            self.name,
+        )
+
     async def same(self, database: Database) -> bool:
         """Whether the stream is the journal, message for message."""
         async with self.js() as js:

@@ -176,19 +176,35 @@ async def test_broker_away_at_the_start(own_house: House) -> None:
 
 
 async def test_broker_that_only_stops_answering(own_house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A half-open connection is noticed by its unanswered pings."""
+    """A half-open connection is noticed by its unanswered pings; what keeps it from connecting again has a name."""
     monkeypatch.setattr(bus_module, "PING_SECONDS", 0.2)
+    monkeypatch.setattr(bus_module, "CONNECT_SECONDS", 0.5)
     house = own_house
     database, bus = await _office(house)
     await house.run(bus)
     os.kill(house.server.pid, signal.SIGSTOP)
     try:
         await eventually(bus.health)
+        await eventually(lambda: any("(TimeoutError)" in problem for problem in bus.health()))
     finally:
         os.kill(house.server.pid, signal.SIGCONT)
     await eventually(lambda: not bus.health())
     await house.intake("a")
     await eventually(lambda: _applied(database, 1))
+
+
+async def test_an_outage_is_said_and_not_repeated(own_house: House, caplog: pytest.LogCaptureFixture) -> None:
+    """Logs are kept up to a size: those of an outage of a night must not push out what was before it."""
+    house = own_house
+    _, bus = await _office(house)
+    await house.run(bus)
+    house.server.kill()
+    await eventually(lambda: sum(line.startswith("broker: ConnectionRefused") for line in caplog.messages) >= 3)
+
+    for stream in OWNED:
+        assert sum(line.startswith(f"stream {stream}:") for line in caplog.messages) <= 2
+    house.server.start()
+    await eventually(lambda: not bus.health())
 
 
 async def test_refused_by_the_broker(house: House) -> None:

@@ -1,16 +1,22 @@
 """Whose fault an error is, and what is done again."""
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from time import monotonic
 
 import pytest
 from cryptography.exceptions import InvalidTag
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared import database as database_module
-from shared.database import Database, is_transient
+from shared.database import Database, is_crowded, is_transient
 from shared.secrets import derive, seal, unseal
+from tests.integration.bus.house import eventually
 from tests.servers import PostgresForTests
 
 
@@ -113,6 +119,65 @@ async def test_one_holds_a_lock_and_loses_it_with_its_session(database: Database
             assert other is not None
     async with database.alone("x") as again:
         assert again is not None
+
+
+async def test_who_holds_a_lock_and_rests_too_long_loses_it(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a process that is paused: the kernel answers for it, so its connection lives on."""
+    monkeypatch.setattr(database_module, "IDLE_HOLDER_SECONDS", 1)
+    async with database.alone("x") as paused:
+        assert paused is not None
+        for _ in range(4):  # whoever uses it keeps it
+            await asyncio.sleep(0.4)
+            await paused.scalar(text("SELECT 1"))
+
+        async def taken_over() -> bool:
+            async with database.alone("x") as other:
+                return other is not None
+
+        await eventually(taken_over)
+        with pytest.raises(DBAPIError) as late:
+            await paused.scalar(text("SELECT 1"))
+        assert is_transient(late.value)
+    async with database.alone("x"), database.alone("x") as refused:
+        assert refused is None
+    async with database.engine.connect() as back_in_the_pool:
+        assert await back_in_the_pool.scalar(text("SHOW idle_session_timeout")) == "0"
+
+
+async def test_a_database_that_hangs_is_not_waited_for(database: Database, postgres: PostgresForTests) -> None:
+    """Its connections live, and nothing comes: paused, or its disk does not answer."""
+    await database.ping()
+    async with database.transaction() as session:
+        backend = await session.scalar(text("SELECT pg_backend_pid()"))
+    assert backend is not None
+    os.kill(backend, signal.SIGSTOP)
+    try:
+        began = monotonic()
+        await database.ping()
+        async with database.transaction() as session:
+            assert await session.scalar(text("SELECT pg_backend_pid()")) != backend
+        assert monotonic() - began < 10
+    finally:
+        os.kill(backend, signal.SIGCONT)
+
+
+async def test_a_full_pool_is_not_a_database_that_does_not_answer(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "CONNECT_SECONDS", 1)
+    small = Database(database.engine.url.render_as_string(hide_password=False), "enrolment")
+    async with AsyncExitStack() as slow:
+        for _ in range(20):
+            session = await slow.enter_async_context(small.transaction())
+            await session.execute(text("SELECT 1"))
+        with pytest.raises(Exception) as crowded:  # noqa: PT011 - which one is what is being tested
+            async with small.transaction() as session:
+                await session.execute(text("SELECT 1"))
+        assert is_crowded(crowded.value)
+        await small.ping()
+    await small.close()
 
 
 def test_what_is_sealed_opens_only_with_its_key_and_in_its_place() -> None:

@@ -1,5 +1,6 @@
 """Facts are applied in order, without gaps and once, by whoever hears them."""
 
+import asyncio
 import json
 
 import pytest
@@ -7,13 +8,13 @@ from nats.js import JetStreamContext
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared import subscriptions
+from shared import batches, subscriptions
 from shared.batches import FactBatches
 from shared.bus import Bus, Delivery
 from shared.database import Database
 from shared.deadletters import DeadLetters
 from shared.outbox import heard_positions
-from tests.integration.bus.house import House, applied, apply, count, eventually, fact, numbers, say
+from tests.integration.bus.house import House, applied, apply, count, eventually, fact, none, numbers, say
 
 
 class Projector:
@@ -23,6 +24,7 @@ class Projector:
         self.database = database
         self.batches: list[list[int]] = []
         self.poison: set[int] = set()
+        self.slow: set[int] = set()
         self.world: Exception | None = None
 
     async def project(self, session: AsyncSession, deliveries: list[Delivery]) -> None:
@@ -30,6 +32,8 @@ class Projector:
         await apply(session, deliveries)
         if self.world is not None:
             raise self.world
+        if self.slow & {delivery.sequence for delivery in deliveries}:
+            raise TimeoutError
         if self.poison & {delivery.sequence for delivery in deliveries}:
             raise KeyError("n")
 
@@ -122,6 +126,23 @@ async def test_crash_between_commit_and_ack(house: House, monkeypatch: pytest.Mo
     assert crashed
 
 
+async def test_a_fact_that_fails_as_if_it_were_the_world_holds_up_only_what_follows(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as one that takes too long, or a batch that is too much for one transaction."""
+    monkeypatch.setattr(batches, "LONGEST_WAIT_SECONDS", 0.1)
+    database, _, _ = await house.publisher()
+    await say(database, *[fact(f"c{n}", n) for n in range(9)])
+    projector, bus = await _listener(house)
+    projector.slow = {5}
+    async with bus.running():
+        await eventually(lambda: projector.at(4))
+        await eventually(lambda: any("ENROLMENT waits" in problem for problem in bus.health()))
+        assert await none(projector.database, "dead_letters")
+        projector.slow = set()
+        await eventually(lambda: projector.at(9))
+
+
 async def test_facts_beyond_a_gap_wait_for_it(house: House) -> None:
     """As when two replicas hear one stream: each gets some, and the later ones may be here first."""
     projector, _ = await _listener(house)
@@ -209,6 +230,21 @@ async def test_two_replicas_apply_each_fact_once(house: House) -> None:
         await say(database, *[fact(f"c{n}", n) for n in range(start, start + 100)])
     await eventually(lambda: projector.at(600))
     assert numbers(await applied(projector.database)) == list(range(600))
+
+
+async def test_what_another_replica_hears_is_no_longer_this_ones_trouble(house: House) -> None:
+    database, _, _ = await house.publisher()
+    sick, first = await _listener(house)
+    sick.world = ConnectionRefusedError()
+    await house.run(first)
+    await say(database, fact("a"))
+    await eventually(lambda: any("waits" in problem for problem in first.health()))
+    well, second = await _listener(house)
+    async with second.running():
+        while not await well.at(1):  # whoever is the quicker takes the lock
+            house.end_lock_sessions()
+            await asyncio.sleep(0.3)
+        await eventually(lambda: not first.health())
 
 
 def _delivery(sequence: int, deliveries: int = 1) -> Delivery:

@@ -8,10 +8,11 @@ from time import monotonic
 import pytest
 from nats.js import JetStreamContext
 from nats.js.errors import NoStreamResponseError
+from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
+from shared import batches, progress, subscriptions
 from shared import bus as bus_module
-from shared import subscriptions
 from shared.bus import Bus, Delivery
 from shared.database import Database
 from shared.deadletters import DeadLetters
@@ -30,6 +31,9 @@ class Office:
         self.batches: list[list[str]] = []
         self.deliveries: Counter[str] = Counter()
         self.poison: set[str] = set()
+        self.slow: set[str] = set()
+        self.hangs: set[str] = set()
+        self.statements = 0
         self.world: Exception | None = None
 
     async def take(self, deliveries: list[Delivery]) -> None:
@@ -40,6 +44,13 @@ class Office:
             raise self.world
         if self.poison & set(bodies):
             raise ValueError("Sokha Chan")  # messages repeat their input
+        if self.hangs & set(bodies):
+            await asyncio.Event().wait()
+        for _ in range(self.statements):
+            async with self.database.transaction() as session:
+                await session.execute(text("SELECT pg_sleep(0.1)"))
+        if self.slow & set(bodies):
+            raise TimeoutError
         await self.database.run(lambda session: apply(session, deliveries))
 
 
@@ -119,6 +130,74 @@ async def test_one_bad_message_among_good_ones(house: House) -> None:
     assert not bus.health()
 
 
+async def test_a_message_that_fails_as_if_it_were_the_world_holds_up_nobody_and_ends(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as one that takes the database longer than a statement may."""
+    monkeypatch.setattr(batches, "LONGEST_WAIT_SECONDS", 0.2)
+    async with house.js() as js:
+        await ensure_stream(js, "INTAKE")
+    await house.intake("slow", "a", "b", "c")
+    office, bus = await _intake(house)
+    office.slow = {"slow"}
+    await eventually(lambda: _handled(office, 3))
+    assert "slow" not in await applied(office.database)
+
+    later = 0
+    while not await _dead(office.database, 1):
+        later += 1
+        assert later < 50
+        await house.intake(f"later {later}")
+        await eventually(lambda: _handled(office, 3 + later))  # noqa: B023
+    await eventually(lambda: not bus.health())
+    async with house.js() as js:
+        await eventually(lambda: _emptied(js))
+
+
+async def test_a_handler_that_hangs_is_said_given_up_and_begun_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "STILL_SECONDS", 0.5)
+    monkeypatch.setattr(progress, "HUNG_SECONDS", 1.5)
+    office, bus = await _intake(house)
+    office.hangs = {"a"}
+    await house.intake("a")
+    await eventually(lambda: any("has not moved" in problem for problem in bus.health()))
+    await eventually(lambda: office.deliveries["a"] >= 2)
+    office.hangs = set()
+    await house.intake("b")
+    await eventually(lambda: _handled(office, 2))
+    await eventually(lambda: not bus.health())
+
+
+async def test_a_handler_that_works_for_long_and_moves_is_left_to_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "STILL_SECONDS", 0.5)
+    monkeypatch.setattr(progress, "HUNG_SECONDS", 1.0)
+    office, bus = await _intake(house)
+    office.statements = 20
+    await house.intake("a")
+    await eventually(lambda: _handled(office, 1))
+    assert office.deliveries["a"] == 1
+    assert not bus.health()
+
+
+async def test_while_all_fail_as_the_world_does_nothing_is_given_up(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as tables that are not migrated yet: the database answers all the while."""
+    monkeypatch.setattr(batches, "LONGEST_WAIT_SECONDS", 0.1)
+    office, bus = await _intake(house)
+    office.world = TimeoutError()
+    await house.intake("a", "b")
+    await eventually(lambda: office.deliveries["a"] > 16 and office.deliveries["b"] > 16)
+    assert await none(office.database, "dead_letters")
+    assert any("INTAKE waits" in problem for problem in bus.health())
+    office.world = None
+    await eventually(lambda: _handled(office, 2))
+
+
 async def test_a_dead_letter_is_sealed_and_announced_without_its_body(
     house: House, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -194,6 +273,24 @@ async def test_stopped_during_collection(house: House, monkeypatch: pytest.Monke
     await house.run(second)
     await eventually(lambda: _handled(office, 1))
     assert await applied(database) == ["a"]
+
+
+async def test_what_another_replica_took_is_no_longer_this_ones_trouble(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "LONGEST_WAIT_SECONDS", 0.3)
+    monkeypatch.setattr(batches, "OVERDUE_SECONDS", 1)
+    sick, first = await _intake(house)
+    sick.world = ConnectionRefusedError()
+    well = Office(sick.database)
+    second = house.bus("enrolment", sick.database, OWNED)
+    second.intake("intake.enrolment.>", well.take)
+    await house.intake("a")
+    await eventually(lambda: any("waits" in problem for problem in first.health()))
+    await house.run(second)
+    await house.intake("b", "c")
+    await eventually(lambda: _handled(well, 3))
+    await eventually(lambda: not first.health())
 
 
 async def _handled(office: Office, messages: int) -> bool:

@@ -135,11 +135,7 @@ async def test_a_paused_relay_that_wakes_up_late_is_fenced(house: House) -> None
     async with Paused(database, bus, service="enrolment", stream="ENROLMENT").running():
         await asyncio.wait_for(about_to_publish.wait(), 10)
         # Its session with the database is lost while it is paused, so another relay takes over.
-        house.postgres.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_database ON pg_database.oid = database "
-            "WHERE locktype = 'advisory' AND datname = current_database()",
-            house.name,
-        )
+        house.end_lock_sessions()
         async with Relay(database, bus, service="enrolment", stream="ENROLMENT").running():
             await eventually(lambda: house.same(database))
             await say(database, fact("c"))
@@ -160,6 +156,23 @@ async def test_one_relay_works_at_a_time(house: House) -> None:
             "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted", house.name
         )
         assert locks == "1"
+
+
+async def test_a_relay_that_lost_its_place_leaves_its_troubles_to_the_one_that_took_it(house: House) -> None:
+    database, bus, relay = await house.publisher()
+    async with house.js() as js:
+        await js.publish("enrolment.cohort.kh.foreign", b"{}")
+        await eventually(lambda: any("journal" in problem for problem in relay.health()))
+        house.end_lock_sessions()
+        other = Relay(database, bus, service="enrolment", stream="ENROLMENT")
+        async with other.running():
+            await eventually(other.health)
+            await js.delete_stream("ENROLMENT")
+            await say(database, fact("a"))
+            await eventually(lambda: house.same(database))
+            await eventually(lambda: not other.health())
+            await eventually(lambda: not relay.health())
+            assert relay.lag == 0
 
 
 async def test_notices_are_published_and_forgotten(house: House) -> None:

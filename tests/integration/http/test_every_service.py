@@ -19,7 +19,7 @@ import services.enrolment.settings
 import services.reporting.app as reporting
 import services.reporting.settings
 from services.processes import LOOPBACK, free_port
-from shared.offices import new_token
+from shared.offices import metrics_token, new_token, token_digest
 from tests.servers import broker_files
 
 OPEN = {"/livez", "/readyz"}
@@ -91,6 +91,24 @@ async def test_a_dead_database_is_a_503_everywhere(app: FastAPI, client: httpx.A
         assert (method, path, answer.status_code) == (method, path, 503)
         assert answer.json()["code"] == "unavailable"
         assert int(answer.headers["retry-after"]) > 0
+
+
+async def test_metrics_are_told_without_a_database_to_a_scraper_that_may_do_nothing_else(
+    client: httpx.AsyncClient,
+) -> None:
+    scraper = {"authorization": f"Bearer {metrics_token(token_digest(ADMINISTRATOR))}"}
+    told = await client.get("/metrics", headers=scraper)
+    assert told.status_code == 200
+    assert "# TYPE sampan_handling_seconds histogram" in told.text
+    assert (await client.get("/metrics", headers={"authorization": f"Bearer {ADMINISTRATOR}"})).status_code == 200
+    assert (await client.get("/v1/services", headers=scraper)).status_code == 503, "nobody's token, as far as is known"
+
+
+async def test_an_answer_tells_its_correlation_id_also_when_it_is_a_refusal(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/v1/position", headers={"x-correlation-id": "mine"})
+    assert (answer.status_code, answer.headers["x-correlation-id"]) == (401, "mine")
+    made = await client.get("/nowhere", headers={"x-correlation-id": "Chanthavong"})
+    assert re.fullmatch(r"[0-9a-f]{32}", made.headers["x-correlation-id"])
 
 
 async def test_it_lives_and_is_not_ready(client: httpx.AsyncClient) -> None:

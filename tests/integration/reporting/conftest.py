@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -14,6 +15,7 @@ from sqlalchemy import text
 from services.reporting.api import routes
 from services.reporting.tables import Base, Office, Token
 from shared.audit import Audit
+from shared.bus import Extent
 from shared.database import Database
 from shared.http import create_app
 from shared.offices import Doorkeeper, token_digest
@@ -55,8 +57,23 @@ async def empty(database: Database) -> None:
         await session.execute(text(f"TRUNCATE {tables} RESTART IDENTITY"))
 
 
+@dataclass
+class Streams:
+    """What the broker has, as the test says: by default all that was ever heard."""
+
+    there: dict[str, Extent] = field(default_factory=dict)
+
+    async def look(self, stream: str) -> Extent:
+        return self.there.get(stream, Extent(1, 1000, 1000))
+
+
 @pytest.fixture
-async def client(database: Database) -> AsyncIterator[httpx.AsyncClient]:
+def streams() -> Streams:
+    return Streams()
+
+
+@pytest.fixture
+async def client(database: Database, streams: Streams) -> AsyncIterator[httpx.AsyncClient]:
     """The administrator, asking reporting over HTTP; nothing is heard meanwhile."""
 
     @asynccontextmanager
@@ -68,7 +85,7 @@ async def client(database: Database) -> AsyncIterator[httpx.AsyncClient]:
 
     app = create_app("reporting under test", lifespan, problems)
     door = Doorkeeper(database, token_digest(ADMINISTRATOR), Office, Token)
-    app.include_router(routes(database, door, Audit(database, bytes(32)), https=False))
+    app.include_router(routes(database, door, Audit(database, bytes(32)), streams.look, https=False))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app),
         base_url="http://reporting",

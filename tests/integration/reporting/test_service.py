@@ -1,6 +1,8 @@
 """The whole service: facts in at the streams, figures out over HTTP; and HTTP alone when the broker is away."""
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -97,6 +99,29 @@ async def test_facts_of_both_streams_become_figures_and_what_cannot_be_read_hold
         await until(client, "/readyz", lambda answer: answer["ready"])
         announced = await js.get_last_msg("DEADLETTERS", "deadletter.reporting")
         assert b"no fact at all" not in (announced.data or b"")
+
+
+@pytest.mark.parametrize("how", ["killed", "paused"])
+async def test_given_a_broker_that_fails_in_the_middle_then_a_check_and_a_rebuild_say_that_it_was_the_broker(
+    tmp_path: Path, migrated: str, database: Database, secrets: dict[str, Path], how: str
+) -> None:
+    with NatsForTests(tmp_path / "nats") as broker:
+        secrets["nats_credentials_file"].write_text(broker.keys.service_credentials("reporting"))
+        connection = await broker.connect()
+        for name in ("ENROLMENT", "CERTIFICATION"):
+            await ensure_stream(connection.jetstream(), name)
+        await connection.close()
+        async with serving(Settings(database_url=migrated, nats_url=broker.url, **secrets)) as client:
+            await until(client, "/readyz", lambda answer: answer["ready"])
+            if how == "killed":
+                broker.kill()
+            else:
+                os.kill(broker.pid, signal.SIGSTOP)
+            for answer in (await client.get("/v1/check"), await client.post("/v1/rebuild")):
+                assert (answer.status_code, answer.json()["code"]) == (503, "broker_away")
+                assert int(answer.headers["retry-after"]) > 0
+            if how == "paused":
+                os.kill(broker.pid, signal.SIGCONT)
 
 
 async def test_given_no_broker_then_figures_are_answered_and_readiness_tells_the_truth(

@@ -45,6 +45,7 @@ from services import standalone
 from services.processes import StandaloneError
 
 standalone.ROOT = Path(sys.argv[1])
+standalone._ASK = 0.5
 try:
     with standalone.Standalone(Path(sys.argv[2])) as sampan:
         parts = (sampan.nats, sampan.postgres, *sampan.services)
@@ -196,6 +197,18 @@ def test_what_dies_is_brought_back_and_said(place: Place) -> None:
     for name in ("certification", "nats-server", "PostgreSQL"):
         assert f"{name} ended unexpectedly: it was killed by SIGKILL; starting it in 1 s" in said
     assert said.count("\n") == 3
+
+
+def test_a_service_that_lives_and_does_not_answer_is_started_again_and_that_is_said(place: Place) -> None:
+    running = place.start()
+    silent = psutil.Process(running.pids["certification"])
+    silent.suspend()
+    poll(lambda: not silent.is_running() or silent.status() == psutil.STATUS_ZOMBIE, "it still lives")
+    poll(lambda: answers(running.urls["certification"]), "the silent service was not brought back")
+    said = running.end(signal.SIGTERM)
+    assert running.nothing_is_left()
+    assert "certification lived but has not answered for 3 s, and was killed; starting it in 1 s" in said
+    assert said.count("\n") == 1
 
 
 def test_a_killed_program_leaves_nothing_and_starts_again(place: Place) -> None:

@@ -1,5 +1,6 @@
 """What every service's HTTP side does with what it is sent, and with what goes wrong inside."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,7 +14,7 @@ from services.processes import LOOPBACK, free_port
 from shared.database import Database
 from shared.events.receipts import Receipt, Receipts, Status
 from shared.events.wire import BATCH, BODY_LIMIT, NDJSON, ONE
-from shared.http import Paging, Problem, create_app, events_body, receipts_response
+from shared.http import READY_SECONDS, Paging, Problem, create_app, events_body, receipts_response
 
 A_NAME = "Sok Dara"
 
@@ -95,6 +96,18 @@ async def test_readiness_that_cannot_be_told_is_a_problem_and_names_no_value() -
         assert answer.status_code == 503
         assert answer.json()["problems"]
         assert A_NAME not in answer.text
+
+
+async def test_readiness_does_not_hang_with_what_it_asks() -> None:
+    async def never() -> list[str]:
+        await asyncio.Event().wait()
+        return []
+
+    async with client_of(create_app("A service", no_lifespan, never)) as client:
+        async with asyncio.timeout(READY_SECONDS + 1):
+            answer = await client.get("/readyz")
+        assert answer.status_code == 503
+        assert answer.json()["problems"] == [f"the database does not answer within {READY_SECONDS} s"]
 
 
 @pytest.mark.parametrize("page", ["/docs", "/redoc", "/openapi.json"])

@@ -1,0 +1,17 @@
+"""The way of each event: the id that follows it, and its trace."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0007"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("outbox", sa.Column("correlation", sa.Text))
+    op.add_column("outbox", sa.Column("traceparent", sa.Text))
+    op.add_column("notices", sa.Column("correlation", sa.Text))
+    op.add_column("notices", sa.Column("traceparent", sa.Text))
+    op.add_column("events", sa.Column("correlation", sa.Text))
