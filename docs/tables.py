@@ -75,7 +75,10 @@ def certifications_rules() -> dict[str, Rules]:
     # Decided beside the table, since they are not about an award.
     others = {
         "scheme.registered.v1": (("conflict", "scheme_already_registered"),),
-        "event.voided.v1": (("waiting", "event_unknown"), ("conflict", "type_differs"), ("conflict", "already_voided")),
+        "event.voided.v1": (
+            ("waiting", "event_unknown"),
+            *(("conflict", code) for code in ("type_differs", "already_voided", "voids_itself")),
+        ),
     }
     return {
         name: Rules(
@@ -96,7 +99,7 @@ def events_page() -> str:
         "each code means is in [receipts.md](receipts.md).",
         *fields_of(Envelope),
         "`replaces` is the id of an event of the same office and type that this one corrects: the two changes are one step. "
-        "`event.voided` takes back what should never have been said.",
+        "`event.voided` takes back what should never have been said; the void of a void lets it stand again.",
         "## How events are decided",
         "The record of a cohort (in certification: of a person) is made from the *set* of its events, in the order of time, "
         "rank, source and id, whatever the order in which they arrive. An event is *waiting* while something it needs has not "

@@ -3,12 +3,13 @@
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import httpx
 
+from shared.bundles import event_of
 from shared.events import offices_to_certification, offices_to_enrolment
 from shared.events.wire import BATCH, BODY_LIMIT, NDJSON, ONE, BodyRefused, Raw, read_body
 
@@ -17,6 +18,9 @@ EVENTS_PER_POST = 500
 BYTES_PER_POST = BODY_LIMIT // 2
 ATTEMPTS = 8
 """Tries of one request while a service cannot be reached or is not ready; sending events twice is safe."""
+LONGEST_WAIT_SECONDS = 120.0
+"""How long to wait at a time when a service says that this office sends too much."""
+VOID = "event.voided.v1"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _NO_PROXY = ("all://127.0.0.1", "all://localhost", "all://[::1]")
 """Where no proxy is asked: it could not reach this machine's own ports, and has no business with its tokens."""
@@ -32,13 +36,17 @@ class ClientError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One event of a file: its place, where it goes, who says it, and its bytes as they stood in the file."""
+    """One event of a file: its place, where it goes, who says it, and its bytes as they stood in the file.
+
+    A line of a bundle is ``signed``: it says what the event in it says, and goes to where bundles are taken.
+    """
 
     file: str
     place: int
     service: ServiceName
     source: str | None
     body: bytes
+    signed: bool = False
 
 
 def read_events(path: Path) -> list[Line]:
@@ -57,15 +65,15 @@ def read_events(path: Path) -> list[Line]:
         return _of_document(path, content)
     if path.suffix not in {".ndjson", ".jsonl"}:
         raise ClientError(f"{path}: give events as .ndjson (one to a line) or .json.")
-    lines = []
+    raws = []
     for place, line in enumerate(content.split(b"\n"), start=1):
         if len(line) > BODY_LIMIT:
             raise ClientError(
                 f"{path}, line {place}: longer than {BODY_LIMIT} bytes, which no event is. Nothing was sent."
             )
         if line.strip():
-            lines.append(_line(path, place, read_body(NDJSON, line)[0], line))
-    return lines
+            raws.append((replace(read_body(NDJSON, line)[0], place=place), line))
+    return _lines(path, raws)
 
 
 def _of_document(path: Path, content: bytes) -> list[Line]:
@@ -76,19 +84,46 @@ def _of_document(path: Path, content: bytes) -> list[Line]:
     for raw in raws:
         if raw.flaw is not None:
             raise ClientError(f"{path}, event {raw.place}: {raw.flaw.value[1]}")
-    return [_line(path, raw.place, raw, json.dumps(raw.fields, ensure_ascii=False).encode()) for raw in raws]
+    return _lines(path, [(raw, json.dumps(raw.fields, ensure_ascii=False).encode()) for raw in raws])
 
 
-def _line(path: Path, place: int, raw: Raw, body: bytes) -> Line:
-    source = raw.fields.get("source")
-    kind = raw.fields.get("type")
-    if kind == "event.voided.v1" and isinstance(data := raw.fields.get("data"), dict):
-        kind = data.get("type")
-    certification = (
-        isinstance(kind, str) and kind in offices_to_certification.TYPES and kind not in offices_to_enrolment.TYPES
-    )
-    service: ServiceName = "certification" if certification else "enrolment"
-    return Line(path.name, place, service, source if isinstance(source, str) else None, body)
+def _lines(path: Path, raws: Sequence[tuple[Raw, bytes]]) -> list[Line]:
+    said = [_signed_event(raw.fields) or raw.fields for raw, _ in raws]
+    known = {(str(fields.get("source")), str(fields.get("id"))): fields for fields in said}
+    lines = []
+    for (raw, body), fields in zip(raws, said, strict=True):
+        source, kind = fields.get("source"), _kind(fields, known)
+        certification = (
+            isinstance(kind, str) and kind in offices_to_certification.TYPES and kind not in offices_to_enrolment.TYPES
+        )
+        service: ServiceName = "certification" if certification else "enrolment"
+        signed = fields is not raw.fields
+        lines.append(Line(path.name, raw.place, service, source if isinstance(source, str) else None, body, signed))
+    return lines
+
+
+def _signed_event(fields: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The event in a line of a bundle; None when this is another line."""
+    event = event_of(fields)
+    if event is None:
+        return None
+    try:
+        return read_body(ONE, event)[0].fields
+    except BodyRefused:
+        return {}
+
+
+def _kind(fields: Mapping[str, Any], known: Mapping[tuple[str, str], Mapping[str, Any]]) -> object:
+    """The type that says where an event goes: a void's is that of what it voids, as far as it or the file tells."""
+    met: set[str] = set()
+    while fields.get("type") == VOID and isinstance(data := fields.get("data"), dict):
+        kind, event = data.get("about") or data.get("type"), str(data.get("event"))
+        target = known.get((str(fields.get("source")), event))
+        if kind != VOID or target is None or event in met:
+            return kind
+        met.add(event)
+        fields = target
+    return fields.get("type")
 
 
 def batches(lines: Iterable[Line]) -> Iterator[list[Line]]:
@@ -97,7 +132,8 @@ def batches(lines: Iterable[Line]) -> Iterator[list[Line]]:
     size = 0
     for line in lines:
         size += len(line.body) + 1
-        if run and (run[-1].service != line.service or len(run) == EVENTS_PER_POST or size > BYTES_PER_POST):
+        elsewhere = bool(run) and (run[-1].service, run[-1].signed) != (line.service, line.signed)
+        if run and (elsewhere or len(run) == EVENTS_PER_POST or size > BYTES_PER_POST):
             yield run
             run = []
             size = len(line.body) + 1
@@ -120,6 +156,8 @@ class Client:
         )
         self._addresses: dict[str, str] | None = None
         self._answered = False
+        self.token_expires: str | None = None
+        """When the caller's token ends, once a service has said that this is soon."""
 
     def __enter__(self) -> Self:
         return self
@@ -154,13 +192,18 @@ class Client:
         more = {} if timeout is None else {"timeout": timeout}
         return self._json("POST", f"{self.address(service)}{path}", **more)
 
+    def make(self, service: ServiceName, path: str) -> Any:
+        """The same of a POST that must not be done twice: it makes something, and its answer may get lost."""
+        return self._json("POST", f"{self.address(service)}{path}", again=False)
+
     def every(
         self, service: ServiceName, path: str, parameters: Sequence[tuple[str, str]] = ()
     ) -> Iterator[dict[str, Any]]:
         """Every item of a list, page by page."""
-        after: str | None = ""
+        after: str | None = dict(parameters).get("after", "")
+        given = [pair for pair in parameters if pair[0] != "after"]
         while after is not None:
-            page = self.get(service, path, [*parameters, ("limit", "1000"), *([("after", after)] if after else [])])
+            page = self.get(service, path, [*given, ("limit", "1000"), *([("after", after)] if after else [])])
             yield from page["items"]
             after = page["next"]
 
@@ -168,7 +211,7 @@ class Client:
         """Post lines of one service; the receipts and the position, as the service answers them."""
         answer = self._send(
             "POST",
-            f"{self.address(lines[0].service)}/v1/events",
+            f"{self.address(lines[0].service)}/v1/{'bundles' if lines[0].signed else 'events'}",
             content=b"\n".join(line.body for line in lines),
             headers={"Content-Type": NDJSON},
         )
@@ -202,9 +245,10 @@ class Client:
         answer: dict[str, Any] = self._json("POST", f"{self.address('enrolment')}/v1/offices", json=office, again=False)
         return answer
 
-    def revoke_office(self, country: str, office: str) -> None:
-        """Revoke an office and every token of its officers."""
-        self._json("DELETE", f"{self.address('enrolment')}/v1/offices/{country}/{office}")
+    def revoke_office(self, country: str, office: str, officer: str | None = None) -> None:
+        """Revoke an office and every token of its officers, or only one officer's."""
+        one = "" if officer is None else f"/officers/{officer}"
+        self._json("DELETE", f"{self.address('enrolment')}/v1/offices/{country}/{office}{one}")
 
     def wait_until_certification_heard(self) -> None:
         """Wait until certification has heard all that enrolment holds true now."""
@@ -278,10 +322,21 @@ class Client:
                     break
                 continue
             self._answered = True
+            self.token_expires = answer.headers.get("Sampan-Token-Expires", self.token_expires)
+            if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
+                problem = f"{url}: {_message(answer)}"
+                self._pause(min(_seconds(answer), LONGEST_WAIT_SECONDS))
+                continue
             if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
                 return answer
             problem = f"{url} is not ready: {_message(answer)}"
         raise ClientError(problem)
+
+
+def _seconds(answer: httpx.Response) -> float:
+    """How long the server asks to wait."""
+    asked = answer.headers.get("Retry-After", "")
+    return float(asked) if asked.isascii() and asked.isdigit() else 1.0
 
 
 def _message(answer: httpx.Response) -> str:

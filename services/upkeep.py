@@ -1,6 +1,7 @@
 """What an administrator does to keep a running Sampan in order: dead letters, check, rebuild."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from services.client import Client, ClientError, ServiceName
@@ -33,23 +34,66 @@ def replay(client: Client, service: ServiceName, number: int) -> str | None:
     return None
 
 
-def check(client: Client, say: Say) -> list[dict[str, str]]:
+class Heads:
+    """The heads of the audit trails as a file has them, written down by an earlier check: `enrolment 812 3f0c...`, a line each.
+
+    A trail that was put back whole to how it once was is consistent in itself; only what is known elsewhere tells.
+    """
+
+    def __init__(self, file: Path) -> None:
+        """Raises ClientError when the file is there and cannot be read."""
+        self._file = file
+        try:
+            lines = file.read_text().splitlines() if file.exists() else []
+            self._known = {service: (int(place), digest) for service, place, digest in map(str.split, lines)}
+        except (OSError, ValueError):
+            raise ClientError(f"{file} is no list of heads: name the file that an earlier check has written.") from None
+
+    def compare(self, client: Client, service: ServiceName) -> list[dict[str, str]]:
+        """What is wrong with a service's trail up to where it was known."""
+        place, digest = self._known.get(service, (0, ""))
+        if not place:
+            return []
+        there = client.get(service, "/v1/audit", [("after", str(place - 1)), ("limit", "1")])["items"]
+        if there and (there[0]["place"], there[0]["digest"]) == (place, digest):
+            return []
+        problem = "is not what it was when its head was written down"
+        return [{"service": service, "what": "audit trail", "which": str(place), "problem": problem}]
+
+    def write(self, heads: Mapping[str, Mapping[str, Any]]) -> None:
+        """Write down the heads of now. Raises ClientError."""
+        try:
+            self._file.write_text("".join(f"{name} {head['place']} {head['digest']}\n" for name, head in heads.items()))
+        except OSError as error:
+            raise ClientError(f"{self._file} cannot be written: {error.strerror}.") from None
+
+
+def check(client: Client, say: Say, heads: Heads | None = None) -> list[dict[str, str]]:
     """Have every service compare what it holds; every difference, with the service that found it.
+
+    With ``heads`` the audit trails are compared with what was written down of them, and if nothing differs written down anew.
 
     What was posted before is waited for, so that a service that no longer hears is not taken for one that has nothing to hear.
     """
     client.wait_until_reported()
     found: list[dict[str, str]] = []
+    trails: dict[str, Mapping[str, Any]] = {}
     for service in SERVICES:
         answer = client.get(service, "/v1/check", timeout=CHECK_SECONDS)
         compared = ", ".join(f"{number} {what}" for what, number in answer["compared"].items())
         say(f"{service} compared {compared}")
+        trails[service] = answer["audit"]
+        say(f"{service}'s audit trail is at {answer['audit']['place']} {answer['audit']['digest']}")
+        if heads is not None:
+            found += heads.compare(client, service)
         found += [{"service": service, **difference} for difference in answer["differences"]]
         if answer["number"] > len(answer["differences"]):
             unnamed = answer["number"] - len(answer["differences"])
             found.append(
                 {"service": service, "what": "more", "which": "-", "problem": f"{unnamed} further differences"}
             )
+    if heads is not None and not found:
+        heads.write(trails)
     return found
 
 

@@ -17,6 +17,7 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from shared.audit import Head
 from shared.bus import Bus
 from shared.delivery import Delivery
 from shared.events.enrolment import OfficeFact
@@ -40,13 +41,17 @@ class Difference(BaseModel):
 
 
 class Checked(BaseModel):
-    """What a check found. ``compared`` says how many of each there were; ``number`` counts also differences not named."""
+    """What a check found. ``compared`` says how many of each there were; ``number`` counts also differences not named.
+
+    ``audit`` is how far the audit trail reaches: write it down elsewhere.
+    """
 
     same: bool
     compared: dict[str, int]
     position: dict[str, int]
     number: int
     differences: list[Difference]
+    audit: Head | None = None
 
 
 class Version(NamedTuple):
@@ -87,13 +92,14 @@ class Findings:
         """A stream is compared up to there."""
         self._position[stream] = position
 
-    def result(self) -> Checked:
+    def result(self, audit: Head | None = None) -> Checked:
         return Checked(
             same=not self._number,
             compared=dict(self._compared),
             position=self._position,
             number=self._number,
             differences=self._differences,
+            audit=audit,
         )
 
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Depends, FastAPI, Query, Request, Response
@@ -25,12 +26,15 @@ from shared.deadletters import describe
 from shared.events.receipts import Receipts
 from shared.events.wire import BODY_LIMIT, BodyRefused, Raw, read_body
 from shared.heartbeat import heartbeat
-from shared.openapi import CORRELATION, EVENTS_BODY, OPEN, refusals
+from shared.openapi import BUNDLE_BODY, CORRELATION, EVENTS_BODY, OPEN, refusals
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 RETRY_AFTER_SECONDS = 2
+EXPIRES_HEADER = "Sampan-Token-Expires"
+"""Comes with every answer to a token that ends soon, and says when."""
+WARN_BEFORE = timedelta(days=30)
 READY_SECONDS = 3
 """How long a look at the database may take before that is the answer: a container's health check waits four seconds."""
 STATUS_OF_BODY = {"content_type": 415, "body_too_large": 413, "too_many_events": 413}
@@ -100,6 +104,8 @@ EVENTS: dict[str, Any] = {
     "openapi_extra": {"requestBody": EVENTS_BODY, "parameters": [CORRELATION]},
 }
 """What the document says of POST /v1/events, which reads its body with ``events_body``."""
+BUNDLE: dict[str, Any] = EVENTS | {"openapi_extra": {"requestBody": BUNDLE_BODY, "parameters": [CORRELATION]}}
+"""The same of POST /v1/bundles."""
 
 
 def create_app(title: str, lifespan: Lifespan, problems: Ready) -> FastAPI:
@@ -194,11 +200,16 @@ def tell_addresses(app: FastAPI, door: Callable[[Request], Awaitable[object]], a
 
 def metrics() -> Response:
     """The process's metrics in Prometheus' text format."""
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    return metrics_and(b"")
+
+
+def metrics_and(more: bytes) -> Response:
+    """The same, and others in that format after them."""
+    return Response(generate_latest() + more, media_type=CONTENT_TYPE_LATEST)
 
 
 async def events_body(request: Request, keep: Callable[[str, bytes], Awaitable[None]] | None = None) -> list[Raw]:
-    """The raw events of a POST; never reads more than the limit into memory.
+    """The raw events of a POST, whose size goes to ``request.state.size``; never reads more than the limit into memory.
 
     Raises ``Problem`` 400, 413 or 415 when the body as a whole cannot be read; what was read of it is given to ``keep`` with
     the code, unless it is too large.
@@ -210,6 +221,7 @@ async def events_body(request: Request, keep: Callable[[str, bytes], Awaitable[N
         body += chunk
         if len(body) > BODY_LIMIT:
             break
+    request.state.size = len(body)
     try:
         return read_body(request.headers.get("content-type", ""), bytes(body))
     except BodyRefused as refused:
@@ -271,10 +283,17 @@ class _LastResort:
             await self._app(scope, receive, send)
             return
         started = False
+        state = scope.setdefault("state", {})
 
         async def watched(message: Message) -> None:
             nonlocal started
-            started = started or message["type"] == "http.response.start"
+            if message["type"] == "http.response.start":
+                started = True
+                if warning := _ends_soon(state.get("token_expires")):
+                    message["headers"] = [
+                        *message.get("headers", ()),
+                        (EXPIRES_HEADER.lower().encode(), warning.encode()),
+                    ]
             await send(message)
 
         try:
@@ -285,6 +304,11 @@ class _LastResort:
             answer = _unexpected(scope["method"], scope["path"], error)
             if not started:
                 await answer(scope, receive, send)
+
+
+def _ends_soon(expires: datetime | None) -> str | None:
+    """The moment at which the caller's token ends, when that is near."""
+    return expires.isoformat() if expires is not None and expires - datetime.now(UTC) < WARN_BEFORE else None
 
 
 _ASKED_ALL_THE_TIME = ("/livez", "/readyz", "/metrics")

@@ -4,14 +4,16 @@ Enrolment owns the registry; the other services hear of an office through its fa
 SHA-256 of each token. A token is 256 random bits, so a plain digest is enough: there is nothing to guess from.
 """
 
+import asyncio
 import hashlib
 import hmac
+import logging
 import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from fastapi import Request
-from sqlalchemy import DateTime, delete, select, tuple_
+from sqlalchemy import DateTime, Text, delete, select, tuple_
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col
@@ -20,6 +22,9 @@ from shared.database import Database
 from shared.events.enrolment import OfficeFact
 from shared.events.identity import office_of
 from shared.http import Problem
+from shared.limits import FailedLogins, Limits, TooFast
+
+log = logging.getLogger(__name__)
 
 
 class OfficeRow(SQLModel):
@@ -42,6 +47,15 @@ class TokenRow(SQLModel):
     expires: datetime = Field(sa_type=DateTime(timezone=True))
 
 
+class KeyRow(SQLModel):
+    """The public key with which an officer signs bundles of events; a mixin for each service's own table."""
+
+    key: str = Field(primary_key=True, sa_type=Text)
+    office: str = Field(index=True, sa_type=Text)
+    officer: str = Field(sa_type=Text)
+    expires: datetime = Field(sa_type=DateTime(timezone=True))
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who is behind a request. An administrator belongs to no office and may post for any."""
@@ -52,6 +66,8 @@ class Caller:
     administrator: bool = False
     name: str = field(default="", compare=False)
     """The office's own name, for pages."""
+    expires: datetime | None = field(default=None, compare=False)
+    """When the token ends by which they are known; an administrator's does not."""
 
     @property
     def country(self) -> str | None:
@@ -91,27 +107,74 @@ class Doorkeeper:
     """Tells who is calling from the token they bring."""
 
     def __init__(
-        self, database: Database, administrator_digest: str, office: type[OfficeRow], token: type[TokenRow]
+        self,
+        database: Database,
+        administrator_digest: str,
+        office: type[OfficeRow],
+        token: type[TokenRow],
+        limits: Limits | None = None,
     ) -> None:
         """``administrator_digest`` is the SHA-256 of the administrator's token; the tables are the service's own."""
         self._database = database
         self._administrator_digest = administrator_digest
         self._office = office
         self._token = token
+        self._limits = limits or Limits()
+        self._failed = FailedLogins()
 
     async def open(self, request: Request) -> Caller:
-        """The caller of a request, by its ``Authorization: Bearer`` header. Raises ``Problem`` 401."""
-        return await self.caller(_bearer(request))
+        """The caller of a request, by its ``Authorization: Bearer`` header. Raises ``Problem`` 401 or 429."""
+        caller = await self.caller(_bearer(request), remote_of(request))
+        request.state.token_expires = caller.expires
+        self.spend(caller, requests=1)
+        return caller
 
     async def scrape(self, request: Request) -> None:
         """Let in whoever brings the token for metrics, also while the database is away, or any other. Raises ``Problem`` 401."""
         token = _bearer(request)
         if not hmac.compare_digest(token.encode(), metrics_token(self._administrator_digest).encode()):
-            await self.caller(token)
+            await self.caller(token, remote_of(request))
 
-    async def caller(self, token: str) -> Caller:
-        """The caller who holds this token. Raises ``Problem`` 401 when nobody does, or no longer."""
-        return await self.caller_of(token_digest(token))
+    def spend(self, caller: Caller, *, requests: int = 0, events: int = 0, size: int = 0) -> None:
+        """Count what an office does. Raises ``Problem`` 429 when it does too much at a time; an administrator never does."""
+        if caller.source is None:
+            return
+        try:
+            self._limits.spend(caller.source, requests=requests, events=events, size=size)
+        except TooFast as fast:
+            log.warning("%s sends too many %s", caller.source, fast.what)
+            raise _too_many(
+                f"Your office has sent too many {fast.what} in a short time. Nothing was taken: send it again in "
+                f"{fast.seconds} s.",
+                fast.seconds,
+            ) from None
+
+    async def caller(self, token: str, remote: str = "") -> Caller:
+        """The caller who holds this token. Raises ``Problem`` 401 when nobody does, or no longer; 429 when too many try.
+
+        ``remote`` is where it comes from: whoever goes on bringing bad tokens from there is answered later and later. A good one
+        is never kept waiting, whoever else tries.
+        """
+        try:
+            return await self.caller_of(token_digest(token))
+        except Problem:
+            await self._keep_waiting(remote, token)
+            raise
+
+    async def _keep_waiting(self, remote: str, token: str) -> None:
+        failed = self._failed
+        try:
+            pretended = "_".join(token.split("_", 3)[:3])[:100]  # what a token begins with names its office
+            seconds = failed.delay(f"from {remote}", f"for {pretended}")
+        except TooFast as fast:
+            raise _too_many(f"Too many bad tokens were tried. Try again in {fast.seconds} s.", fast.seconds) from None
+        if seconds:
+            log.warning("bad tokens from %s: answering %.1f s late", remote or "somewhere", seconds)
+            failed.waiting += 1
+            try:
+                await asyncio.sleep(seconds)
+            finally:
+                failed.waiting -= 1
 
     async def caller_of(self, digest: str) -> Caller:
         """The caller who holds the token with this digest, as a session remembers it. Raises ``Problem`` 401."""
@@ -140,7 +203,9 @@ class Doorkeeper:
             raise _unauthorised("This token is not known, or was revoked. Ask the administrator for a new one.")
         if found["expires"] <= datetime.now(UTC):
             raise _unauthorised("This token has expired. Ask the administrator for a new one.")
-        return Caller(found["office"], frozenset(found["roles"]), found["officer"], name=found["name"])
+        return Caller(
+            found["office"], frozenset(found["roles"]), found["officer"], name=found["name"], expires=found["expires"]
+        )
 
 
 def require_administrator(caller: Caller) -> None:
@@ -150,9 +215,16 @@ def require_administrator(caller: Caller) -> None:
 
 
 async def apply_office(
-    session: AsyncSession, office: type[OfficeRow], token: type[TokenRow], fact: OfficeFact, epoch: int, revision: int
+    session: AsyncSession,
+    office: type[OfficeRow],
+    token: type[TokenRow],
+    fact: OfficeFact,
+    epoch: int,
+    revision: int,
+    key: type[KeyRow] | None = None,
 ) -> None:
-    """Take up an office's fact if it is newer than what is held; its tokens are replaced as a whole."""
+    """Take up an office's fact if it is newer than what is held; its tokens are replaced as a whole, and so are its keys in a
+    service that keeps them."""
     values = {
         "office": fact.office,
         "name": fact.name,
@@ -179,6 +251,25 @@ async def apply_office(
                 for line in fact.tokens
             ],
         )
+    if key is not None:
+        await session.execute(delete(key).where(col(key.office) == fact.office))
+        if fact.keys:
+            await session.execute(
+                insert(key),
+                [
+                    {"key": line.key, "office": fact.office, "officer": line.officer, "expires": line.expires}
+                    for line in fact.keys
+                ],
+            )
+
+
+def remote_of(request: Request) -> str:
+    """Where a request comes from, as far as the server knows."""
+    return request.client.host if request.client else ""
+
+
+def _too_many(message: str, seconds: int) -> Problem:
+    return Problem(429, "too_many", message, {"Retry-After": str(seconds)})
 
 
 def _bearer(request: Request) -> str:

@@ -33,6 +33,14 @@ EVENTS_BODY: Final[Schema] = {
 }
 """The body of POST /v1/events; ``Event`` is whatever the service takes."""
 
+BUNDLE_BODY: Final[Schema] = {
+    "required": True,
+    "description": f"At most {BODY_LIMIT:,} bytes and {EVENTS_LIMIT:,} lines, each as `sampan post --offline` writes it: "
+    "see docs/offline.md.",
+    "content": {NDJSON: {"schema": {"type": "string", "contentMediaType": NDJSON}}},
+}
+"""The body of POST /v1/bundles."""
+
 CORRELATION: Final[Schema] = {
     "name": HEADER,
     "in": "header",
@@ -53,10 +61,11 @@ _ANSWERS: Final[Mapping[int, tuple[str, Schema]]] = {
     409: ("It cannot be done as things are.", {}),
     413: ("The body is too large. Nothing was taken.", {}),
     415: ("The body is of another type, or encoded. Nothing was taken.", {}),
+    429: ("This office sends too much at a time, or too many bad tokens were tried. Nothing was taken; wait.", _RETRY),
     500: ("A mistake in the service. Nothing was taken.", {}),
     503: ("The service cannot do its work just now. Nothing was taken; try again.", _RETRY),
 }
-_ALWAYS: Final = (401, 500, 503)
+_ALWAYS: Final = (401, 429, 500, 503)
 _PROBLEM: Final[Schema] = {
     "title": "Problem",
     "type": "object",
@@ -69,7 +78,7 @@ _PROBLEM: Final[Schema] = {
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """For a route's ``responses``: the statuses that it alone may answer with a problem.
 
-    Every route may besides answer 401, 500 and 503, one with a parameter 400, and one with a name in its path 404.
+    Every route may besides answer 401, 429, 500 and 503, one with a parameter 400, and one with a name in its path 404.
     """
     return {status: {} for status in statuses}
 
@@ -99,7 +108,8 @@ def complete(document: Schema, takes: Mapping[str, type[Model]]) -> Schema:
             "token": {
                 "type": "http",
                 "scheme": "bearer",
-                "description": "The token of an officer of an office, as on the hand-over sheet, or the administrator's.",
+                "description": "The token of an officer of an office, as on the hand-over sheet, or the administrator's. In its "
+                "last 30 days every answer says in the header Sampan-Token-Expires when it ends.",
             }
         },
     }

@@ -104,7 +104,8 @@ class Notice:
 
 
 async def publish_lock(session: AsyncSession) -> Position:
-    """Take the publish lock until the transaction ends. It must be the last lock that a transaction takes.
+    """Take the publish lock until the transaction ends. It must be the last lock that a transaction takes, but for the
+    audit trail's.
 
     Raises LookupError when the migration has not made the head's row.
     """

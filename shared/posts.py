@@ -2,16 +2,19 @@
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from shared import correlation
+from shared.audit import Act
+from shared.bundles import Opened
 from shared.correlation import Way
 from shared.events.codes import SOURCE_PATTERN
 from shared.events.envelope import Event, Refusal
 from shared.events.identity import office_of
-from shared.events.receipts import DUPLICATE, Announcement, Receipt, Standing
+from shared.events.receipts import DUPLICATE, REFUSALS, Announcement, Receipt, Standing
 from shared.events.wire import EVENTS_LIMIT, BodyRefused, Raw, read_message
 from shared.offices import Caller
 from shared.outbox import Notice
@@ -86,6 +89,26 @@ def unread(portion: Sequence[Message]) -> Iterator[tuple[str, str, bytes]]:
     for message in portion:
         if isinstance(message.content, BodyRefused):
             yield message.source, message.content.code, message.body
+
+
+def acts(posts: Sequence[Post]) -> list[Act]:
+    """What the audit trail holds of these posts: who handed in how many, in one row each."""
+    numbers = Counter(post.caller for post in posts if post.known)
+    return [Act(caller, "events.posted", number=number) for caller, number in numbers.items()]
+
+
+def posts_of_bundle(lines: Sequence[Opened], signers: Mapping[str, Caller], now: datetime) -> Iterator[Post | Receipt]:
+    """Each line as a post of the officer who signed it, or the receipt of why it is none.
+
+    ``signers`` are by key: officers of active offices whose keys are good now.
+    """
+    for line in lines:
+        if line.code is not None:
+            yield rejected(Refusal(line.code, line.sentence), now, line.place)
+        elif line.key not in signers:
+            yield rejected(Refusal("signer_unknown", REFUSALS["signer_unknown"]), now, line.place)
+        else:
+            yield Post(line.event, signers[line.key])
 
 
 def follow(posts: Sequence[Post], refs: Sequence[tuple[str, str] | None]) -> None:

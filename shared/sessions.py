@@ -52,19 +52,19 @@ class Sessions:
         self.cookie = f"sampan_{service}"
         """Its own for each service: on one machine their pages differ by the port only, and cookies know no ports."""
 
-    async def start(self, token: str) -> str:
-        """A new session for who holds this token: what its cookie is to hold. Raises ``Problem`` 401."""
-        await self._door.caller(token)
+    async def start(self, token: str, remote: str) -> tuple[str, Caller]:
+        """A new session for who holds this token: what its cookie is to hold, and who it is. Raises ``Problem`` 401 or 429."""
+        caller = await self._door.caller(token, remote)
         session, now = secrets.token_urlsafe(32), datetime.now(UTC)
         async with self._database.transaction() as transaction:
             await transaction.execute(delete(self._row).where(col(self._row.expires) <= now))
             await transaction.execute(
                 insert(self._row).values(sha256=_digest(session), token=token_digest(token), expires=now + LIFE)
             )
-        return session
+        return session, caller
 
     async def visitor(self, session: str) -> Visitor:
-        """Whose session it is. Raises ``Problem`` 401 when it has ended, or when its token is good no more."""
+        """Whose session it is. Raises ``Problem`` 401 when it or its token is good no more, and 429 as for programs."""
         async with self._database.transaction() as transaction:
             token = (
                 await transaction.execute(
@@ -76,7 +76,9 @@ class Sessions:
         if token is None:
             raise Problem(401, "unauthorised", "Your session has ended. Please sign in again.")
         key = hmac.digest(session.encode(), b"forms", hashlib.sha256).hex()
-        return Visitor(await self._door.caller_of(token), key)
+        caller = await self._door.caller_of(token)
+        self._door.spend(caller, requests=1)
+        return Visitor(caller, key)
 
     async def end(self, session: str) -> None:
         """End a session, for every copy of its cookie."""

@@ -3,20 +3,26 @@
 Programs never need it; only pages, and what they link to, look at the cookie.
 """
 
+import logging
 import re
+from contextlib import suppress
 from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from shared import pages
+from shared.audit import Act, Audit
+from shared.database import is_transient
 from shared.http import Problem
-from shared.offices import Caller, Doorkeeper
+from shared.offices import Caller, Doorkeeper, remote_of
 from shared.pages import languages
 from shared.pages.languages import Language
 from shared.pages.languages import noted as _
 from shared.pages.rendering import Frame, Pages
 from shared.sessions import Sessions, Visitor
+
+log = logging.getLogger(__name__)
 
 TOKEN_LIMIT = 4096
 """Bytes of a sign-in form: a token and nothing else."""
@@ -39,7 +45,7 @@ REASONS = (
 _PAGES = Pages()
 
 
-def routes(sessions: Sessions, *, https: bool) -> APIRouter:
+def routes(sessions: Sessions, audit: Audit, *, https: bool) -> APIRouter:
     """Where the forms of the pages lead. With ``https`` the cookie never travels in the clear."""
     router = APIRouter(include_in_schema=False)
 
@@ -48,9 +54,10 @@ def routes(sessions: Sessions, *, https: bool) -> APIRouter:
         try:
             _same_site(request)
             token = dict(await form(request, TOKEN_LIMIT)).get("token", "").strip()
-            session = await sessions.start(token)
+            session, caller = await sessions.start(token, remote_of(request))
         except Problem as problem:
             return _sign_in_page(request, _page_to_go_to(request), problem)
+        await _record(audit, Act(caller, "session.started"))
         answer = RedirectResponse(_page_to_go_to(request), 303)
         # Without an age: it ends with the browser, since a centre's computer is shared.
         answer.set_cookie(sessions.cookie, session, httponly=True, samesite="strict", secure=https)
@@ -63,6 +70,8 @@ def routes(sessions: Sessions, *, https: bool) -> APIRouter:
         except Problem as problem:
             return _sign_in_page(request, "/", problem)
         if session := request.cookies.get(sessions.cookie):
+            with suppress(Problem):  # a session that has ended, or whose token is worth nothing any more, ends nothing
+                await _record(audit, Act((await sessions.visitor(session)).caller, "session.ended"))
             await sessions.end(session)
         answer = RedirectResponse(_page_to_go_to(request), 303)
         answer.delete_cookie(sessions.cookie, httponly=True, samesite="strict", secure=https)
@@ -137,6 +146,16 @@ async def form(request: Request, limit: int = FORM_LIMIT) -> list[tuple[str, str
         return parse_qsl(bytes(body).decode("ascii", errors="replace"), max_num_fields=FIELDS_LIMIT)
     except ValueError:
         raise Problem(413, "body_too_large", _TOO_LONG) from None
+
+
+async def _record(audit: Audit, act: Act) -> None:
+    """Without the database there is nothing to see but the contract's pages, and nobody is kept from those for an outage."""
+    try:
+        await audit.record_alone(act)
+    except Exception as error:
+        if not is_transient(error):
+            raise
+        log.warning("%s of %s is not in the audit trail: the database is away", act.action, act.caller.postedby)
 
 
 def _sign_in_page(request: Request, to: str, problem: Problem | None) -> Response:

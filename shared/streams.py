@@ -1,10 +1,14 @@
 """The streams: their names, subjects and limits on one page, and how they are made."""
 
 from nats.js import JetStreamContext
-from nats.js.api import RetentionPolicy, StorageType, StreamConfig
+from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
 from nats.js.errors import BadRequestError
 
 DAY = 24 * 60 * 60.0
+INTAKE_LIMIT = 5_000
+"""Messages of one office to one service that wait to be taken in. One more is refused, and that office is told so at once."""
+MESSAGE_LIMIT = 5 * 1024 * 1024
+"""Bytes of one message of an office: a body and its headers. With INTAKE_LIMIT it bounds what an office can put on the disk."""
 
 STREAMS = {
     stream.name or "": stream
@@ -15,6 +19,11 @@ STREAMS = {
             name="INTAKE",
             subjects=["intake.enrolment.>", "intake.certification.>"],
             retention=RetentionPolicy.WORK_QUEUE,
+            # One office cannot fill the stream for the others.
+            max_msgs_per_subject=INTAKE_LIMIT,
+            max_msg_size=MESSAGE_LIMIT,
+            discard=DiscardPolicy.NEW,
+            discard_new_per_subject=True,
             # The least there is. A message id is compared across offices: one would silence another by using its ids.
             duplicate_window=0.1,
         ),

@@ -1,4 +1,4 @@
-"""The administrator's doors, the same at every service: dead letters, and the check of what the service holds."""
+"""The administrator's doors, the same at every service: dead letters, the audit trail, the check of what the service holds."""
 
 import base64
 import logging
@@ -10,6 +10,8 @@ from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from shared import trail
+from shared.audit import Act, Audit
 from shared.bus import BrokerAway, Bus
 from shared.checking import Checked, Findings, one_snapshot
 from shared.database import Database, is_transient
@@ -25,8 +27,7 @@ T = TypeVar("T")
 Check = Callable[[AsyncSession, Findings], Awaitable[None]]
 """What a service compares, in a session that sees one snapshot."""
 
-LARGEST_ID = 2**63 - 1
-Number = Annotated[int, Path(ge=1, le=LARGEST_ID)]
+Number = Annotated[int, Path(ge=1, le=trail.LARGEST)]
 
 
 class DeadLetterLine(BaseModel):
@@ -60,38 +61,73 @@ class Replayed(BaseModel):
 
 
 def administration(
-    database: Database, door: Doorkeeper, dead_letters: DeadLetters, bus: Bus, check: Check
+    database: Database, door: Doorkeeper, dead_letters: DeadLetters, bus: Bus, check: Check, audit: Audit
 ) -> APIRouter:
     """The addresses that only the administrator may ask."""
 
-    async def administrator(caller: Annotated[Caller, Depends(door.open)]) -> None:
+    async def administrator(caller: Annotated[Caller, Depends(door.open)]) -> Caller:
         require_administrator(caller)
+        return caller
 
     router = APIRouter(prefix="/v1", dependencies=[Depends(administrator)], responses=refusals(403))
+    _add_letters(router, database, dead_letters, bus, audit, administrator)
+    trail.add_routes(router, database, audit)
+
+    @router.get("/check")
+    async def compare() -> Checked:
+        """Recompute what this service holds and compare: all of it as of one moment, also while events come in."""
+        findings = Findings()
+        try:
+            async with database.transaction() as session:
+                await one_snapshot(session)
+                await check(session, findings)
+                head = await audit.head(session)
+                findings.compared("acts", head.place)
+                async for broken in audit.verify(session):
+                    findings.differs("audit trail", broken.which, broken.problem)
+        except BrokerAway:
+            raise broker_away() from None
+        checked = findings.result(head)
+        if not checked.same:
+            log.error("check: %d differences", checked.number)
+        return checked
+
+    return router
+
+
+def _add_letters(
+    router: APIRouter,
+    database: Database,
+    dead_letters: DeadLetters,
+    bus: Bus,
+    audit: Audit,
+    administrator: Callable[[Caller], Awaitable[Caller]],
+) -> None:
     service = dead_letters.service
+    Administrator = Annotated[Caller, Depends(administrator)]  # noqa: N806 - a type
 
     @router.get("/deadletters")
     async def letters(paging: Annotated[Paging, Depends()]) -> Page[DeadLetterLine]:
         """Messages that no handler could settle, oldest first, without their bodies."""
         async with database.transaction() as session:
-            found = await dead_letters.entries(session, _after(paging.after), paging.limit + 1)
+            found = await dead_letters.entries(session, trail.after(paging.after), paging.limit + 1)
         shown = [DeadLetterLine.of(letter) for letter in found[: paging.limit]]
         return Page(items=shown, next=str(shown[-1].id) if len(found) > paging.limit else None)
 
     @router.get("/deadletters/{number}", responses=refusals(409))
-    async def letter(number: Number) -> OpenDeadLetter:
-        """One dead letter with its body, which may hold personal details: whoever reads it is written into the log."""
+    async def letter(number: Number, caller: Administrator) -> OpenDeadLetter:
+        """One dead letter with its body, which may hold personal details: whoever reads it is written into the audit trail."""
         async with database.transaction() as session:
             found = await dead_letters.entry(session, number)
             body = await _opened(dead_letters.body(session, number), number)
-        if found is None or body is None:
-            raise _no_such_letter()
-        log.warning("audit: the administrator read dead letter %d of %s", number, service)
+            if found is None or body is None:
+                raise _no_such_letter()
+            await audit.record(session, Act(caller, "deadletter.read", str(number)))
         encoding, text = _readable(body)
         return OpenDeadLetter(**DeadLetterLine.of(found).model_dump(), encoding=encoding, body=text)
 
     @router.post("/deadletters/{number}/replay", responses=refusals(409))
-    async def replay(number: Number) -> Replayed:
+    async def replay(number: Number, caller: Administrator) -> Replayed:
         """Handle a dead letter once more, as the message it was; it is removed when that succeeds, and kept when not.
 
         Doing it twice is harmless: an event is known by its id, a fact by its revision.
@@ -106,29 +142,19 @@ def administration(
             if is_transient(error):
                 raise
             said = describe(error)
-            log.warning("audit: dead letter %d of %s was replayed and failed again: %s", number, service, said)
-            await database.run(lambda session: dead_letters.failed_again(session, number, said))
+            log.warning("dead letter %d of %s was replayed and failed again: %s", number, service, said)
+            await recorded(lambda session: dead_letters.failed_again(session, number, said), caller, number)
             raise Problem(409, "failed_again", f"It failed again and is kept: {said}.") from None
-        await database.run(lambda session: dead_letters.remove(session, number))
-        log.warning("audit: dead letter %d of %s was replayed and is removed", number, service)
+        await recorded(lambda session: dead_letters.remove(session, number), caller, number)
+        log.warning("dead letter %d of %s was replayed and is removed", number, service)
         return Replayed(id=number)
 
-    @router.get("/check")
-    async def compare() -> Checked:
-        """Recompute what this service holds and compare: all of it as of one moment, also while events come in."""
-        findings = Findings()
-        try:
-            async with database.transaction() as session:
-                await one_snapshot(session)
-                await check(session, findings)
-        except BrokerAway:
-            raise broker_away() from None
-        checked = findings.result()
-        if not checked.same:
-            log.error("check: %d differences", checked.number)
-        return checked
+    async def recorded(work: Callable[[AsyncSession], Awaitable[None]], caller: Caller, number: int) -> None:
+        async def both(session: AsyncSession) -> None:
+            await work(session)
+            await audit.record(session, Act(caller, "deadletter.replayed", str(number)))
 
-    return router
+        await database.run(both)
 
 
 def broker_away() -> Problem:
@@ -150,14 +176,6 @@ async def _opened(opening: Awaitable[T], number: int) -> T:
             "sealed_otherwise",
             f"Dead letter {number} was sealed with another secret than this service has now. Put that one back to read it.",
         ) from None
-
-
-def _after(cursor: str | None) -> int:
-    if cursor is None:
-        return 0
-    if not (cursor.isascii() and cursor.isdigit() and int(cursor) <= LARGEST_ID):
-        raise Problem(400, "invalid_query", "after: give the cursor that the page before this one answered.")
-    return int(cursor)
 
 
 def _readable(body: bytes) -> tuple[Literal["utf-8", "base64"], str]:

@@ -13,10 +13,11 @@ from services.certification.queries import EventAnswer, EventHistory, PersonExpo
 from shared.database import Database
 from shared.events.certification import CertificateFact, SchemeFact
 from shared.events.codes import CODE_PATTERN
-from shared.http import EVENTS, Page, Paging, Positions, Problem, events_body, metrics, receipts_response
+from shared.http import BUNDLE, EVENTS, Page, Paging, Positions, Problem, events_body, metrics_and, receipts_response
 from shared.offices import Caller, Doorkeeper
 from shared.openapi import refusals
 from shared.outbox import current_position, heard_positions
+from shared.waiting import waiting_metrics
 
 log = logging.getLogger(__name__)
 
@@ -38,9 +39,16 @@ def routes(handlers: Handlers, database: Database, door: Doorkeeper) -> APIRoute
     @router.post("/v1/events", **EVENTS)
     async def post_events(request: Request, caller: Annotated[Caller, Depends(door.open)]) -> Response:
         """Take events: one, a batch or NDJSON. Answers after the commit with one receipt per event; safe to send again."""
-        return receipts_response(
-            await handlers.take(await events_body(request, partial(handlers.refused, caller)), caller)
-        )
+        raws = await events_body(request, partial(handlers.refused, caller))
+        door.spend(caller, events=len(raws), size=request.state.size)
+        return receipts_response(await handlers.take(raws, caller))
+
+    @router.post("/v1/bundles", **BUNDLE)
+    async def post_bundle(request: Request, caller: Annotated[Caller, Depends(door.open)]) -> Response:
+        """Take a bundle of events that offices signed, from whoever brings it: each counts as its office's."""
+        raws = await events_body(request, partial(handlers.refused, caller))
+        door.spend(caller, events=len(raws), size=request.state.size)
+        return receipts_response(await handlers.take_bundle(raws, caller))
 
     @router.get("/v1/events")
     async def events(
@@ -101,7 +109,11 @@ def routes(handlers: Handlers, database: Database, door: Doorkeeper) -> APIRoute
                 position={"CERTIFICATION": await current_position(session)}, heard=await heard_positions(session)
             )
 
-    router.add_api_route("/metrics", metrics, dependencies=[Depends(door.scrape)], response_class=PlainTextResponse)
+    @router.get("/metrics", dependencies=[Depends(door.scrape)], response_class=PlainTextResponse)
+    async def metrics() -> Response:
+        """The process's metrics in Prometheus' text format, and how many events wait for what, and for how long."""
+        return metrics_and(await waiting_metrics(database, "certification"))
+
     return router
 
 

@@ -15,6 +15,7 @@ from services.certification.subscribers import subscribe
 from services.certification.tables import KeptFile, Office, Session, Token
 from services.certification.wording import CODES
 from shared import signin, uploads
+from shared.audit import Audit
 from shared.bus import Bus
 from shared.contracts import show_contract
 from shared.database import Database
@@ -23,6 +24,7 @@ from shared.depths import Depths
 from shared.desk.rosters import Rosters
 from shared.http import create_app, tell_addresses, with_heartbeat
 from shared.keeping import Keeping
+from shared.limits import Limits
 from shared.offices import Doorkeeper, token_digest
 from shared.rejections import rejections
 from shared.relay import Relay
@@ -36,7 +38,10 @@ def create(settings: Settings) -> FastAPI:
     secret = bytes.fromhex(settings.secret_file.read_text().strip())
     administrator = token_digest(settings.admin_token_file.read_text().strip())
     database = Database(settings.database_url, "certification")
-    door = Doorkeeper(database, administrator, Office, Token)
+    limits = Limits(
+        settings.office_requests_per_second, settings.office_events_per_second, settings.office_bytes_per_second
+    )
+    door = Doorkeeper(database, administrator, Office, Token, limits)
     sessions = Sessions(database, door, Session, "certification")
     dead_letters = DeadLetters("certification", secret)
     bus = Bus(
@@ -48,6 +53,7 @@ def create(settings: Settings) -> FastAPI:
         owns=("CERTIFICATION",),
     )
     relay = Relay(database, bus, service="certification", stream="CERTIFICATION")
+    audit = Audit(database, secret)
     depths = Depths(database, bus, "CERTIFICATION")
     handlers = Handlers(database, secret, settings.enrolment_url)
     subscribe(bus, handlers)
@@ -66,7 +72,7 @@ def create(settings: Settings) -> FastAPI:
         return [*bus.health(), *relay.health()]
 
     app = create_app("Sampan certification", lifespan, problems)
-    app.include_router(administration(database, door, dead_letters, bus, partial(check, bus=bus)))
+    app.include_router(administration(database, door, dead_letters, bus, partial(check, bus=bus), audit))
     app.include_router(routes(handlers, database, door))
     app.include_router(rejections(database, door, handlers.rejected))
     addresses = {
@@ -80,7 +86,7 @@ def create(settings: Settings) -> FastAPI:
     app.include_router(uploads.routes(taking, door, choices))
     pages = Rosters(taking, Keeping(database, KeptFile, secret), choices, CODES, tuple(taking.roles))
     app.include_router(desk.routes(handlers, database, sessions, pages, addresses))
-    app.include_router(signin.routes(sessions, https=settings.public_url.startswith("https:")))
+    app.include_router(signin.routes(sessions, audit, https=settings.public_url.startswith("https:")))
     show_contract(app, door, sessions, "certification")
     return app
 

@@ -35,6 +35,7 @@ from shared.events.offices_to_certification import (
     TraineeAssessed,
 )
 from shared.events.offices_to_enrolment import EventVoided
+from shared.events.voids import Said, voids
 
 
 class Outcome(NamedTuple):
@@ -51,6 +52,14 @@ class Outcome(NamedTuple):
 APPLIED: Final = Outcome("accepted", "applied")
 
 
+_OF_VOIDS: Final = {
+    "applied": APPLIED,
+    "voided": Outcome("accepted", "voided"),
+    "event_unknown": Outcome("waiting", "event_unknown"),
+}
+"""How voids stand that contradict nothing."""
+
+
 class Withdrawal(NamedTuple):
     """Why an event is out, and since when."""
 
@@ -62,20 +71,9 @@ def withdrawals(events: Iterable[Event]) -> tuple[dict[Ref, Withdrawal], dict[Re
     """Which events are voided or replaced, and the outcomes of those voids and of replacements that cannot be."""
     ordered = sorted(events, key=moment_of)
     known = {event.ref: event for event in ordered}
-    out: dict[Ref, Withdrawal] = {}
-    outcomes: dict[Ref, Outcome] = {}
-    for event in ordered:
-        if isinstance(event.data, EventVoided):
-            target = known.get((event.source, event.data.event))
-            if target is None:
-                outcomes[event.ref] = Outcome("waiting", "event_unknown")
-            elif target.type != event.data.type:
-                outcomes[event.ref] = Outcome("conflict", "type_differs")
-            elif target.ref in out:
-                outcomes[event.ref] = Outcome("conflict", "already_voided")
-            else:
-                outcomes[event.ref] = APPLIED
-                out[target.ref] = Withdrawal("voided", event.time)
+    taken_out, codes = voids(map(_said, ordered))
+    out = {ref: Withdrawal("voided", known[void].time) for ref, void in taken_out.items()}
+    outcomes = {ref: _OF_VOIDS.get(code) or Outcome("conflict", code) for ref, code in codes.items()}
     taken: dict[Ref, Withdrawal] = {}
     corrected_by: dict[Ref, Ref] = {}
     for event in ordered:
@@ -93,6 +91,12 @@ def withdrawals(events: Iterable[Event]) -> tuple[dict[Ref, Withdrawal], dict[Re
             corrected_by[ref] = event.ref
     out = {ref: why for ref, why in (taken | out).items() if ref in known}
     return out, outcomes | {ref: Outcome("accepted", why.code) for ref, why in out.items()}
+
+
+def _said(event: Event) -> Said:
+    if not isinstance(event.data, EventVoided):
+        return Said(event.ref, event.type)
+    return Said(event.ref, event.type, (event.source, event.data.event), event.data.type)
 
 
 def _last_correction(ref: Ref, corrected_by: Mapping[Ref, Ref]) -> Ref:

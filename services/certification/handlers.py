@@ -1,6 +1,7 @@
 """What certification does: take events from offices, hear facts of enrolment. One call, one transaction."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -16,8 +17,10 @@ from services.certification.journal import Taken
 from services.certification.rules import EVENT_LIMIT, REFUSALS
 from services.certification.rules import refusal as role_refused
 from services.certification.store import Loaded
-from services.certification.tables import CohortRow, Office, Token, TraineeRow
+from services.certification.tables import CohortRow, Office, SigningKey, Token, TraineeRow
 from shared import measures
+from shared.audit import Act, Audit
+from shared.bundles import opened
 from shared.correlation import Way
 from shared.database import Database
 from shared.events import offices_to_enrolment
@@ -33,11 +36,13 @@ from shared.outbox import Notice, notify, publish
 from shared.posts import (
     Message,
     Post,
+    acts,
     duplicate,
     follow,
     notice,
     portions,
     posts_of,
+    posts_of_bundle,
     receipt,
     refusal,
     rejected,
@@ -75,6 +80,7 @@ class Handlers:
         self._database = database
         self._content = derive(secret, "content")
         self.rejected = RejectedBodies(SERVICE, secret)
+        self._audit = Audit(database, secret)
         self._elsewhere = dict.fromkeys(offices_to_enrolment.TYPES.keys() - TYPES.keys(), enrolment_url)
         self._clock = clock
 
@@ -83,8 +89,10 @@ class Handlers:
 
         async def work(session: AsyncSession) -> Receipts:
             now = self._clock()
-            receipts, facts = await self._take(session, [Post(raw, caller) for raw in raws], now, answer=False)
+            posts = [Post(raw, caller) for raw in raws]
+            receipts, facts = await self._take(session, posts, now, answer=False)
             position = await publish(session, SERVICE, facts)
+            await self._audit.record(session, *acts(posts))
             return Receipts(receipts=receipts, position={"CERTIFICATION": position.position})
 
         started = monotonic()
@@ -107,9 +115,32 @@ class Handlers:
         self, session: AsyncSession, raws: Sequence[Raw], caller: Caller, *, publishing: bool
     ) -> Sequence[Receipt]:
         """Take events within a transaction of ``run``. One that is rolled back at its end need not be ``publishing``."""
-        receipts, facts = await self._take(session, [Post(raw, caller) for raw in raws], self._clock(), answer=False)
+        posts = [Post(raw, caller) for raw in raws]
+        receipts, facts = await self._take(session, posts, self._clock(), answer=False)
         if publishing:
             await publish(session, SERVICE, facts)
+            await self._audit.record(session, *acts(posts))
+        return receipts
+
+    async def take_bundle(self, raws: Sequence[Raw], courier: Caller) -> Receipts:
+        """Take the lines of a bundle, each as an event of the officer who signed it; the offices are told over NATS too."""
+        started = monotonic()
+        lines = await asyncio.to_thread(opened, raws)
+
+        async def work(session: AsyncSession) -> Receipts:
+            now = self._clock()
+            signers = await store.signers(session, {line.key for line in lines})
+            read = list(posts_of_bundle(lines, signers, now))
+            posts = [one for one in read if isinstance(one, Post)]
+            taken, facts = await self._take(session, posts, now, answer=True)
+            position = await publish(session, SERVICE, facts)
+            await self._audit.record(session, *acts(posts), Act(courier, "bundle.brought", number=len(raws)))
+            answers = iter(taken)
+            receipts = [next(answers) if isinstance(one, Post) else one for one in read]
+            return Receipts(receipts=receipts, position={"CERTIFICATION": position.position})
+
+        receipts = await self._database.run(work)
+        measures.taken(SERVICE, "http", receipts.receipts, started, postedby=courier.postedby)
         return receipts
 
     async def take_messages(self, messages: Sequence[tuple[str, bytes]], ways: Sequence[Way] = ()) -> None:
@@ -133,6 +164,7 @@ class Handlers:
             await self.rejected.keep(session, source, f"{source}#nats", [Said.unread(0, code, body)], now)
         receipts, facts = await self._take(session, posts, now, answer=True)
         await publish(session, SERVICE, facts)
+        await self._audit.record(session, *acts(posts))
         return [*receipts, *(receipt for _, receipt, _ in refused)]
 
     async def _take(
@@ -208,7 +240,7 @@ async def hear(session: AsyncSession, told: Sequence[Told], now: datetime) -> No
     """Take up what enrolment tells, in the transaction that also says how far it is heard."""
     for fact in told:
         if isinstance(fact.data, OfficeFact):
-            await apply_office(session, Office, Token, fact.data, fact.epoch, fact.revision)
+            await apply_office(session, Office, Token, fact.data, fact.epoch, fact.revision, SigningKey)
     trainees = [(fact, fact.data) for fact in told if isinstance(fact.data, TraineeFact)]
     cohorts = [(fact, fact.data) for fact in told if isinstance(fact.data, CohortFact)]
     if not trainees and not cohorts:
@@ -306,8 +338,7 @@ def _causes(loaded: Loaded, fresh: Sequence[Ref]) -> dict[str, str]:
     causes = {}
     for ref in fresh:
         event = loaded.events[ref].event
-        target = loaded.events.get((event.source, journal.target_of(event) or ""))
-        for one in (event, target.event if target else event):
+        for one in _with_what_it_acts_on(loaded, event):
             if isinstance(one.data, AwardRef):
                 causes[one.data.enrolment_id] = "/".join(ref)
             elif isinstance(one.data, SchemeRegistered):
@@ -318,6 +349,16 @@ def _causes(loaded: Loaded, fresh: Sequence[Ref]) -> dict[str, str]:
 def _type_of(raw: Raw) -> str:
     type_ = raw.fields.get("type")
     return type_ if isinstance(type_, str) else ""
+
+
+def _with_what_it_acts_on(loaded: Loaded, event: Event) -> Iterator[Event]:
+    """The event, what it voids or replaces, and so on: a void of a void brings back what that one took out."""
+    met: set[Ref] = set()
+    while event.ref not in met:
+        yield event
+        met.add(event.ref)
+        target = loaded.events.get((event.source, journal.target_of(event) or ""))
+        event = target.event if target else event
 
 
 def _standing(standing: journal.Standing) -> Standing:

@@ -15,6 +15,7 @@ from shared.events.codes import CODE_PATTERN
 from shared.events.receipts import Standing
 from shared.http import Page, Paging, Problem
 from shared.offices import Caller
+from shared.waiting import SINCE
 
 
 class EventAnswer(BaseModel):
@@ -26,6 +27,8 @@ class EventAnswer(BaseModel):
     recordedtime: datetime
     postedby: str
     current: Standing
+    since: datetime | None = None
+    """Since when it has this status."""
     event: dict[str, Any]
 
 
@@ -150,12 +153,12 @@ async def events(session: AsyncSession, caller: Caller, paging: Paging, status: 
     """The caller's own events (an administrator's: all), in the order of recording."""
     rows = await session.execute(
         text(
-            """
-            SELECT * FROM events
+            f"""
+            SELECT * FROM events, {SINCE}
             WHERE (CAST(:everything AS boolean) OR source = :office) AND place > :after
             AND (CAST(:status AS text) IS NULL OR status = :status)
             ORDER BY place LIMIT :limit
-            """
+            """  # noqa: S608 (a constant)
         ),
         {**_seer(caller), "after": _place(paging), "status": status, "limit": paging.limit + 1},
     )
@@ -169,7 +172,8 @@ async def event(session: AsyncSession, caller: Caller, source: str, event: str) 
     if not caller.may_post_for(source):
         return None
     named = {"source": source, "id": event}
-    row = (await session.execute(text("SELECT * FROM events WHERE source = :source AND id = :id"), named)).one_or_none()
+    asked = text(f"SELECT * FROM events, {SINCE} WHERE source = :source AND id = :id")  # noqa: S608 (a constant)
+    row = (await session.execute(asked, named)).one_or_none()
     if row is None:
         return None
     return await _history(session, row)
@@ -237,6 +241,7 @@ def _event(row: Any) -> dict[str, Any]:
         "type": row.type,
         "recordedtime": row.recordedtime,
         "postedby": row.postedby,
+        "since": row.since,
         "current": _standing(row.status, row.code, row.receipt),
         "event": row.body,
     }

@@ -55,6 +55,7 @@ SENTENCES: Final[dict[str, str]] = {
     "type_differs": "The event that is meant is of another type. Check its id, and post this again under a new id.",
     "already_voided": "The event was voided before.",
     "already_replaced": "Another event replaces the same one. Void one of the two.",
+    "voids_itself": "The voids lead back to this event. Post one under a new id that voids what should go.",
     "replaces_itself": "The replacements lead back to this event. Post the correction under a new id.",
     "scheme_already_registered": (
         "A scheme with this code is registered already: the first stays. Correct it with an event that replaces it, or use "
@@ -79,8 +80,11 @@ REFUSALS: Final[dict[str, str]] = receipts.REFUSALS | {
 
 def refusal(event: Event, roles: frozenset[str]) -> str | None:
     """Why an office registered in these roles may never say this, as a code of ``REFUSALS``."""
-    said = event.data.type if isinstance(event.data, EventVoided) else event.type
-    return None if roles & ROLES[said] else "role_not_allowed"
+    said = event.type
+    if isinstance(event.data, EventVoided):
+        said = event.data.about or event.data.type
+    allowed = ROLES.get(said) or frozenset().union(*ROLES.values())  # whoever may say anything may take a void back
+    return None if roles & allowed else "role_not_allowed"
 
 
 def moment_of(event: Event) -> Moment:

@@ -28,6 +28,7 @@ from shared.events.certification import CertificateFact, SchemeFact
 from shared.events.enrolment import CohortFact, TraineeFact
 from shared.events.envelope import Event
 from shared.events.offices_to_certification import AwardRef
+from shared.offices import Caller
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +242,20 @@ async def roles(session: AsyncSession, offices: Iterable[str]) -> dict[str, froz
     """The registered roles of those offices that are known and active."""
     asked = select(Office).where(_among(col(Office.office), offices), col(Office.status) == "active")
     return {row.office: frozenset(row.roles) for row in (await session.execute(asked)).scalars()}
+
+
+async def signers(session: AsyncSession, keys: Iterable[str]) -> dict[str, Caller]:
+    """The officers whose keys these are, if the keys are good now and their offices active."""
+    rows = await session.execute(
+        text(
+            """
+            SELECT key, office, officer, roles FROM signing_keys JOIN offices USING (office)
+            WHERE key = ANY(:keys) AND expires > now() AND status = 'active'
+            """
+        ),
+        {"keys": sorted(keys)},
+    )
+    return {row.key: Caller(row.office, frozenset(row.roles), row.officer) for row in rows}
 
 
 async def put(

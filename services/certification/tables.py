@@ -3,12 +3,12 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Identity, Index, LargeBinary, MetaData, Text
+from sqlalchemy import BigInteger, DateTime, Identity, Index, LargeBinary, MetaData, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
-from shared import deadletters, keeping, ledger, offices, outbox, rejected, sessions
+from shared import audit, deadletters, keeping, ledger, offices, outbox, rejected, sessions
 
 NAMES = {
     "pk": "%(table_name)s_pkey",
@@ -29,6 +29,7 @@ class EventRow(Base, table=True):
     __table_args__ = (
         Index("events_target_idx", "source", "target"),
         Index("events_number_idx", "scheme", "number"),
+        Index("events_waiting_idx", "code", postgresql_where=text("status = 'waiting'")),
     )
 
     source: str = Field(primary_key=True, sa_type=Text)
@@ -160,6 +161,10 @@ class KeptFile(keeping.KeptRow, Base, table=True):
     __tablename__ = "kept_files"
 
 
+class SigningKey(offices.KeyRow, Base, table=True):
+    __tablename__ = "signing_keys"
+
+
 class OutboxHead(outbox.OutboxHead, Base, table=True):
     pass
 
@@ -185,4 +190,12 @@ class DeadLetterRow(deadletters.DeadLetterRow, Base, table=True):
 
 
 class RosterRow(ledger.RosterRow, Base, table=True):
+    pass
+
+
+class AuditRow(audit.AuditRow, Base, table=True):
+    pass
+
+
+class AuditHead(audit.AuditHead, Base, table=True):
     pass

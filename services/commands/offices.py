@@ -54,7 +54,7 @@ def office_add(
     nats = added["nats"]
     where = "below" if credentials is None else f"in {credentials}"
     if credentials is not None:
-        _write_credentials(credentials, nats["credentials"])
+        write_credentials(credentials, nats["credentials"])
     print(
         f"""
 HAND-OVER SHEET for {officer} of {name}
@@ -102,16 +102,18 @@ def office_list(server: Server = HERE, token: Token = None, data: Data = DATA) -
 @office_app.command("revoke", epilog="Example: `sampan office revoke kh/dgtvet`")
 def office_revoke(
     office: Annotated[str, typer.Argument(help="Country and code, such as kh/dgtvet.")],
+    officer: Annotated[str | None, typer.Option(help="Only this officer's; the others keep theirs.")] = None,
     server: Server = HERE,
     token: Token = None,
     data: Data = DATA,
 ) -> None:
-    """Revoke an office with all its officers' tokens and NATS credentials. What it posted stays."""
+    """Revoke an office with all its officers' tokens and NATS credentials, or one officer's. What was posted stays."""
     country, code = office_named(office)
     with connected(server, token, data) as client:
-        client.revoke_office(country, code)
+        client.revoke_office(country, code, officer)
+    who = f"/offices/{country}/{code}" if officer is None else f"{officer} of /offices/{country}/{code}"
     print(
-        f"/offices/{country}/{code} is revoked: enrolment refuses its tokens at once, the other services and the broker as\n"
+        f"{who} is revoked: enrolment refuses its tokens at once, the other services and the broker as\n"
         "soon as they hear of it (normally within a second; while the broker is away, when it is back)."
     )
 
@@ -123,7 +125,8 @@ def office_named(text: str) -> tuple[str, str]:
     return country, code
 
 
-def _write_credentials(path: Path, text: str) -> None:
+def write_credentials(path: Path, text: str) -> None:
+    """Put credentials into a new file that only its owner can read; they are printed when that fails."""
     try:
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(text)

@@ -3,16 +3,17 @@
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from services.client import ClientError, batches, read_events
+from services import outgoing
+from services.client import Client, ClientError, Line, batches, read_events
 from services.commands.options import DATA, HERE, Data, Server, Token, connected, say
-from services.commands.rosters import Accept, DryRun, Encoding, OnlySheets, Receipts, Source, post_rosters
+from services.commands.rosters import Accept, Encoding, OnlySheets, Receipts, Source, post_rosters
 from services.printing import wide
 from services.rosters import SUFFIXES, Wishes, read_roster
 
@@ -23,54 +24,82 @@ app = typer.Typer()
 def post(
     files: Annotated[
         list[Path],
-        typer.Argument(help="Events (.ndjson, one to a line, or .json) or rosters (.xlsx, .ods, .csv, .tsv)."),
+        typer.Argument(help="Events (.ndjson or .json), bundles of them, or rosters (.xlsx, .ods, .csv, .tsv)."),
     ],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would become of each event or row, and take nothing.")
+    ] = False,
+    offline: Annotated[
+        Path | None, typer.Option(help="Send nothing: sign the events and add them to this bundle, to be posted later.")
+    ] = None,
+    credentials: Annotated[
+        Path | None, typer.Option(envvar="SAMPAN_CREDENTIALS", help="NATS credentials to sign with, for --offline.")
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Send all, also what an interrupted post had answered.")
+    ] = False,
     server: Server = HERE,
     token: Token = None,
     data: Data = DATA,
-    dry_run: DryRun = False,
     accept: Accept = None,
     receipts: Receipts = None,
     sheet: OnlySheets = None,
     encoding: Encoding = None,
     source: Source = None,
 ) -> None:
-    """Post events and rosters, each part to the service that takes it; exit 1 if any was rejected. Posting twice is safe."""
+    """Post events and rosters, each part to the service that takes it; exit 1 if any was rejected. Posting twice is safe.
+
+    Without a connection, `--offline BUNDLE` signs the events and keeps them in a file, which anybody may post from anywhere, in
+    any order and any number of times: they count as the signing office's. A post that was interrupted goes on where it stopped.
+    """
     rosters = [file for file in files if file.suffix.lower() in SUFFIXES]
+    events = [file for file in files if file not in rosters]
     wishes = Wishes(dry_run, accept or (), sheet or (), encoding, source)
-    if rosters != files and wishes != Wishes():
-        raise ClientError(
-            "--dry-run, --accept, --sheet, --encoding and --source are for rosters. Post events by themselves."
-        )
+    if events and wishes != Wishes(dry_run):
+        raise ClientError("--accept, --sheet, --encoding and --source are for rosters. Post events by themselves.")
+    if rosters and offline is not None:
+        raise ClientError("--offline signs events. A roster is sent as it is, when there is a connection.")
     if receipts and len(rosters) != 1:
         raise ClientError("--receipts writes one spreadsheet: post one roster at a time.")
+    rejected = False
     if rosters:
         read = [read_roster(file, wishes) for file in rosters]
         with connected(server, token, data) as client:
             rejected = post_rosters(client, read, wishes, receipts)
-    else:
-        rejected = False
-    if rosters != files:
-        rejected |= _post_events([file for file in files if file not in rosters], server, token, data)
+    if events:
+        lines = [line for file in events for line in read_events(file)]
+        if dry_run:
+            rejected |= _try_out(lines)
+        elif offline is not None:
+            _sign(lines, credentials, offline)
+        else:
+            with connected(server, token, data) as client:
+                rejected |= _post(client, server, lines, again=again)
     if rejected:
         raise typer.Exit(1)
 
 
-def _post_events(files: Sequence[Path], server: str, token: str | None, data: Path) -> bool:
+def _post(client: Client, server: str, lines: Sequence[Line], *, again: bool) -> bool:
     """Whether any event was rejected."""
-    lines = [line for file in files for line in read_events(file)]
+    answered = outgoing.Answered(server, lines)
+    if again:
+        answered.forget()
+    elif before := answered.load():
+        say.print(
+            f"{before} of {len(lines)} events were answered before this was interrupted: going on with the others."
+        )
     table = Table("file", "line", "event", "status", "code", "what it means", box=None, header_style="bold")
     counts: Counter[str] = Counter()
+    left = answered.left()
     try:
-        with connected(server, token, data) as client, Progress(console=say, transient=True) as progress:
-            task = progress.add_task("Posting", total=len(lines))
-            for batch in batches(lines):
-                for line, receipt in zip(batch, client.post_events(batch)["receipts"], strict=True):
+        with Progress(console=say, transient=True) as progress:
+            task = progress.add_task("Posting", total=len(lines), completed=len(lines) - len(left))
+            for batch in batches(left):
+                receipts = client.post_events(batch)["receipts"]
+                answered.add(batch)
+                for line, receipt in zip(batch, receipts, strict=True):
                     counts[receipt["status"]] += 1
-                    standing = receipt.get("current") or receipt
-                    if receipt["status"] == "rejected" or standing["status"] != "accepted":
-                        row = (receipt["status"], standing["code"], standing["sentence"])
-                        table.add_row(line.file, str(line.place), receipt.get("id") or "-", *row)
+                    _add_row(table, line, receipt)
                 progress.advance(task, len(batch))
     finally:  # what was answered before the line broke is worth knowing
         if table.row_count:
@@ -82,4 +111,47 @@ def _post_events(files: Sequence[Path], server: str, token: str | None, data: Pa
                 if counts.total() < len(lines)
                 else f"{len(lines)} events: {said}"
             )
+        if unsent := answered.left():
+            say.print(
+                f"{len(unsent)} events are not sent yet: {outgoing.named(unsent)}. Give the same command again to send them.",
+                markup=False,
+            )
+        else:
+            answered.forget()
+        if client.token_expires:
+            say.print(
+                f"Your token ends on {client.token_expires[:10]}: get a new one with `sampan token rotate`.",
+                markup=False,
+            )
     return counts["rejected"] > 0
+
+
+def _add_row(table: Table, line: Line, receipt: dict[str, Any]) -> None:
+    standing = receipt.get("current") or receipt
+    if receipt["status"] == "rejected" or standing["status"] != "accepted":
+        row = (receipt["status"], standing["code"], standing["sentence"])
+        table.add_row(line.file, str(line.place), receipt.get("id") or "-", *row)
+
+
+def _try_out(lines: Sequence[Line]) -> bool:
+    """Whether any event would be rejected."""
+    table = Table("file", "line", "event", "code", "what it means", box=None, header_style="bold")
+    for line, event, code, sentence in outgoing.try_out(lines):
+        table.add_row(line.file, str(line.place), event or "-", code, sentence)
+    if table.row_count:
+        wide(Console()).print(table)
+    for service in ("enrolment", "certification"):
+        if number := sum(line.service == service for line in lines):
+            print(f"{number} events would go to {service}.")
+    print(f"{table.row_count} of {len(lines)} events would be rejected. Nothing was sent.")
+    return table.row_count > 0
+
+
+def _sign(lines: Sequence[Line], credentials: Path | None, bundle: Path) -> None:
+    if credentials is None:
+        raise ClientError("Name the officer's NATS credentials file with --credentials: events are signed with it.")
+    added = outgoing.sign(lines, credentials, bundle)
+    print(
+        f"{added} events were added to {bundle}, {len(lines) - added} were in it. Post it from anywhere: sampan post {bundle}\n"
+        "It holds what the events hold, names among it: hand it on as you would hand on the list."
+    )

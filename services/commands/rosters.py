@@ -17,7 +17,6 @@ from services.rosters import Roster, Wishes
 from shared.rosters.answers import RowAnswer
 from shared.rosters.cells import OFFERS
 
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would become of each row; take nothing.")]
 Accept = Annotated[
     list[str] | None, typer.Option(help=f"Corrections to accept in rosters: {', '.join(OFFERS)}; repeatable.")
 ]

@@ -2,6 +2,7 @@
 
 import json
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -31,14 +32,22 @@ LetterNumber = Annotated[int, typer.Argument(min=1, help="Its id at that service
 
 
 @app.command(epilog="Example: `sampan check`")
-def check(server: Server = HERE, token: Token = None, data: Data = DATA) -> None:
+def check(
+    heads: Annotated[
+        Path | None,
+        typer.Option(help="Compare the audit trails with this file of heads, then write the new ones to it."),
+    ] = None,
+    server: Server = HERE,
+    token: Token = None,
+    data: Data = DATA,
+) -> None:
     """Have every service recompute what it holds; exit 1 on any difference, naming it (administrator).
 
-    States are compared with their events, streams with journals, rows with facts, the cube with a recount; also while events
-    come in.
+    States are compared with their events, streams with journals, rows with facts, the cube with a recount, audit trails with
+    their digests; also while events come in.
     """
     with connected(server, token, data) as client:
-        differences = upkeep.check(client, say_indented)
+        differences = upkeep.check(client, say_indented, upkeep.Heads(heads) if heads else None)
     for line in differences:
         print(f"{line['service']}: {line['what']} {line['which']}: {line['problem']}")
     if differences:

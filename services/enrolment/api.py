@@ -1,84 +1,31 @@
 """HTTP to handlers and queries."""
 
-import json
-from datetime import datetime
 from functools import partial
 from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import PlainTextResponse
-from pydantic import BaseModel, Field, ValidationError
 
 from services.enrolment import queries
-from services.enrolment.admissions import Admissions
 from services.enrolment.handlers import Handlers
-from services.enrolment.queries import CohortAnswer, EventAnswer, EventHistory, OfficeAnswer
-from services.enrolment.registry import Registry
+from services.enrolment.queries import CohortAnswer, EventAnswer, EventHistory
 from shared.database import Database
-from shared.events.codes import CODE_PATTERN, SOURCE_PATTERN, Code, Role, Source, Text
+from shared.events.codes import CODE_PATTERN, SOURCE_PATTERN
 from shared.events.enrolment import CentreFact, CohortFact, ProgrammeFact, TraineeFact
-from shared.events.identity import office_of
-from shared.http import EVENTS, Page, Paging, Positions, Problem, events_body, metrics, receipts_response
-from shared.offices import Caller, Doorkeeper, require_administrator
+from shared.http import BUNDLE, EVENTS, Page, Paging, Positions, Problem, events_body, metrics_and, receipts_response
+from shared.offices import Caller, Doorkeeper
 from shared.openapi import refusals
 from shared.outbox import current_position
-from shared.rights import inbox_prefix, office_durable
+from shared.waiting import waiting_metrics
 
 T = TypeVar("T")
 # Whatever else could stand in an address is no code, and some of it (a NUL) not even a text for the database.
 Filter = Annotated[str | None, Query(pattern=CODE_PATTERN)]
 Named = Annotated[str, Path(pattern=CODE_PATTERN)]
-OFFICE_LIMIT = 16_384
-"""Bytes in the description of an office."""
 
 
-class NewOffice(BaseModel):
-    """An office to register, or one more officer of it."""
-
-    office: Source
-    name: Text
-    roles: Annotated[list[Role], Field(min_length=1)]
-    officer: Code
-    expires_days: Annotated[int, Field(ge=1, le=3650)] = 365
-
-
-_OFFICE_BODY = {
-    "required": True,
-    "description": f"At most {OFFICE_LIMIT:,} bytes.",
-    "content": {"application/json": {"schema": NewOffice.model_json_schema()}},
-}
-
-
-class ForNats(BaseModel):
-    """How the officer reaches the broker, with credentials that are told this once and hold as long as the token."""
-
-    url: str
-    credentials: str
-    """The text of a NATS credentials file."""
-    inbox_prefix: str
-    durable: str
-    """Of the stream RECEIPTS: what was read stays read, also after an absence."""
-
-
-class NewToken(BaseModel):
-    """An officer's token, told this once, and until when it holds."""
-
-    office: str
-    officer: str
-    token: str
-    expires: datetime
-    nats: ForNats
-
-
-def routes(
-    handlers: Handlers,
-    registry: Registry,
-    admissions: Admissions,
-    database: Database,
-    door: Doorkeeper,
-    nats_url: str,
-) -> APIRouter:
-    """Every address of enrolment but its health; ``nats_url`` is the one that offices are told."""
+def routes(handlers: Handlers, database: Database, door: Doorkeeper) -> APIRouter:
+    """Every address of enrolment but its health, the administrator's and those of offices."""
     router = APIRouter()
 
     async def office(caller: Annotated[Caller, Depends(door.open)]) -> Caller:
@@ -86,15 +33,19 @@ def routes(
             raise Problem(403, "role_not_allowed", "A reader sees figures: ask reporting for /v1/aggregates.")
         return caller
 
-    async def administrator(caller: Annotated[Caller, Depends(door.open)]) -> None:
-        require_administrator(caller)
-
     @router.post("/v1/events", **EVENTS)
     async def post_events(request: Request, caller: Annotated[Caller, Depends(door.open)]) -> Response:
         """Take events: one, a batch or NDJSON. Answers after the commit with one receipt per event; safe to send again."""
-        return receipts_response(
-            await handlers.take(await events_body(request, partial(handlers.refused, caller)), caller)
-        )
+        raws = await events_body(request, partial(handlers.refused, caller))
+        door.spend(caller, events=len(raws), size=request.state.size)
+        return receipts_response(await handlers.take(raws, caller))
+
+    @router.post("/v1/bundles", **BUNDLE)
+    async def post_bundle(request: Request, caller: Annotated[Caller, Depends(door.open)]) -> Response:
+        """Take a bundle of events that offices signed, from whoever brings it: each counts as its office's."""
+        raws = await events_body(request, partial(handlers.refused, caller))
+        door.spend(caller, events=len(raws), size=request.state.size)
+        return receipts_response(await handlers.take_bundle(raws, caller))
 
     @router.get("/v1/events")
     async def events(
@@ -155,64 +106,12 @@ def routes(
         async with database.transaction() as session:
             return Positions(position={"ENROLMENT": await current_position(session)}, heard={})
 
-    @router.post(
-        "/v1/offices",
-        dependencies=[Depends(administrator)],
-        status_code=201,
-        responses=refusals(400, 403, 413),
-        openapi_extra={"requestBody": _OFFICE_BODY},
-    )
-    async def register_office(request: Request) -> NewToken:
-        """Register an office or one more officer of it. Token and credentials in the answer are never told again."""
-        new = await _new_office(request)
-        given = await registry.register(new.office, new.name, new.roles, new.officer, new.expires_days)
-        admissions.wake()
-        durable = office_durable(*office_of(new.office))
-        for_nats = ForNats(
-            url=nats_url,
-            credentials=given.nats_credentials,
-            inbox_prefix=inbox_prefix(durable),
-            durable=durable,
-        )
-        return NewToken(office=new.office, officer=new.officer, token=given.token, expires=given.expires, nats=for_nats)
+    @router.get("/metrics", dependencies=[Depends(door.scrape)], response_class=PlainTextResponse)
+    async def metrics() -> Response:
+        """The process's metrics in Prometheus' text format, and how many events wait for what, and for how long."""
+        return metrics_and(await waiting_metrics(database, "enrolment"))
 
-    @router.get("/v1/offices", dependencies=[Depends(administrator)], responses=refusals(403))
-    async def offices(paging: Annotated[Paging, Depends()]) -> Page[OfficeAnswer]:
-        """All offices, their roles and officers."""
-        async with database.transaction() as session:
-            return await queries.offices(session, paging)
-
-    @router.delete(
-        "/v1/offices/{country}/{office}",
-        dependencies=[Depends(administrator)],
-        status_code=204,
-        responses=refusals(403),
-    )
-    async def revoke_office(country: Named, office: Named) -> None:
-        """Take every token and NATS user from an office."""
-        if not await registry.revoke(f"/offices/{country}/{office}"):
-            raise Problem(404, "not_found", "There is no such office.")
-        admissions.wake()
-
-    router.add_api_route("/metrics", metrics, dependencies=[Depends(door.scrape)], response_class=PlainTextResponse)
     return router
-
-
-async def _new_office(request: Request) -> NewOffice:
-    """The body by our own rules: FastAPI's answers would differ from ours in form."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > OFFICE_LIMIT:
-            raise Problem(413, "body_too_large", f"The body is larger than {OFFICE_LIMIT} bytes.")
-    try:
-        return NewOffice.model_validate(json.loads(bytes(body)))
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the body"
-        raise Problem(400, "invalid_office", f"{where}: {first['msg']}.") from None
-    except (ValueError, RecursionError):
-        raise Problem(400, "invalid_json", "The body is not JSON.") from None
 
 
 def _or_404(found: T | None) -> T:

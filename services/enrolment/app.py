@@ -6,7 +6,7 @@ from functools import partial
 
 from fastapi import FastAPI
 
-from services.enrolment import desk, rosters
+from services.enrolment import desk, officers, rosters
 from services.enrolment.admissions import Admissions
 from services.enrolment.api import routes
 from services.enrolment.check import check
@@ -20,6 +20,7 @@ from services.enrolment.subscribers import subscribe
 from services.enrolment.tables import KeptFile, Office, Session, Token
 from services.enrolment.wording import CODES
 from shared import signin, uploads
+from shared.audit import Audit
 from shared.bus import Bus
 from shared.contracts import show_contract
 from shared.credentials import Authority
@@ -29,6 +30,7 @@ from shared.depths import Depths
 from shared.desk.rosters import Rosters
 from shared.http import create_app, tell_addresses, with_heartbeat
 from shared.keeping import Keeping
+from shared.limits import Limits
 from shared.offices import Doorkeeper, token_digest
 from shared.rejected import RejectedBodies
 from shared.rejections import rejections
@@ -55,12 +57,15 @@ def create(settings: Settings) -> FastAPI:
     depths = Depths(database, bus, "ENROLMENT")
     authority = Authority.from_text(settings.nats_authority_file.read_text())
     admissions = Admissions(database, bus, settings.nats_url, authority)
-    register = Register(secret)
+    register, audit = Register(secret), Audit(database, secret)
     archive = Archive(RejectedBodies("enrolment", secret), dead_letters)
-    handlers = Handlers(database, register, archive, settings.certification_url)
+    handlers = Handlers(database, register, archive, audit, settings.certification_url)
     subscribe(bus, handlers)
     bus.sweep(archive.rejected.forget_expired)
-    door = Doorkeeper(database, token_digest(settings.admin_token_file.read_text().strip()), Office, Token)
+    limits = Limits(
+        settings.office_requests_per_second, settings.office_events_per_second, settings.office_bytes_per_second
+    )
+    door = Doorkeeper(database, token_digest(settings.admin_token_file.read_text().strip()), Office, Token, limits)
     sessions = Sessions(database, door, Session, "enrolment")
 
     @asynccontextmanager
@@ -83,9 +88,10 @@ def create(settings: Settings) -> FastAPI:
     }
     tell_addresses(app, door.open, addresses)
     checking = partial(check, bus=bus, register=register)
-    app.include_router(administration(database, door, dead_letters, bus, checking))
-    registry = Registry(database, authority)
-    app.include_router(routes(handlers, registry, admissions, database, door, settings.nats_public_url))
+    app.include_router(administration(database, door, dead_letters, bus, checking, audit))
+    registry = Registry(database, authority, audit)
+    app.include_router(routes(handlers, database, door))
+    app.include_router(officers.routes(registry, admissions, database, door, settings.nats_public_url))
     app.include_router(people(database, register, door))
     app.include_router(rejections(database, door, archive.rejected))
     taking = rosters.desk(handlers, register, database, settings.certification_url)
@@ -93,7 +99,7 @@ def create(settings: Settings) -> FastAPI:
     app.include_router(uploads.routes(taking, door, choices))
     pages = Rosters(taking, Keeping(database, KeptFile, secret), choices, CODES, tuple(taking.roles))
     app.include_router(desk.routes(handlers, database, sessions, pages, addresses))
-    app.include_router(signin.routes(sessions, https=settings.public_url.startswith("https:")))
+    app.include_router(signin.routes(sessions, audit, https=settings.public_url.startswith("https:")))
     show_contract(app, door, sessions, "enrolment")
     return app
 

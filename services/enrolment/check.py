@@ -203,7 +203,8 @@ async def _compare_offices(session: AsyncSession, findings: Findings) -> None:
 
 def _valid(office: dict[str, Any], now: datetime) -> dict[str, Any]:
     tokens = [token for token in office["tokens"] if datetime.fromisoformat(token["expires"]) > now]
-    return {**office, "tokens": tokens}
+    keys = [key for key in office.get("keys", ()) if datetime.fromisoformat(key["expires"]) > now]
+    return {**office, "tokens": tokens, "keys": keys}
 
 
 _STRAYS = {

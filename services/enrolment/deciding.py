@@ -44,22 +44,31 @@ async def route(journal: Journal, entries: Sequence[Entry]) -> Route:
     cohorts = {**await journal.cohorts_of(lost), **named}
     records = await journal.records({entry.acts_on for entry in entries if entry.acts_on} - set(batch))
     awaited = {f"event{source}/{id_}": (source, id_) for source, id_ in batch}
+    units: dict[Ref, str] = {}
 
-    def place(entry: Entry, on_the_way: frozenset[Ref] = frozenset()) -> str:
-        target = entry.voids
-        if target in on_the_way or target not in batch:
-            return home(records[target].unit if target in records else unit_of(entry), on_the_way | {entry.ref})
-        return place(batch[target], on_the_way | {entry.ref})
-
-    def home(unit: str, on_the_way: frozenset[Ref]) -> str:
-        kind, _, name = unit.partition("/")
-        if kind == "enrolment":
-            return cohorts.get(name, unit)
-        if unit in awaited and awaited[unit] not in on_the_way:
-            return place(batch[awaited[unit]], on_the_way)
+    def place(entry: Entry) -> str:
+        """Its own unit, or that of what it voids, and so on; of voids that go round in a circle, a name that all of them find."""
+        way: dict[Ref, None] = {}
+        while entry.ref not in way and entry.ref not in units:
+            way[entry.ref] = None
+            target = entry.voids
+            if target in batch:
+                entry = batch[target]
+                continue
+            unit = records[target].unit if target in records else unit_of(entry)
+            kind, _, name = unit.partition("/")
+            unit = cohorts.get(name, unit) if kind == "enrolment" else unit
+            if unit not in awaited:
+                break
+            entry = batch[awaited[unit]]
+        else:
+            steps = list(way)
+            unit = units.get(entry.ref) or "event{}/{}".format(*min(steps[steps.index(entry.ref) :]))
+        units.update(dict.fromkeys(way, unit))
         return unit
 
-    units = {entry.ref: place(entry) for entry in entries}
+    for entry in entries:
+        units[entry.ref] = units.get(entry.ref) or place(entry)
     moves = {f"enrolment/{enrolment}": unit for enrolment, unit in named.items()}
     moves |= {name: units[ref] for name, ref in awaited.items() if units[ref] != name}
     alone = any(not unit.startswith("cohort/") for unit in units.values()) or any(

@@ -21,6 +21,7 @@ from services.enrolment.domain import (
 )
 from services.enrolment.rules import GUARDS, judge
 from shared.events.offices_to_enrolment import EventVoided
+from shared.events.voids import Said, voids
 
 DETAILS_FORGOTTEN = Standing("accepted", "details_forgotten")
 UNKNOWN = Standing("waiting", "event_unknown")
@@ -28,11 +29,16 @@ TYPE_DIFFERS = Standing("conflict", "type_differs")
 ALREADY_VOIDED = Standing("conflict", "already_voided")
 ALREADY_REPLACED = Standing("conflict", "already_replaced")
 ITSELF = Standing("conflict", "replaces_itself")
+VOIDS_ITSELF = Standing("conflict", "voids_itself")
 ELSEWHERE = Standing("conflict", "belongs_elsewhere")
 LINK_CODES = frozenset(
-    standing.code for standing in (UNKNOWN, TYPE_DIFFERS, ALREADY_VOIDED, ALREADY_REPLACED, ITSELF, ELSEWHERE)
+    standing.code
+    for standing in (UNKNOWN, TYPE_DIFFERS, ALREADY_VOIDED, ALREADY_REPLACED, ITSELF, VOIDS_ITSELF, ELSEWHERE)
 )
 """Codes of voids and replacements that do not hold: only the whole fold can change these."""
+_OF_VOIDS = {
+    standing.code: standing for standing in (APPLIED, VOIDED, UNKNOWN, TYPE_DIFFERS, ALREADY_VOIDED, VOIDS_ITSELF)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,21 +134,9 @@ def undone(entries: Iterable[Entry], known: Known) -> Undone:
 def _links(ordered: Sequence[Entry], known: Known) -> tuple[dict[Ref, Standing], Undone]:
     """How the events stand that void, are voided or are replaced, and those replacements that cannot hold."""
     by_ref = {entry.ref: entry for entry in ordered}
-    decided: dict[Ref, Standing] = {}
-    acts: list[tuple[Entry, Entry]] = []
-    for void in ordered:
-        if (target := void.voids) is None:
-            continue
-        voided = by_ref.get(target)
-        if voided is None:
-            decided[void.ref] = UNKNOWN
-        elif voided.type != _type_named(void):
-            decided[void.ref] = TYPE_DIFFERS
-        elif target in decided:
-            decided[void.ref] = ALREADY_VOIDED
-        else:
-            decided[void.ref], decided[target] = APPLIED, VOIDED
-            acts.append((void, voided))
+    out, codes = voids(Said(entry.ref, entry.type, entry.voids, _type_named(entry)) for entry in ordered)
+    decided = dict.fromkeys(out, VOIDED) | {ref: _OF_VOIDS[code] for ref, code in codes.items()}
+    acts = [(by_ref[void], by_ref[target]) for target, void in out.items()]
     replacements: dict[Ref, Ref] = {}  # target -> what replaced it
     for entry in ordered:
         if entry.replaces is None or entry.ref in decided:

@@ -1,5 +1,6 @@
 """What enrolment does when it is told something: load, decide, save; one call, one transaction."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,8 +21,10 @@ from services.enrolment.keys import learn
 from services.enrolment.register import MasterUnknown, Register, holds_personal, original, without_details
 from services.enrolment.rules import refusal_of
 from services.enrolment.sentences import REFUSALS, SENTENCES
-from services.enrolment.store import Store, roles_of
+from services.enrolment.store import Store, roles_of, signers_of
 from shared import measures
+from shared.audit import Act, Audit
+from shared.bundles import opened
 from shared.correlation import Way
 from shared.database import Database
 from shared.events import offices_to_certification
@@ -35,11 +38,13 @@ from shared.outbox import Notice, current_position, notify, publish, publish_loc
 from shared.posts import (
     Message,
     Post,
+    acts,
     duplicate,
     follow,
     notice,
     portions,
     posts_of,
+    posts_of_bundle,
     receipt,
     refusal,
     rejected,
@@ -79,6 +84,7 @@ class Handlers:
         database: Database,
         register: Register,
         archive: Archive,
+        audit: Audit,
         certification_url: str,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -86,6 +92,7 @@ class Handlers:
         self._database = database
         self._register = register
         self._archive = archive
+        self._audit = audit
         self._elsewhere = dict.fromkeys(offices_to_certification.TYPES.keys() - TYPES.keys(), certification_url)
         self._clock = clock
 
@@ -93,7 +100,7 @@ class Handlers:
         """Take the events of one body: one receipt each, as they stand after all of them."""
         started = monotonic()
         posts = [Post(raw, caller) for raw in raws]
-        receipts = await self.run(partial(self._take, posts=posts, answer=False))
+        receipts = await self.run(partial(self._take_and_record, posts=posts, answer=False))
         measures.taken(SERVICE, "http", receipts.receipts, started, postedby=caller.postedby)
         return receipts
 
@@ -103,7 +110,10 @@ class Handlers:
         """The same within a transaction of ``run``. One that is rolled back at its end need not be ``publishing``: it then keeps
         nobody else waiting for the publish lock."""
         posts = [Post(raw, caller) for raw in raws]
-        return (await self._take(session, posts, answer=False, publishing=publishing)).receipts
+        receipts = (await self._take(session, posts, answer=False, publishing=publishing)).receipts
+        if publishing:
+            await self._audit.record(session, *acts(posts))
+        return receipts
 
     async def refused(self, caller: Caller, code: str, body: bytes) -> None:
         """Keep a body that could not be read."""
@@ -111,6 +121,25 @@ class Handlers:
         await self._database.run(
             lambda session: self._archive.rejected.keep(session, caller.source, caller.postedby, [said], now)
         )
+
+    async def take_bundle(self, raws: Sequence[Raw], courier: Caller) -> Receipts:
+        """Take the lines of a bundle, each as an event of the officer who signed it; the offices are told over NATS too."""
+        started = monotonic()
+        lines = await asyncio.to_thread(opened, raws)
+
+        async def work(session: AsyncSession) -> Receipts:
+            signers = await signers_of(session, {line.key for line in lines})
+            read = list(posts_of_bundle(lines, signers, self._clock()))
+            posts = [one for one in read if isinstance(one, Post)]
+            taken = await self._take(session, posts, answer=True)
+            await self._audit.record(session, *acts(posts), Act(courier, "bundle.brought", number=len(raws)))
+            answers = iter(taken.receipts)
+            receipts = [next(answers) if isinstance(one, Post) else one for one in read]
+            return taken.model_copy(update={"receipts": receipts})
+
+        receipts = await self.run(work)
+        measures.taken(SERVICE, "http", receipts.receipts, started, postedby=courier.postedby)
+        return receipts
 
     async def take_messages(self, messages: Sequence[tuple[str, bytes]], ways: Sequence[Way] = ()) -> None:
         """Take (subject, body) of ``intake.enrolment.<country>.<office>``; the receipts go out as notices.
@@ -131,7 +160,7 @@ class Handlers:
         for source, code, body in unread(portion):
             said = Said.unread(0, code, body)
             await self._archive.rejected.keep(session, source, f"{source}#nats", [said], self._clock())
-        taken = await self._take(session, posts, answer=True)
+        taken = await self._take_and_record(session, posts, answer=True)
         return [*taken.receipts, *(receipt for _, receipt, _ in refused)]
 
     async def run(self, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
@@ -154,6 +183,11 @@ class Handlers:
             except _MustBeAlone:
                 alone = True
         raise AssertionError("unreachable")
+
+    async def _take_and_record(self, session: AsyncSession, posts: Sequence[Post], *, answer: bool) -> Receipts:
+        receipts = await self._take(session, posts, answer=answer)
+        await self._audit.record(session, *acts(posts))
+        return receipts
 
     async def _take(
         self, session: AsyncSession, posts: Sequence[Post], *, answer: bool, publishing: bool = True

@@ -19,6 +19,7 @@ from shared.events.enrolment import CentreFact, CohortFact, ProgrammeFact, Train
 from shared.events.receipts import Standing
 from shared.http import Page, Paging, Problem
 from shared.offices import Caller
+from shared.waiting import SINCE
 
 T = TypeVar("T")
 
@@ -48,6 +49,8 @@ class EventAnswer(BaseModel):
     recordedtime: datetime
     postedby: str
     current: Standing
+    since: datetime | None = None
+    """Since when it has this status."""
     event: dict[str, Any]
 
 
@@ -195,15 +198,15 @@ async def events(
     """The caller's own events (an administrator's: all), in the order of recording."""
     rows = await session.execute(
         text(
-            """
-            SELECT * FROM events
+            f"""
+            SELECT * FROM events, {SINCE}
             WHERE (CAST(:everything AS boolean) OR source = :office) AND place > :after
                 AND (CAST(:source AS text) IS NULL OR source = :source)
                 AND (CAST(:id AS text) IS NULL OR id = :id)
                 AND (CAST(:status AS text) IS NULL OR status = :status)
                 AND (CAST(:cohort AS text) IS NULL OR unit = 'cohort/' || :cohort)
             ORDER BY place LIMIT :limit
-            """
+            """  # noqa: S608 (a constant)
         ),
         {
             **_seer(caller),
@@ -224,7 +227,8 @@ async def event(session: AsyncSession, caller: Caller, source: str, event: str) 
     if not caller.may_post_for(source):
         return None
     named = {"source": source, "id": event}
-    row = (await session.execute(text("SELECT * FROM events WHERE source = :source AND id = :id"), named)).one_or_none()
+    asked = text(f"SELECT * FROM events, {SINCE} WHERE source = :source AND id = :id")  # noqa: S608 (a constant)
+    row = (await session.execute(asked, named)).one_or_none()
     if row is None:
         return None
     return EventHistory(**event_answer(row), receipts=await history(session, source, event))
@@ -306,6 +310,7 @@ def event_answer(row: Any) -> dict[str, Any]:
         "type": row.type,
         "recordedtime": row.recordedtime,
         "postedby": row.postedby,
+        "since": row.since,
         "current": _standing(row.status, row.code, row.number),
         "event": said,
     }

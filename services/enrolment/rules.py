@@ -432,6 +432,7 @@ GUARDS: Mapping[str, Rule] = {
             waits("event_unknown", lambda _, __, ___: False),
             conflict("type_differs", lambda _, __, ___: False),
             conflict("already_voided", lambda _, __, ___: False),
+            conflict("voids_itself", lambda _, __, ___: False),
         ),
         lambda state, _: state,
     ),

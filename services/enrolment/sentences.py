@@ -47,6 +47,7 @@ SENTENCES: Mapping[str, str] = {
     "already_voided": "The event was voided before.",
     "already_replaced": "The event was replaced before; replace the one that replaced it.",
     "replaces_itself": "The replacements lead back to this event; post the correction under a new id.",
+    "voids_itself": "The voids lead back to this event; post one under a new id that voids what should go.",
     "belongs_elsewhere": "The event to be replaced belongs to another programme, centre or cohort; void it and post a new one.",
 }
 """Codes of accepted, waiting and conflicting events: they depend on other events and may change."""

@@ -20,6 +20,10 @@ class Settings(BaseSettings):
     secret_file: Path
     """32 random bytes in hexadecimal; the register, identifiers and persons' ids rest on keys made from them."""
     admin_token_file: Path
+    office_requests_per_second: float = 20
+    office_events_per_second: float = 2000
+    office_bytes_per_second: float = 2 * 1024 * 1024
+    """What one office may send on average; see ``shared.limits``."""
     public_url: str = "http://127.0.0.1:8001"
     """Where people and programs reach this service."""
     certification_url: str = "http://127.0.0.1:8002"

@@ -19,6 +19,7 @@ from services.enrolment.seers import seers
 from services.enrolment.tables import CentreRow, CohortRow, EnrolmentRow, ProgrammeRow
 from shared.database import write
 from shared.events.enrolment import CentreFact, ProgrammeFact
+from shared.offices import Caller
 
 COHORT = TypeAdapter(Cohort)
 ENROLMENT = TypeAdapter(Enrolment)
@@ -188,3 +189,17 @@ async def roles_of(session: AsyncSession, offices: Collection[str]) -> dict[str,
         {"offices": sorted(set(offices))},
     )
     return {row.office: frozenset(row.roles) for row in rows}
+
+
+async def signers_of(session: AsyncSession, keys: Collection[str]) -> dict[str, Caller]:
+    """The officers whose keys these are, if the keys are good now and their offices active."""
+    rows = await session.execute(
+        text(
+            """
+            SELECT key, office, officer, roles FROM broker_users JOIN offices USING (office)
+            WHERE key = ANY(:keys) AND officer IS NOT NULL AND revoked IS NULL AND expires > now() AND status = 'active'
+            """
+        ),
+        {"keys": sorted(keys)},
+    )
+    return {row.key: Caller(row.office, frozenset(row.roles), row.officer) for row in rows}

@@ -23,7 +23,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
-from shared import deadletters, keeping, ledger, offices, outbox, rejected, sessions
+from shared import audit, deadletters, keeping, ledger, offices, outbox, rejected, sessions
 
 NAMES = {
     "pk": "%(table_name)s_pkey",
@@ -46,6 +46,7 @@ class EventRow(Base, table=True):
         Index("events_unit_idx", "unit", "time"),
         Index("events_unsettled_idx", "unit", postgresql_where=text(UNSETTLED)),
         Index("events_target_idx", "source", "target", postgresql_where=text("target IS NOT NULL")),
+        Index("events_waiting_idx", "code", postgresql_where=text("status = 'waiting'")),
         Index("events_needs_idx", "needs", postgresql_using="gin"),
     )
 
@@ -263,6 +264,8 @@ class BrokerUser(Base, table=True):
 
     key: str = Field(primary_key=True, sa_type=Text)
     office: str = Field(index=True, sa_type=Text)
+    officer: str | None = Field(default=None, sa_type=Text)
+    """None for one that was made before officers had users of their own."""
     expires: datetime = Field(sa_type=DateTime(timezone=True))
     revoked: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
 
@@ -288,4 +291,12 @@ class DeadLetterRow(deadletters.DeadLetterRow, Base, table=True):
 
 
 class RosterRow(ledger.RosterRow, Base, table=True):
+    pass
+
+
+class AuditRow(audit.AuditRow, Base, table=True):
+    pass
+
+
+class AuditHead(audit.AuditHead, Base, table=True):
     pass

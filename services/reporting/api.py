@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.reporting import page, queries
 from services.reporting import rebuild as rebuilding
@@ -12,6 +13,7 @@ from services.reporting.domain import DIMENSIONS, MEASURES
 from services.reporting.queries import Aggregates, Question, UnknownQuestion
 from services.reporting.rebuild import Look, NotWhole, Rebuild, UnderWay
 from shared import signin
+from shared.audit import Act, Audit
 from shared.bus import BrokerAway
 from shared.database import Database
 from shared.http import Positions, Problem, metrics
@@ -52,7 +54,9 @@ class Measures(BaseModel):
     dimensions: dict[str, str]
 
 
-def routes(database: Database, door: Doorkeeper, sessions: Sessions, look: Look, *, https: bool) -> APIRouter:
+def routes(
+    database: Database, door: Doorkeeper, sessions: Sessions, audit: Audit, look: Look, *, https: bool
+) -> APIRouter:
     """Every address of reporting but its health; `look` is at a stream."""
     router = APIRouter()
     asked = Annotated[Caller, Depends(door.open)]
@@ -107,7 +111,7 @@ def routes(database: Database, door: Doorkeeper, sessions: Sessions, look: Look,
         """
         require_administrator(caller)
         try:
-            return await database.run(lambda session: rebuilding.rebuild(session, look))
+            return await database.run(lambda session: _recorded(session, look, audit, caller))
         except NotWhole as lost:
             raise Problem(409, "stream_not_whole", str(lost)) from None
         except BrokerAway:
@@ -137,8 +141,14 @@ def routes(database: Database, door: Doorkeeper, sessions: Sessions, look: Look,
             answer = await queries.aggregates(session, question, await queries.positions(session))
         return signin.html(page.report(question, answer, chosen=any(name == "measure" for name, _ in given)))
 
-    router.include_router(signin.routes(sessions, https=https))
+    router.include_router(signin.routes(sessions, audit, https=https))
     return router
+
+
+async def _recorded(session: AsyncSession, look: Look, audit: Audit, caller: Caller) -> Rebuild:
+    rebuilt = await rebuilding.rebuild(session, look)
+    await audit.record(session, Act(caller, "reporting.rebuilt"))
+    return rebuilt
 
 
 def _has(request: Request, tag: str) -> bool:

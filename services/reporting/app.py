@@ -12,12 +12,14 @@ from services.reporting.rebuild import lacking
 from services.reporting.settings import Settings
 from services.reporting.subscribers import subscribe
 from services.reporting.tables import Office, Session, Token
+from shared.audit import Audit
 from shared.bus import Bus
 from shared.contracts import show_contract
 from shared.database import Database
 from shared.deadletters import DeadLetters
 from shared.depths import Depths
 from shared.http import create_app, tell_addresses, with_heartbeat
+from shared.limits import Limits
 from shared.offices import Doorkeeper, token_digest
 from shared.relay import Relay
 from shared.sessions import Sessions
@@ -28,7 +30,8 @@ from shared.upkeep import administration
 def create(settings: Settings) -> FastAPI:
     """The service: answers from its tables also when the broker is away."""
     database = Database(settings.database_url, "reporting")
-    dead_letters = DeadLetters("reporting", bytes.fromhex(settings.secret_file.read_text().strip()))
+    secret = bytes.fromhex(settings.secret_file.read_text().strip())
+    dead_letters, audit = DeadLetters("reporting", secret), Audit(database, secret)
     bus = Bus(
         "reporting",
         database,
@@ -39,7 +42,8 @@ def create(settings: Settings) -> FastAPI:
     relay = Relay(database, bus, service="reporting", stream=None)
     depths = Depths(database, bus, None)
     subscribe(bus)
-    door = Doorkeeper(database, token_digest(settings.admin_token_file.read_text().strip()), Office, Token)
+    limits = Limits(settings.office_requests_per_second)
+    door = Doorkeeper(database, token_digest(settings.admin_token_file.read_text().strip()), Office, Token, limits)
     sessions = Sessions(database, door, Session, "reporting")
 
     @asynccontextmanager
@@ -65,9 +69,9 @@ def create(settings: Settings) -> FastAPI:
         },
     )
     checking = partial(check, bus=bus)
-    app.include_router(administration(database, door, dead_letters, bus, checking))
+    app.include_router(administration(database, door, dead_letters, bus, checking, audit))
     https = settings.public_url.startswith("https:")
-    app.include_router(routes(database, door, sessions, bus.extent, https=https))
+    app.include_router(routes(database, door, sessions, audit, bus.extent, https=https))
     show_contract(app, door, sessions, "reporting")
     return app
 

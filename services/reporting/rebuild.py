@@ -62,7 +62,7 @@ async def rebuild(session: AsyncSession, look: Look) -> Rebuild:
         await session.execute(
             text("INSERT INTO rebuilds (stream, until) VALUES (:stream, :until)"), {"stream": stream, "until": position}
         )
-    log.warning("audit: the administrator has the read side rebuilt up to %s", until)
+    log.warning("the read side is rebuilt up to %s", until)
     return before
 
 

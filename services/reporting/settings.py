@@ -16,6 +16,8 @@ class Settings(BaseSettings):
     secret_file: Path
     """32 random bytes in hexadecimal; dead letters are sealed with a key made from them."""
     admin_token_file: Path
+    office_requests_per_second: float = 20
+    """What one office may send on average; see ``shared.limits``."""
     public_url: str = "http://127.0.0.1:8003"
     """Where people and programs reach this service."""
     enrolment_url: str = "http://127.0.0.1:8001"

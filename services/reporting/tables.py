@@ -7,7 +7,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
-from shared import deadletters, offices, outbox, sessions
+from shared import audit, deadletters, offices, outbox, sessions
 
 NAMES = {
     "pk": "%(table_name)s_pkey",
@@ -118,4 +118,12 @@ class NoticeRow(outbox.NoticeRow, Base, table=True):
 
 
 class DeadLetterRow(deadletters.DeadLetterRow, Base, table=True):
+    pass
+
+
+class AuditRow(audit.AuditRow, Base, table=True):
+    pass
+
+
+class AuditHead(audit.AuditHead, Base, table=True):
     pass

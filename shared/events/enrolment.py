@@ -36,14 +36,23 @@ class Token(Model):
     expires: Moment
 
 
+class SigningKey(Model):
+    """The public key of an officer's NATS credentials, with which bundles of events are signed while there is no connection."""
+
+    key: str
+    officer: str
+    expires: Moment
+
+
 class OfficeFact(Model):
-    """An office's rights and its officers' tokens, so that every service can tell who is calling."""
+    """An office's rights, its officers' tokens and keys, so that every service can tell who is calling or has signed."""
 
     office: str
     name: str
     roles: list[Role]
     status: Literal["active", "revoked"]
     tokens: list[Token]
+    keys: list[SigningKey] = []
 
 
 class Session(Model):

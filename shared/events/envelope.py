@@ -97,8 +97,10 @@ def read_event(
         data = model.model_validate(envelope.data)
     except ValidationError as error:
         return refuse(*_explain(error, model, "data"))
-    if isinstance(data, EventVoided) and data.type not in types:
-        return refuse(*_unknown(data.type, types, elsewhere))
+    if isinstance(data, EventVoided):
+        for named in (data.type, data.about):
+            if named is not None and named not in types:
+                return refuse(*_unknown(named, types, elsewhere))
     happened = getattr(data, "date", None)
     if happened is not None and happened > (envelope.time + timedelta(days=1)).date():
         return refuse(
@@ -167,7 +169,6 @@ REFUSALS: Final[Mapping[str, str]] = {
     "unknown_type": "No service takes this type.",
     "unknown_version": "The type is known, and this version of it is not.",
     "wrong_service": "The other service takes this type; the sentence names its address.",
-    "void_of_void": "A void cannot be voided.",
 }
 """What each code of a refused event means, beside the flaws of ``wire``; a refusal's own sentence also names the place."""
 

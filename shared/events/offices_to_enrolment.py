@@ -284,17 +284,16 @@ class OutcomeReported(TraineeRef):
 
 
 class EventVoided(Model):
-    """One of the office's own events should never have been said."""
+    """One of the office's own events should never have been said. If it is a void itself, what that one took out stands again.
+
+    ``about`` is for the void of a void, whose ``type`` is the same at either service: the type of what stands again. Whoever
+    sends to the right address need not say it.
+    """
 
     event: Code
     type: Annotated[str, Field(max_length=100)]
     reason: Reason
-
-    @model_validator(mode="after")
-    def _not_a_void(self) -> "EventVoided":
-        if self.type == "event.voided.v1":
-            raise PydanticCustomError("void_of_void", "a void cannot be voided: post the event again under a new id")
-        return self
+    about: Annotated[str | None, Field(max_length=100)] = None
 
 
 TYPES: dict[str, type[Model]] = {

@@ -11,6 +11,10 @@ REFUSALS: Final[dict[str, str]] = {
     "source_not_yours": "The event's source is another office than the one that posts it. Post with that office's credential.",
     "role_not_allowed": "The office's registered roles do not allow this type of event. Ask the administrator for the role.",
     "office_unknown": "The office of this subject is not registered, or it was revoked. Ask the administrator, then send again.",
+    "bundle_unreadable": "This is no line of a bundle. `sampan post --offline` writes bundles: send one as it was written.",
+    "signature_wrong": "The line is not as it was signed. Fetch the bundle again from where it was written.",
+    "signer_unknown": "The key that signed this line is no active office's, has expired or was revoked. Sign again with new "
+    "credentials: `sampan post FILE --offline BUNDLE`.",
     "id_reused": "This id was used before for an event with other content, which stays. Post this one under a new id.",
 }
 """Why an event is rejected for who sends it or for its id, in every service alike."""

@@ -34,12 +34,14 @@ CORRUPTIONS = {
         "WHERE kind = 'trainee' AND body->>'number' = '003'",
         "outbox": "DELETE FROM outbox WHERE position = 5",
         "tokens": "DELETE FROM tokens WHERE office = '/offices/la/tvet'",
+        "audit": "UPDATE audit SET officer = 'somebody-else' WHERE place = 1",
     },
     "certification": {
         "certificates": "UPDATE certificates SET data = data || '{\"number\": \"X-1\"}' WHERE data->>'trainee' = '004'",
         "schemes": "UPDATE schemes SET data = data || '{\"valid_months\": 1}'",
         "trainees": "UPDATE trainees SET country = 'LA' WHERE number = '005'",
         "cohorts": "UPDATE cohorts SET revision = revision - 1",
+        "audit": "DELETE FROM audit WHERE place = 1",
         "events": "UPDATE events SET code = 'passed_not_issued' WHERE enrolment = "
         "(SELECT enrolment FROM trainees WHERE number = '006')",
     },
@@ -60,6 +62,8 @@ FOUND = (
     "is not what is kept as such",
     "enrolment: journal ENROLMENT 5: is missing",
     "enrolment: office /offices/la/tvet: its last fact is not",
+    "enrolment: audit trail 1: is not what was written there",
+    "certification: audit trail 1: is missing",
     "certification: certificate ",
     "certification: scheme ",
     "certification: certificate's fact ",
@@ -213,7 +217,8 @@ def test_given_a_message_that_names_no_office_when_it_is_a_dead_letter_then_only
     assert again.returncode == 1
     assert "failed again and is kept: ValueError at " in again.stdout
     log = inside(posted).logs()["enrolment"]
-    assert f"the administrator read dead letter {number} of enrolment" in log
+    acts = posted.run("audit", "list", "--action", "deadletter.read").stdout
+    assert ["administrator", "deadletter.read", number, "1"] in [line.split()[-4:] for line in acts.splitlines()]
     assert "lao-german" not in log
 
     added = posted.run("office", "add", "la/reads", "--name", "A reader", "--role", "reader")

@@ -12,6 +12,7 @@ from services.enrolment.forgetting import Archive
 from services.enrolment.handlers import Handlers
 from services.enrolment.register import Register
 from services.enrolment.tables import Base
+from shared.audit import Audit
 from shared.checking import Findings, one_snapshot
 from shared.database import Database
 from shared.deadletters import DeadLetters
@@ -42,8 +43,14 @@ class House:
         self.database = database
         self.register = Register(b"\x01" * 32)
         self.archive = Archive(RejectedBodies("enrolment", b"\x01" * 32), DeadLetters("enrolment", b"\x01" * 32))
+        self.audit = Audit(database, b"\x01" * 32)
         self.handlers = Handlers(
-            database, self.register, self.archive, CERTIFICATION, clock=lambda: datetime(2026, 1, 1, tzinfo=UTC)
+            database,
+            self.register,
+            self.archive,
+            self.audit,
+            CERTIFICATION,
+            clock=lambda: datetime(2026, 1, 1, tzinfo=UTC),
         )
 
     async def post(self, *events: dict[str, Any], caller: Caller = ADMIN) -> list[Receipt]:

@@ -129,9 +129,9 @@ BAD: dict[str, tuple[bytes, str]] = {
     "no such country": (changed("data.country", "XX"), "unknown_country"),
     "an override in a name": (changed("data.person.names.original", "a\u202eb"), "invalid_text"),
     "too large for one event": (changed("data.note", "x" * 70_000), "event_too_large"),
-    "a void of a void": (
-        json.dumps(voided(voided(proposed()))).encode(),
-        "void_of_void",
+    "a void of what certification takes": (
+        json.dumps(voided(voided(proposed()), about="certificate.awarded.v1")).encode(),
+        "wrong_service",
     ),
     "an announcer who is no party": (json.dumps(announced(source=STRANGER)).encode(), "announcer_not_party"),
 }

@@ -32,6 +32,10 @@ def other(event: dict[str, Any]) -> dict[str, Any]:
 
 
 WITH_PASSPORT = person(identifiers=[PASSPORT])
+CIRCLE = [
+    {**voided({**voided(proposed()), "id": other}), "id": own}
+    for own, other in (("round-1", "round-2"), ("round-2", "round-1"))
+]
 STORY = [
     *REGISTRATIONS,
     *whole(),
@@ -46,6 +50,10 @@ STORY = [
     voided(proposed("04")),
     trainee("person.corrected", "03", 50, identifiers=[{**PASSPORT, "number": "OTHER"}]),
     voided(REGISTRATIONS[2], 95),
+    voided(voided(session(2, 32)), 96),
+    voided(voided(voided(proposed("04"))), 96),
+    *CIRCLE,
+    voided(CIRCLE[0], 97),
 ]
 
 

@@ -10,11 +10,12 @@ from sqlmodel import SQLModel
 from starlette.requests import Request
 
 from shared.database import Database
-from shared.events.enrolment import OfficeFact, Token
+from shared.events.enrolment import OfficeFact, SigningKey, Token
 from shared.http import Problem
 from shared.offices import (
     Caller,
     Doorkeeper,
+    KeyRow,
     OfficeRow,
     TokenRow,
     apply_office,
@@ -39,6 +40,10 @@ class Office(OfficeRow, Base, table=True):
 
 class OfficeToken(TokenRow, Base, table=True):
     __tablename__ = "tokens"
+
+
+class OfficeKey(KeyRow, Base, table=True):
+    __tablename__ = "signing_keys"
 
 
 @pytest.fixture
@@ -166,3 +171,18 @@ async def test_a_request_with_a_bearer_token(door: Doorkeeper, header: str) -> N
 def request(authorization: str | None) -> Request:
     headers = [] if authorization is None else [(b"authorization", authorization.encode())]
     return Request({"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": headers})
+
+
+async def test_a_service_that_keeps_keys_has_those_of_the_newest_fact(database: Database) -> None:
+    def with_keys(*officers: str) -> OfficeFact:
+        keys = [SigningKey(key=f"U{officer}", officer=officer, expires=IN_A_YEAR) for officer in officers]
+        return office().model_copy(update={"keys": keys})
+
+    for revision, officers in ((2, ("desk-1", "desk-2")), (1, ("desk-3",)), (3, ("desk-2",))):
+        async with database.transaction() as session:
+            await apply_office(session, Office, OfficeToken, with_keys(*officers), 1, revision, OfficeKey)
+            rows = await session.execute(text("SELECT key, office, officer, expires FROM signing_keys ORDER BY key"))
+            held = [tuple(row) for row in rows]
+        if revision == 1:
+            assert [key for key, *_ in held] == ["Udesk-1", "Udesk-2"], "an older fact changes nothing"
+    assert held == [("Udesk-2", NTTI, "desk-2", IN_A_YEAR)]

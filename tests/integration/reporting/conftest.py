@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from services.reporting.api import routes
 from services.reporting.tables import Base, Office, Session, Token
+from shared.audit import Audit
 from shared.bus import Extent
 from shared.database import Database
 from shared.http import create_app
@@ -86,7 +87,7 @@ async def client(database: Database, streams: Streams) -> AsyncIterator[httpx.As
     app = create_app("reporting under test", lifespan, problems)
     door = Doorkeeper(database, token_digest(ADMINISTRATOR), Office, Token)
     sessions = Sessions(database, door, Session, "reporting")
-    app.include_router(routes(database, door, sessions, streams.look, https=False))
+    app.include_router(routes(database, door, sessions, Audit(database, bytes(32)), streams.look, https=False))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app),
         base_url="http://reporting",

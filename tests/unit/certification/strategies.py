@@ -59,11 +59,9 @@ def event_sets(draw: st.DrawFn, most: int = 14, schemes: bool = False) -> list[E
             registered(f"s{place}", draw(DAYS), rule=draw(rules), completion_required=draw(st.booleans()))
             for place in range(draw(st.sampled_from((1, 1, 1, 2, 0))))
         ]
-    for place in range(draw(st.integers(0, 4))):
+    for place in range(draw(st.integers(0, 6))):
         target = draw(st.sampled_from(events))
-        if target.type == "event.voided.v1":
-            continue
-        if draw(st.booleans()):
+        if target.type == "event.voided.v1" or draw(st.booleans()):
             events.append(voided(f"v{place}", draw(DAYS), target))
         elif target.type != "scheme.registered.v1":
             other = draw(award_events(f"r{place}"))

@@ -70,13 +70,14 @@ def events(draw: st.DrawFn) -> dict[str, Any]:
 
 @st.composite
 def journals(draw: st.DrawFn) -> list[Entry]:
-    """A set of events with voids and replacements among them."""
+    """A set of events with voids, voids of voids and replacements among them."""
     said = [_with_id(event, n) for n, event in enumerate(draw(st.lists(events(), max_size=25)))]
     if draw(st.booleans()):
         said = [_with_id(event, 500 + n) for n, event in enumerate(whole())] + said
-    acts = []
-    for n, target in enumerate(draw(st.lists(st.sampled_from(said), max_size=4)) if said else []):
-        if draw(st.booleans()):
+    acts: list[dict[str, Any]] = []
+    for n in range(draw(st.integers(0, 6)) if said else 0):
+        target = draw(st.sampled_from([*said, *acts, *acts]))
+        if target["type"] == "event.voided.v1" or draw(st.booleans()):
             acts.append(_with_id(voided(target, 60 + n), 900 + n))
         else:
             acts.append({**_with_id(target, 900 + n), "replaces": target["id"]})

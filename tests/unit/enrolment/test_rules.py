@@ -204,6 +204,7 @@ KEPT: dict[str, tuple[list[Fields], Fields, str]] = {
     "centre twice": ([centre()], centre(day=1, id_="again"), "conflict centre_already_registered"),
     "void of another type": ([announced()], voided(announced(), type="cohort.changed.v1"), "conflict type_differs"),
     "void twice": ([announced(), voided(announced())], voided(announced(), 61), "conflict already_voided"),
+    "void of itself": ([], {**voided({**voided(announced()), "id": "again"}), "id": "again"}, "conflict voids_itself"),
     "replaces another type": (
         [announced(), proposed()],
         trainee("trainee.enrolled", replaces=proposed()["id"]),

@@ -1,0 +1,52 @@
+"""The audit trail over HTTP: for administrators, who are recorded in it too."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+
+from shared.audit import ACTIONS, SUBJECT_PATTERN, Audit, AuditLine, Head
+from shared.database import Database
+from shared.events.codes import CODE_PATTERN, SOURCE_PATTERN
+from shared.http import Page, Paging, Problem
+
+LARGEST = 2**63 - 1
+"""What a number of a row may be."""
+
+
+def add_routes(router: APIRouter, database: Database, audit: Audit) -> None:
+    """Add the trail's addresses to a router that lets only administrators in."""
+
+    @router.get("/audit")
+    async def trail(
+        paging: Annotated[Paging, Depends()],
+        office: Annotated[str | None, Query(pattern=SOURCE_PATTERN)] = None,
+        officer: Annotated[str | None, Query(pattern=CODE_PATTERN)] = None,
+        action: Annotated[str | None, Query(description=f"One of {', '.join(ACTIONS)}.", max_length=63)] = None,
+        subject: Annotated[str | None, Query(pattern=f"^{SUBJECT_PATTERN}$")] = None,
+    ) -> Page[AuditLine]:
+        """Who did what, oldest first: each act with the digest of the trail up to it."""
+        if action is not None and action not in ACTIONS:
+            raise Problem(400, "invalid_query", f"action: one of {', '.join(ACTIONS)}.")
+        only = {"office": office, "officer": officer, "action": action, "subject": subject}
+        async with database.transaction() as session:
+            found = await audit.lines(session, after(paging.after), paging.limit + 1, only)
+        shown = found[: paging.limit]
+        return Page(items=shown, next=str(shown[-1].place) if len(found) > paging.limit else None)
+
+    @router.get("/audit/head")
+    async def trail_head() -> Head:
+        """How far the audit trail reaches, and its digest there.
+
+        Write it down elsewhere: later the row of that place must have the same digest.
+        """
+        async with database.transaction() as session:
+            return await audit.head(session)
+
+
+def after(cursor: str | None) -> int:
+    """The number that a cursor of these lists is. Raises ``Problem`` 400."""
+    if cursor is None:
+        return 0
+    if not (cursor.isascii() and cursor.isdigit() and int(cursor) <= LARGEST):
+        raise Problem(400, "invalid_query", "after: give the cursor that the page before this one answered.")
+    return int(cursor)
