@@ -13,10 +13,13 @@ from services.enrolment.rules import GUARDS
 from tests.unit.enrolment.story import (
     COORDINATOR,
     KNOWN,
+    SENDER,
     centre,
     cohort,
+    decided,
     entry,
     on,
+    place,
     programme,
     trainee,
     voided,
@@ -34,8 +37,13 @@ STORY = [
     trainee("competitor.placed", "01", 91, competition="worldskills-asean-2025", skill="18", medal="gold"),
     trainee("outcome.reported", "01", 92, **OUTCOME),
     cohort("cohort.cancelled", 93, COORDINATOR, reason="no-funds"),
+    trainee("consent.withdrawn", "01", 51, by="self", date=on(51)),
+    decided("merged", "01", "02", 52),
+    decided("parted", "01", "02", 53),
 ]
-TYPES = sorted(set(GUARDS) - {"event.voided.v1"})
+TYPES = sorted(set(GUARDS) - {"event.voided.v1", "person.forgotten.v1"})
+"""All that can be taken back: forgetting cannot."""
+SEEN = replace(KNOWN, seen_by={place("01"): {SENDER: None}, place("02"): {SENDER: None}})
 
 
 def folded(events: list[dict[str, Any]], home: str) -> tuple[State, dict[str, str]]:
@@ -49,7 +57,7 @@ def folded(events: list[dict[str, Any]], home: str) -> tuple[State, dict[str, st
             one = entries[one.voids]
         return unit_of(one)
 
-    found = fold([one for one in entries.values() if lives_in(one) == home], KNOWN)
+    found = fold([one for one in entries.values() if lives_in(one) == home], SEEN)
     standings = {ref[1]: f"{one.status} {one.code}" for ref, one in found.standings.items()}
     return replace(found.state, undone=Undone()), standings
 
