@@ -348,7 +348,9 @@ class Bus:
                 log.error("%s", problem)
             self._denied[problem] = monotonic()
             return
-        if not self.connected:
+        # A broker that refuses us closes the connection too, and only the first of the two errors says why.
+        refused = isinstance(error, ConnectionResetError) and "Authorization" in (self._connection_problem or "")
+        if not self.connected and not refused:
             self._connection_problem = f"the broker is away ({str(error) or type(error).__name__})"
         log.warning("broker: %s: %s", type(error).__name__, error)
 
