@@ -10,7 +10,7 @@ import nats.errors
 import pytest
 from faststream.middlewares import AckPolicy
 from nats.js import JetStreamContext
-from nats.js.api import ConsumerConfig, RetentionPolicy, StorageType, StreamConfig
+from nats.js.api import ConsumerConfig, DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
 from nats.js.errors import NotFoundError
 
 from shared import bus as bus_module
@@ -64,9 +64,12 @@ async def test_streams_are_as_declared_after_the_start(house: House) -> None:
     for name in ("RECEIPTS", "ENROLMENT", "DEADLETTERS"):
         assert configs[name].allow_atomic
         assert configs[name].retention == RetentionPolicy.LIMITS
-    for config in configs.values():
+    for name, config in configs.items():
         assert config.storage == StorageType.FILE
-        assert (config.max_msgs, config.max_bytes, config.max_msgs_per_subject) == (-1, -1, -1)
+        assert (config.max_msgs, config.max_bytes) == (-1, -1)
+        # One office that floods its own subject is told so, and no message of anybody is pushed out.
+        limited = (5_000, DiscardPolicy.NEW) if name == "INTAKE" else (-1, config.discard)
+        assert (config.max_msgs_per_subject, config.discard) == limited
     assert configs["ENROLMENT"].max_age == 0
     assert "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>" in (configs["DEADLETTERS"].subjects or [])
 
