@@ -27,6 +27,7 @@ from shared.database import Database
 from shared.events.enrolment import TraineeFact
 from shared.http import Problem
 from shared.offices import Caller
+from shared.waiting import SINCE
 
 T = TypeVar("T")
 ATTEMPTS = 5
@@ -290,7 +291,9 @@ class People:
     async def _events(self, keys: Collection[str]) -> list[HeldEvent]:
         originals = await read_originals(self.session, self._register, keys)
         rows = await self.session.execute(
-            text("SELECT * FROM events WHERE enrolment = ANY(:keys) OR needs && CAST(:needs AS text[]) ORDER BY place"),
+            text(
+                f"SELECT * FROM events, {SINCE} WHERE enrolment = ANY(:keys) OR needs && CAST(:needs AS text[]) ORDER BY place"
+            ),
             {"keys": keys, "needs": [f"enrolment/{key}" for key in keys]},
         )
         return [
