@@ -292,7 +292,7 @@ class People:
         originals = await read_originals(self.session, self._register, keys)
         rows = await self.session.execute(
             text(
-                f"SELECT * FROM events, {SINCE} WHERE enrolment = ANY(:keys) OR needs && CAST(:needs AS text[]) ORDER BY place"
+                f"SELECT * FROM events, {SINCE} WHERE enrolment = ANY(:keys) OR needs && CAST(:needs AS text[]) ORDER BY place"  # noqa: S608
             ),
             {"keys": keys, "needs": [f"enrolment/{key}" for key in keys]},
         )

@@ -177,6 +177,7 @@ VALUES: Final[Mapping[str, str]] = {
     "not-stated": _("not stated"),
     "training": _("training"),
     "certification": _("certification"),
+    "reporting": _("reporting"),
     "self": _("the person"),
     "guardian": _("a guardian"),
     "gold": _("gold"),
@@ -220,8 +221,8 @@ VALUES: Final[Mapping[str, str]] = {
 }
 """Values that the contract lists, and states of things. Age bands such as Y15T24 read as 15-24 in every language."""
 
-PURPOSES: Final = ("training", "certification")
-"""For what a host centre and an awarding body see details."""
+PURPOSES: Final = ("training", "certification", "reporting")
+"""What people agree to: for the first a host centre sees details, for the second an awarding body."""
 
 STANDINGS: Final[Mapping[str, str]] = {
     "accepted": _("Taken"),
@@ -314,6 +315,9 @@ CODES: Final[Mapping[str, str]] = {
     "already_replaced": _("That entry was corrected before. Correct the later one, or withdraw one of the two."),
     "replaces_itself": _("The corrections lead back to this entry. Withdraw it and say it anew."),
     "voids_itself": _("The withdrawals lead back to this entry. Withdraw anew what should go."),
+    "bundle_unreadable": _("This line of the file cannot be read. Send the file as it was written."),
+    "signature_wrong": _("This line was changed after it was signed. Fetch the file again from where it was written."),
+    "signer_unknown": _("This was signed with a key that no longer holds. Sign it again with new credentials."),
     "event_unknown": _("What this withdraws has not come yet. Nothing to do: it holds as soon as that comes."),
 }
 """What a receipt's code means in the officer's words and what to do next, for codes that both services give."""
