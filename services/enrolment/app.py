@@ -98,7 +98,7 @@ def create(settings: Settings) -> FastAPI:
     choices = partial(rosters.choices, database)
     app.include_router(uploads.routes(taking, door, choices))
     pages = Rosters(taking, Keeping(database, KeptFile, secret), choices, CODES, tuple(taking.roles))
-    app.include_router(desk.routes(handlers, database, sessions, pages, addresses))
+    app.include_router(desk.routes(handlers, database, register, sessions, pages, addresses))
     app.include_router(signin.routes(sessions, audit, https=settings.public_url.startswith("https:")))
     show_contract(app, door, sessions, "enrolment")
     return app

@@ -8,8 +8,10 @@ from typing import Annotated, Final, cast
 from fastapi import APIRouter, Request, Response
 from fastapi import Path as InPath
 
-from services.enrolment import overview, queries
+from services.enrolment import overview, people_pages, queries
 from services.enrolment.handlers import Handlers
+from services.enrolment.people import sees_names
+from services.enrolment.register import Register
 from services.enrolment.rules import GUARDS
 from services.enrolment.wording import CODES
 from shared.database import Database
@@ -49,16 +51,23 @@ OF_A_TRAINEE: Final = (
     "trainee.completed.v1",
     "trainee.withdrawn.v1",
     "person.corrected.v1",
+    "consent.withdrawn.v1",
     "competitor.nominated.v1",
     "competitor.placed.v1",
     "outcome.reported.v1",
+    "person.forgotten.v1",
 )
 Named = Annotated[str, InPath(pattern=CODE_PATTERN)]
 _ALL = Paging(limit=1000)
 
 
 def routes(
-    handlers: Handlers, database: Database, sessions: Sessions, rosters: Rosters, addresses: Mapping[str, str]
+    handlers: Handlers,
+    database: Database,
+    register: Register,
+    sessions: Sessions,
+    rosters: Rosters,
+    addresses: Mapping[str, str],
 ) -> APIRouter:
     """Every page of enrolment; ``addresses`` are those of the other services, for links."""
     desk = Desk(
@@ -69,6 +78,7 @@ def routes(
     )
     house = House(database, TYPES, may_say, CODES, handlers.take, queries.event, cast(Overview, overview))
     router = desk.router()
+    router.include_router(people_pages.routes(desk, database, register, may_say))
 
     @router.get("/")
     async def home(request: Request) -> Response:
@@ -76,7 +86,15 @@ def routes(
         async with database.transaction() as session:
             open_ = await house.open_entries(session, visit.caller)
             cohorts = (await queries.cohorts(session, visit.caller, _ALL)).items
-        return desk.page(request, visit, "home.html", open=open_, cohorts=cohorts, now=datetime.now(UTC))
+        return desk.page(
+            request,
+            visit,
+            "home.html",
+            open=open_,
+            cohorts=cohorts,
+            names_shown=sees_names(visit.caller),
+            now=datetime.now(UTC),
+        )
 
     @router.get("/programmes")
     async def programmes(request: Request) -> Response:
@@ -102,6 +120,7 @@ def routes(
             cohort=found.cohort,
             counts=found.counts,
             trainees=[(one, overview.attendance(found.cohort, one.number, one.trade)) for one in trainees],
+            names_shown=sees_names(visit.caller),
             kinds=[type_ for type_ in OF_A_COHORT if type_ in may_say(visit.caller)],
             certificates=f"{addresses['certification']}/cohorts/{cohort}",
         )
@@ -121,6 +140,7 @@ def routes(
             trainee=found,
             cohort=within.cohort,
             attendance=overview.attendance(within.cohort, found.number, found.trade),
+            details_shown=await people_pages.details_shown(database, visit.caller, enrolment),
             kinds=[type_ for type_ in OF_A_TRAINEE if type_ in may_say(visit.caller)],
             certificates=f"{addresses['certification']}/cohorts/{found.cohort}",
         )

@@ -1,9 +1,9 @@
 """Persons, as those may see them who see their details: one record, all that is held, who may be one, and who looked."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 from sqlalchemy import text
@@ -20,10 +20,19 @@ from services.enrolment.details import (
     read_originals,
     seen_places,
 )
-from services.enrolment.duplicates import likely
-from services.enrolment.register import Register
+from services.enrolment.duplicates import PAIRS, likely
+from services.enrolment.keys import learn
+from services.enrolment.register import MasterUnknown, Register
+from shared.database import Database
 from shared.events.enrolment import TraineeFact
+from shared.http import Problem
 from shared.offices import Caller
+from shared.waiting import SINCE
+
+T = TypeVar("T")
+ATTEMPTS = 5
+NAMES_NONE = frozenset({"coordinator", "recognition-authority", "reader"})
+"""Roles whose offices see figures and no names."""
 
 
 class Known(BaseModel):
@@ -161,16 +170,15 @@ class People:
         seen = await self._seen(caller, person)
         return PersonAnswer(person=person, enrolments=await self._shown(caller, seen, why)) if seen else None
 
-    async def cohort(self, caller: Caller, cohort: str) -> list[PersonPlace]:
+    async def cohort(self, caller: Caller, cohort: str, after: str = "", most: int | None = None) -> list[PersonPlace]:
         """The trainees of a cohort whose details the caller sees, by number. Written down as a look at each."""
         rows = await self.session.execute(
             text("SELECT enrolment FROM enrolments WHERE cohort = :cohort AND status <> 'void'"), {"cohort": cohort}
         )
         found = await places(self.session, enrolments=list(rows.scalars()))
-        return sorted(
-            await self._shown(caller, [place for place in found if place.shown_to(caller)], "shown"),
-            key=lambda place: place.number,
-        )
+        seen = [place for place in found if place.shown_to(caller) and place.enrolment.number > after]
+        seen.sort(key=lambda place: place.enrolment.number)
+        return await self._shown(caller, seen[:most], "shown")
 
     async def export(self, caller: Caller, person: str) -> PersonExport | None:
         """All that is held about a person, as far as the caller sees it. Written down as a look."""
@@ -190,8 +198,8 @@ class People:
             looks=await self._looks(keys),
         )
 
-    async def duplicates(self, caller: Caller) -> Duplicates:
-        """Enrolments that may be one person's, among those whose details the caller sees."""
+    async def duplicates(self, caller: Caller, most: int = PAIRS) -> Duplicates:
+        """Enrolments that may be one person's, among those whose details the caller sees; the likeliest pairs."""
         seen = {place.enrolment.enrolment: place for place in await seen_places(self.session, caller)}
         details = await read_details(self.session, self._register, list(seen))
         rows = await self.session.execute(text("SELECT one, other FROM apart"))
@@ -200,7 +208,7 @@ class People:
         def settled(one: str, other: str) -> bool:
             return (one, other) in apart or seen[one].person == seen[other].person
 
-        pairs = await asyncio.to_thread(likely, details, settled)
+        pairs = (await asyncio.to_thread(likely, details, settled))[:most]
         listed = {key for pair in pairs for key in (pair.one, pair.other)}
         await looked(self.session, caller, [seen[key] for key in sorted(listed)], "compared", self._now)
         return Duplicates(
@@ -283,7 +291,9 @@ class People:
     async def _events(self, keys: Collection[str]) -> list[HeldEvent]:
         originals = await read_originals(self.session, self._register, keys)
         rows = await self.session.execute(
-            text("SELECT * FROM events WHERE enrolment = ANY(:keys) OR needs && CAST(:needs AS text[]) ORDER BY place"),
+            text(
+                f"SELECT * FROM events, {SINCE} WHERE enrolment = ANY(:keys) OR needs && CAST(:needs AS text[]) ORDER BY place"  # noqa: S608
+            ),
             {"keys": keys, "needs": [f"enrolment/{key}" for key in keys]},
         )
         return [
@@ -300,6 +310,24 @@ class People:
             text("SELECT * FROM looks WHERE enrolment = ANY(:keys) ORDER BY id"), {"keys": keys}
         )
         return [Look.model_validate(dict(row)) for row in rows.mappings()]
+
+
+def sees_names(caller: Caller) -> bool:
+    """Whether the caller's office may see details of anybody at all."""
+    return caller.administrator or not caller.roles <= NAMES_NONE
+
+
+async def ask(
+    database: Database, register: Register, now: Callable[[], datetime], question: Callable[[People], Awaitable[T]]
+) -> T:
+    """The answer to a question about people. Raises ``Problem`` 503 while keys are being rotated, which is soon over."""
+    for _ in range(ATTEMPTS):
+        try:
+            async with database.transaction() as session:
+                return await question(People(session, register, now()))
+        except MasterUnknown:  # keys are being rotated
+            await database.run(lambda session: learn(session, register))
+    raise Problem(503, "unavailable", "The keys are being rotated. Try again shortly.", {"Retry-After": "1"})
 
 
 def _known(details: Details) -> Known:

@@ -8,9 +8,18 @@ from typing import Annotated, TypeVar
 from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel
 
-from services.enrolment.keys import learn, rotate
-from services.enrolment.people import Crossings, Duplicates, People, PersonAnswer, PersonExport, PersonPlace
-from services.enrolment.register import MasterUnknown, Register
+from services.enrolment import people as persons
+from services.enrolment.keys import rotate
+from services.enrolment.people import (
+    Crossings,
+    Duplicates,
+    People,
+    PersonAnswer,
+    PersonExport,
+    PersonPlace,
+    sees_names,
+)
+from services.enrolment.register import Register
 from shared.database import Database
 from shared.events.codes import CODE_PATTERN
 from shared.http import Problem
@@ -21,9 +30,6 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Named = Annotated[str, Path(pattern=CODE_PATTERN)]
-ATTEMPTS = 5
-NAMES_NONE = frozenset({"coordinator", "recognition-authority", "reader"})
-"""Roles whose offices see figures and no names."""
 
 
 class Trainees(BaseModel):
@@ -48,7 +54,7 @@ def people(
     router = APIRouter(prefix="/v1", responses=refusals(403))
 
     async def seer(caller: Annotated[Caller, Depends(door.open)]) -> Caller:
-        if not caller.administrator and caller.roles <= NAMES_NONE:
+        if not sees_names(caller):
             raise Problem(403, "role_not_allowed", "This office sees figures and no names: ask reporting for them.")
         return caller
 
@@ -56,13 +62,7 @@ def people(
         require_administrator(caller)
 
     async def ask(question: Callable[[People], Awaitable[T]]) -> T:
-        for _ in range(ATTEMPTS):
-            try:
-                async with database.transaction() as session:
-                    return await question(People(session, register, clock()))
-            except MasterUnknown:  # keys are being rotated
-                await database.run(lambda session: learn(session, register))
-        raise Problem(503, "unavailable", "The keys are being rotated. Try again shortly.", {"Retry-After": "1"})
+        return await persons.ask(database, register, clock, question)
 
     # Before the address with a name in it, which would take this for one.
     @router.get("/persons/likely-duplicates")

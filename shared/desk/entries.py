@@ -13,6 +13,8 @@ from shared.offices import Caller
 
 ENDED = frozenset({"voided", "replaced"})
 """Codes of entries that no longer count, so that there is nothing left to correct."""
+STAYS = frozenset({"person.forgotten.v1"})
+"""Types that cannot be taken back: what is destroyed does not come back."""
 
 
 class Answered(Protocol):
@@ -74,7 +76,7 @@ class Entry:
     @property
     def counts(self) -> bool:
         """Whether there is something left to correct or withdraw."""
-        return self.code not in ENDED
+        return self.code not in ENDED and self.type not in STAYS
 
     @property
     def known(self) -> dict[str, str]:
@@ -168,4 +170,5 @@ def _about(data: Mapping[str, Any]) -> str:
     shown = [str(data[name]) for name in names if data.get(name) not in (None, "")]
     if data.get("cohort"):  # the programme of a cohort says nothing more
         shown = [one for one in shown if one != data.get("programme")]
+    shown += [f"{one['cohort']} {one['number']}" for one in data.get("enrolments", ()) if one.get("cohort")]
     return " · ".join(shown)

@@ -34,6 +34,7 @@ PROBLEMS: Final = {
     "invalid_query": _("There is nothing at this address."),
     "not_your_role": wording.CODES["role_not_allowed"],
     "role_not_allowed": _("Your office sees figures only. They are on the page of reports."),
+    "no_names": _("Your office sees figures and no names."),
     "form_key": _(
         "This form is not one that you were shown, or you signed in again since. Go back, load the page anew and send it again."
     ),

@@ -12,11 +12,11 @@ from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import RedirectResponse
 
 from shared.desk import forms
-from shared.desk.entries import Entry, country_of, entry, envelope, moment_on, new_id, own_source
+from shared.desk.entries import STAYS, Entry, country_of, entry, envelope, moment_on, new_id, own_source
 from shared.desk.frame import Desk, Visit
 from shared.desk.house import House
 from shared.desk.said import place_of
-from shared.desk.wording import HINTS, KINDS, WRONG
+from shared.desk.wording import HINTS, KINDS, PURPOSES, VALUES, WRONG
 from shared.events.codes import Model
 from shared.events.wire import Raw
 from shared.http import Problem
@@ -26,8 +26,15 @@ Kind = Annotated[str, Path(pattern=r"^[a-z]+\.[a-z]+\.v[0-9]$")]
 COUNTRIES = ("KH", "LA", "MM", "CN", "TH", "VN", "ID", "MY", "PH", "SG", "BN", "TL", "JP", "KR", "IN")
 """Those that a browser suggests; any other can be typed."""
 TIMEZONES = ("Asia/Phnom_Penh", "Asia/Vientiane", "Asia/Yangon", "Asia/Shanghai", "Asia/Bangkok", "Asia/Ho_Chi_Minh")
-CHANGES = frozenset({"cohort.changed.v1", "person.corrected.v1"})
-"""Types that name only what changes."""
+HINT_OF = {
+    "cohort.changed.v1": "changes",
+    "person.corrected.v1": "changes",
+    "consent.withdrawn.v1": "consent",
+    "person.merged.v1": "merging",
+    "person.parted.v1": "parting",
+    "person.forgotten.v1": "forgetting",
+}
+"""What is said above the forms of some types."""
 OWN_FIELDS = ("id", "happened", "correct", "for_office")
 """Fields of every form that are none of the event's data."""
 
@@ -126,11 +133,13 @@ def routes(desk: Desk, house: House) -> APIRouter:
             wrong=shown.wrong,
             corrected=shown.corrected,
             asks_when="date" not in names,
-            hint=HINTS["changes"] if shown.type in CHANGES else None,
+            hint=HINTS.get(HINT_OF.get(shown.type, "")),
+            warned=shown.type in STAYS,
             personal="person" in names or shown.type == "person.corrected.v1",
             suggestions={
                 **suggestions,
                 "country": [(code, {visit.language.tag: visit.language.country(code)}) for code in COUNTRIES],
+                "purposes": [(code, {visit.language.tag: visit.language.say(VALUES[code])}) for code in PURPOSES],
                 "timezone": [(zone, {}) for zone in TIMEZONES],
                 "language": [(tag, {}) for tag in ("km", "lo", "my", "zh-Hans", "en")],
             },

@@ -175,6 +175,9 @@ VALUES: Final[Mapping[str, str]] = {
     "yes": _("yes"),
     "no": _("no"),
     "not-stated": _("not stated"),
+    "training": _("training"),
+    "certification": _("certification"),
+    "reporting": _("reporting"),
     "self": _("the person"),
     "guardian": _("a guardian"),
     "gold": _("gold"),
@@ -218,6 +221,9 @@ VALUES: Final[Mapping[str, str]] = {
 }
 """Values that the contract lists, and states of things. Age bands such as Y15T24 read as 15-24 in every language."""
 
+PURPOSES: Final = ("training", "certification", "reporting")
+"""What people agree to: for the first a host centre sees details, for the second an awarding body."""
+
 STANDINGS: Final[Mapping[str, str]] = {
     "accepted": _("Taken"),
     "duplicate": _("Sent before"),
@@ -239,6 +245,16 @@ HINTS: Final[Mapping[str, str]] = {
     "hours": _("At most 24, with at most two decimals."),
     "time zone": _("Such as Asia/Phnom_Penh or Asia/Shanghai."),
     "changes": _("Fill in only what changes. What is left empty stays as it is."),
+    "consent": _(
+        "Without a purpose, the person no longer agrees to any. "
+        "Offices that saw the details for it no longer do; marks and certificates stand."
+    ),
+    "merging": _("The two places are then counted as one person. Part them again if it was a mistake."),
+    "parting": _("The two places are then counted as two persons, and not shown as much alike again."),
+    "forgetting": _(
+        "This cannot be taken back. Names, documents, dates and contacts of this person are destroyed "
+        "in every place that is known to be theirs. Figures and certificates stand, without a name."
+    ),
     "person": _("Personal details are kept encrypted. Only the offices that look after this trainee see them."),
     "again": _(
         "Personal details are not shown here again: please fill them in anew, or they are lost by this correction."
@@ -299,6 +315,9 @@ CODES: Final[Mapping[str, str]] = {
     "already_replaced": _("That entry was corrected before. Correct the later one, or withdraw one of the two."),
     "replaces_itself": _("The corrections lead back to this entry. Withdraw it and say it anew."),
     "voids_itself": _("The withdrawals lead back to this entry. Withdraw anew what should go."),
+    "bundle_unreadable": _("This line of the file cannot be read. Send the file as it was written."),
+    "signature_wrong": _("This line was changed after it was signed. Fetch the file again from where it was written."),
+    "signer_unknown": _("This was signed with a key that no longer holds. Sign it again with new credentials."),
     "event_unknown": _("What this withdraws has not come yet. Nothing to do: it holds as soon as that comes."),
 }
 """What a receipt's code means in the officer's words and what to do next, for codes that both services give."""

@@ -16,6 +16,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from shared.events.identity import enrolment_id
 from tests.e2e.conftest import EXAMPLE, ROOT, Program, on_this_machine
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -24,6 +25,7 @@ LANGUAGES = ("en", "km", "lo", "my", "zh-Hans")
 SENDER, HOST, BODY = "/offices/kh/dgtvet", "/offices/cn/wuxi-institute", "/offices/cn/wuxi-appraisal"
 ROLES = {SENDER: "sending-office", HOST: "host-centre", BODY: "awarding-body"}
 COHORT = "/cohorts/wuxi-2025-spring"
+PERSON = f"/people/{enrolment_id('wuxi-2025-spring', '001')}"
 PAGES = {
     "enrolment": {
         "home": "/",
@@ -33,12 +35,17 @@ PAGES = {
         "entry": f"/said{SENDER.removeprefix('/offices')}/contradicts",
         "programmes": "/programmes",
         "cohort": COHORT,
+        "person": PERSON,
+        "details": f"{PERSON}/details",
+        "names": f"{COHORT}/names",
+        "same": "/people/same",
+        "forget": "/record/person.forgotten.v1?cohort=wuxi-2025-spring&number=001",
         "rosters": "/rosters",
         "guide": "/guide",
     },
     "certification": {"home": "/", "cohort": COHORT, "schemes": "/schemes", "form": "/record/trainee.assessed.v1"},
 }
-NARROW = {"home", "form", "said", "cohort", "rosters"}
+NARROW = {"home", "form", "said", "cohort", "rosters", "details", "same"}
 """Pages that are looked at on a telephone too."""
 
 pytestmark = [
@@ -51,7 +58,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def tokens(program: Program) -> dict[str, str]:
-    """The tokens of the example's offices; everything of the example is posted, and two events that stay open."""
+    """The tokens of the example's offices; everything of the example is posted, two events that stay open, and a place like another."""
     given = {}
     for office, role in ROLES.items():
         body = {"office": office, "name": office.rpartition("/")[2].upper(), "roles": [role], "officer": "sokha"}
@@ -60,10 +67,16 @@ def tokens(program: Program) -> dict[str, str]:
     assert program.run("post", EXAMPLE).returncode == 0
     place = {"cohort": "wuxi-2026-autumn", "number": "001", "role": "student", "country": "KH", "trade": "welding"}
     left = {"cohort": "wuxi-2025-spring", "number": "001", "date": "2026-05-01", "reason": "own-choice"}
-    events = [event("waits", "trainee.proposed.v1", place), event("contradicts", "trainee.withdrawn.v1", left)]
+    who = {"names": {"original": "ចាន់ សុភា", "language": "km", "romanised": "Sophea Chan"}, "sex": "F"}
+    again = {**place, "cohort": left["cohort"], "number": "090", "person": {**who, "birth_date": "2004-05-17"}}
+    events = [
+        event("waits", "trainee.proposed.v1", place),
+        event("contradicts", "trainee.withdrawn.v1", left),
+        event("again", "trainee.proposed.v1", again, "2025-03-03T09:00:00+07:00"),
+    ]
     headers = {**program.admin, "Content-Type": "application/cloudevents-batch+json"}
     posted = httpx.post(f"{program.url('enrolment')}/v1/events", content=json.dumps(events), headers=headers)
-    assert [one["status"] for one in posted.json()["receipts"]] == ["waiting", "conflict"]
+    assert [one["status"] for one in posted.json()["receipts"]] == ["waiting", "conflict", "accepted"]
     deadline = time.monotonic() + 30
     certificates = f"{program.url('certification')}/v1/certificates?status=issued"
     while len(httpx.get(certificates, headers=program.admin).json()["items"]) < 9:
@@ -72,9 +85,9 @@ def tokens(program: Program) -> dict[str, str]:
     return given
 
 
-def event(id_: str, type_: str, data: dict[str, Any]) -> dict[str, Any]:
+def event(id_: str, type_: str, data: dict[str, Any], at: str = "2026-05-01T09:00:00+07:00") -> dict[str, Any]:
     """An event of the sending office."""
-    said = {"specversion": "1.0", "id": id_, "source": SENDER, "type": type_, "time": "2026-05-01T09:00:00+07:00"}
+    said = {"specversion": "1.0", "id": id_, "source": SENDER, "type": type_, "time": at}
     return {**said, "data": data}
 
 

@@ -36,9 +36,11 @@ async def test_enrolment(house: House, opened: Opened, tag: str) -> None:
     await house.post(*REGISTRATIONS, *whole(), proposed("09", cohort="other-1"), proposed("01", 6, id_="again-1"))
     administrator = await opened.browser(ADMINISTRATOR)
     paths = ["/", "/record", "/programmes", "/said", "/guide", "/cohorts/wuxi-2025", "/nowhere-1/x"]
+    paths += ["/cohorts/wuxi-2025/names", "/people/same"]
     for path in ("/cohorts/wuxi-2025", "/said", "/record"):
         paths += [link for link in (await administrator.see(path)).links if re.match("/(people|said|record)/", link)]
     seen = 0
+    paths += [f"{path}/details" for path in paths if re.match("/people/.{36}$", path)]
     for path in dict.fromkeys(paths):
         answer = await administrator.client.get(path, headers={"Accept-Language": tag})
         if answer.headers["content-type"].startswith("text/html"):
