@@ -21,7 +21,7 @@ from shared import ledger, measures
 from shared.database import Database
 from shared.events.receipts import Receipt
 from shared.events.wire import Raw
-from shared.offices import Caller
+from shared.offices import Caller, Doorkeeper
 from shared.rosters.answers import (
     TODO,
     LeftSheet,
@@ -44,6 +44,8 @@ T = TypeVar("T")
 PORTION: Final = 250
 """Rows, or sessions, in one transaction."""
 ATTEMPTS: Final = 3
+_NOT_REMEMBERED: Final = frozenset({"details_forgotten"})
+"""Of whom was forgotten no digest is kept either."""
 
 
 class Begin(BaseModel):
@@ -73,6 +75,7 @@ class Desk:
     roles: Mapping[Kind, frozenset[str]]
     elsewhere: str
     database: Database
+    door: Doorkeeper
     table: type[SQLModel]
     handlers: Takes
     keyed: Keyed
@@ -91,7 +94,7 @@ class Asked:
 
 
 async def take_book(desk: Desk, book: Book, asked: Asked) -> AsyncIterator[Line]:
-    """What becomes of every row, as it does. Raises ``BookRefused`` before anything is taken."""
+    """What becomes of every row, as it does. Raises ``BookRefused``, or ``Problem`` 429, before anything is taken."""
     with ThreadPoolExecutor(1, "roster") as reader:  # one thread: the library's sheets must not change theirs
         taking = _Taking(desk, book, asked, reader)
         if not asked.dry_run:
@@ -149,6 +152,7 @@ class _Taking:
     async def lines(self, run: InTransaction) -> AsyncIterator[Line]:
         headers, ours = await self._read(self._sort_out)
         self.found = await self._read(partial(survey, self.book, ours, self.asked.accepted, self.desk.keyed))
+        self.desk.door.spend(self.asked.caller, events=self.found.rows)  # a look is as much work as the taking
         yield Begin(total=self.found.rows)
         for line in headers:
             yield line
@@ -394,10 +398,10 @@ def _some(rows: Iterator[T]) -> list[T]:
 
 
 def _remembering(known: Remembered, planned: Plan, received: Sequence[Receipt]) -> Remembered:
-    """What is remembered once these receipts are given: nothing of what was rejected."""
+    """What is remembered once these receipts are given: nothing of what was rejected, or of who was forgotten."""
     pairs: Iterable[tuple[Planned, Receipt]] = zip(planned.events, received, strict=True)
     for one, receipt in pairs:
-        if receipt.status != "rejected":
+        if receipt.status != "rejected" and (receipt.current or receipt).code not in _NOT_REMEMBERED:
             known = one.remember(known)
     return known
 

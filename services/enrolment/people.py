@@ -22,8 +22,10 @@ from services.enrolment.details import (
 )
 from services.enrolment.duplicates import likely
 from services.enrolment.register import Register
+from shared.audit import Act, Audit
 from shared.events.enrolment import TraineeFact
 from shared.offices import Caller
+from shared.waiting import SINCE
 
 
 class Known(BaseModel):
@@ -151,15 +153,20 @@ class Crossings(BaseModel):
 class People:
     """Answers in one session about details that the register can open."""
 
-    def __init__(self, session: AsyncSession, register: Register, now: datetime) -> None:
+    def __init__(self, session: AsyncSession, register: Register, audit: Audit, now: datetime) -> None:
         self.session = session
         self._register = register
+        self._audit = audit
         self._now = now
 
     async def person(self, caller: Caller, person: str, why: Why = "shown") -> PersonAnswer | None:
         """A person, if the caller sees anything of them. Written down as a look."""
         seen = await self._seen(caller, person)
-        return PersonAnswer(person=person, enrolments=await self._shown(caller, seen, why)) if seen else None
+        if not seen:
+            return None
+        shown = await self._shown(caller, seen, why)
+        await self._recorded(caller, "details.shown", person, [place.person for place in _told(seen, shown)])
+        return PersonAnswer(person=person, enrolments=shown)
 
     async def cohort(self, caller: Caller, cohort: str) -> list[PersonPlace]:
         """The trainees of a cohort whose details the caller sees, by number. Written down as a look at each."""
@@ -167,10 +174,10 @@ class People:
             text("SELECT enrolment FROM enrolments WHERE cohort = :cohort AND status <> 'void'"), {"cohort": cohort}
         )
         found = await places(self.session, enrolments=list(rows.scalars()))
-        return sorted(
-            await self._shown(caller, [place for place in found if place.shown_to(caller)], "shown"),
-            key=lambda place: place.number,
-        )
+        seen = [place for place in found if place.shown_to(caller)]
+        shown = await self._shown(caller, seen, "shown")
+        await self._recorded(caller, "details.shown", cohort, [place.person for place in _told(seen, shown)])
+        return sorted(shown, key=lambda place: place.number)
 
     async def export(self, caller: Caller, person: str) -> PersonExport | None:
         """All that is held about a person, as far as the caller sees it. Written down as a look."""
@@ -179,7 +186,7 @@ class People:
             return None
         enrolments = await self._shown(caller, seen, "exported")
         keys = [place.enrolment.enrolment for place in seen]
-        return PersonExport(
+        export = PersonExport(
             person=person,
             enrolments=enrolments,
             exported=self._now,
@@ -189,6 +196,8 @@ class People:
             events=await self._events(keys),
             looks=await self._looks(keys),
         )
+        await self._recorded(caller, "details.exported", person, [person])
+        return export
 
     async def duplicates(self, caller: Caller) -> Duplicates:
         """Enrolments that may be one person's, among those whose details the caller sees."""
@@ -203,6 +212,7 @@ class People:
         pairs = await asyncio.to_thread(likely, details, settled)
         listed = {key for pair in pairs for key in (pair.one, pair.other)}
         await looked(self.session, caller, [seen[key] for key in sorted(listed)], "compared", self._now)
+        await self._recorded(caller, "details.compared", None, [seen[key].person for key in listed])
         return Duplicates(
             items=[
                 Duplicate(
@@ -228,6 +238,11 @@ class People:
             )
         )
         return Crossings(items=[Crossing.model_validate(dict(row)) for row in rows.mappings()])
+
+    async def _recorded(self, caller: Caller, action: str, subject: str | None, persons: Collection[str]) -> None:
+        """One act for one request, last in its transaction; none when no details were there to be seen."""
+        if persons:
+            await self._audit.record(self.session, Act(caller, action, subject, len(set(persons))))
 
     async def _seen(self, caller: Caller, person: str) -> list[Place]:
         return [place for place in await places(self.session, person=person) if place.shown_to(caller)]
@@ -283,7 +298,7 @@ class People:
     async def _events(self, keys: Collection[str]) -> list[HeldEvent]:
         originals = await read_originals(self.session, self._register, keys)
         rows = await self.session.execute(
-            text("SELECT * FROM events WHERE enrolment = ANY(:keys) OR needs && CAST(:needs AS text[]) ORDER BY place"),
+            text(f"SELECT * FROM events, {SINCE} WHERE enrolment = ANY(:keys) OR needs && CAST(:needs AS text[]) ORDER BY place"),  # noqa: S608 (a constant)
             {"keys": keys, "needs": [f"enrolment/{key}" for key in keys]},
         )
         return [
@@ -300,6 +315,11 @@ class People:
             text("SELECT * FROM looks WHERE enrolment = ANY(:keys) ORDER BY id"), {"keys": keys}
         )
         return [Look.model_validate(dict(row)) for row in rows.mappings()]
+
+
+def _told(seen: Sequence[Place], shown: Sequence[PersonPlace]) -> list[Place]:
+    """Those of whom details were shown."""
+    return [place for place, line in zip(seen, shown, strict=True) if line.details is not None]
 
 
 def _known(details: Details) -> Known:

@@ -9,11 +9,11 @@ from services.enrolment.rules import GUARDS
 from services.enrolment.sentences import SENTENCES
 from services.enrolment.tables import RosterRow
 from shared.database import Database
-from shared.offices import Caller
+from shared.offices import Caller, Doorkeeper
 from shared.rostering import Desk
 
 
-def desk(handlers: Handlers, register: Register, database: Database, certification_url: str) -> Desk:
+def desk(handlers: Handlers, register: Register, database: Database, door: Doorkeeper, certification_url: str) -> Desk:
     """What takes these sheets; the others are taken at ``certification_url``."""
     return Desk(
         service="enrolment",
@@ -23,6 +23,7 @@ def desk(handlers: Handlers, register: Register, database: Database, certificati
         },
         elsewhere=certification_url,
         database=database,
+        door=door,
         table=RosterRow,
         handlers=handlers,
         keyed=register.keyed,

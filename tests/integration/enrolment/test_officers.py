@@ -160,6 +160,26 @@ async def test_too_many_bytes_and_too_many_requests(client: Client) -> None:
     assert statuses[-1] == 429
 
 
+async def test_rosters_count_by_their_rows_and_bytes_also_when_only_looked_at(client: Client) -> None:
+    busy, large = bearer(await add(client)), bearer(await add(client, "desk-1", STRANGER))
+
+    async def send(who: Bearer, rows: int, path: str = "", size: int = 0, **asked: Any) -> httpx.Response:
+        content = as_csv([a_trainee(f"{n:04}") for n in range(1, rows + 1)]) + b"\n" * size
+        return await client.post(f"/v1/rosters{path}", content=content, params=asked, headers={"Content-Type": CSV, **who})
+
+    assert (await send(busy, 60, dry_run=True)).status_code in {200, 422}
+    assert (await send(busy, 60)).status_code in {200, 422}
+    for path in ("", "/annotated"):
+        refused = await send(busy, 1, path)
+        assert (refused.status_code, refused.json()["code"]) == (429, "too_many")
+        assert int(refused.headers["retry-after"]) > 0
+    lines = {"Accept": "application/x-ndjson"}
+    assert (await send({**busy, **lines}, 1)).status_code == 429
+    assert (await post(client, busy, 1)).status_code == 429
+    assert (await send(large, 1, size=120_000)).status_code in {200, 422}
+    assert (await send(large, 1)).status_code == 429
+
+
 async def test_bad_tokens_are_answered_later_and_later_and_a_good_one_at_once(client: Client) -> None:
     good = await add(client)
     wrong = good[:-4] + "aaaa"

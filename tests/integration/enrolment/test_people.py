@@ -132,6 +132,30 @@ async def test_every_look_is_kept_and_borders_are_counted(
     assert 'sampan_details_crossed_total{recipient="CN",sent_by="KH"}' in (await client.get("/metrics")).text
 
 
+async def test_every_look_export_and_rotation_is_in_the_trail(
+    client: Client, house: House, offices: dict[str, dict[str, str]]
+) -> None:
+    person, both = await person_of(house), [await person_of(house, number) for number in ("01", "02")]
+    dara = f"/v1/persons/{person}"
+    assert len(set(both)) == 2
+    for office in (HOST, STRANGER, COORDINATOR):
+        await client.get(dara, headers=offices[office])
+        await client.get(f"{dara}/export", headers=offices[office])
+        await client.get("/v1/cohorts/wuxi-2025/trainees", headers=offices[office])
+    assert (await client.post("/v1/keys/rotate")).status_code == 200
+    await house.post(in_other(announced(parties=ALL)), in_other(proposed("09", person={**DARA, "identifiers": []})))
+    assert (await client.get("/v1/persons/likely-duplicates", headers=offices[SENDER])).json()["items"]
+    lines = (await client.get(f"/v1/audit?after={2 + len(ROLES) - 1}&limit=1000")).json()["items"]
+    told = [(line["office"], line["officer"], line["action"], line["subject"], line["number"]) for line in lines]
+    assert [act for act in told if act[2].startswith(("details.", "keys."))] == [
+        (HOST, "sokha", "details.shown", person, 1),
+        (HOST, "sokha", "details.exported", person, 1),
+        (HOST, "sokha", "details.shown", "wuxi-2025", 2),
+        (None, "administrator", "keys.rotated", "2", 1),
+        (SENDER, "sokha", "details.compared", None, 2),
+    ]
+
+
 async def test_withdrawn_consent_closes_the_purpose_it_was_for(
     client: Client, house: House, offices: dict[str, dict[str, str]]
 ) -> None:
