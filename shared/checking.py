@@ -260,7 +260,10 @@ async def compare_offices(
     told: Mapping[str, Told],
     key: type[KeyRow] | None = None,
 ) -> int:
-    """Compare offices, their tokens and, in a service that keeps them, their keys with what was told of them; how many are now known to be as last told."""
+    """Compare offices, their tokens and, in a service that keeps these, their signing keys with what was told of them.
+
+    How many are now known to be as last told.
+    """
     rows = await session.execute(select(office).where(col(office.office).in_(told)))
     held: dict[str, tuple[Version, Any]] = {
         row.office: (Version(row.epoch, row.revision), (row.name, row.roles, row.status, set(), set()))

@@ -4,7 +4,7 @@ A dry run does all of it in one transaction that is undone at the end, so what i
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -44,8 +44,6 @@ T = TypeVar("T")
 PORTION: Final = 250
 """Rows, or sessions, in one transaction."""
 ATTEMPTS: Final = 3
-_NOT_REMEMBERED: Final = frozenset({"details_forgotten"})
-"""Of whom was forgotten no digest is kept either."""
 
 
 class Begin(BaseModel):
@@ -80,6 +78,8 @@ class Desk:
     handlers: Takes
     keyed: Keyed
     sentence: Callable[[str], str]
+    forgotten: Callable[[AsyncSession, Collection[Key]], Awaitable[Collection[Key]]] | None = None
+    """Of these rows those whose trainee was forgotten; None where rows tell of nobody's details."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +261,10 @@ class _Taking:
             now = _remembering(known or Remembered(), planned, received)
             if now != known:
                 after[key] = now
-        await ledger.remember(session, desk.table, source, {key: now for key, now in after.items() if now.events})
+        # Events of these were taken, so nobody is forgotten meanwhile; who was before is not brought back by a digest.
+        gone = await desk.forgotten(session, after) if desk.forgotten and after else ()
+        kept = {key: now for key, now in after.items() if now.events and key not in gone}
+        await ledger.remember(session, desk.table, source, kept)
         return [answers[place] for place in sorted(answers)]
 
     async def _take(self, session: AsyncSession, plans: Sequence[Plan]) -> list[list[Receipt]]:
@@ -398,10 +401,10 @@ def _some(rows: Iterator[T]) -> list[T]:
 
 
 def _remembering(known: Remembered, planned: Plan, received: Sequence[Receipt]) -> Remembered:
-    """What is remembered once these receipts are given: nothing of what was rejected, or of who was forgotten."""
+    """What is remembered once these receipts are given: nothing of what was rejected."""
     pairs: Iterable[tuple[Planned, Receipt]] = zip(planned.events, received, strict=True)
     for one, receipt in pairs:
-        if receipt.status != "rejected" and (receipt.current or receipt).code not in _NOT_REMEMBERED:
+        if receipt.status != "rejected":
             known = one.remember(known)
     return known
 

@@ -43,8 +43,8 @@ async def rotate(database: Database, register: Register, audit: Audit, by: Calle
     """Make a new master key and wrap every key anew; how many, or None while somebody else is about it.
 
     Each batch is a transaction. When this ends in the middle, both master keys stay usable, and the next rotation takes all keys
-    along: nothing has to be undone. A master key under which nothing is wrapped any more is deleted. Who began is recorded with the
-    new key, however far this comes.
+    along: nothing has to be undone. A master key under which nothing is wrapped any more is deleted. Who began is
+    recorded with the new key, however far this comes.
     """
     async with database.alone("rotation of keys") as connection:
         if connection is None:

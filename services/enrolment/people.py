@@ -297,10 +297,12 @@ class People:
 
     async def _events(self, keys: Collection[str]) -> list[HeldEvent]:
         originals = await read_originals(self.session, self._register, keys)
-        rows = await self.session.execute(
-            text(f"SELECT * FROM events, {SINCE} WHERE enrolment = ANY(:keys) OR needs && CAST(:needs AS text[]) ORDER BY place"),  # noqa: S608 (a constant)
-            {"keys": keys, "needs": [f"enrolment/{key}" for key in keys]},
+        mine = text(
+            f"SELECT * FROM events, {SINCE} "  # noqa: S608 (a constant)
+            "WHERE enrolment = ANY(:keys) OR needs && CAST(:needs AS text[]) ORDER BY place"
         )
+        named = {"keys": keys, "needs": [f"enrolment/{key}" for key in keys]}
+        rows = await self.session.execute(mine, named)
         return [
             HeldEvent(
                 **queries.event_answer(row),

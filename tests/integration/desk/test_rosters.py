@@ -1,5 +1,6 @@
 """Rosters from the desk: looked at first, then sent, row by row, and the results as a spreadsheet."""
 
+from collections import Counter
 from io import BytesIO
 from typing import Any
 
@@ -9,6 +10,7 @@ import xlsxwriter
 from python_calamine import CalamineWorkbook
 
 from shared.desk import remarks
+from shared.limits import Limits, TooFast
 from shared.rosters.cells import OFFERS
 from tests.integration.desk.browser import Browser, Page
 from tests.integration.desk.conftest import Opened
@@ -73,6 +75,40 @@ async def test_it_is_looked_at_first_and_then_sent(house: House, sender: Browser
 
     again = await show(sender, workbook(trainee("01"), trainee("02")))
     assert "Sent before 2" in (await sender.see(again.headers["location"])).shown
+
+
+async def test_rosters_count_against_the_offices_limit_and_a_page_says_so(
+    house: House, sender: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.post(*REGISTRATIONS, announced())
+    answer = await show(sender, workbook(trainee("01")))
+    preview = await sender.see(answer.headers["location"])
+    before = await house.standings()
+    exhausted: set[str] = set()
+    counted: Counter[str] = Counter()
+
+    def spend(_: Limits, office: str, **amounts: int) -> None:
+        counted.update(amounts)
+        if too_much := exhausted & {what for what, amount in amounts.items() if amount}:
+            raise TooFast(*too_much, 7)
+
+    monkeypatch.setattr(Limits, "spend", spend)
+    for what in ("events", "size"):
+        exhausted = {what}
+        refused = [await show(sender, workbook(trainee("02")))]
+        if what == "events":
+            refused.append(await sender.client.get(answer.headers["location"]))
+            refused.append(await sender.send(answer.headers["location"], preview.fields))
+        for one in refused:
+            assert one.status_code == 429
+            assert one.headers["retry-after"] == "7"
+            assert "Your office sends more than can be taken. Wait a little" in Page(one.text).shown
+    assert await house.standings() == before
+    assert counted["events"] == 3
+    assert counted["size"] == len(workbook(trainee("02"))) * 2
+    exhausted = set()
+    sent = await sender.send(answer.headers["location"], preview.fields)
+    assert "1 of 1 rows" in Page(sent.text).shown
 
 
 @pytest.mark.parametrize("tag", ["en", "km", "lo", "my", "zh-Hans"])

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from services.enrolment.keys import BATCH
-from tests.integration.enrolment.house import REGISTRATIONS, House, checked
+from tests.integration.enrolment.house import ADMIN, REGISTRATIONS, House, checked
 from tests.integration.enrolment.test_persons import in_other
 from tests.unit.enrolment.story import (
     COORDINATOR,
@@ -323,7 +323,8 @@ async def test_a_rotation_that_was_cut_off_is_taken_up_by_the_next(client: Clien
     async with house.database.transaction() as work:
         from services.enrolment.keys import _new_master, _wrap_some  # noqa: PLC0415
 
-        await _wrap_some(work, house.register, await _new_master(work, house.register))
+        made = await _new_master(work, house.register, house.audit, ADMIN)
+        await _wrap_some(work, house.register, made)
     masters = {line["master"] for line in await house.rows("SELECT DISTINCT master FROM register_keys")}
     assert masters == {1, 2}
     assert "Sok Dara" in (await client.get(f"/v1/persons/{await person_of(house)}")).text
@@ -350,6 +351,8 @@ async def test_rejected_bodies_are_kept_for_administrators(
     read = (await client.get(f"/v1/rejected/{line['id']}")).json()
     assert read["events"] == [{"place": 1, "code": "time_impossible", "event": bad}]
     assert "Sok Dara" not in str(await house.rows("SELECT * FROM rejected"))
+    [act] = (await client.get("/v1/audit?action=rejected.read")).json()["items"]
+    assert (act["officer"], act["subject"]) == ("administrator", str(line["id"]))
     for path in ("/v1/rejected", f"/v1/rejected/{line['id']}"):
         assert (await client.get(path, headers=offices[SENDER])).status_code == 403
     assert (await client.get("/v1/rejected/99")).status_code == 404

@@ -3,6 +3,7 @@
 import pytest
 
 from shared.limits import BURST_SECONDS, FREE_FAILURES, LONGEST_DELAY, WAITING_LIMIT, FailedLogins, Limits, TooFast
+from shared.rosters.books import FILE_LIMIT
 
 NTTI, LAK = "/offices/kh/ntti", "/offices/la/lak"
 
