@@ -9,7 +9,9 @@ import pytest
 import xlsxwriter
 from python_calamine import CalamineWorkbook
 
+from services.enrolment.tables import KeptFile
 from shared.desk import remarks
+from shared.keeping import Keeping
 from shared.limits import Limits, TooFast
 from shared.rosters.cells import OFFERS
 from tests.integration.desk.browser import Browser, Page
@@ -148,6 +150,20 @@ async def test_what_was_shown_is_sealed_and_is_nobody_elses(
     assert (await stranger.client.get(answer.headers["location"] + "/results.xlsx")).status_code == 404
     key = (await stranger.see("/record")).fields["form_key"]
     assert (await stranger.send(answer.headers["location"], {"form_key": key})).status_code == 404
+
+
+async def test_a_file_is_gone_after_its_hour_also_when_nobody_shows_another(house: House, sender: Browser) -> None:
+    await house.post(*REGISTRATIONS, announced())
+    await show(sender, workbook(trainee("01")))
+    keeping = Keeping(house.database, KeptFile, b"\x01" * 32)
+    for life, left in ((1, 1), (-1, 0)):
+        await house.rows(
+            "UPDATE kept_files SET expires = now() + CAST(:minutes AS integer) * interval '1 minute' RETURNING id",
+            minutes=life,
+        )
+        async with house.database.transaction() as session:
+            await keeping.forget_expired(session)
+        assert len(await house.rows("SELECT id FROM kept_files")) == left
 
 
 async def test_a_file_that_cannot_be_read_is_said_so_on_the_page(sender: Browser) -> None:
