@@ -21,7 +21,7 @@ from shared.audit import Head
 from shared.bus import Bus
 from shared.delivery import Delivery
 from shared.events.enrolment import OfficeFact
-from shared.offices import OfficeRow, TokenRow
+from shared.offices import KeyRow, OfficeRow, TokenRow
 from shared.outbox import heard_positions
 
 SHOWN = 200
@@ -258,24 +258,34 @@ async def compare_offices(
     office: type[OfficeRow],
     token: type[TokenRow],
     told: Mapping[str, Told],
+    key: type[KeyRow] | None = None,
 ) -> int:
-    """Compare offices and their tokens with what was told of them; how many are now known to be as last told."""
+    """Compare offices, their tokens and, in a service that keeps these, their signing keys with what was told of them.
+
+    How many are now known to be as last told.
+    """
     rows = await session.execute(select(office).where(col(office.office).in_(told)))
     held: dict[str, tuple[Version, Any]] = {
-        row.office: (Version(row.epoch, row.revision), (row.name, row.roles, row.status, set()))
+        row.office: (Version(row.epoch, row.revision), (row.name, row.roles, row.status, set(), set()))
         for row in rows.scalars()
     }
     tokens = await session.execute(select(token).where(col(token.office).in_(told)))
     for row in tokens.scalars():
         if row.office in held:
             held[row.office][1][3].add((row.sha256, row.officer, row.expires))
-    facts = {key: one._replace(data=_office(one.data)) for key, one in told.items()}
+    if key is not None:
+        keys = await session.execute(select(key).where(col(key.office).in_(told)))
+        for line in keys.scalars():
+            if line.office in held:
+                held[line.office][1][4].add((line.key, line.officer, line.expires))
+    facts = {name: one._replace(data=_office(one.data, keys=key is not None)) for name, one in told.items()}
     return compare_rows(findings, "office", facts, held)
 
 
-def _office(fact: OfficeFact) -> tuple[Any, ...]:
+def _office(fact: OfficeFact, *, keys: bool) -> tuple[Any, ...]:
     tokens = {(line.sha256, line.officer, line.expires) for line in fact.tokens}
-    return fact.name, list(fact.roles), fact.status, tokens
+    signing = {(line.key, line.officer, line.expires) for line in fact.keys} if keys else set()
+    return fact.name, list(fact.roles), fact.status, tokens, signing
 
 
 async def count(session: AsyncSession, table: str) -> int:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import DateTime, LargeBinary, Text, delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col
 
 from shared.database import Database
@@ -57,9 +58,13 @@ class Keeping:
         head = json.dumps({"name": name, "wishes": dict(wishes)}).encode()
         sealed = seal(self._key, len(head).to_bytes(4, "big") + head + content, id_.encode())
         async with self._database.transaction() as session:
-            await session.execute(delete(self._row).where(col(self._row.expires) <= now))
+            await self.forget_expired(session)
             await session.execute(insert(self._row).values(id=id_, owner=owner, sealed=sealed, expires=now + LIFE))
         return id_
+
+    async def forget_expired(self, session: AsyncSession) -> None:
+        """Delete the files whose hour is over, also when nobody shows another."""
+        await session.execute(delete(self._row).where(col(self._row.expires) <= datetime.now(UTC)))
 
     async def found(self, owner: str, id_: str) -> Kept | None:
         """A file that this officer showed."""

@@ -1,6 +1,5 @@
-"""What was rejected, over HTTP: for administrators, and whoever reads a body is written down."""
+"""What was rejected, over HTTP: for administrators, and whoever reads a body is written into the audit trail."""
 
-import logging
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -8,13 +7,12 @@ from cryptography.exceptions import InvalidTag
 from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel
 
+from shared.audit import Act, Audit
 from shared.database import Database
 from shared.http import Page, Paging, Problem
 from shared.offices import Caller, Doorkeeper, require_administrator
 from shared.openapi import refusals
 from shared.rejected import Rejected, RejectedBodies
-
-log = logging.getLogger(__name__)
 
 _LARGEST = 2**63 - 1
 
@@ -48,11 +46,12 @@ class OpenRejected(RejectedLine):
     events: list[RejectedEvent]
 
 
-def rejections(database: Database, door: Doorkeeper, bodies: RejectedBodies) -> APIRouter:
+def rejections(database: Database, door: Doorkeeper, bodies: RejectedBodies, audit: Audit) -> APIRouter:
     """The addresses of one service's rejected bodies."""
 
-    async def administrator(caller: Annotated[Caller, Depends(door.open)]) -> None:
+    async def administrator(caller: Annotated[Caller, Depends(door.open)]) -> Caller:
         require_administrator(caller)
+        return caller
 
     router = APIRouter(prefix="/v1", dependencies=[Depends(administrator)], responses=refusals(403))
 
@@ -65,8 +64,10 @@ def rejections(database: Database, door: Doorkeeper, bodies: RejectedBodies) -> 
         return Page(items=shown, next=str(shown[-1].id) if len(found) > paging.limit else None)
 
     @router.get("/rejected/{number}", responses=refusals(409))
-    async def rejected_body(number: Annotated[int, Path(ge=1, le=_LARGEST)]) -> OpenRejected:
-        """What was rejected of one body, as it came: whoever reads it is written into the log."""
+    async def rejected_body(
+        number: Annotated[int, Path(ge=1, le=_LARGEST)], caller: Annotated[Caller, Depends(administrator)]
+    ) -> OpenRejected:
+        """What was rejected of one body, as it came: whoever reads it is written into the audit trail."""
         async with database.transaction() as session:
             lines = await bodies.entries(session, number - 1, 1)
             try:
@@ -77,9 +78,9 @@ def rejections(database: Database, door: Doorkeeper, bodies: RejectedBodies) -> 
                     "sealed_otherwise",
                     f"Body {number} was sealed with another secret than this service has now. Put that one back to read it.",
                 ) from None
-        if events is None or not lines or lines[0].id != number:
-            raise Problem(404, "not_found", "There is no such rejected body (any more): it was kept long enough.")
-        log.warning("audit: the administrator read rejected body %d of %s", number, bodies.service)
+            if events is None or not lines or lines[0].id != number:
+                raise Problem(404, "not_found", "There is no such rejected body (any more): it was kept long enough.")
+            await audit.record(session, Act(caller, "rejected.read", str(number)))
         line = RejectedLine.of(lines[0])
         return OpenRejected(**line.model_dump(), events=[RejectedEvent.model_validate(event) for event in events])
 

@@ -4,7 +4,7 @@ A dry run does all of it in one transaction that is undone at the end, so what i
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -21,7 +21,7 @@ from shared import ledger, measures
 from shared.database import Database
 from shared.events.receipts import Receipt
 from shared.events.wire import Raw
-from shared.offices import Caller
+from shared.offices import Caller, Doorkeeper
 from shared.rosters.answers import (
     TODO,
     LeftSheet,
@@ -73,10 +73,13 @@ class Desk:
     roles: Mapping[Kind, frozenset[str]]
     elsewhere: str
     database: Database
+    door: Doorkeeper
     table: type[SQLModel]
     handlers: Takes
     keyed: Keyed
     sentence: Callable[[str], str]
+    forgotten: Callable[[AsyncSession, Collection[Key]], Awaitable[Collection[Key]]] | None = None
+    """Of these rows those whose trainee was forgotten; None where rows tell of nobody's details."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,7 @@ class Asked:
 
 
 async def take_book(desk: Desk, book: Book, asked: Asked) -> AsyncIterator[Line]:
-    """What becomes of every row, as it does. Raises ``BookRefused`` before anything is taken."""
+    """What becomes of every row, as it does. Raises ``BookRefused``, or ``Problem`` 429, before anything is taken."""
     with ThreadPoolExecutor(1, "roster") as reader:  # one thread: the library's sheets must not change theirs
         taking = _Taking(desk, book, asked, reader)
         if not asked.dry_run:
@@ -149,6 +152,7 @@ class _Taking:
     async def lines(self, run: InTransaction) -> AsyncIterator[Line]:
         headers, ours = await self._read(self._sort_out)
         self.found = await self._read(partial(survey, self.book, ours, self.asked.accepted, self.desk.keyed))
+        self.desk.door.spend(self.asked.caller, events=self.found.rows)  # a look is as much work as the taking
         yield Begin(total=self.found.rows)
         for line in headers:
             yield line
@@ -257,7 +261,10 @@ class _Taking:
             now = _remembering(known or Remembered(), planned, received)
             if now != known:
                 after[key] = now
-        await ledger.remember(session, desk.table, source, {key: now for key, now in after.items() if now.events})
+        # Events of these were taken, so nobody is forgotten meanwhile; who was before is not brought back by a digest.
+        gone = await desk.forgotten(session, after) if desk.forgotten and after else ()
+        kept = {key: now for key, now in after.items() if now.events and key not in gone}
+        await ledger.remember(session, desk.table, source, kept)
         return [answers[place] for place in sorted(answers)]
 
     async def _take(self, session: AsyncSession, plans: Sequence[Plan]) -> list[list[Receipt]]:

@@ -164,7 +164,10 @@ def _sign_in_page(request: Request, to: str, problem: Problem | None) -> Respons
     frame = Frame(path, language_of(request), query=query)
     where = to if _OURS.fullmatch(to) else "/"
     content = _PAGES.render("sign_in.html", frame, to=where, message=problem.message if problem else None)
-    return answered(request, content, problem.status if problem else 401)
+    answer = answered(request, content, problem.status if problem else 401)
+    if problem is not None and "Retry-After" in problem.headers:
+        answer.headers["Retry-After"] = problem.headers["Retry-After"]
+    return answer
 
 
 def _page_to_go_to(request: Request) -> str:

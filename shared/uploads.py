@@ -94,10 +94,10 @@ def routes(desk: Desk, door: Doorkeeper, choices: Choices) -> APIRouter:
         request: Request, caller: Annotated[Caller, Depends(door.open)], wishes: Annotated[Wishes, Depends()]
     ) -> Response:
         """Take a roster. As JSON the answer comes at the end; as application/x-ndjson line by line, with how far it is."""
-        book, asked = await received(request, caller, wishes)
+        book, asked = await received(request, door, caller, wishes)
         if NDJSON in request.headers.get("accept", ""):
             lines = take_book(desk, book, asked)
-            return StreamingResponse(_as_lines(await _first(lines), lines, asked), media_type=NDJSON)
+            return StreamingResponse(_as_lines(await first_of(lines), lines, asked), media_type=NDJSON)
         answer, counts = await taken(desk, book, asked)
         return Response(answer.model_dump_json(exclude_none=True), counts.http_status, media_type="application/json")
 
@@ -111,7 +111,7 @@ def routes(desk: Desk, door: Doorkeeper, choices: Choices) -> APIRouter:
         request: Request, caller: Annotated[Caller, Depends(door.open)], wishes: Annotated[Wishes, Depends()]
     ) -> Response:
         """Take a roster, and answer the same spreadsheet with a receipt beside each row."""
-        book, asked = await received(request, caller, wishes)
+        book, asked = await received(request, door, caller, wishes)
         answer, _ = await taken(desk, book, asked)
         # Seconds of work for a long roster: beside the loop that answers everybody else.
         return _workbook(await asyncio.to_thread(annotated, book, answer.rows), "receipts")
@@ -146,7 +146,7 @@ async def taken(desk: Desk, book: Book, asked: Asked) -> tuple[RosterAnswer, Cou
     return answer, counts
 
 
-async def received(request: Request, caller: Caller, wishes: Wishes) -> tuple[Book, Asked]:
+async def received(request: Request, door: Doorkeeper, caller: Caller, wishes: Wishes) -> tuple[Book, Asked]:
     """The spreadsheet of a request, looked at, and how it is to be taken. Raises ``Problem``."""
     unknown = set(wishes.accept or ()) - OFFERS.keys()
     if unknown:
@@ -161,6 +161,7 @@ async def received(request: Request, caller: Caller, wishes: Wishes) -> tuple[Bo
             403, "source_not_yours", "source: that is another office. Send its roster with its own credential."
         )
     content, name = await _file(request)
+    door.spend(caller, size=len(content))
     try:
         sheets = kinds_named(wishes.sheet or ())
         named = sheets[0] if len(sheets) == 1 else None
@@ -220,7 +221,7 @@ async def _bounded(request: Request) -> AsyncGenerator[bytes, None]:
         yield chunk
 
 
-async def _first(lines: AsyncIterator[Line]) -> Line:
+async def first_of(lines: AsyncIterator[Line]) -> Line:
     """The first line, before anything is answered: until then a file can be refused as a whole."""
     try:
         return await anext(lines)

@@ -1,6 +1,5 @@
 """HTTP to handlers and queries."""
 
-import logging
 from functools import partial
 from typing import Annotated, TypeVar
 
@@ -10,6 +9,7 @@ from fastapi.responses import PlainTextResponse
 from services.certification import queries
 from services.certification.handlers import Handlers
 from services.certification.queries import EventAnswer, EventHistory, PersonExport
+from shared.audit import Act, Audit
 from shared.database import Database
 from shared.events.certification import CertificateFact, SchemeFact
 from shared.events.codes import CODE_PATTERN
@@ -19,15 +19,13 @@ from shared.openapi import refusals
 from shared.outbox import current_position, heard_positions
 from shared.waiting import waiting_metrics
 
-log = logging.getLogger(__name__)
-
 T = TypeVar("T")
 # Whatever else could stand in an address is no code, and some of it (a NUL) not even a text for the database.
 Filter = Annotated[str | None, Query(pattern=CODE_PATTERN)]
 Named = Annotated[str, Path(pattern=CODE_PATTERN)]
 
 
-def routes(handlers: Handlers, database: Database, door: Doorkeeper) -> APIRouter:
+def routes(handlers: Handlers, database: Database, door: Doorkeeper, audit: Audit) -> APIRouter:
     """Every address of certification but its health."""
     router = APIRouter()
 
@@ -98,7 +96,7 @@ def routes(handlers: Handlers, database: Database, door: Doorkeeper) -> APIRoute
         """All that certification holds about a person, to give to them; their details are in enrolment's own export."""
         async with database.transaction() as session:
             found = _or_404(await queries.export(session, caller, person))
-        log.warning("audit: %s exported %s", caller.postedby, person)
+            await audit.record(session, Act(caller, "details.exported", person))
         return found
 
     @router.get("/v1/position", dependencies=[Depends(door.open)])

@@ -73,18 +73,20 @@ def create(settings: Settings) -> FastAPI:
 
     app = create_app("Sampan certification", lifespan, problems)
     app.include_router(administration(database, door, dead_letters, bus, partial(check, bus=bus), audit))
-    app.include_router(routes(handlers, database, door))
-    app.include_router(rejections(database, door, handlers.rejected))
+    app.include_router(routes(handlers, database, door, audit))
+    app.include_router(rejections(database, door, handlers.rejected, audit))
     addresses = {
         "enrolment": settings.enrolment_url,
         "certification": settings.public_url,
         "reporting": settings.reporting_url,
     }
     tell_addresses(app, door.open, addresses)
-    taking = rosters.desk(handlers, secret, database, settings.enrolment_url)
+    taking = rosters.desk(handlers, secret, database, door, settings.enrolment_url)
     choices = partial(rosters.choices, database)
     app.include_router(uploads.routes(taking, door, choices))
-    pages = Rosters(taking, Keeping(database, KeptFile, secret), choices, CODES, tuple(taking.roles))
+    keeping = Keeping(database, KeptFile, secret)
+    bus.sweep(keeping.forget_expired)
+    pages = Rosters(taking, keeping, choices, CODES, tuple(taking.roles))
     app.include_router(desk.routes(handlers, database, sessions, pages, addresses))
     app.include_router(signin.routes(sessions, audit, https=settings.public_url.startswith("https:")))
     show_contract(app, door, sessions, "certification")

@@ -11,7 +11,7 @@ from services.certification import store
 from services.certification.awards import Ref
 from services.certification.domain import fold, fold_schemes
 from services.certification.subscribers import read
-from services.certification.tables import CohortRow, Office, Token, TraineeRow
+from services.certification.tables import CohortRow, Office, SigningKey, Token, TraineeRow
 from shared.bus import Bus
 from shared.checking import (
     Findings,
@@ -43,7 +43,7 @@ async def check(session: AsyncSession, findings: Findings, bus: Bus) -> None:
         cohorts, trainees, offices = _told(findings, batch)
         matched["cohorts"] += compare_rows(findings, "cohort", cohorts, await _held(session, CohortRow, cohorts))
         matched["trainees"] += compare_rows(findings, "trainee", trainees, await _held(session, TraineeRow, trainees))
-        matched["offices"] += await compare_offices(session, findings, Office, Token, offices)
+        matched["offices"] += await compare_offices(session, findings, Office, Token, offices, SigningKey)
     for table, number in matched.items():
         compare_number(findings, table, await count(session, table), number)
     async for refs in _events(session):

@@ -8,12 +8,12 @@ from services.certification.rules import ROLES, sentence
 from services.certification.tables import RosterRow
 from shared.database import Database
 from shared.events.envelope import keyed
-from shared.offices import Caller
+from shared.offices import Caller, Doorkeeper
 from shared.rostering import Desk
 from shared.secrets import derive
 
 
-def desk(handlers: Handlers, secret: bytes, database: Database, enrolment_url: str) -> Desk:
+def desk(handlers: Handlers, secret: bytes, database: Database, door: Doorkeeper, enrolment_url: str) -> Desk:
     """What takes these sheets; the others are taken at ``enrolment_url``. ``secret`` is the service's own."""
     key = derive(secret, "rosters")
     return Desk(
@@ -24,6 +24,7 @@ def desk(handlers: Handlers, secret: bytes, database: Database, enrolment_url: s
         },
         elsewhere=enrolment_url,
         database=database,
+        door=door,
         table=RosterRow,
         handlers=handlers,
         keyed=lambda value: keyed(key, value),

@@ -14,6 +14,7 @@ from services.enrolment.people import sees_names
 from services.enrolment.register import Register
 from services.enrolment.rules import GUARDS
 from services.enrolment.wording import CODES
+from shared.audit import Audit
 from shared.database import Database
 from shared.desk import routes as desk_routes
 from shared.desk.frame import Desk
@@ -65,6 +66,7 @@ def routes(
     handlers: Handlers,
     database: Database,
     register: Register,
+    audit: Audit,
     sessions: Sessions,
     rosters: Rosters,
     addresses: Mapping[str, str],
@@ -78,7 +80,7 @@ def routes(
     )
     house = House(database, TYPES, may_say, CODES, handlers.take, queries.event, cast(Overview, overview))
     router = desk.router()
-    router.include_router(people_pages.routes(desk, database, register, may_say))
+    router.include_router(people_pages.routes(desk, database, register, audit, may_say))
 
     @router.get("/")
     async def home(request: Request) -> Response:

@@ -202,6 +202,11 @@ _DESTROY = (
     "DELETE FROM register_keys WHERE owner = ANY(:enrolments)",
     "DELETE FROM register_entries WHERE owner = ANY(:enrolments)",
     "DELETE FROM reused_ids WHERE owner = ANY(:enrolments)",
+    # Rows of rosters: their digests are of the details. Of sessions there are numbers alone, and no digest of anybody.
+    "DELETE FROM roster_rows USING enrolments WHERE enrolment = ANY(:enrolments) "
+    "AND (kind, roster_rows.cohort, roster_rows.number) = ('trainees', enrolments.cohort, enrolments.state ->> 'number')",
+    # Files that an officer has shown and not sent yet: whoever needs one still chooses it again.
+    "DELETE FROM kept_files",
     # What is void is not folded again.
     "UPDATE enrolments SET sealed = NULL, state = state || '{\"identifiers\": []}' "
     "WHERE enrolment = ANY(:enrolments) AND status = 'void'",

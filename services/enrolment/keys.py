@@ -10,7 +10,9 @@ from sqlmodel import col
 
 from services.enrolment.register import FIRST_MASTER, Register
 from services.enrolment.tables import MasterKeyRow, RegisterKeyRow
+from shared.audit import Act, Audit
 from shared.database import Database
+from shared.offices import Caller
 
 BATCH = 500
 """Keys that are wrapped anew in one transaction."""
@@ -37,16 +39,17 @@ async def learn(session: AsyncSession, register: Register) -> None:
     register.learn({row.id: row.sealed for row in rows if row.sealed is not None})
 
 
-async def rotate(database: Database, register: Register) -> int | None:
+async def rotate(database: Database, register: Register, audit: Audit, by: Caller) -> int | None:
     """Make a new master key and wrap every key anew; how many, or None while somebody else is about it.
 
     Each batch is a transaction. When this ends in the middle, both master keys stay usable, and the next rotation takes all keys
-    along: nothing has to be undone. A master key under which nothing is wrapped any more is deleted.
+    along: nothing has to be undone. A master key under which nothing is wrapped any more is deleted. Who began is
+    recorded with the new key, however far this comes.
     """
     async with database.alone("rotation of keys") as connection:
         if connection is None:
             return None
-        master = await database.run(lambda session: _new_master(session, register))
+        master = await database.run(lambda session: _new_master(session, register, audit, by))
         wrapped = 0
         while True:
             while done := await database.run(lambda session: _wrap_some(session, register, master)):
@@ -68,13 +71,14 @@ async def _newest(session: AsyncSession) -> int:
     return found or FIRST_MASTER
 
 
-async def _new_master(session: AsyncSession, register: Register) -> int:
+async def _new_master(session: AsyncSession, register: Register, audit: Audit, by: Caller) -> int:
     master = await _newest(session) + 1
     await session.execute(
         text("INSERT INTO master_keys (id, sealed, made) VALUES (:id, :sealed, now())"),
         {"id": master, "sealed": register.new_master(master)},
     )
     await learn(session, register)
+    await audit.record(session, Act(by, "keys.rotated", str(master)))
     return master
 
 

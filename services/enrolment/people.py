@@ -23,6 +23,7 @@ from services.enrolment.details import (
 from services.enrolment.duplicates import PAIRS, likely
 from services.enrolment.keys import learn
 from services.enrolment.register import MasterUnknown, Register
+from shared.audit import Act, Audit
 from shared.database import Database
 from shared.events.enrolment import TraineeFact
 from shared.http import Problem
@@ -160,15 +161,20 @@ class Crossings(BaseModel):
 class People:
     """Answers in one session about details that the register can open."""
 
-    def __init__(self, session: AsyncSession, register: Register, now: datetime) -> None:
+    def __init__(self, session: AsyncSession, register: Register, audit: Audit, now: datetime) -> None:
         self.session = session
         self._register = register
+        self._audit = audit
         self._now = now
 
     async def person(self, caller: Caller, person: str, why: Why = "shown") -> PersonAnswer | None:
         """A person, if the caller sees anything of them. Written down as a look."""
         seen = await self._seen(caller, person)
-        return PersonAnswer(person=person, enrolments=await self._shown(caller, seen, why)) if seen else None
+        if not seen:
+            return None
+        shown = await self._shown(caller, seen, why)
+        await self._recorded(caller, "details.shown", person, [place.person for place in _told(seen, shown)])
+        return PersonAnswer(person=person, enrolments=shown)
 
     async def cohort(self, caller: Caller, cohort: str, after: str = "", most: int | None = None) -> list[PersonPlace]:
         """The trainees of a cohort whose details the caller sees, by number. Written down as a look at each."""
@@ -177,8 +183,10 @@ class People:
         )
         found = await places(self.session, enrolments=list(rows.scalars()))
         seen = [place for place in found if place.shown_to(caller) and place.enrolment.number > after]
-        seen.sort(key=lambda place: place.enrolment.number)
-        return await self._shown(caller, seen[:most], "shown")
+        seen = sorted(seen, key=lambda place: place.enrolment.number)[:most]
+        shown = await self._shown(caller, seen, "shown")
+        await self._recorded(caller, "details.shown", cohort, [place.person for place in _told(seen, shown)])
+        return shown
 
     async def export(self, caller: Caller, person: str) -> PersonExport | None:
         """All that is held about a person, as far as the caller sees it. Written down as a look."""
@@ -187,7 +195,7 @@ class People:
             return None
         enrolments = await self._shown(caller, seen, "exported")
         keys = [place.enrolment.enrolment for place in seen]
-        return PersonExport(
+        export = PersonExport(
             person=person,
             enrolments=enrolments,
             exported=self._now,
@@ -197,6 +205,8 @@ class People:
             events=await self._events(keys),
             looks=await self._looks(keys),
         )
+        await self._recorded(caller, "details.exported", person, [person])
+        return export
 
     async def duplicates(self, caller: Caller, most: int = PAIRS) -> Duplicates:
         """Enrolments that may be one person's, among those whose details the caller sees; the likeliest pairs."""
@@ -211,6 +221,7 @@ class People:
         pairs = (await asyncio.to_thread(likely, details, settled))[:most]
         listed = {key for pair in pairs for key in (pair.one, pair.other)}
         await looked(self.session, caller, [seen[key] for key in sorted(listed)], "compared", self._now)
+        await self._recorded(caller, "details.compared", None, [seen[key].person for key in listed])
         return Duplicates(
             items=[
                 Duplicate(
@@ -236,6 +247,11 @@ class People:
             )
         )
         return Crossings(items=[Crossing.model_validate(dict(row)) for row in rows.mappings()])
+
+    async def _recorded(self, caller: Caller, action: str, subject: str | None, persons: Collection[str]) -> None:
+        """One act for one request, last in its transaction; none when no details were there to be seen."""
+        if persons:
+            await self._audit.record(self.session, Act(caller, action, subject, len(set(persons))))
 
     async def _seen(self, caller: Caller, person: str) -> list[Place]:
         return [place for place in await places(self.session, person=person) if place.shown_to(caller)]
@@ -290,12 +306,12 @@ class People:
 
     async def _events(self, keys: Collection[str]) -> list[HeldEvent]:
         originals = await read_originals(self.session, self._register, keys)
-        rows = await self.session.execute(
-            text(
-                f"SELECT * FROM events, {SINCE} WHERE enrolment = ANY(:keys) OR needs && CAST(:needs AS text[]) ORDER BY place"  # noqa: S608
-            ),
-            {"keys": keys, "needs": [f"enrolment/{key}" for key in keys]},
+        mine = text(
+            f"SELECT * FROM events, {SINCE} "  # noqa: S608 (a constant)
+            "WHERE enrolment = ANY(:keys) OR needs && CAST(:needs AS text[]) ORDER BY place"
         )
+        named = {"keys": keys, "needs": [f"enrolment/{key}" for key in keys]}
+        rows = await self.session.execute(mine, named)
         return [
             HeldEvent(
                 **queries.event_answer(row),
@@ -312,19 +328,28 @@ class People:
         return [Look.model_validate(dict(row)) for row in rows.mappings()]
 
 
+def _told(seen: Sequence[Place], shown: Sequence[PersonPlace]) -> list[Place]:
+    """Those of whom details were shown."""
+    return [place for place, line in zip(seen, shown, strict=True) if line.details is not None]
+
+
 def sees_names(caller: Caller) -> bool:
     """Whether the caller's office may see details of anybody at all."""
     return caller.administrator or not caller.roles <= NAMES_NONE
 
 
 async def ask(
-    database: Database, register: Register, now: Callable[[], datetime], question: Callable[[People], Awaitable[T]]
+    database: Database,
+    register: Register,
+    audit: Audit,
+    now: Callable[[], datetime],
+    question: Callable[[People], Awaitable[T]],
 ) -> T:
     """The answer to a question about people. Raises ``Problem`` 503 while keys are being rotated, which is soon over."""
     for _ in range(ATTEMPTS):
         try:
             async with database.transaction() as session:
-                return await question(People(session, register, now()))
+                return await question(People(session, register, audit, now()))
         except MasterUnknown:  # keys are being rotated
             await database.run(lambda session: learn(session, register))
     raise Problem(503, "unavailable", "The keys are being rotated. Try again shortly.", {"Retry-After": "1"})

@@ -1,6 +1,5 @@
 """HTTP to what may be read of persons, and to the administrator's keys."""
 
-import logging
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Annotated, TypeVar
@@ -20,13 +19,12 @@ from services.enrolment.people import (
     sees_names,
 )
 from services.enrolment.register import Register
+from shared.audit import Audit
 from shared.database import Database
 from shared.events.codes import CODE_PATTERN
 from shared.http import Problem
 from shared.offices import Caller, Doorkeeper, require_administrator
 from shared.openapi import refusals
-
-log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Named = Annotated[str, Path(pattern=CODE_PATTERN)]
@@ -48,6 +46,7 @@ def people(
     database: Database,
     register: Register,
     door: Doorkeeper,
+    audit: Audit,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> APIRouter:
     """The addresses of persons. Each look at details is kept with who looked."""
@@ -58,11 +57,12 @@ def people(
             raise Problem(403, "role_not_allowed", "This office sees figures and no names: ask reporting for them.")
         return caller
 
-    async def administrator(caller: Annotated[Caller, Depends(door.open)]) -> None:
+    async def administrator(caller: Annotated[Caller, Depends(door.open)]) -> Caller:
         require_administrator(caller)
+        return caller
 
     async def ask(question: Callable[[People], Awaitable[T]]) -> T:
-        return await persons.ask(database, register, clock, question)
+        return await persons.ask(database, register, audit, clock, question)
 
     # Before the address with a name in it, which would take this for one.
     @router.get("/persons/likely-duplicates")
@@ -78,9 +78,7 @@ def people(
     @router.get("/persons/{person}/export")
     async def export(person: Named, caller: Annotated[Caller, Depends(seer)]) -> PersonExport:
         """All that enrolment holds about a person, to give to them: details, events, receipts, and who looked."""
-        answer = _or_404(await ask(lambda people: people.export(caller, person)))
-        log.warning("audit: %s exported %s", caller.postedby, person)
-        return answer
+        return _or_404(await ask(lambda people: people.export(caller, person)))
 
     @router.get("/cohorts/{cohort}/trainees")
     async def trainees(cohort: Named, caller: Annotated[Caller, Depends(seer)]) -> Trainees:
@@ -92,13 +90,12 @@ def people(
         """How often personal details were shown or given to an office of another country, by year and office."""
         return await ask(lambda people: people.crossings())
 
-    @router.post("/keys/rotate", dependencies=[Depends(administrator)], responses=refusals(409))
-    async def rotate_keys() -> Rotated:
+    @router.post("/keys/rotate", responses=refusals(409))
+    async def rotate_keys(caller: Annotated[Caller, Depends(administrator)]) -> Rotated:
         """Wrap the key of every enrolment under a new master key, and delete the old one. Safe to ask again after a crash."""
-        wrapped = await rotate(database, register)
+        wrapped = await rotate(database, register, audit, caller)
         if wrapped is None:
             raise Problem(409, "rotating", "The keys are being rotated already: wait until that has ended.")
-        log.warning("audit: the administrator rotated the master key: %d keys", wrapped)
         return Rotated(wrapped=wrapped)
 
     return router

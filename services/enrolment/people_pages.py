@@ -10,6 +10,7 @@ from services.enrolment import queries
 from services.enrolment.details import places
 from services.enrolment.people import People, ask, sees_names
 from services.enrolment.register import Register
+from shared.audit import Audit
 from shared.database import Database
 from shared.desk.frame import Desk, Visit
 from shared.events.codes import CODE_PATTERN
@@ -35,13 +36,13 @@ CLOSE = {
 
 
 def routes(
-    desk: Desk, database: Database, register: Register, may_say: Callable[[Caller], frozenset[str]]
+    desk: Desk, database: Database, register: Register, audit: Audit, may_say: Callable[[Caller], frozenset[str]]
 ) -> APIRouter:
     """The pages on which persons have names. Before those with an enrolment in the address, which would take /people/same."""
     router = desk.router()
 
     async def asked(question: Callable[[People], Awaitable[T]]) -> T:
-        return await ask(database, register, lambda: datetime.now(UTC), question)
+        return await ask(database, register, audit, lambda: datetime.now(UTC), question)
 
     async def trainee(visit: Visit, enrolment: str) -> TraineeFact:
         async with database.transaction() as session:

@@ -26,7 +26,7 @@ from shared.rosters.answers import Counts, LeftSheet, MissingRow, RosterAnswer, 
 from shared.rosters.books import Book, BookRefused, open_book
 from shared.rosters.cells import OFFERS
 from shared.rosters.workbooks import annotated, template
-from shared.uploads import XLSX, multipart, taken
+from shared.uploads import XLSX, first_of, multipart, taken
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +72,7 @@ def routes(desk: Desk, rosters: Rosters) -> APIRouter:
             desk.check(visit, fields.get("form_key", ""))
             source = own_source(visit.caller, fields.get("for_office", ""))
             asked = _asked(visit, {"source": source})
+            rosters.taking.door.spend(visit.caller, size=len(content))
             book = _book(content, name)
             await taken(rosters.taking, book, replace(asked, dry_run=True))
         except Problem as problem:
@@ -105,7 +106,9 @@ def routes(desk: Desk, rosters: Rosters) -> APIRouter:
         book = _book(file.content, file.name)
         page = desk.text(visit, "taking.html", name=file.name, split=_SPLIT)
         head, foot = page.split(_SPLIT)
-        content = _progress(desk, rosters, visit, kept, take_book(rosters.taking, book, asked), book, (head, foot))
+        lines = take_book(rosters.taking, book, asked)
+        first = await first_of(lines)  # until then the answer can still be a no
+        content = _progress(desk, rosters, visit, kept, first, lines, book, (head, foot))
         return StreamingResponse(content, media_type="text/html; charset=utf-8", headers=pages.HEADERS)
 
     @router.get("/rosters/{kept}/results.xlsx")
@@ -134,6 +137,7 @@ async def _progress(
     rosters: Rosters,
     visit: Visit,
     kept: str,
+    first: Any,
     lines: AsyncIterator[Any],
     book: Book,
     around: tuple[str, str],
@@ -142,13 +146,12 @@ async def _progress(
     answer, counts = RosterAnswer(dry_run=False), Counts()
     head, foot = around
     yield head + '<div class="progress">'
-    total = done = 0
+    total = first.total if isinstance(first, Begin) else 0
+    done = 0
     failed = False
     try:
         async for line in lines:
-            if isinstance(line, Begin):
-                total = line.total
-            elif isinstance(line, RowAnswer):
+            if isinstance(line, RowAnswer):
                 counts.add(line)
                 answer.rows.append(line)
                 done += 1

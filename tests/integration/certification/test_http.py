@@ -269,6 +269,10 @@ async def test_a_person_is_given_all_that_is_held_about_them(client: httpx.Async
     held = (await client.get("/v1/persons/person-001/export", headers=by(SENDER))).json()
     assert [(fact["trainee"], fact["status"]) for fact in held["certificates"]] == [("001", "issued")]
     assert [(event["id"], event["receipts"][-1]["code"]) for event in held["events"]] == [("c", "applied")]
+    acts = await items(client, "/v1/audit?action=details.exported", None)
+    assert [(act["office"], act["subject"]) for act in acts] == [
+        (office, "person-001") for office in (None, SENDER, BODY, CENTRE, SENDER)
+    ]
 
 
 async def test_what_is_rejected_is_kept_but_nothing_that_was_meant_for_enrolment(client: httpx.AsyncClient) -> None:
@@ -280,4 +284,6 @@ async def test_what_is_rejected_is_kept_but_nothing_that_was_meant_for_enrolment
     assert (first["source"], first["codes"], second["codes"]) == (BODY, ["time_impossible"], ["invalid_json"])
     opened = (await client.get(f"/v1/rejected/{first['id']}", headers=by(None))).json()
     assert [event["event"] for event in opened["events"]] == [bad]
+    [act] = await items(client, "/v1/audit?action=rejected.read", None)
+    assert (act["officer"], act["subject"]) == ("administrator", str(first["id"]))
     assert (await client.get("/v1/rejected", headers=by(BODY))).status_code == 403

@@ -7,8 +7,9 @@ from sqlalchemy import text
 
 from services.certification.handlers import Handlers
 from services.certification.rosters import desk
+from services.certification.tables import Office, Token
 from shared.database import Database
-from shared.offices import Caller
+from shared.offices import Caller, Doorkeeper
 from shared.rostering import Asked
 from shared.rosters.answers import RosterAnswer
 from shared.rosters.books import open_book
@@ -46,7 +47,7 @@ async def told(database: Database) -> Database:
 
 async def send(database: Database, content: bytes, by: Caller | None = None, *, dry_run: bool = False) -> RosterAnswer:
     handlers = Handlers(database, SECRET, "http://enrolment.example")
-    at = desk(handlers, SECRET, database, "http://enrolment.example")
+    at = desk(handlers, SECRET, database, Doorkeeper(database, "", Office, Token), "http://enrolment.example")
     by = by or caller(BODY)
     answer, _ = await taken(at, open_book(content), Asked(by.source or BODY, by, dry_run=dry_run))
     return answer

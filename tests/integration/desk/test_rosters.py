@@ -1,5 +1,6 @@
 """Rosters from the desk: looked at first, then sent, row by row, and the results as a spreadsheet."""
 
+from collections import Counter
 from io import BytesIO
 from typing import Any
 
@@ -8,7 +9,10 @@ import pytest
 import xlsxwriter
 from python_calamine import CalamineWorkbook
 
+from services.enrolment.tables import KeptFile
 from shared.desk import remarks
+from shared.keeping import Keeping
+from shared.limits import Limits, TooFast
 from shared.rosters.cells import OFFERS
 from tests.integration.desk.browser import Browser, Page
 from tests.integration.desk.conftest import Opened
@@ -75,6 +79,40 @@ async def test_it_is_looked_at_first_and_then_sent(house: House, sender: Browser
     assert "Sent before 2" in (await sender.see(again.headers["location"])).shown
 
 
+async def test_rosters_count_against_the_offices_limit_and_a_page_says_so(
+    house: House, sender: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.post(*REGISTRATIONS, announced())
+    answer = await show(sender, workbook(trainee("01")))
+    preview = await sender.see(answer.headers["location"])
+    before = await house.standings()
+    exhausted: set[str] = set()
+    counted: Counter[str] = Counter()
+
+    def spend(_: Limits, office: str, **amounts: int) -> None:
+        counted.update(amounts)
+        if too_much := exhausted & {what for what, amount in amounts.items() if amount}:
+            raise TooFast(*too_much, 7)
+
+    monkeypatch.setattr(Limits, "spend", spend)
+    for what in ("events", "size"):
+        exhausted = {what}
+        refused = [await show(sender, workbook(trainee("02")))]
+        if what == "events":
+            refused.append(await sender.client.get(answer.headers["location"]))
+            refused.append(await sender.send(answer.headers["location"], preview.fields))
+        for one in refused:
+            assert one.status_code == 429
+            assert one.headers["retry-after"] == "7"
+            assert "Your office sends more than can be taken. Wait a little" in Page(one.text).shown
+    assert await house.standings() == before
+    assert counted["events"] == 3
+    assert counted["size"] == len(workbook(trainee("02"))) * 2
+    exhausted = set()
+    sent = await sender.send(answer.headers["location"], preview.fields)
+    assert "1 of 1 rows" in Page(sent.text).shown
+
+
 @pytest.mark.parametrize("tag", ["en", "km", "lo", "my", "zh-Hans"])
 async def test_a_wrong_date_in_row_5_is_shown_as_row_5(house: House, sender: Browser, tag: str) -> None:
     await house.post(*REGISTRATIONS, announced())
@@ -112,6 +150,20 @@ async def test_what_was_shown_is_sealed_and_is_nobody_elses(
     assert (await stranger.client.get(answer.headers["location"] + "/results.xlsx")).status_code == 404
     key = (await stranger.see("/record")).fields["form_key"]
     assert (await stranger.send(answer.headers["location"], {"form_key": key})).status_code == 404
+
+
+async def test_a_file_is_gone_after_its_hour_also_when_nobody_shows_another(house: House, sender: Browser) -> None:
+    await house.post(*REGISTRATIONS, announced())
+    await show(sender, workbook(trainee("01")))
+    keeping = Keeping(house.database, KeptFile, b"\x01" * 32)
+    for life, left in ((1, 1), (-1, 0)):
+        await house.rows(
+            "UPDATE kept_files SET expires = now() + CAST(:minutes AS integer) * interval '1 minute' RETURNING id",
+            minutes=life,
+        )
+        async with house.database.transaction() as session:
+            await keeping.forget_expired(session)
+        assert len(await house.rows("SELECT id FROM kept_files")) == left
 
 
 async def test_a_file_that_cannot_be_read_is_said_so_on_the_page(sender: Browser) -> None:

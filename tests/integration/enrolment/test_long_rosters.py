@@ -7,6 +7,8 @@ import psutil
 import pytest
 
 from services.enrolment.rosters import desk
+from services.enrolment.tables import Office, Token
+from shared.offices import Doorkeeper
 from shared.rostering import Asked, Begin, take_book
 from shared.rosters.answers import Counts, RowAnswer
 from shared.rosters.books import open_book
@@ -35,7 +37,8 @@ async def test_20_000_rows(house: House) -> None:
     # Made elsewhere: what this process once needed it keeps, and would not be seen to need again.
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as elsewhere:
         content = elsewhere.submit(long_roster).result()
-    taking = desk(house.handlers, house.register, house.database, CERTIFICATION)
+    door = Doorkeeper(house.database, "", Office, Token)
+    taking = desk(house.handlers, house.register, house.database, door, CERTIFICATION)
     counts, total = Counts(), 0
     before = peak = resident()
     async for line in take_book(taking, open_book(content), Asked(SENDER, ADMIN)):

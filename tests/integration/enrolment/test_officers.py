@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 from time import monotonic
+from typing import Any
 
 import httpx
 import pytest
@@ -12,6 +13,7 @@ from services.enrolment.app import create
 from services.enrolment.settings import Settings
 from shared.limits import FREE_FAILURES
 from tests.integration.enrolment.house import BEARER, House
+from tests.sheets import CSV, a_trainee, as_csv
 from tests.unit.enrolment.story import SENDER, STRANGER, proposed
 
 Client = httpx.AsyncClient
@@ -160,6 +162,28 @@ async def test_too_many_bytes_and_too_many_requests(client: Client) -> None:
     assert statuses[-1] == 429
 
 
+async def test_rosters_count_by_their_rows_and_bytes_also_when_only_looked_at(client: Client) -> None:
+    busy, large = bearer(await add(client)), bearer(await add(client, "desk-1", STRANGER))
+
+    async def send(who: Bearer, rows: int, path: str = "", note: str = "", **asked: Any) -> httpx.Response:
+        content = as_csv([a_trainee(f"{n:04}", Notes=note) for n in range(1, rows + 1)])
+        return await client.post(
+            f"/v1/rosters{path}", content=content, params=asked, headers={"Content-Type": CSV, **who}
+        )
+
+    assert (await send(busy, 60, dry_run=True)).status_code in {200, 422}
+    assert (await send(busy, 60)).status_code in {200, 422}
+    for path in ("", "/annotated"):
+        refused = await send(busy, 1, path)
+        assert (refused.status_code, refused.json()["code"]) == (429, "too_many")
+        assert int(refused.headers["retry-after"]) > 0
+    lines = {"Accept": "application/x-ndjson"}
+    assert (await send({**busy, **lines}, 1)).status_code == 429
+    assert (await post(client, busy, 1)).status_code == 429
+    assert (await send(large, 1, note="x" * 120_000)).status_code in {200, 422}
+    assert (await send(large, 1)).status_code == 429
+
+
 async def test_bad_tokens_are_answered_later_and_later_and_a_good_one_at_once(client: Client) -> None:
     good = await add(client)
     wrong = good[:-4] + "aaaa"
@@ -170,4 +194,23 @@ async def test_bad_tokens_are_answered_later_and_later_and_a_good_one_at_once(cl
     assert monotonic() - began > 0.3, "from the same place, for the same office"
     began = monotonic()
     assert [await status(client, good) for _ in range(5)] == [200] * 5
+    assert monotonic() - began < 1
+
+
+async def test_bad_tokens_at_the_desks_sign_in_are_slowed_like_those_of_programs(client: Client) -> None:
+    good = await add(client)
+
+    async def sign_in(token: str) -> httpx.Response:
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        return await client.post("/session", content=f"token={token}", headers=headers)
+
+    for _ in range(FREE_FAILURES - 10):
+        assert (await sign_in(good[:-4] + "aaaa")).status_code == 401
+    for _ in range(10):
+        assert await status(client, good[:-4] + "aaaa") == 401, "both doors count together"
+    began = monotonic()
+    assert [(await sign_in(good[:-4] + "aaaa")).status_code for _ in range(3)] == [401] * 3
+    assert monotonic() - began > 0.3
+    began = monotonic()
+    assert (await sign_in(good)).status_code == 303
     assert monotonic() - began < 1

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from services.enrolment.keys import BATCH
-from tests.integration.enrolment.house import REGISTRATIONS, House, checked
+from tests.integration.enrolment.house import ADMIN, REGISTRATIONS, House, checked
 from tests.integration.enrolment.test_persons import in_other
 from tests.unit.enrolment.story import (
     COORDINATOR,
@@ -130,6 +130,30 @@ async def test_every_look_is_kept_and_borders_are_counted(
     ]
     assert (await client.get("/v1/crossings", headers=offices[SENDER])).status_code == 403
     assert 'sampan_details_crossed_total{recipient="CN",sent_by="KH"}' in (await client.get("/metrics")).text
+
+
+async def test_every_look_export_and_rotation_is_in_the_trail(
+    client: Client, house: House, offices: dict[str, dict[str, str]]
+) -> None:
+    person, both = await person_of(house), [await person_of(house, number) for number in ("01", "02")]
+    dara = f"/v1/persons/{person}"
+    assert len(set(both)) == 2
+    for office in (HOST, STRANGER, COORDINATOR):
+        await client.get(dara, headers=offices[office])
+        await client.get(f"{dara}/export", headers=offices[office])
+        await client.get("/v1/cohorts/wuxi-2025/trainees", headers=offices[office])
+    assert (await client.post("/v1/keys/rotate")).status_code == 200
+    await house.post(in_other(announced(parties=ALL)), in_other(proposed("09", person={**DARA, "identifiers": []})))
+    assert (await client.get("/v1/persons/likely-duplicates", headers=offices[SENDER])).json()["items"]
+    lines = (await client.get(f"/v1/audit?after={2 + len(ROLES) - 1}&limit=1000")).json()["items"]
+    told = [(line["office"], line["officer"], line["action"], line["subject"], line["number"]) for line in lines]
+    assert [act for act in told if act[2].startswith(("details.", "keys."))] == [
+        (HOST, "sokha", "details.shown", person, 1),
+        (HOST, "sokha", "details.exported", person, 1),
+        (HOST, "sokha", "details.shown", "wuxi-2025", 2),
+        (None, "administrator", "keys.rotated", "2", 1),
+        (SENDER, "sokha", "details.compared", None, 2),
+    ]
 
 
 async def test_withdrawn_consent_closes_the_purpose_it_was_for(
@@ -299,7 +323,8 @@ async def test_a_rotation_that_was_cut_off_is_taken_up_by_the_next(client: Clien
     async with house.database.transaction() as work:
         from services.enrolment.keys import _new_master, _wrap_some  # noqa: PLC0415
 
-        await _wrap_some(work, house.register, await _new_master(work, house.register))
+        made = await _new_master(work, house.register, house.audit, ADMIN)
+        await _wrap_some(work, house.register, made)
     masters = {line["master"] for line in await house.rows("SELECT DISTINCT master FROM register_keys")}
     assert masters == {1, 2}
     assert "Sok Dara" in (await client.get(f"/v1/persons/{await person_of(house)}")).text
@@ -326,6 +351,8 @@ async def test_rejected_bodies_are_kept_for_administrators(
     read = (await client.get(f"/v1/rejected/{line['id']}")).json()
     assert read["events"] == [{"place": 1, "code": "time_impossible", "event": bad}]
     assert "Sok Dara" not in str(await house.rows("SELECT * FROM rejected"))
+    [act] = (await client.get("/v1/audit?action=rejected.read")).json()["items"]
+    assert (act["officer"], act["subject"]) == ("administrator", str(line["id"]))
     for path in ("/v1/rejected", f"/v1/rejected/{line['id']}"):
         assert (await client.get(path, headers=offices[SENDER])).status_code == 403
     assert (await client.get("/v1/rejected/99")).status_code == 404

@@ -10,8 +10,10 @@ import pytest
 from python_calamine import load_workbook
 from sqlalchemy import text
 
+from services.enrolment.tables import KeptFile
 from shared.database import Database
 from shared.events.identity import enrolment_id
+from shared.keeping import Keeping
 from tests.integration.enrolment.house import REGISTRATIONS
 from tests.sheets import CSV, XLSX, a_trainee, as_csv, as_xlsx, was_there
 from tests.unit.enrolment.story import (
@@ -22,6 +24,7 @@ from tests.unit.enrolment.story import (
     STRANGER,
     announced,
     completed,
+    forgotten,
     person,
     started,
     trainee,
@@ -370,3 +373,33 @@ async def test_nothing_personal_is_kept_in_clear(
     for name in ("Sokha", "សុខា", "ចាន់", "2005-04-01", "0015550001", "Mekong"):
         assert name not in "".join([*rows, *events])
     assert enrolment_id("wuxi-2025", "01") in "".join(events)
+
+
+async def test_of_somebody_forgotten_no_digest_is_kept_and_a_roster_sent_again_brings_nothing_back(
+    client: Client, offices: dict[str, Bearer], database: Database
+) -> None:
+    lines = [a_trainee("01", **{"Proposed on": "2025-03-03"}), a_trainee("02")]
+    await send(client, offices[SENDER], as_csv(lines))
+    shown = await client.post(
+        "/v1/rosters", params={"dry_run": True}, content=as_csv(lines), headers={"Content-Type": CSV, **offices[SENDER]}
+    )
+    assert shown.status_code == 200
+    await Keeping(database, KeptFile, b"\x01" * 32).keep(SENDER, "roster.csv", as_csv(lines), {})
+    before = await facts(database)
+
+    async def kept() -> list[tuple[str, str]]:
+        async with database.transaction() as session:
+            assert (await session.execute(text("SELECT count(*) FROM kept_files"))).scalar_one() == 0
+            keys = (await session.execute(text("SELECT count(*) FROM register_keys"))).scalar_one()
+            assert keys == 1, "only of the other"
+            rows = await session.execute(text("SELECT kind, number FROM roster_rows ORDER BY number"))
+            return [(row.kind, row.number) for row in rows]
+
+    await say(client, forgotten("01"))
+    assert await kept() == [("trainees", "02")]
+    corrected = [lines[0] | {"Name in Latin letters": "Somebody Else"}, lines[1]]
+    for again in (lines, corrected, lines):
+        answer = await send(client, offices[SENDER], as_csv(again))
+        assert became(answer)[1] == (3, "duplicate", "duplicate")
+        assert await kept() == [("trainees", "02")]
+        assert await facts(database) == before

@@ -9,6 +9,7 @@ from sqlalchemy.orm import registry
 from sqlmodel import SQLModel
 from starlette.requests import Request
 
+from shared.checking import Difference, Findings, Told, Version, compare_offices
 from shared.database import Database
 from shared.events.enrolment import OfficeFact, SigningKey, Token
 from shared.http import Problem
@@ -186,3 +187,31 @@ async def test_a_service_that_keeps_keys_has_those_of_the_newest_fact(database: 
         if revision == 1:
             assert [key for key, *_ in held] == ["Udesk-1", "Udesk-2"], "an older fact changes nothing"
     assert held == [("Udesk-2", NTTI, "desk-2", IN_A_YEAR)]
+
+
+@pytest.mark.parametrize(
+    "tampered",
+    [
+        "DELETE FROM signing_keys",
+        "UPDATE signing_keys SET officer = 'somebody'",
+        "UPDATE signing_keys SET expires = expires + interval '1 day'",
+        "INSERT INTO signing_keys SELECT 'another', office, officer, expires FROM signing_keys",
+    ],
+)
+async def test_a_check_compares_the_keys_with_which_an_office_signs(database: Database, tampered: str) -> None:
+    keys = (SigningKey(key="one", officer="officer-1", expires=IN_A_YEAR),)
+    fact = office(new_token(NTTI)).model_copy(update={"keys": keys})
+    told = {NTTI: Told(Version(1, 1), fact, 7)}
+
+    async def differences() -> list[Difference]:
+        findings = Findings()
+        async with database.transaction() as session:
+            await compare_offices(session, findings, Office, OfficeToken, told, OfficeKey)
+        return findings.result().differences
+
+    async with database.transaction() as session:
+        await apply_office(session, Office, OfficeToken, fact, 1, 1, OfficeKey)
+    assert await differences() == []
+    async with database.transaction() as session:
+        await session.execute(text(tampered))
+    assert [one.which for one in await differences()] == [NTTI]

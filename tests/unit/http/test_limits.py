@@ -3,6 +3,7 @@
 import pytest
 
 from shared.limits import BURST_SECONDS, FREE_FAILURES, LONGEST_DELAY, WAITING_LIMIT, FailedLogins, Limits, TooFast
+from shared.rosters.books import FILE_LIMIT
 
 NTTI, LAK = "/offices/kh/ntti", "/offices/la/lak"
 
@@ -61,6 +62,13 @@ def test_a_roster_of_twenty_thousand_rows_passes(clock: Clock) -> None:
     limits = Limits(clock=clock)
     for _ in range(40):
         limits.spend(NTTI, requests=1, events=500, size=500 * 2000)
+
+
+def test_a_spreadsheet_of_twenty_thousand_rows_may_be_looked_at_several_times_and_sent(clock: Clock) -> None:
+    limits = Limits(clock=clock)
+    for _ in range(6):
+        limits.spend(NTTI, requests=1, size=FILE_LIMIT)
+        limits.spend(NTTI, events=20_000)
 
 
 def test_whoever_goes_on_trying_waits_longer_and_longer_and_is_forgiven(clock: Clock) -> None:
