@@ -250,7 +250,9 @@ HINTS: Final[Mapping[str, str]] = {
         "Offices that saw the details for it no longer do; marks and certificates stand."
     ),
     "merging": _("The two places are then counted as one person. Part them again if it was a mistake."),
-    "parting": _("The two places are then counted as two persons, and not shown as much alike again."),
+    "parting": _(
+        "Undoes that the two places are one person's, if somebody said so. If nobody did, they are not shown as much alike again."
+    ),
     "forgetting": _(
         "This cannot be taken back. Names, documents, dates and contacts of this person are destroyed "
         "in every place that is known to be theirs. Figures and certificates stand, without a name."

@@ -58,7 +58,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def tokens(program: Program) -> dict[str, str]:
-    """The tokens of the example's offices; everything of the example is posted, two events that stay open, and a place like another."""
+    """The tokens of its offices; all of the example is posted, two events stay open, and one place is like another."""
     given = {}
     for office, role in ROLES.items():
         body = {"office": office, "name": office.rpartition("/")[2].upper(), "roles": [role], "officer": "sokha"}

@@ -15,7 +15,7 @@ DATA = (
     # what offices wrote, codes among it
     r"An office|Office [a-z]{2}/[a-z]+|Partnership|Wuxi|wuxi-[a-z0-9-]+|wuxi|vslc|electrical|cabling|partnership|ntti|electrician"
     r"|sokha|Vocational Skill Level Certification|Appraisal centre|Electrician|Junior|junior|S-1|desk-[0-9a-f]+"
-    r"|family-reasons|family"
+    r"|family-reasons|family|Sokha"
     r"|[a-z]{2}/[a-z0-9-]+|/offices/[a-z]{2}/[a-z0-9-]+|[a-z]+-[a-z0-9-]*[0-9]+|centre-[a-z-]+"
     # what is the same everywhere
     r"|Sampan|English|KH|LA|MM|CN|km|lo|my|zh-Hans|en|ISCO-08|Asia/\w+|a (?:ដល់|ຫາ|မှ|到) z|_"
