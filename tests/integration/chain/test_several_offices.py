@@ -18,7 +18,7 @@ from shared.offices import Caller
 from tests.integration.certification import conftest as certification
 from tests.integration.certification import given as at_certification
 from tests.integration.certification.given import SECRET
-from tests.integration.chain.test_both_services import ALL, both, databases  # noqa: F401 - fixtures
+from tests.integration.chain.test_both_services import ALL
 from tests.integration.enrolment.house import REGISTRATIONS, House, empty
 from tests.unit.certification.given import BODY, about, scheme_data
 from tests.unit.enrolment.story import (
@@ -156,7 +156,7 @@ SKEWS = st.sampled_from(
     max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(data=st.data())
-async def test_one_final_state(both: tuple[House, Database], data: st.DataObject) -> None:  # noqa: F811
+async def test_one_final_state(both: tuple[House, Database], data: st.DataObject) -> None:
     skews = {office: data.draw(SKEWS) for office in FILES}
     files = {
         office: [as_its_clock_has_it(event, skews[office]) for event in events] for office, events in FILES.items()
@@ -167,7 +167,7 @@ async def test_one_final_state(both: tuple[House, Database], data: st.DataObject
     assert await live_through(*both, iter(data.draw(sendings(files)))) == expected
 
 
-async def test_with_clocks_that_agree_all_of_it_applies(both: tuple[House, Database]) -> None:  # noqa: F811
+async def test_with_clocks_that_agree_all_of_it_applies(both: tuple[House, Database]) -> None:
     things, standings = await live_through(*both, ((office, events, "http") for office, events in FILES.items()))
     assert set(standings.values()) == {"accepted applied", "accepted voided", "accepted replaced"}
     certificates = [body for subject, body in things.items() if ".certificate." in subject]

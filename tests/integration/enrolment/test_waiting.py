@@ -19,7 +19,12 @@ async def post_at(house: House, day: int, *events: dict[str, Any]) -> None:
     """Posted on a day of January 2026."""
     there = House(house.database)
     there.handlers = Handlers(
-        house.database, house.register, house.audit, CERTIFICATION, clock=lambda: datetime(2026, 1, day, tzinfo=UTC)
+        house.database,
+        house.register,
+        house.archive,
+        house.audit,
+        CERTIFICATION,
+        clock=lambda: datetime(2026, 1, day, tzinfo=UTC),
     )
     await there.post(*events)
 
