@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from time import monotonic
-from typing import Any, Final, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from pydantic import BaseModel
 from sqlalchemy.exc import IntegrityError
@@ -30,14 +30,23 @@ from shared.rosters.answers import (
     missing_row,
     refused,
     refused_for,
+    repeats,
     worst,
 )
 from shared.rosters.books import Book, Found
 from shared.rosters.cells import Flaw
 from shared.rosters.columns import KINDS, Kind
-from shared.rosters.rows import Key, Row, read_rows
-from shared.rosters.statements import Keyed, Plan, Planned, Remembered, held, plan, statements_of
-from shared.rosters.survey import Address, Session, Survey, survey
+from shared.rosters.recognised import Recognised, Said, of_row, recognise, remarked_in
+from shared.rosters.rows import Address, Key, Row, read_rows
+from shared.rosters.statements import (
+    Keyed,
+    Plan,
+    Planned,
+    Remembered,
+    held,
+    plan,
+)
+from shared.rosters.survey import Session, Survey, header_flaw, survey
 from shared.rosters.workbooks import OUR_OWN
 
 T = TypeVar("T")
@@ -78,6 +87,8 @@ class Desk:
     handlers: Takes
     keyed: Keyed
     sentence: Callable[[str], str]
+    said: Callable[[AsyncSession, str, Collection[Key]], Awaitable[Mapping[Key, Sequence[Said]]]]
+    """What is in force of an office's events that these rows are about, in the order in which they count."""
     forgotten: Callable[[AsyncSession, Collection[Key]], Awaitable[Collection[Key]]] | None = None
     """Of these rows those whose trainee was forgotten; None where rows tell of nobody's details."""
 
@@ -188,7 +199,7 @@ class _Taking:
             left = self._left(sheet)
             if left is not None:
                 others.append(left)
-            elif flaw := _header_flaw(sheet):
+            elif flaw := header_flaw(sheet):
                 if any(True for _ in self.book.rows(sheet.name)):  # nothing at all in it is nothing wrong
                     others.append(refused_for(sheet.name, max(sheet.header, 1), flaw))
             elif sheet.kind:
@@ -236,7 +247,7 @@ class _Taking:
         if flaw := self.found.clashes.get(here):
             return refused_for(row.sheet, row.place, flaw)
         if (first := self.found.repeated.get(here)) and row.kind != "attendance":
-            return _repeats(here, first)
+            return repeats(here, first)
         return None
 
     # --- trainees, assessments, awards: each row by itself
@@ -246,20 +257,33 @@ class _Taking:
         answers = {row.place: answer for row in portion if (answer := self._of_cells(row))}
         rows = [(row, row.key) for row in portion if row.place not in answers and row.key is not None]
         await ledger.lock_office(session, desk.service, source)
-        before = await ledger.remembered(session, source, {key for _, key in rows})
+        keys = {key for _, key in rows}
+        remembered = await ledger.remembered(session, source, keys)
+        said = await desk.said(session, source, keys)
+        known = {key: of_row(row, said.get(key, ()), remembered.get(key), desk.keyed) for row, key in rows}
+        before = {key: one.before for key, one in known.items() if one.before}
         stands = await ledger.stands(session, source, [id_ for one in before.values() for id_ in one.events.values()])
         standing = {first: one.id for first, one in stands.items()}
         plans = [
-            plan(source, key, statements_of(row), before.get(key, Remembered()), standing, desk.keyed, row)
+            plan(
+                source,
+                key,
+                known[key].statements,
+                before.get(key, Remembered()),
+                standing,
+                desk.keyed,
+                row,
+                known[key].kept,
+            )
             for row, key in rows
         ]
         receipts = await self._take(session, plans)
         after: dict[Key, Remembered] = {}
         for (row, key), planned, received in zip(rows, plans, receipts, strict=True):
-            known = before.get(key)
-            answers[row.place] = self._answer((row.sheet, row.place), planned, received, known, stands)
-            now = _remembering(known or Remembered(), planned, received)
-            if now != known:
+            there = before.get(key)
+            answers[row.place] = self._answer((row.sheet, row.place), planned, received, there, stands)
+            now = _remembering(there or Remembered(), planned, received)
+            if now != there:
                 after[key] = now
         # Events of these were taken, so nobody is forgotten meanwhile; who was before is not brought back by a digest.
         gone = await desk.forgotten(session, after) if desk.forgotten and after else ()
@@ -330,16 +354,25 @@ class _Taking:
         answers = [line for _, one in some if one.broken_by for line in self._broken(one, one.broken_by)]
         whole = [(key, one) for key, one in some if one.broken_by is None]
         await ledger.lock_office(session, desk.service, source)
-        before = await ledger.remembered(session, source, {key for key, _ in whole})
+        keys = {key for key, _ in whole}
+        before = await ledger.remembered(session, source, keys)
+        told = await desk.said(session, source, keys)
+        statements, remarked = [], []
+        known: list[Recognised] = []
+        for key, one in whole:
+            there = before.get(key) or Remembered(said=remarked_in(told.get(key, ())))
+            # Who an earlier file remarked and this one leaves out stays as remarked: a row that is missing changes nothing.
+            remarked.append({**there.said, **one.remarked})
+            statements.append(held(key, one.terms, remarked[-1]))
+            empty = {"trade", "group"} - statements[-1].data.keys() if "held_for" in one.terms else ()
+            known.append(recognise(told.get(key, ()), statements[-1:], desk.keyed, before.get(key), empty=empty))
+        before = {key: one.before for (key, _), one in zip(whole, known, strict=True) if one.before}
         stands = await ledger.stands(session, source, [id_ for one in before.values() for id_ in one.events.values()])
         standing = {first: one.id for first, one in stands.items()}
-        plans = []
-        remarked: list[dict[str, Sequence[Any]]] = []
-        for key, one in whole:
-            known = before.get(key, Remembered())
-            # Who an earlier file remarked and this one leaves out stays as remarked: a row that is missing changes nothing.
-            remarked.append({**known.said, **one.remarked})
-            plans.append(plan(source, key, [held(key, one.terms, remarked[-1])], known, standing, desk.keyed))
+        plans = [
+            plan(source, key, [said], before.get(key, Remembered()), standing, desk.keyed, kept=recognised.kept)
+            for (key, _), said, recognised in zip(whole, statements, known, strict=True)
+        ]
         receipts = await self._take(session, plans)
         after: dict[Key, Remembered] = {}
         for (key, one), planned, received, said in zip(whole, plans, receipts, remarked, strict=True):
@@ -358,7 +391,7 @@ class _Taking:
     ) -> Iterable[RowAnswer]:
         for here, number in one.rows:
             if first := self.found.repeated.get(here):
-                yield _repeats(here, first)
+                yield repeats(here, first)
             elif (
                 as_one.change == "corrected"
                 and before
@@ -407,32 +440,3 @@ def _remembering(known: Remembered, planned: Plan, received: Sequence[Receipt]) 
         if receipt.status != "rejected":
             known = one.remember(known)
     return known
-
-
-def _repeats(here: Address, first: Address) -> RowAnswer:
-    return RowAnswer(
-        sheet=here[0],
-        row=here[1],
-        status="duplicate",
-        change="unchanged",
-        code="row_twice",
-        sentence=f"Row {first[1]} of {first[0]} says the same.",
-    )
-
-
-def _header_flaw(sheet: Found) -> Flaw | None:
-    if sheet.kind is None:
-        return None
-    if not sheet.header or sheet.missing:
-        names = ", ".join(column.titles["en"] for column in sheet.missing) or "the header"
-        return Flaw(
-            "column_missing",
-            f"The sheet has no column for: {names}. No row of it was taken.",
-            "Name the columns as in the template (GET /v1/rosters/template.xlsx).",
-        )
-    if sheet.twice:
-        names = ", ".join(column.titles["en"] for column in sheet.twice)
-        return Flaw(
-            "column_twice", f"The sheet has two columns for: {names}. No row of it was taken.", "Delete one of them."
-        )
-    return None

@@ -321,14 +321,15 @@ GUARDS: Final[dict[str, tuple[Guard, ...]]] = {
         Guard(
             "attempt_confirmed",
             "accepted",
-            "Taken: this attempt was reported before with the same result, and counts once. If that report is voided or replaced, "
-            "this one stands for it.",
+            "Taken: this attempt was reported before with the same result, and counts once. If that report is voided or "
+            "replaced, this one stands for it.",
             _attempt_confirmed,
         ),
         Guard(
             "attempt_already_reported",
             "conflict",
-            "This attempt is reported already, and otherwise. Give a resit the next number; correct an attempt with an event that replaces it.",
+            "This attempt is reported already, and otherwise. Give a resit the next number; correct an attempt with an event "
+            "that replaces it.",
             _attempt_taken,
         ),
     ),

@@ -77,7 +77,10 @@ class TestBeforeAnAward:
         body = assessed("b", 11, source=BODY, more={"parts": parts})
         alone = the_certificate(fold([centre], world()))
         decided = fold([centre, body], world())
-        assert standing(decided, "a", "b") == ["accepted attempt_confirmed", "accepted"]  # the body's comes first by its name
+        assert standing(decided, "a", "b") == [
+            "accepted attempt_confirmed",
+            "accepted",
+        ]  # the body's comes first by its name
         assert the_certificate(decided) == alone
 
     def test_a_confirmed_attempt_stands_on_the_other_report_once_the_first_is_voided(self) -> None:
