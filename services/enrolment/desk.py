@@ -1,11 +1,12 @@
 """Enrolment's desk: programmes, cohorts and their trainees as an officer reads them."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final, cast
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi import Path as InPath
 
 from services.enrolment import overview, people_pages, queries
@@ -19,6 +20,7 @@ from shared.database import Database
 from shared.desk import routes as desk_routes
 from shared.desk.frame import Desk
 from shared.desk.house import House, Overview
+from shared.desk.leaves import From, leaf
 from shared.desk.rosters import Rosters
 from shared.events.codes import CODE_PATTERN
 from shared.events.offices_to_enrolment import TYPES
@@ -60,6 +62,8 @@ OF_A_TRAINEE: Final = (
 )
 Named = Annotated[str, InPath(pattern=CODE_PATTERN)]
 _ALL = Paging(limit=1000)
+SESSIONS: Final = 20
+"""The last ones, on the page of the cohort; all of them are on a page of their own."""
 
 
 def routes(
@@ -108,24 +112,39 @@ def routes(
         return desk.page(request, visit, "programmes.html", programmes=found, centres=centres, cohorts=cohorts)
 
     @router.get("/cohorts/{cohort}")
-    async def cohort(request: Request, cohort: Named) -> Response:
+    async def cohort(request: Request, cohort: Named, begins: From = "") -> Response:
         visit = await desk.visit(request)
         async with database.transaction() as session:
             found = await queries.cohort(session, visit.caller, cohort)
             if found is None:
                 raise Problem(404, "not_found", "")
-            trainees = await queries.trainees(session, visit.caller, found.cohort)
+            places = leaf(found.enrolments, lambda place: place.number, begins)
+            facts = await queries.trainees(session, [place.enrolment for place in places.lines])
+        lines = [(fact, overview.attendance(found.cohort, fact.number, fact.trade)) for fact in facts]
         return desk.page(
             request,
             visit,
             "cohort.html",
             cohort=found.cohort,
             counts=found.counts,
-            trainees=[(one, overview.attendance(found.cohort, one.number, one.trade)) for one in trainees],
+            trainees=replace(places, lines=lines),
+            latest=sorted(found.cohort.sessions, key=lambda one: one.session)[-SESSIONS:],
             names_shown=sees_names(visit.caller),
             kinds=[type_ for type_ in OF_A_COHORT if type_ in may_say(visit.caller)],
             certificates=f"{addresses['certification']}/cohorts/{cohort}",
         )
+
+    @router.get("/cohorts/{cohort}/sessions")
+    async def sessions_held(
+        request: Request, cohort: Named, begins: Annotated[int, Query(alias="from", ge=0)] = 0
+    ) -> Response:
+        visit = await desk.visit(request)
+        async with database.transaction() as session:
+            found = await queries.cohort(session, visit.caller, cohort)
+        if found is None:
+            raise Problem(404, "not_found", "")
+        held = leaf(found.cohort.sessions, lambda one: one.session, begins)
+        return desk.page(request, visit, "sessions.html", cohort=found.cohort, held=held)
 
     @router.get("/people/{enrolment}")
     async def person(request: Request, enrolment: Named) -> Response:
