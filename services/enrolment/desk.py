@@ -1,7 +1,6 @@
 """Enrolment's desk: programmes, cohorts and their trainees as an officer reads them."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final, cast
@@ -127,7 +126,8 @@ def routes(
             "cohort.html",
             cohort=found.cohort,
             counts=found.counts,
-            trainees=replace(places, lines=lines),
+            leaf=places,
+            trainees=lines,
             latest=sorted(found.cohort.sessions, key=lambda one: one.session)[-SESSIONS:],
             names_shown=sees_names(visit.caller),
             kinds=[type_ for type_ in OF_A_COHORT if type_ in may_say(visit.caller)],
