@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 import httpx
 
-from shared.bundles import event_of
+from shared.bundles import event_of, is_roster
 from shared.events import offices_to_certification, offices_to_enrolment
 from shared.events.wire import BATCH, BODY_LIMIT, NDJSON, ONE, BodyRefused, Raw, read_body
 
@@ -52,8 +52,8 @@ class Line:
 def read_events(path: Path) -> list[Line]:
     """The events of a .ndjson or .json file, each with the service that owns its type.
 
-    An event that no service knows goes to enrolment, which answers with the reason. Raises ``ClientError`` when the file as a
-    whole cannot be read.
+    An event that no service knows goes to enrolment, which answers with the reason; a bundle's rosters are left out. Raises
+    ``ClientError`` when the file as a whole cannot be read.
     """
     try:
         content = path.read_bytes()
@@ -67,6 +67,8 @@ def read_events(path: Path) -> list[Line]:
         raise ClientError(f"{path}: give events as .ndjson (one to a line) or .json.")
     raws = []
     for place, line in enumerate(content.split(b"\n"), start=1):
+        if is_roster(line):
+            continue  # goes another way: see rosters.py
         if len(line) > BODY_LIMIT:
             raise ClientError(
                 f"{path}, line {place}: longer than {BODY_LIMIT} bytes, which no event is. Nothing was sent."

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.certification import queries
+from services.certification import queries, store
 from services.certification.handlers import Handlers
 from services.certification.rules import ROLES, sentence
 from services.certification.tables import RosterRow
@@ -14,7 +14,7 @@ from shared.database import Database
 from shared.events.envelope import keyed
 from shared.events.identity import enrolment_id
 from shared.offices import Caller, Doorkeeper
-from shared.rostering import Desk
+from shared.rosterdesk import Desk
 from shared.rosters.recognised import OUT, Said
 from shared.rosters.rows import Key
 from shared.secrets import derive
@@ -35,6 +35,7 @@ def desk(handlers: Handlers, secret: bytes, database: Database, door: Doorkeeper
         table=RosterRow,
         handlers=handlers,
         keyed=lambda value: keyed(key, value),
+        signers=store.signers,
         sentence=sentence,
         said=_said,
     )

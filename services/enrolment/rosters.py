@@ -13,12 +13,12 @@ from services.enrolment.handlers import Handlers
 from services.enrolment.register import Register
 from services.enrolment.rules import GUARDS
 from services.enrolment.sentences import SENTENCES
-from services.enrolment.store import Store
+from services.enrolment.store import Store, signers_of
 from services.enrolment.tables import RosterRow
 from shared.database import Database
 from shared.events.identity import enrolment_id
 from shared.offices import Caller, Doorkeeper
-from shared.rostering import Desk
+from shared.rosterdesk import Desk
 from shared.rosters.recognised import OUT, Said
 from shared.rosters.rows import Key
 
@@ -37,6 +37,7 @@ def desk(handlers: Handlers, register: Register, database: Database, door: Doork
         table=RosterRow,
         handlers=handlers,
         keyed=register.keyed,
+        signers=signers_of,
         sentence=SENTENCES.__getitem__,
         said=partial(_said, register),
         forgotten=partial(_forgotten, register),

@@ -22,8 +22,9 @@ from shared.http import Problem
 from shared.keeping import Keeping, Kept
 from shared.offices import Caller
 from shared.pages.languages import Language
-from shared.rostering import Asked, Begin, take_book
-from shared.rostering import Desk as Taking
+from shared.rosterdesk import Asked, Begin
+from shared.rosterdesk import Desk as Taking
+from shared.rostering import take_book
 from shared.rosters.answers import Counts, LeftSheet, MissingRow, RosterAnswer, RowAnswer
 from shared.rosters.books import Book, BookRefused, open_book
 from shared.rosters.cells import OFFERS

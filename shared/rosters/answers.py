@@ -142,6 +142,18 @@ def _remark(complaint: Complaint) -> Remark:
     return Remark(column=complaint.column, code=flaw.code, sentence=flaw.sentence, todo=flaw.todo, offer=offer)
 
 
+def overtaken(here: Address) -> RowAnswer:
+    """The answer to a row that was signed before its office said something else of the same."""
+    return RowAnswer(
+        sheet=here[0],
+        row=here[1],
+        status="duplicate",
+        change="unchanged",
+        code="said_later",
+        sentence="Your office has said something else of this since the roster was signed: that stands.",
+    )
+
+
 def repeats(here: Address, first: Address) -> RowAnswer:
     """The answer to a row that says again what an earlier one says."""
     return RowAnswer(

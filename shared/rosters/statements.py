@@ -5,7 +5,7 @@ Pure: what an office's earlier files led to comes in as ``Remembered`` and goes 
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from shared.rosters.cells import Flaw
@@ -43,6 +43,8 @@ class Remembered:
     carrier: str | None = None
     turn: int = 0
     said: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    at: datetime | None = None
+    """When it was said last: sent, or signed where there was no connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,8 @@ class Plan:
 
     events: tuple[Planned, ...] = ()
     flaw: Flaw | None = None
+    overtaken: bool = False
+    """Whether the office said something else since: that stands, and nothing is posted."""
 
 
 def statements_of(row: Row) -> list[Statement]:
