@@ -19,7 +19,7 @@ from shared.database import Database
 from shared.desk import routes as desk_routes
 from shared.desk.frame import Desk
 from shared.desk.house import House, Overview
-from shared.desk.leaves import From, leaf
+from shared.desk.leaves import LINES, From, leaf
 from shared.desk.rosters import Rosters
 from shared.events.codes import CODE_PATTERN
 from shared.events.offices_to_enrolment import TYPES
@@ -61,6 +61,8 @@ OF_A_TRAINEE: Final = (
 )
 Named = Annotated[str, InPath(pattern=CODE_PATTERN)]
 _ALL = Paging(limit=1000)
+COHORTS: Final = 20
+"""The last that started, where others stand beside them; all of them are on a page of their own."""
 SESSIONS: Final = 20
 """The last ones, on the page of the cohort; all of them are on a page of their own."""
 
@@ -90,13 +92,14 @@ def routes(
         visit = await desk.visit(request)
         async with database.transaction() as session:
             open_ = await house.open_entries(session, visit.caller)
-            cohorts = (await queries.cohorts(session, visit.caller, _ALL)).items
+            cohorts = await overview.cohorts(session, visit.caller)
         return desk.page(
             request,
             visit,
             "home.html",
             open=open_,
             cohorts=cohorts,
+            shown=COHORTS,
             names_shown=sees_names(visit.caller),
             now=datetime.now(UTC),
         )
@@ -107,8 +110,20 @@ def routes(
         async with database.transaction() as session:
             found = (await queries.programmes(session, _ALL)).items
             centres = (await queries.centres(session, _ALL)).items
-            cohorts = (await queries.cohorts(session, visit.caller, _ALL)).items
-        return desk.page(request, visit, "programmes.html", programmes=found, centres=centres, cohorts=cohorts)
+            cohorts = await overview.cohorts(session, visit.caller)
+        return desk.page(
+            request, visit, "programmes.html", programmes=found, centres=centres, cohorts=cohorts, shown=COHORTS
+        )
+
+    @router.get("/cohorts")
+    async def every_cohort(
+        request: Request, after: Annotated[str, Query(pattern=f"{CODE_PATTERN}|^$")] = ""
+    ) -> Response:
+        visit = await desk.visit(request)
+        async with database.transaction() as session:
+            found = await queries.cohorts(session, visit.caller, Paging(limit=LINES, after=after or None))
+        then = found.items[-1].cohort if found.next else None
+        return desk.page(request, visit, "all_cohorts.html", cohorts=found.items, after=after, then=then)
 
     @router.get("/cohorts/{cohort}")
     async def cohort(request: Request, cohort: Named, begins: From = "") -> Response:

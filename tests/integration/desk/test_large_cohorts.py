@@ -4,7 +4,8 @@ from typing import Any
 
 from shared.desk.leaves import LINES, leaf
 from tests.integration.desk.browser import Browser, Page
-from tests.integration.enrolment.house import REGISTRATIONS, House
+from tests.integration.desk.conftest import Opened
+from tests.integration.enrolment.house import ADMINISTRATOR, REGISTRATIONS, House
 from tests.unit.enrolment.story import announced, proposed, session
 
 MANY = 5_000
@@ -51,6 +52,22 @@ async def test_the_sessions_of_a_long_cohort_have_pages_of_their_own(house: Hous
     assert len(first.text.encode()) < LARGEST
     assert "/cohorts/wuxi-2025/sessions?from=151" in first.links
     assert "/cohorts/wuxi-2025/sessions" in (await sender.see("/cohorts/wuxi-2025/sessions?from=151")).links
+
+
+async def test_hundreds_of_cohorts_leave_every_page_small(house: House, opened: Opened) -> None:
+    cohorts = [announced(cohort=f"cohort-{number:03}", id_=f"c-{number}") for number in range(400)]
+    await house.post(*REGISTRATIONS, *cohorts)
+    administrator = await opened.browser(ADMINISTRATOR)
+    headers = {"Accept-Language": "my"}
+    for path in ("/", "/programmes", "/cohorts", "/record/trainee.enrolled.v1", "/record/cohort.announced.v1"):
+        assert len((await administrator.see(path, **headers)).text.encode()) < LARGEST, path
+    assert "/cohorts" in (await administrator.see("/")).links
+    met, path = set(), "/cohorts"
+    while path:
+        page = await administrator.see(path)
+        met |= {link for link in page.links if link.startswith("/cohorts/")}
+        path = next((link for link in page.links if "after=" in link and "lang=" not in link), "")
+    assert len(met) == 400
 
 
 def test_a_leaf_begins_where_it_is_asked_to() -> None:
