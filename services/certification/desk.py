@@ -63,12 +63,14 @@ def routes(
     router = desk.router()
 
     @router.get("/")
-    async def home(request: Request) -> Response:
+    async def home(request: Request, begins: From = "") -> Response:
         visit = await desk.visit(request)
         async with database.transaction() as session:
             open_ = await house.open_entries(session, visit.caller)
             cohorts = await overview.cohorts(session, visit.caller)
-        return desk.page(request, visit, "home.html", open=open_, cohorts=cohorts, now=datetime.now(UTC))
+        return desk.page(
+            request, visit, "home.html", open=open_, cohorts=leaf(cohorts, str, begins), now=datetime.now(UTC)
+        )
 
     @router.get("/cohorts/{cohort}")
     async def cohort(request: Request, cohort: Named, begins: From = "") -> Response:

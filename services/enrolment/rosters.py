@@ -63,8 +63,7 @@ async def _said(register: Register, session: AsyncSession, source: str, keys: Co
                 AND NOT EXISTS (SELECT FROM forgotten WHERE forgotten.enrolment = events.enrolment) AND (
                 type IN ('trainee.proposed.v1', 'trainee.enrolled.v1') AND source = :source AND enrolment = ANY(:enrolments)
                 OR type = 'person.corrected.v1' AND enrolment = ANY(:enrolments) AND status = 'accepted'
-                OR type = 'session.held.v1' AND source = :source
-                    AND (unit, data ->> 'session') IN (SELECT * FROM unnest(CAST(:units AS text[]), CAST(:sessions AS text[]))))
+                OR type = 'session.held.v1' AND source = :source AND unit = ANY(:units) AND data ->> 'session' = ANY(:sessions))
             ORDER BY status = 'accepted', status = 'waiting', time, rank, id COLLATE "C"
             """
         ),
@@ -72,13 +71,15 @@ async def _said(register: Register, session: AsyncSession, source: str, keys: Co
             "out": list(OUT),
             "source": source,
             "enrolments": list(trainees),
-            "units": [unit for unit, _ in sessions],
-            "sessions": [number for _, number in sessions],
+            "units": sorted({unit for unit, _ in sessions}),
+            "sessions": sorted({number for _, number in sessions}),
         },
     )
     found: dict[Key, list[Said]] = {}
     for row in rows:
-        key = trainees[row.enrolment] if row.enrolment else sessions[row.unit, str(row.data["session"])]
+        key = trainees[row.enrolment] if row.enrolment else sessions.get((row.unit, str(row.data["session"])))
+        if key is None:
+            continue  # another cohort's session of this number
         data = json.loads(opened(register, row))["data"] if row.sealed is not None else row.data
         found.setdefault(key, []).append(Said(row.id, row.type, row.time, row.source == source, data))
     return found
