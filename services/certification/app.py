@@ -21,6 +21,7 @@ from services.certification.subscribers import subscribe
 from services.certification.tables import KeptFile, Office, Session, Token
 from services.certification.wording import CODES
 from shared import brought, signin, uploads
+from shared.asking import ask
 from shared.audit import Audit
 from shared.bus import Bus
 from shared.contracts import show_contract
@@ -34,6 +35,7 @@ from shared.limits import Limits
 from shared.offices import Doorkeeper, token_digest
 from shared.rejections import rejections
 from shared.relay import Relay
+from shared.rights import HOLDER
 from shared.sessions import Sessions
 from shared.telemetry import configure
 from shared.upkeep import administration
@@ -69,7 +71,7 @@ def create(settings: Settings) -> FastAPI:
     operator = Operator.at(settings.public_url, settings.operator_name) if settings.public_url else None
     issuer = documents = None
     if operator is not None:
-        holders = Holders(bus)
+        holders = Holders(partial(ask, bus, HOLDER))
         issuer = Issuer(database, keys, holders, operator, Log(secret, operator.host).append)
         documents = Documents(database, holders, issuer)
 

@@ -280,9 +280,13 @@ async def confirm(session: AsyncSession, good: Mapping[str, bytes], bad: Iterabl
     await session.execute(text("DELETE FROM attestation_drafts WHERE certificate = ANY(:bad)"), {"bad": sorted(bad)})
 
 
-async def nobody_to_name(session: AsyncSession, certificates: Sequence[str]) -> None:
+async def nobody_to_name(session: AsyncSession, enrolments: Sequence[str]) -> None:
     """Their persons are forgotten: what was never public never is, and what was is signed no more. Standing and log stay."""
-    named = {"certificates": list(certificates)}
+    named = {"enrolments": list(enrolments)}
+    rows = await session.execute(
+        text("UPDATE certificates SET due = false WHERE enrolment = ANY(:enrolments) RETURNING certificate"), named
+    )
+    certificates = list(rows.scalars())
     await _withdraw(session, certificates)
     await session.execute(
         text(
@@ -290,9 +294,8 @@ async def nobody_to_name(session: AsyncSession, certificates: Sequence[str]) -> 
             UPDATE attestations SET holder = ''::bytea, sealed = NULL, named = false WHERE certificate = ANY(:certificates)
             """
         ),
-        named,
+        {"certificates": certificates},
     )
-    await session.execute(text("UPDATE certificates SET due = false WHERE certificate = ANY(:certificates)"), named)
 
 
 async def sign_anew(session: AsyncSession, certificates: Sequence[str]) -> None:
