@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from services.certification import credentials_api, desk, issuer_api, rosters
 from services.certification.api import routes
+from services.certification.attested import Attested
 from services.certification.check import check
 from services.certification.documents import Documents
 from services.certification.handlers import Handlers
@@ -69,11 +70,11 @@ def create(settings: Settings) -> FastAPI:
     bus.sweep(handlers.rejected.forget_expired)
     keys = IssuerKeys(secret)
     operator = Operator.at(settings.public_url, settings.operator_name) if settings.public_url else None
-    issuer = documents = None
+    issuer = documents = attested = None
     if operator is not None:
-        holders = Holders(partial(ask, bus, HOLDER))
-        issuer = Issuer(database, keys, holders, operator, Log(secret, operator.host).append)
-        documents = Documents(database, holders, issuer)
+        holders, transparency = Holders(partial(ask, bus, HOLDER)), Log(secret, operator.host)
+        issuer = Issuer(database, keys, holders, operator, transparency.append)
+        documents, attested = Documents(database, holders, issuer), Attested(holders, transparency)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -88,7 +89,9 @@ def create(settings: Settings) -> FastAPI:
         return [*bus.health(), *relay.health()]
 
     app = create_app("Sampan certification", lifespan, problems)
-    app.include_router(administration(database, door, dead_letters, bus, partial(check, bus=bus), audit))
+    app.include_router(
+        administration(database, door, dead_letters, bus, partial(check, bus=bus, attested=attested), audit)
+    )
     app.include_router(routes(handlers, database, door, audit))
     app.include_router(issuer_api.routes(database, door, audit, operator, keys, issuer))
     app.include_router(credentials_api.routes(database, door, operator, keys, documents, Visitors()))

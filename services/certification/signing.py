@@ -177,3 +177,12 @@ def did_document(operator: Operator, keys: Mapping[int, bytes]) -> str:
             "assertionMethod": list(names),
         }
     )
+
+
+def places_of(document: str | None) -> set[int]:
+    """The set bits of a signed status list."""
+    if document is None:
+        return set()
+    encoded = json.loads(document)["credentialSubject"]["encodedList"][1:]
+    bits = gzip.decompress(base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
+    return {place for place in range(len(bits) * 8) if bits[place // 8] & 128 >> place % 8}

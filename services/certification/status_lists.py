@@ -11,9 +11,9 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.certification.attestations import set_places
 from services.certification.issuer_keys import IssuerKeys
 from services.certification.operator import Operator
+from services.certification.places import set_places
 from services.certification.signing import sign_list
 from shared.database import Database
 

@@ -5,16 +5,20 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.certification.attestations import set_places
+from services.certification.attested import Attested
 from services.certification.documents import Documents
 from services.certification.holders import Holders
 from services.certification.issuer import Issuer
 from services.certification.issuer_keys import IssuerKeys
 from services.certification.log import Log
 from services.certification.operator import Operator
+from services.certification.places import set_places
 from services.certification.subscribers import read
 from services.enrolment.holders import Holders as Register
+from shared.audit import Head
+from shared.checking import Findings
 from shared.database import Database
 from shared.events.envelope import Event
 from tests.integration.certification import conftest as certification
@@ -108,3 +112,14 @@ class Chain:
             places = {(number, place) for number in lists for place in await set_places(session, number)}
         rows = await self.rows("SELECT public_id, list, place FROM attestations")
         return {row["public_id"] for row in rows if (row["list"], row["place"]) in places}
+
+    async def differences(self, change: str = "SELECT 1") -> list[str]:
+        """What the check finds after this was done in the database, which is then undone."""
+        findings = Findings()
+        async with self.own.engine.connect() as connection, AsyncSession(connection) as session:
+            await session.execute(text(change))
+            await Attested(self.holders, self.log).compare(session, findings)
+            await session.rollback()
+        return [
+            f"{one.what} {one.which}: {one.problem}" for one in findings.result(Head(place=0, digest="")).differences
+        ]

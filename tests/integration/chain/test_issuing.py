@@ -249,3 +249,20 @@ async def test_a_number_that_comes_later_is_in_the_document(chain: Chain) -> Non
     opened = await chain.documents.for_anybody(await chain.public_id("02"))
     assert "S-2" in opened.document.json
     assert await chain.standings() == {("01", 1): "valid", ("02", 1): "valid"}
+
+
+async def test_the_check_finds_what_was_changed_behind_the_issuers_back(chain: Chain) -> None:
+    await chain.issue()
+    await chain.live(award("revoked", "end", 17, "02", reason="error"))
+    await chain.issue()
+    assert await chain.differences() == []
+    for change, what in (
+        ("UPDATE attestations SET status = 'valid' WHERE status = 'revoked'", "attestation"),
+        ("UPDATE attestations SET sealed = overlay(sealed placing 'x'::bytea from 40)", "document"),
+        ("UPDATE attestations SET place = place + 1", "status list"),
+        ("DELETE FROM log_leaves WHERE place = 1", "log"),
+    ):
+        assert what in {
+            found.split()[0] if what != "status list" else found[:11] for found in await chain.differences(change)
+        }
+    assert await chain.differences() == []
