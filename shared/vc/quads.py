@@ -105,10 +105,7 @@ def _learned(slotted: Any) -> _Shape:
     seen = Counter(slot for quad in quads for term in quad for slot in _slots(term))
     whole = Counter(slot for quad in quads for term in quad if (slot := _slot(term)) is not None)
     nodes = frozenset(
-        slot
-        for quad in quads
-        for term in quad
-        if isinstance(term, rdf.NamedNode) and (slot := _slot(term)) is not None
+        slot for quad in quads for term in quad if isinstance(term, rdf.NamedNode) and (slot := _slot(term)) is not None
     )
     return _Shape(tuple(quads), nodes, direct=seen == whole)
 
@@ -159,7 +156,15 @@ def _expanded(document: Any) -> Iterator[Quad]:
 def _as_json_ld(what: Callable[..., Any], document: Any) -> Any:
     try:
         return what(document, _OPTIONS)
-    except (jsonld.JsonLdError, UnknownContext, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (
+        jsonld.JsonLdError,
+        UnknownContext,
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         raise NotCanonical(_reason(error)) from None
 
 
@@ -217,7 +222,8 @@ def _bounded(quads: list[Quad]) -> None:
     for quad in quads:
         for me in {term.value for term in quad if isinstance(term, rdf.BlankNode)}:
             seen = " ".join(
-                ("_:a" if term.value == me else "_:z") if isinstance(term, rdf.BlankNode) else str(term) for term in quad
+                ("_:a" if term.value == me else "_:z") if isinstance(term, rdf.BlankNode) else str(term)
+                for term in quad
             )
             around.setdefault(me, []).append(seen)
     alike = Counter("\n".join(sorted(seen)) for seen in around.values())

@@ -98,16 +98,10 @@ def reasons_credential(
     places: int = LEAST_PLACES,
 ) -> dict[str, Any]:
     """The list of reasons as a credential without a proof."""
-    subject = {
-        "statusPurpose": REASONS,
-        "statusSize": str(_REASON_BITS),
-        "statusMessage": [
-            {"id": f"{id}#{word}", "type": "BitstringStatusMessage", "status": hex(number), "message": word}
-            for number, word in enumerate(WORDS)
-        ],
-        "encodedList": encode_reasons(reasons, places),
-    }
-    return _credential(id, issuer, subject, at, good_for)
+    subject = {"statusPurpose": REASONS, "encodedList": encode_reasons(reasons, places)}
+    words = ", ".join(f"{number} {word}" for number, word in enumerate(WORDS))
+    description = f"Why a place of the list beside it is set, in {_REASON_BITS} bits for each: {words}."
+    return _credential(id, issuer, subject, at, good_for) | {"description": description}
 
 
 def _credential(
