@@ -30,6 +30,8 @@ OPEN = {
     "/did.json",
     "/v1/status/{number}",
     "/v1/status/{number}.jwt",
+    "/v1/status/{number}/reasons",
+    "/v1/status/{number}/reasons.jwt",
     "/v1/credentials/{public_id}/standing",
     "/v1/credentials/{public_id}",
     "/v1/credentials/{public_id}.jwt",
