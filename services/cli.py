@@ -6,7 +6,7 @@ import sys
 import typer
 
 from services.client import ClientError
-from services.commands import figures, inventing, keys, officers, offices, posting, running, trail, upkeep
+from services.commands import figures, inventing, keys, log, officers, offices, posting, running, trail, upkeep
 from services.commands.options import say
 from services.processes import StandaloneError
 
@@ -24,6 +24,7 @@ app.add_typer(offices.office_app, name="office")
 app.add_typer(keys.keys_app, name="keys")
 app.add_typer(officers.token_app, name="token")
 app.add_typer(trail.audit_app, name="audit")
+app.add_typer(log.log_app, name="log")
 app.add_typer(upkeep.deadletter_app, name="deadletters")
 
 

@@ -6,10 +6,11 @@ from functools import partial
 
 from fastapi import FastAPI
 
-from services.certification import desk, rosters
+from services.certification import desk, log_api, rosters
 from services.certification.api import routes
 from services.certification.check import check
 from services.certification.handlers import Handlers
+from services.certification.log import Log
 from services.certification.settings import Settings
 from services.certification.subscribers import subscribe
 from services.certification.tables import KeptFile, Office, Session, Token
@@ -31,6 +32,7 @@ from shared.relay import Relay
 from shared.sessions import Sessions
 from shared.telemetry import configure
 from shared.upkeep import administration
+from shared.visitors import Visitors
 
 
 def create(settings: Settings) -> FastAPI:
@@ -71,9 +73,11 @@ def create(settings: Settings) -> FastAPI:
         await database.ping()
         return [*bus.health(), *relay.health()]
 
+    log = Log(secret, settings.public_url)
     app = create_app("Sampan certification", lifespan, problems)
-    app.include_router(administration(database, door, dead_letters, bus, partial(check, bus=bus), audit))
+    app.include_router(administration(database, door, dead_letters, bus, partial(check, bus=bus, log=log), audit))
     app.include_router(routes(handlers, database, door, audit))
+    app.include_router(log_api.routes(log, database, Visitors()))
     app.include_router(rejections(database, door, handlers.rejected, audit))
     addresses = {
         "enrolment": settings.enrolment_url,
