@@ -163,8 +163,8 @@ def _read_all(ask: Ask, now: Checkpoint, kept: Checkpoint | None) -> None:
 def _same(root: bytes, checkpoint: Checkpoint) -> None:
     if root != checkpoint.root:
         raise LogDiffers(
-            f"The leaves that the log shows are not those that it signed at {checkpoint.size}: one was changed, taken out, put in "
-            "or moved. Keep your checkpoint, and ask whoever runs the log."
+            f"The leaves that the log shows are not those that it signed at {checkpoint.size}: one was changed, taken out, put "
+            "in or moved. Keep your checkpoint, and ask whoever runs the log."
         )
 
 

@@ -80,7 +80,7 @@ def routes(log: Log, database: Database, visitors: Visitors) -> APIRouter:
             return LogLeaves(start=start, size=await log.size(session), leaves=await log.leaves(session, start, limit))
 
     @router.get("/certificates/{public_id}", **open_to_all)
-    async def certificate(public_id: Annotated[str, Path(pattern="^[a-z2-7]{26}$")]) -> LogEvidence:
+    async def standings(public_id: Annotated[str, Path(pattern="^[a-z2-7]{26}$")]) -> LogEvidence:
         """Every standing of one certificate with its proof: what `sampan verify --log` checks without asking anybody."""
         async with database.transaction() as session:
             found = await log.evidence(session, public_id)
