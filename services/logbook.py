@@ -5,6 +5,7 @@ Only addresses that the user gives are asked.
 """
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from shared.merkle import EMPTY, Node, covering, extends, grown, leaf_hash, root
 ANSWER_LIMIT: Final = 8 * 1024 * 1024
 """Bytes of one answer: a thousand leaves are about a quarter of a megabyte."""
 SECONDS: Final = 30.0
+ATTEMPTS: Final = 8
+"""Tries of one request while the log says that this address asks too fast."""
 
 Ask = Callable[[str, Mapping[str, str | int]], bytes]
 """The body of an address below the log's, such as ``checkpoint``; raises ClientError when there is none."""
@@ -48,20 +51,31 @@ def asking(address: str) -> Ask:
     root = address.rstrip("/").removesuffix("/v1/log") + "/v1/log/"
 
     def ask(path: str, parameters: Mapping[str, str | int]) -> bytes:
-        try:
-            with httpx.stream("GET", root + path, params=dict(parameters), timeout=SECONDS) as answer:
-                body = bytearray()
-                for part in answer.iter_bytes():
-                    body += part
-                    if len(body) > ANSWER_LIMIT:
-                        raise ClientError(f"{root}{path} answers far too much for a log. Check the address.")
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise ClientError(f"{root}{path} cannot be reached: {error or type(error).__name__}.") from None
-        if answer.status_code != 200:
-            raise ClientError(f"{root}{path} answers {answer.status_code}. Check the address, or try again later.")
-        return bytes(body)
+        for _ in range(ATTEMPTS):
+            status, wait, body = _asked(root + path, parameters)
+            if status != 429:
+                break
+            time.sleep(wait)
+        if status != 200:
+            raise ClientError(f"{root}{path} answers {status}. Check the address, or try again later.")
+        return body
 
     return ask
+
+
+def _asked(address: str, parameters: Mapping[str, str | int]) -> tuple[int, int, bytes]:
+    """The status of an answer, the seconds that it asks to wait, and its body."""
+    try:
+        with httpx.stream("GET", address, params=dict(parameters), timeout=SECONDS) as answer:
+            body = bytearray()
+            for part in answer.iter_bytes():
+                body += part
+                if len(body) > ANSWER_LIMIT:
+                    raise ClientError(f"{address} answers far too much for a log. Check the address.")
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise ClientError(f"{address} cannot be reached: {error or type(error).__name__}.") from None
+    wait = answer.headers.get("retry-after", "1")
+    return answer.status_code, min(int(wait), 60) if wait.isdecimal() else 1, bytes(body)
 
 
 def look(ask: Ask, checkpoint: Path | None, *, every_leaf: bool = False) -> Seen:

@@ -1,49 +1,44 @@
-"""People and programs without a token: what is open to everybody is asked at a bounded rate from each address."""
+"""Whoever asks without a token: how fast one address may, and nothing else is known of them."""
 
-import math
-from collections import OrderedDict
-from collections.abc import Callable
-from time import monotonic
+import logging
 from typing import Final
 
 from fastapi import Request
 
 from shared.http import Problem
+from shared.limits import BURST_SECONDS, Limits, TooFast
 from shared.offices import remote_of
 
-PER_SECOND: Final = 20.0
-"""Requests a second from one address, on average: a classroom behind one connection, not somebody who tries out ids."""
-SAVED_UP: Final = 200.0
-"""Requests that an address may make at once."""
-ADDRESSES_LIMIT: Final = 10_000
-"""Addresses that are remembered; those that asked least lately are forgotten first."""
+log = logging.getLogger(__name__)
+
+REQUESTS_PER_SECOND: Final = 2.0
+"""Of one address on average; a hundred seconds' worth may come at once: a classroom behind one address."""
+ADDRESSES: Final = 10_000
+"""Addresses that are counted at a time; when there are more all begin anew, so memory has an end."""
 
 
 class Visitors:
-    """How much each address has left; in memory, by each copy of a service for itself."""
+    """The allowances of addresses, in memory."""
 
-    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
-        self._clock = clock
-        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
+    def __init__(self, requests: float = REQUESTS_PER_SECOND) -> None:
+        """``requests`` a second of one address, of which it may have saved up ``BURST_SECONDS``."""
+        self._requests = requests
+        self._seen: set[str] = set()
+        self._limits = Limits(requests)
 
     async def open(self, request: Request) -> None:
-        """For ``Depends``. Raises ``Problem`` 429 when this address asks too much."""
-        self.spend(remote_of(request))
-
-    def spend(self, address: str) -> None:
-        """Count one request of an address. Raises ``Problem`` 429, and counts nothing, when it has none left."""
-        now = self._clock()
-        left, at = self._left.pop(address, (SAVED_UP, now))
-        left = min(SAVED_UP, left + PER_SECOND * (now - at))
-        allowed = left >= 1
-        self._left[address] = (left - 1 if allowed else left, now)
-        if len(self._left) > ADDRESSES_LIMIT:
-            self._left.popitem(last=False)
-        if not allowed:
-            seconds = math.ceil((1 - left) / PER_SECOND)
+        """Let a visitor in. Raises ``Problem`` 429 when their address asks too fast."""
+        remote = remote_of(request)
+        if len(self._seen) >= ADDRESSES and remote not in self._seen:
+            self._seen, self._limits = set(), Limits(self._requests)
+        self._seen.add(remote)
+        try:
+            self._limits.spend(remote, requests=1)
+        except TooFast as fast:
+            log.warning("a visitor asks too fast: more than %.0f at a time", self._requests * BURST_SECONDS)
             raise Problem(
                 429,
                 "too_many",
-                f"Too much is asked from your address. Ask again in {seconds} s.",
-                {"Retry-After": str(seconds)},
-            )
+                f"Too much was asked from your address in a short time. Try again in {fast.seconds} s.",
+                {"Retry-After": str(fast.seconds)},
+            ) from None

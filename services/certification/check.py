@@ -8,9 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from services.certification import store
+from services.certification.attested import Attested
 from services.certification.awards import Ref
 from services.certification.domain import fold, fold_schemes
-from services.certification.log import Log
 from services.certification.subscribers import read
 from services.certification.tables import CohortRow, Office, SigningKey, Token, TraineeRow
 from shared.bus import Bus
@@ -33,8 +33,8 @@ EVENTS = 200
 """Events to begin with at a time; all that hangs together with them is loaded too."""
 
 
-async def check(session: AsyncSession, findings: Findings, bus: Bus, log: Log) -> None:
-    """Compare journal and stream, what was heard, every standing, certificate and scheme with the fold, and the log with itself.
+async def check(session: AsyncSession, findings: Findings, bus: Bus, attested: Attested | None = None) -> None:
+    """Compare journal and stream, what was heard, and every standing, certificate and scheme with the fold; and what is public.
 
     ``session`` must see one snapshot.
     """
@@ -49,12 +49,11 @@ async def check(session: AsyncSession, findings: Findings, bus: Bus, log: Log) -
         compare_number(findings, table, await count(session, table), number)
     async for refs in _events(session):
         await _compare_decided(session, findings, refs)
-    findings.compared("log leaves", await log.size(session))
-    async for which, problem in log.verify(session):
-        findings.differs("log", which, problem)
     for what, query in _STRAYS.items():
         rows = await session.execute(text(query))
         named(findings, what, [row.which for row in rows], "is there, but not what it goes with")
+    if attested is not None:
+        await attested.compare(session, findings)
 
 
 # --- what was heard

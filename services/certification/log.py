@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
-from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import text
@@ -38,10 +37,10 @@ class Entry:
 class Log:
     """One installation's log."""
 
-    def __init__(self, secret: bytes, public_url: str) -> None:
-        """``secret`` is the service's own. The log is named for ``public_url`` as it is when the first leaf comes, for ever."""
+    def __init__(self, secret: bytes, host: str) -> None:
+        """``secret`` is the service's own. The log is named for the public address' ``host`` as it is at its first leaf."""
         self._private = Ed25519PrivateKey.from_private_bytes(derive(secret, "transparency log"))
-        self._origin = f"{urlsplit(public_url).netloc}/v1/log"
+        self._origin = f"{host}/v1/log"
 
     async def append(self, session: AsyncSession, entries: Sequence[Entry], now: datetime) -> None:
         """Append in the transaction that makes the entries true.

@@ -34,25 +34,34 @@ class LogLeaves(BaseModel):
     leaves: list[str]
 
 
-def routes(log: Log, database: Database, visitors: Visitors) -> APIRouter:
-    """Every address of the log."""
+def routes(there: Log | None, database: Database, visitors: Visitors) -> APIRouter:
+    """Every address of the log; ``there`` is none while nothing is issued here."""
     router = APIRouter(prefix="/v1/log", dependencies=[Depends(visitors.open)])
-    open_to_all: dict[str, Any] = {"openapi_extra": OPEN, "responses": refusals(429, 500, 503)}
+    open_to_all: dict[str, Any] = {"openapi_extra": OPEN, "responses": refusals(404, 429, 500, 503)}
+
+    async def the_log() -> Log:
+        if there is None:
+            raise Problem(
+                404, "nothing_issued", "Nothing is issued here, since no public address is set: there is no log."
+            )
+        return there
+
+    Its = Annotated[Log, Depends(the_log)]  # noqa: N806 (a type)
 
     @router.get("/checkpoint", response_class=PlainTextResponse, **open_to_all)
-    async def checkpoint() -> Response:
+    async def checkpoint(log: Its) -> Response:
         """The newest signed checkpoint (C2SP tlog-checkpoint): keep it, and ask later whether the log still begins with it."""
         async with database.transaction() as session:
             return PlainTextResponse(await log.checkpoint(session), headers=_NOT_KEPT)
 
     @router.get("/key", response_class=PlainTextResponse, **open_to_all)
-    async def key() -> Response:
+    async def key(log: Its) -> Response:
         """The log's name and public key, as one line; write it down when you first trust this log."""
         async with database.transaction() as session:
             return PlainTextResponse((await log.key(session)).text + "\n", headers=_NOT_KEPT)
 
     @router.get("/proof/inclusion", **open_to_all)
-    async def inclusion(index: Size, size: Size) -> LogProof:
+    async def inclusion(log: Its, index: Size, size: Size) -> LogProof:
         """What proves that a leaf is among the first ``size``."""
         async with database.transaction() as session:
             if not index < size <= await log.size(session):
@@ -61,6 +70,7 @@ def routes(log: Log, database: Database, visitors: Visitors) -> APIRouter:
 
     @router.get("/proof/consistency", **open_to_all)
     async def consistency(
+        log: Its,
         first: Annotated[int, Query(ge=0, le=_LARGEST, alias="from")],
         second: Annotated[int, Query(ge=0, le=_LARGEST, alias="to")],
     ) -> LogProof:
@@ -72,6 +82,7 @@ def routes(log: Log, database: Database, visitors: Visitors) -> APIRouter:
 
     @router.get("/leaves", **open_to_all)
     async def leaves(
+        log: Its,
         start: Annotated[int, Query(ge=0, le=_LARGEST, alias="from")] = 0,
         limit: Annotated[int, Query(ge=1, le=LEAVES)] = LEAVES,
     ) -> LogLeaves:
@@ -80,7 +91,7 @@ def routes(log: Log, database: Database, visitors: Visitors) -> APIRouter:
             return LogLeaves(start=start, size=await log.size(session), leaves=await log.leaves(session, start, limit))
 
     @router.get("/certificates/{public_id}", **open_to_all)
-    async def standings(public_id: Annotated[str, Path(pattern="^[a-z2-7]{26}$")]) -> LogEvidence:
+    async def standings(log: Its, public_id: Annotated[str, Path(pattern="^[a-z2-7]{26}$")]) -> LogEvidence:
         """Every standing of one certificate with its proof: what `sampan verify --log` checks without asking anybody."""
         async with database.transaction() as session:
             found = await log.evidence(session, public_id)

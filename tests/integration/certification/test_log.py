@@ -18,8 +18,8 @@ from shared.database import Database
 from shared.evidence import proved, read
 from shared.merkle import extends, includes, leaf_hash
 
-LOG = Log(b"\x07" * 32, "https://sampan.example")
-OTHER = Log(b"\x08" * 32, "https://sampan.example")
+LOG = Log(b"\x07" * 32, "sampan.example")
+OTHER = Log(b"\x08" * 32, "sampan.example")
 NOW = datetime(2025, 5, 1, 8, tzinfo=UTC)
 
 

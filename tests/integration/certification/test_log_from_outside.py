@@ -17,14 +17,12 @@ from services.client import ClientError
 from services.logbook import Ask, LogDiffers
 from shared.checkpoints import NotACheckpoint, opened
 from shared.database import Database
-from shared.http import Problem
-from shared.visitors import ADDRESSES_LIMIT, SAVED_UP, Visitors
 from tests.contract.answers import as_documented
 from tests.integration.certification.test_log import NOW, REWRITINGS, entries
 from tests.servers import broker_files
 
 SECRET = bytes.fromhex("ab" * 32)
-LOG = Log(SECRET, "http://127.0.0.1:8002")
+LOG = Log(SECRET, "sampan.example")
 KNOWN = "a" * 26
 
 
@@ -39,6 +37,7 @@ def app(migrated: str, tmp_path: Path) -> FastAPI:
             **broker_files(tmp_path, "certification"),
             secret_file=tmp_path / "secret",
             admin_token_file=tmp_path / "admin",
+            public_url="https://sampan.example",
         )
     )
 
@@ -137,7 +136,7 @@ async def test_another_installation_is_not_taken_for_the_one_that_was_kept(
     file = tmp_path / "kept"
     await append(database, 0, 3)
     await looking(client, lambda ask: logbook.keep(ask, logbook.look(ask, file), file))
-    other = Log(b"\x01" * 32, "http://127.0.0.1:8002")
+    other = Log(b"\x01" * 32, "sampan.example")
     async with database.transaction() as session:
         await session.execute(text("TRUNCATE log_leaves, log_nodes, log_head"))
         await other.append(session, entries(0, 3), NOW)
@@ -173,22 +172,6 @@ async def test_what_the_log_does_not_have_gets_a_sentence(client: httpx.AsyncCli
         assert answer.status_code == 400, path
     assert (await client.get(f"/v1/log/certificates/{KNOWN}")).status_code == 404
     assert (await client.get("/v1/log/leaves?from=99")).json() == {"start": 99, "size": 4, "leaves": []}
-
-
-def test_an_address_that_asks_too_much_waits_and_no_other_does() -> None:
-    now = 0.0
-    visitors = Visitors(lambda: now)
-    for _ in range(int(SAVED_UP)):
-        visitors.spend("192.0.2.1")
-    with pytest.raises(Problem) as refused:
-        visitors.spend("192.0.2.1")
-    assert (refused.value.status, refused.value.headers) == (429, {"Retry-After": "1"})
-    visitors.spend("192.0.2.2")
-    now = 1.0
-    visitors.spend("192.0.2.1")
-    for number in range(ADDRESSES_LIMIT + 10):  # whoever asks from many addresses does not fill the memory
-        visitors.spend(f"many-{number}")
-    assert len(visitors._left) == ADDRESSES_LIMIT
 
 
 def test_keys_and_checkpoints_that_cannot_be_read() -> None:
