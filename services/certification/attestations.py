@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.certification.log import Entry
 from services.certification.places import free_places
 from services.certification.planning import Award, Complete, Describe, Plan, Row, Wish
-from services.certification.standings import LIVE, UNSET, Standing
+from services.certification.standings import LIVE, Standing
 from services.certification.tables import AttestationRow, DraftRow
 from shared.checkpoints import Statement
 from shared.database import write
@@ -287,7 +287,7 @@ async def _publish(session: AsyncSession, plan: Plan, now: datetime) -> list[Ent
     moves = [*plan.change, *plan.issue]
     await _move(session, [(row, target) for row, target in moves if target.status not in LIVE], now)
     await _move(session, [(row, target) for row, target in moves if target.status in LIVE], now)
-    lists = {row["list"] for row, target in plan.change if _bit(row["status"]) != _bit(target.status)}
+    lists = {row["list"] for row, target in plan.change if row["status"] != target.status}
     await session.execute(
         text("UPDATE status_lists SET version = version + 1 WHERE list = ANY(:lists)"), {"lists": sorted(lists)}
     )
@@ -331,11 +331,6 @@ async def _move(session: AsyncSession, moves: Sequence[tuple[Row, Standing]], no
         ),
         {"lines": json.dumps(lines, default=str), "now": now},
     )
-
-
-def _bit(status: str) -> bool:
-    """Whether a verifier is told not to accept it."""
-    return status not in UNSET
 
 
 def _entry(what: Literal["issued", "status"], row: Row, digest: bytes | None, to: Standing) -> Entry:

@@ -195,8 +195,6 @@ class Issuer:
                     public_id=wish.public_id,
                     list=wish.list,
                     place=wish.place,
-                    valid_from=wish.fact.awarded_on,
-                    valid_until=wish.fact.valid_until,
                 )
                 for wish in known
             ]
@@ -222,7 +220,10 @@ class Issuer:
         holders = await self._holders.ask({draft["enrolment"] for draft in drafts}, CERTIFICATION)
         opened = {draft["certificate"]: _opened(draft, holders[draft["enrolment"]]) for draft in drafts}
         tried = [draft for draft in drafts if opened[draft["certificate"]] is not None]
-        stored = [Stored(opened[draft["certificate"]] or b"", draft["digest"], draft["public"]) for draft in tried]
+        stored = [
+            Stored(opened[draft["certificate"]] or b"", draft["digest"], draft["key"], draft["public"])
+            for draft in tried
+        ]
         verdicts = await self._signers.verify(self._operator, stored)
         good = {draft["certificate"]: draft["digest"] for draft, fine in zip(tried, verdicts, strict=True) if fine}
         bad = [draft["certificate"] for draft in drafts if draft["certificate"] not in good]

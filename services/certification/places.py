@@ -49,14 +49,10 @@ async def _some_free(session: AsyncSession, list_: int, number: int) -> list[int
     return random.sample(sorted(free), number)
 
 
-async def set_places(session: AsyncSession, list_: int) -> list[int]:
-    """The places of a status list whose bits are set: what nobody should accept."""
+async def set_places(session: AsyncSession, list_: int) -> dict[int, str]:
+    """The places of a status list whose bits are set, with the standing that sets them: what nobody should accept."""
     rows = await session.execute(
-        text(
-            """
-            SELECT place FROM attestations WHERE list = :list AND NOT (status = ANY(:unset)) ORDER BY place
-            """
-        ),
+        text("SELECT place, status FROM attestations WHERE list = :list AND NOT (status = ANY(:unset)) ORDER BY place"),
         {"list": list_, "unset": sorted(UNSET)},
     )
-    return list(rows.scalars())
+    return {row.place: row.status for row in rows}
