@@ -1,4 +1,4 @@
-"""The same credential as a signed JWT: W3C VC-JOSE-COSE, ``typ: vc+jwt``, and ``alg: Ed25519`` (RFC 9864, which retires ``EdDSA``)."""
+"""The same credential as a signed JWT: W3C VC-JOSE-COSE, ``alg: Ed25519`` (RFC 9864 retires ``EdDSA``)."""
 
 import json
 from base64 import urlsafe_b64encode

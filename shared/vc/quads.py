@@ -1,4 +1,4 @@
-"""What a document says as sorted N-Quads (RDF Dataset Canonicalization, RDFC-1.0): the same for everybody who reads it as JSON-LD.
+"""What a document says as sorted N-Quads (RDF Dataset Canonicalization 1.0): the same for everybody who reads it as JSON-LD.
 
 Expanding JSON-LD costs pyld some ten milliseconds, and the documents of a programme have one shape. So pyld expands a shape once,
 with an address of its own in the place of every text; the texts are then put where their places came out. What cannot be done so
