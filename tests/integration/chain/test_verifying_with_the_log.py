@@ -33,7 +33,7 @@ async def shown(chain: Chain, trainee: str, kept: Path) -> tuple[dict[str, Any],
         evidence = await chain.log.evidence(session, public_id)
     proof = kept.with_name(f"proof-{trainee}.json")
     for file, content in ((kept, checkpoint), (logbook.key_file(kept), key), (proof, evidence.model_dump_json())):
-        file.write_text(content)  # noqa: ASYNC240 (a few bytes, and nobody waits)
+        file.write_text(content)
     return json.loads(document), document.encode(), proof
 
 
