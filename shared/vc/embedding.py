@@ -1,4 +1,4 @@
-"""Credentials inside pictures and papers, found within limits: a PNG's text chunk, as Open Badges 3.0 bakes it, and a file in a PDF.
+"""Credentials inside pictures and papers, found within limits: a PNG's text chunk, as Open Badges 3.0 bakes it; a file in a PDF.
 
 A PDF is not understood here, only looked through for embedded files. So a hostile one costs no more than reading it, and
 nothing in it is run.

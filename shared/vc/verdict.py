@@ -1,8 +1,8 @@
 """What is to be believed of a file that claims to be a credential: one word, and a sentence for whoever has to decide.
 
 Nothing in the file is followed: an address in it is looked up among what the reader trusts already, or not at all. Whatever the
-file is, the verdict comes after bounded work. ``valid`` is said only of what is known now; what was known too long ago is ``status
-unknown``.
+file is, the verdict comes after bounded work. ``valid`` is said only of what is known now; what was known too long ago is
+``status unknown``.
 """
 
 from collections.abc import Mapping
