@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from shared.vc import proof
 from shared.vc.embedding import PNG
-from shared.vc.keys import SigningKey, multikey
+from shared.vc.keys import SigningKey
 from shared.vc.trust import NotTrusted, Trust
 from shared.vc.verdict import judge
 from tests.credentials import (
