@@ -10,12 +10,30 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.certification.rules import sentence
-from shared.events.certification import CertificateFact, SchemeFact
+from shared.events.certification import CertificateFact as Decided
+from shared.events.certification import SchemeFact
 from shared.events.codes import CODE_PATTERN
 from shared.events.receipts import Standing
 from shared.http import Page, Paging, Problem
 from shared.offices import Caller
 from shared.waiting import SINCE
+
+
+class Attestation(BaseModel):
+    """What is public of a certificate."""
+
+    public_id: str
+    """The 26 letters and digits of its addresses: ``/c/...`` is its page, ``/v1/credentials/...`` its document."""
+    status: str
+    """valid, suspended, revoked, superseded or void."""
+    published: datetime
+    """When this became public."""
+
+
+class CertificateFact(Decided):
+    """One award of one person, as its fact tells it; and what is public of it, or null while nothing is."""
+
+    attestation: Attestation | None = None
 
 
 class EventAnswer(BaseModel):
@@ -50,23 +68,6 @@ class PersonExport(BaseModel):
     person: str
     certificates: list[CertificateFact]
     events: list[EventHistory]
-
-
-class Attestation(BaseModel):
-    """What is public of a certificate."""
-
-    public_id: str
-    """The 26 letters and digits of its addresses: ``/c/...`` is its page, ``/v1/credentials/...`` its document."""
-    status: str
-    """valid, suspended, revoked, superseded or void."""
-    published: datetime
-    """When this became public."""
-
-
-class CertificateAnswer(CertificateFact):
-    """A certificate, and what is public of it; null while nothing is."""
-
-    attestation: Attestation | None = None
 
 
 async def schemes(session: AsyncSession, paging: Paging) -> Page[SchemeFact]:
@@ -107,7 +108,7 @@ async def roster_codes(session: AsyncSession, caller: Caller) -> dict[str, list[
 
 async def certificates(
     session: AsyncSession, caller: Caller, paging: Paging, filters: Mapping[str, str | None]
-) -> Page[CertificateAnswer]:
+) -> Page[CertificateFact]:
     """The certificates that the caller may see, by id. Void ones only when they are asked for."""
     rows = await session.execute(
         text(
@@ -128,7 +129,7 @@ async def certificates(
     return _page(found, paging.limit, lambda fact: fact.certificate)
 
 
-async def certificate(session: AsyncSession, caller: Caller, certificate: str) -> CertificateAnswer | None:
+async def certificate(session: AsyncSession, caller: Caller, certificate: str) -> CertificateFact | None:
     """One certificate, if the caller may see it."""
     rows = await session.execute(
         text(
@@ -147,11 +148,11 @@ async def certificate(session: AsyncSession, caller: Caller, certificate: str) -
 _ANSWERED = "certificates.data, public_id, attestations.status, changed"
 
 
-def _certificate(row: Any) -> CertificateAnswer:
+def _certificate(row: Any) -> CertificateFact:
     public = None
     if row.status not in (None, "prepared"):
         public = Attestation(public_id=row.public_id, status=row.status, published=row.changed)
-    return CertificateAnswer(**row.data, attestation=public)
+    return CertificateFact(**row.data, attestation=public)
 
 
 # A cohort's parties see its certificates; who only sends trainees sees those of its own country, who only reads sees none.
