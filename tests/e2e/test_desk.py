@@ -57,6 +57,11 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
+def program(own_program: Program) -> Program:
+    return own_program
+
+
+@pytest.fixture(scope="module")
 def tokens(program: Program) -> dict[str, str]:
     """The tokens of its offices; all of the example is posted, two events stay open, and one place is like another."""
     given = {}
