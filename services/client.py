@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 import httpx
 
-from shared.bundles import event_of
+from shared.bundles import event_of, is_roster
 from shared.events import offices_to_certification, offices_to_enrolment
 from shared.events.wire import BATCH, BODY_LIMIT, NDJSON, ONE, BodyRefused, Raw, read_body
 
@@ -52,8 +52,8 @@ class Line:
 def read_events(path: Path) -> list[Line]:
     """The events of a .ndjson or .json file, each with the service that owns its type.
 
-    An event that no service knows goes to enrolment, which answers with the reason. Raises ``ClientError`` when the file as a
-    whole cannot be read.
+    An event that no service knows goes to enrolment, which answers with the reason; a bundle's rosters are left out. Raises
+    ``ClientError`` when the file as a whole cannot be read.
     """
     try:
         content = path.read_bytes()
@@ -67,6 +67,8 @@ def read_events(path: Path) -> list[Line]:
         raise ClientError(f"{path}: give events as .ndjson (one to a line) or .json.")
     raws = []
     for place, line in enumerate(content.split(b"\n"), start=1):
+        if is_roster(line):
+            continue  # goes another way: see rosters.py
         if len(line) > BODY_LIMIT:
             raise ClientError(
                 f"{path}, line {place}: longer than {BODY_LIMIT} bytes, which no event is. Nothing was sent."
@@ -226,19 +228,15 @@ class Client:
         """The lines of the answer to a file, as they come. Raises ``ClientError``: what was taken by then stays taken."""
         url = f"{self.address(service)}{path}"
         headers = {"Content-Type": kind, "Accept": NDJSON}
+        asked = {"content": content, "params": list(parameters), "headers": headers, "timeout": FILE_SECONDS}
+        answer = self._send("POST", url, again=False, stream=True, **asked)
         try:
-            with self._http.stream(
-                "POST", url, content=content, params=list(parameters), headers=headers, timeout=FILE_SECONDS
-            ) as answer:
-                if not answer.is_success:
-                    answer.read()
-                    raise _refused(answer)
-                for line in answer.iter_lines():
-                    yield json.loads(line)
+            for line in answer.iter_lines():
+                yield json.loads(line)
         except httpx.TransportError as error:
-            raise ClientError(
-                f"{url}: the line broke ({type(error).__name__}). Send the file again: what was taken stays as it is."
-            ) from None
+            raise ClientError(_broke(url, error)) from None
+        finally:
+            answer.close()
 
     def add_office(self, office: Mapping[str, Any]) -> dict[str, Any]:
         """Register an office, or an officer more of one that is registered; the answer holds the token, once."""
@@ -303,14 +301,21 @@ class Client:
         except ValueError:
             raise ClientError(f"{url} did not answer as Sampan does. Check the address.") from None
 
-    def _send(self, method: str, url: str, *, again: bool = True, **request: Any) -> httpx.Response:
-        """The answer, after as many tries as it takes; ``again`` is false for what must not be done twice."""
+    def _send(
+        self, method: str, url: str, *, again: bool = True, stream: bool = False, **request: Any
+    ) -> httpx.Response:
+        """The answer, after as many tries as it takes; ``again`` is false for what must not be done twice.
+
+        With ``stream`` only a good answer comes back, to be read as it comes and closed; another raises ``ClientError``.
+        """
         problem = ""
         for attempt in range(ATTEMPTS):
             if attempt:
                 self._pause(min(0.2 * 2**attempt, 5))
             try:
-                answer = self._http.request(method, url, **request)
+                answer = (
+                    self._streamed(method, url, **request) if stream else self._http.request(method, url, **request)
+                )
             except (httpx.InvalidURL, httpx.UnsupportedProtocol):
                 raise ClientError(f"{url} is not an address: give it as http://host:port.") from None
             except httpx.TransportError as error:
@@ -319,6 +324,7 @@ class Client:
                 # A server that has answered before comes back; one that never did is most likely a wrong address.
                 brought_back = self._meanwhile is not None or self._answered
                 if (attempt >= 2 and not brought_back) if never_got_there else not again:
+                    problem = problem if never_got_there or not stream else _broke(url, error)
                     break
                 continue
             self._answered = True
@@ -328,9 +334,22 @@ class Client:
                 self._pause(min(_seconds(answer), LONGEST_WAIT_SECONDS))
                 continue
             if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                if stream and not answer.is_success:
+                    raise _refused(answer)
                 return answer
             problem = f"{url} is not ready: {_message(answer)}"
         raise ClientError(problem)
+
+    def _streamed(self, method: str, url: str, **request: Any) -> httpx.Response:
+        """The answer, open where it is good; whole where it says no."""
+        answer = self._http.send(self._http.build_request(method, url, **request), stream=True)
+        if not answer.is_success:
+            answer.read()
+        return answer
+
+
+def _broke(url: str, error: httpx.TransportError) -> str:
+    return f"{url}: the line broke ({type(error).__name__}). Send the file again: what was taken stays as it is."
 
 
 def _seconds(answer: httpx.Response) -> float:

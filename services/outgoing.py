@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from services.client import ClientError, Line
 from shared.bundles import NoSeed, Signer, event_of
+from shared.bundles import Roster as SignedRoster
 from shared.events import offices_to_certification, offices_to_enrolment
 from shared.events.envelope import Refusal, read_event
 from shared.events.wire import NDJSON, ONE, read_body
@@ -48,23 +49,39 @@ def try_out(lines: Iterable[Line]) -> Iterator[Flawed]:
             yield Flawed(line, read.id, read.code, read.sentence)
 
 
-def sign(lines: Sequence[Line], credentials: Path, bundle: Path) -> int:
-    """Add events to a bundle, signed with an officer's NATS credentials; how many were not in it yet. Raises ClientError."""
+def _signer(credentials: Path) -> Signer:
     try:
-        signer = Signer(credentials.read_text())
-        there = set(bundle.read_bytes().split(b"\n")) if bundle.exists() else set()
+        return Signer(credentials.read_text())
     except OSError as error:
         raise ClientError(f"{error.filename} cannot be read: {error.strerror}.") from None
     except (NoSeed, UnicodeDecodeError):
         raise ClientError(
             f"{credentials} is no file of NATS credentials: name the one from the hand-over sheet."
         ) from None
+
+
+def sign(lines: Sequence[Line], credentials: Path, bundle: Path) -> int:
+    """Add events to a bundle, signed with an officer's NATS credentials; how many were not in it yet. Raises ClientError."""
+    by = _signer(credentials)
     for line in lines:
         if not line.signed and read_body(NDJSON, line.body)[0].flaw is not None:
             raise ClientError(
                 f"{line.file}, line {line.place} cannot be read: mend it first. Nothing was added to {bundle}."
             )
-    signed = [line.body if line.signed else signer.line(line.body.strip()) for line in lines]
+    return _added(bundle, [line.body if line.signed else by.line(line.body.strip()) for line in lines])
+
+
+def sign_rosters(rosters: Sequence[SignedRoster | bytes], credentials: Path, bundle: Path) -> int:
+    """The same for rosters, and for lines of another bundle that hold one."""
+    by = _signer(credentials)
+    return _added(bundle, [one if isinstance(one, bytes) else by.roster_line(one) for one in rosters])
+
+
+def _added(bundle: Path, signed: Sequence[bytes]) -> int:
+    try:
+        there = set(bundle.read_bytes().split(b"\n")) if bundle.exists() else set()
+    except OSError as error:
+        raise ClientError(f"{error.filename} cannot be read: {error.strerror}.") from None
     new = [line for line in dict.fromkeys(signed) if line not in there]
     try:
         # What is in it holds names: for its owner only. Appended and on the disk before anybody is told so.

@@ -1,14 +1,16 @@
 """Posting a spreadsheet: each sheet to the service that takes it, and what became of every row."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from services.client import Client, ClientError, ServiceName
+from shared.bundles import Refused, is_roster, opened_roster
+from shared.events.receipts import REFUSALS
 from shared.rosters.answers import RowAnswer
 from shared.rosters.books import Book, BookRefused, kinds_named, open_book
-from shared.rosters.columns import OF_CERTIFICATION, OF_ENROLMENT
+from shared.rosters.columns import OF_CERTIFICATION, OF_ENROLMENT, Kind
 from shared.rosters.workbooks import annotated
 
 SUFFIXES: Final = {
@@ -45,14 +47,20 @@ class Roster:
     content: bytes
     book: Book
     services: tuple[ServiceName, ...]
+    line: bytes | None = field(default=None, repr=False)
+    """The line of a bundle that it came in, if it did: that is sent, as it was signed."""
 
     def post(self, client: Client, wishes: Wishes) -> Iterator[tuple[ServiceName, dict[str, Any]]]:
         """Each line of each service's answer, as it comes. Raises ``ClientError``; what was taken by then stays taken."""
         for service in self.services:
             if service == "certification" and "enrolment" in self.services and not wishes.dry_run:
                 client.wait_until_certification_heard()  # or every assessment would wait for its trainee
-            kind = SUFFIXES[self.path.suffix.lower()]
-            for line in client.post_file(service, "/v1/rosters", self.content, kind, wishes.parameters()):
+            if self.line is not None:
+                lines = client.post_file(service, "/v1/bundles/rosters", self.line, "application/json", [])
+            else:
+                kind = SUFFIXES[self.path.suffix.lower()]
+                lines = client.post_file(service, "/v1/rosters", self.content, kind, wishes.parameters())
+            for line in lines:
                 if line["line"] == "failed":
                     raise ClientError(f"{self.path.name}, at {service}: {line['message']}")
                 if line.get("code") != "wrong_service":  # it is on its way to the other one
@@ -75,10 +83,32 @@ def read_roster(path: Path, wishes: Wishes) -> Roster:
         book = open_book(content, kind=kinds[0] if len(kinds) == 1 else None, encoding=wishes.encoding)
     except BookRefused as refused:
         raise ClientError(f"{path}: {refused.sentence} Nothing was sent.") from None
+    return Roster(path, content, book, _services(book, kinds))
+
+
+def rosters_in(path: Path) -> list[Roster]:
+    """The rosters in a bundle, called by what they are called in it. Raises ``ClientError``."""
+    found = []
+    for place, line in enumerate(path.read_bytes().split(b"\n"), start=1):
+        if not is_roster(line):
+            continue
+        try:
+            _, said = opened_roster(line)
+            kinds = kinds_named(said.sheets)
+            book = open_book(said.content, kind=kinds[0] if len(kinds) == 1 else None, encoding=said.encoding)
+        except Refused as refused:
+            raise ClientError(f"{path.name}, line {place}: {REFUSALS[refused.code]} No roster was sent.") from None
+        except BookRefused as refused:
+            raise ClientError(f"{path.name}, line {place}: {refused.sentence} No roster was sent.") from None
+        found.append(Roster(Path(said.name), said.content, book, _services(book, kinds), line))
+    return found
+
+
+def _services(book: Book, kinds: Sequence[Kind]) -> tuple[ServiceName, ...]:
     there = {sheet.kind for sheet in book.sheets} & (set(kinds) if kinds else {*OF_ENROLMENT, *OF_CERTIFICATION})
     services: list[ServiceName] = []
     if there & set(OF_ENROLMENT) or not there & set(OF_CERTIFICATION):
         services.append("enrolment")  # which says what is wrong with a file that is nobody's
     if there & set(OF_CERTIFICATION):
         services.append("certification")
-    return Roster(path, content, book, tuple(services))
+    return tuple(services)

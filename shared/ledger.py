@@ -6,9 +6,10 @@ journal, whose table ``events`` has the same columns in both services, as far as
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Text, text
+from sqlalchemy import DateTime, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel
@@ -33,6 +34,8 @@ class RosterRow(SQLModel):
     carrier: str | None = Field(default=None, sa_type=Text)
     turn: int = 0
     said: dict[str, list[Any]] = Field(sa_type=JSONB)
+    at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    """When it was said last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ async def remembered(session: AsyncSession, source: str, keys: Collection[Key]) 
     )
     return {
         Key(row.kind, row.cohort, row.number, row.part): Remembered(
-            row.events, row.digests, row.carrier, row.turn, row.said
+            row.events, row.digests, row.carrier, row.turn, row.said, row.at
         )
         for row in rows
     }
@@ -81,11 +84,30 @@ async def remember(session: AsyncSession, table: type[SQLModel], source: str, li
             "digests": dict(line.digests),
             "carrier": line.carrier,
             "turn": line.turn,
+            "at": line.at,
             "said": {number: list(said) for number, said in line.said.items()},
         }
         for key, line in lines.items()
     ]
-    await write(session, table, rows, ["events", "digests", "carrier", "turn", "said"])
+    await write(session, table, rows, ["events", "digests", "carrier", "turn", "said", "at"])
+
+
+async def said_again(session: AsyncSession, source: str, keys: Collection[Key], at: datetime) -> None:
+    """Rows with these keys say the same as before, at this moment."""
+    if not keys:
+        return
+    await session.execute(
+        text(
+            """
+            UPDATE roster_rows SET at = :at
+            FROM unnest(CAST(:kinds AS text[]), CAST(:cohorts AS text[]), CAST(:numbers AS text[]), CAST(:parts AS text[]))
+                AS asked (kind, cohort, number, part)
+            WHERE source = :source AND (roster_rows.kind, roster_rows.cohort, roster_rows.number, roster_rows.part)
+                = (asked.kind, asked.cohort, asked.number, asked.part) AND (at IS NULL OR at < :at)
+            """
+        ),
+        {"source": source, "at": at, **_columns(keys)},
+    )
 
 
 async def stands(session: AsyncSession, source: str, ids: Collection[str]) -> dict[str, Stands]:

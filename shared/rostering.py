@@ -4,93 +4,51 @@ A dry run does all of it in one transaction that is undone at the end, so what i
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from time import monotonic
-from typing import Any, Final, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
-from pydantic import BaseModel
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import SQLModel
 
 from shared import ledger, measures
-from shared.database import Database
 from shared.events.receipts import Receipt
 from shared.events.wire import Raw
-from shared.offices import Caller, Doorkeeper
+from shared.rosterdesk import Asked, Begin, Desk, Line, left_alone
 from shared.rosters.answers import (
     TODO,
-    LeftSheet,
     MissingRow,
     RowAnswer,
     missing_row,
+    overtaken,
     refused,
     refused_for,
+    repeats,
     worst,
 )
 from shared.rosters.books import Book, Found
 from shared.rosters.cells import Flaw
-from shared.rosters.columns import KINDS, Kind
-from shared.rosters.rows import Key, Row, read_rows
-from shared.rosters.statements import Keyed, Plan, Planned, Remembered, held, plan, statements_of
-from shared.rosters.survey import Address, Session, Survey, survey
-from shared.rosters.workbooks import OUR_OWN
+from shared.rosters.columns import KINDS
+from shared.rosters.recognised import Recognised, of_row, recognise, remarked_in
+from shared.rosters.rows import Address, Key, Row, read_rows
+from shared.rosters.statements import (
+    Plan,
+    Planned,
+    Remembered,
+    held,
+    plan,
+)
+from shared.rosters.survey import Session, Survey, header_flaw, survey
 
 T = TypeVar("T")
 PORTION: Final = 250
 """Rows, or sessions, in one transaction."""
 ATTEMPTS: Final = 3
-
-
-class Begin(BaseModel):
-    """How many rows there are to take: for who shows how far it is."""
-
-    total: int
-
-
-Line = Begin | RowAnswer | MissingRow | LeftSheet
-
-
-class Takes(Protocol):
-    """A service's handlers, in a transaction that is not theirs."""
-
-    async def take_within(
-        self, session: AsyncSession, raws: Sequence[Raw], caller: Caller, *, publishing: bool
-    ) -> Sequence[Receipt]: ...
-
-    async def run(self, work: Callable[[AsyncSession], Awaitable[T]]) -> T: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What a service brings to take its sheets: who may say what, where the other sheets go, and its own journal."""
-
-    service: str
-    roles: Mapping[Kind, frozenset[str]]
-    elsewhere: str
-    database: Database
-    door: Doorkeeper
-    table: type[SQLModel]
-    handlers: Takes
-    keyed: Keyed
-    sentence: Callable[[str], str]
-    forgotten: Callable[[AsyncSession, Collection[Key]], Awaitable[Collection[Key]]] | None = None
-    """Of these rows those whose trainee was forgotten; None where rows tell of nobody's details."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """Whose roster it is, who hands it in, how it is to be taken. Without ``sheets`` all that the office may say are taken."""
-
-    source: str
-    caller: Caller
-    accepted: frozenset[str] = frozenset()
-    sheets: tuple[Kind, ...] = ()
-    dry_run: bool = False
 
 
 async def take_book(desk: Desk, book: Book, asked: Asked) -> AsyncIterator[Line]:
@@ -185,10 +143,10 @@ class _Taking:
         ours: list[Found] = []
         others: list[Line] = []
         for sheet in self.book.sheets:
-            left = self._left(sheet)
+            left = left_alone(self.desk, self.asked, sheet)
             if left is not None:
                 others.append(left)
-            elif flaw := _header_flaw(sheet):
+            elif flaw := header_flaw(sheet):
                 if any(True for _ in self.book.rows(sheet.name)):  # nothing at all in it is nothing wrong
                     others.append(refused_for(sheet.name, max(sheet.header, 1), flaw))
             elif sheet.kind:
@@ -198,36 +156,6 @@ class _Taking:
     async def _read(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self.reader, work)
 
-    def _left(self, sheet: Found) -> LeftSheet | None:
-        """Why a sheet is left alone, if it is."""
-        desk, asked = self.desk, self.asked
-        if sheet.kind is None:
-            if sheet.name in OUR_OWN:
-                return None
-            names = ", ".join(KINDS)
-            return LeftSheet(
-                sheet=sheet.name,
-                code="sheet_unknown",
-                sentence=f"Left alone: neither its name nor its columns are those of {names}.",
-            )
-        if sheet.kind not in desk.roles:
-            return LeftSheet(
-                sheet=sheet.name,
-                code="wrong_service",
-                sentence=f"Left alone here: it is taken at {desk.elsewhere}/v1/rosters. `sampan post` sends each to its place.",
-            )
-        if asked.sheets and sheet.kind not in asked.sheets:
-            return LeftSheet(sheet=sheet.name, code="not_asked", sentence="Left alone: other sheets were asked for.")
-        may = asked.caller.administrator or asked.caller.roles & desk.roles[sheet.kind]
-        if not may and not asked.sheets:
-            return LeftSheet(
-                sheet=sheet.name,
-                code="role_not_allowed",
-                sentence="Left alone: this sheet is for an office that is registered as "
-                f"{' or '.join(sorted(desk.roles[sheet.kind]))}.",
-            )
-        return None
-
     def _of_cells(self, row: Row) -> RowAnswer | None:
         """The answer to a row that is settled without looking any further."""
         here = (row.sheet, row.place)
@@ -236,7 +164,7 @@ class _Taking:
         if flaw := self.found.clashes.get(here):
             return refused_for(row.sheet, row.place, flaw)
         if (first := self.found.repeated.get(here)) and row.kind != "attendance":
-            return _repeats(here, first)
+            return repeats(here, first)
         return None
 
     # --- trainees, assessments, awards: each row by itself
@@ -246,34 +174,71 @@ class _Taking:
         answers = {row.place: answer for row in portion if (answer := self._of_cells(row))}
         rows = [(row, row.key) for row in portion if row.place not in answers and row.key is not None]
         await ledger.lock_office(session, desk.service, source)
-        before = await ledger.remembered(session, source, {key for _, key in rows})
+        keys = {key for _, key in rows}
+        remembered = await ledger.remembered(session, source, keys)
+        said = await desk.said(session, source, keys)
+        known = {key: of_row(row, said.get(key, ()), remembered.get(key), desk.keyed) for row, key in rows}
+        before = {key: one.before for key, one in known.items() if one.before}
         stands = await ledger.stands(session, source, [id_ for one in before.values() for id_ in one.events.values()])
         standing = {first: one.id for first, one in stands.items()}
         plans = [
-            plan(source, key, statements_of(row), before.get(key, Remembered()), standing, desk.keyed, row)
+            plan(
+                source,
+                key,
+                known[key].statements,
+                before.get(key, Remembered()),
+                standing,
+                desk.keyed,
+                row,
+                known[key].kept,
+            )
             for row, key in rows
         ]
+        plans = await self._in_their_time(session, [key for _, key in rows], plans, remembered)
         receipts = await self._take(session, plans)
         after: dict[Key, Remembered] = {}
         for (row, key), planned, received in zip(rows, plans, receipts, strict=True):
-            known = before.get(key)
-            answers[row.place] = self._answer((row.sheet, row.place), planned, received, known, stands)
-            now = _remembering(known or Remembered(), planned, received)
-            if now != known:
-                after[key] = now
+            there = before.get(key)
+            answers[row.place] = self._answer((row.sheet, row.place), planned, received, there, stands)
+            now = _remembering(there or Remembered(), planned, received)
+            if now != there:
+                after[key] = replace(now, at=self._at)
         # Events of these were taken, so nobody is forgotten meanwhile; who was before is not brought back by a digest.
         gone = await desk.forgotten(session, after) if desk.forgotten and after else ()
         kept = {key: now for key, now in after.items() if now.events and key not in gone}
         await ledger.remember(session, desk.table, source, kept)
         return [answers[place] for place in sorted(answers)]
 
+    @property
+    def _at(self) -> datetime:
+        """When this roster was said; a clock that runs ahead says nothing later than now."""
+        now = datetime.now(UTC)
+        return min(self.asked.signed or now, now)
+
+    async def _in_their_time(
+        self, session: AsyncSession, keys: Sequence[Key], plans: Sequence[Plan], remembered: Mapping[Key, Remembered]
+    ) -> list[Plan]:
+        """The same plans, but for what the office said otherwise since a bundle was signed; and those that say the same again
+        are noted as said now."""
+        at = self._at
+        last = {key: known.at for key, known in remembered.items() if known.at}
+        later = {key for key in keys if self.asked.signed and key in last and last[key] > at}
+        same = {key for key, planned in zip(keys, plans, strict=True) if not planned.events and not planned.flaw}
+        await ledger.said_again(session, self.asked.source, same & last.keys() - later, at)
+        return [
+            Plan(overtaken=True) if key in later and key not in same else planned
+            for key, planned in zip(keys, plans, strict=True)
+        ]
+
     async def _take(self, session: AsyncSession, plans: Sequence[Plan]) -> list[list[Receipt]]:
         """The receipts of each plan's events."""
         events = [one.fields for planned in plans for one in planned.events]
         raws = [Raw(place, dict(fields)) for place, fields in enumerate(events, 1)]
-        publishing = not self.asked.dry_run
-        within = self.desk.handlers.take_within
-        self.received = await within(session, raws, self.asked.caller, publishing=publishing) if raws else ()
+        asked, within = self.asked, self.desk.handlers.take_within
+        telling = asked.signed is not None  # somebody else brings it: the office is told over NATS
+        self.received = (
+            await within(session, raws, asked.caller, publishing=not asked.dry_run, telling=telling) if raws else ()
+        )
         taken = iter(self.received)
         return [list(islice(taken, len(planned.events))) for planned in plans]
 
@@ -287,6 +252,8 @@ class _Taking:
     ) -> RowAnswer:
         if planned.flaw:
             return refused_for(*here, planned.flaw)
+        if planned.overtaken:
+            return overtaken(here)
         if not planned.events:
             return self._unchanged(here, known or Remembered(), stands)
         status = worst([receipt.status for receipt in received])
@@ -330,16 +297,26 @@ class _Taking:
         answers = [line for _, one in some if one.broken_by for line in self._broken(one, one.broken_by)]
         whole = [(key, one) for key, one in some if one.broken_by is None]
         await ledger.lock_office(session, desk.service, source)
-        before = await ledger.remembered(session, source, {key for key, _ in whole})
+        keys = {key for key, _ in whole}
+        remembered = await ledger.remembered(session, source, keys)
+        told = await desk.said(session, source, keys)
+        statements, remarked = [], []
+        known: list[Recognised] = []
+        for key, one in whole:
+            there = remembered.get(key) or Remembered(said=remarked_in(told.get(key, ())))
+            # Who an earlier file remarked and this one leaves out stays as remarked: a row that is missing changes nothing.
+            remarked.append({**there.said, **one.remarked})
+            statements.append(held(key, one.terms, remarked[-1]))
+            empty = {"trade", "group"} - statements[-1].data.keys() if "held_for" in one.terms else ()
+            known.append(recognise(told.get(key, ()), statements[-1:], desk.keyed, remembered.get(key), empty=empty))
+        before = {key: one.before for (key, _), one in zip(whole, known, strict=True) if one.before}
         stands = await ledger.stands(session, source, [id_ for one in before.values() for id_ in one.events.values()])
         standing = {first: one.id for first, one in stands.items()}
-        plans = []
-        remarked: list[dict[str, Sequence[Any]]] = []
-        for key, one in whole:
-            known = before.get(key, Remembered())
-            # Who an earlier file remarked and this one leaves out stays as remarked: a row that is missing changes nothing.
-            remarked.append({**known.said, **one.remarked})
-            plans.append(plan(source, key, [held(key, one.terms, remarked[-1])], known, standing, desk.keyed))
+        plans = [
+            plan(source, key, [said], before.get(key, Remembered()), standing, desk.keyed, kept=recognised.kept)
+            for (key, _), said, recognised in zip(whole, statements, known, strict=True)
+        ]
+        plans = await self._in_their_time(session, [key for key, _ in whole], plans, remembered)
         receipts = await self._take(session, plans)
         after: dict[Key, Remembered] = {}
         for (key, one), planned, received, said in zip(whole, plans, receipts, remarked, strict=True):
@@ -347,9 +324,9 @@ class _Taking:
             as_one = self._answer(one.rows[0][0], planned, received, known_before, stands)
             answers += self._of_rows(one, as_one, known_before, stands)
             now = _remembering(known_before or Remembered(), planned, received)
-            now = replace(now, said=said) if now.events else now
+            now = replace(now, said=said) if now.events and not planned.overtaken else now
             if now != known_before and now.events:
-                after[key] = now
+                after[key] = replace(now, at=self._at)
         await ledger.remember(session, desk.table, source, after)
         return answers
 
@@ -358,7 +335,7 @@ class _Taking:
     ) -> Iterable[RowAnswer]:
         for here, number in one.rows:
             if first := self.found.repeated.get(here):
-                yield _repeats(here, first)
+                yield repeats(here, first)
             elif (
                 as_one.change == "corrected"
                 and before
@@ -407,32 +384,3 @@ def _remembering(known: Remembered, planned: Plan, received: Sequence[Receipt]) 
         if receipt.status != "rejected":
             known = one.remember(known)
     return known
-
-
-def _repeats(here: Address, first: Address) -> RowAnswer:
-    return RowAnswer(
-        sheet=here[0],
-        row=here[1],
-        status="duplicate",
-        change="unchanged",
-        code="row_twice",
-        sentence=f"Row {first[1]} of {first[0]} says the same.",
-    )
-
-
-def _header_flaw(sheet: Found) -> Flaw | None:
-    if sheet.kind is None:
-        return None
-    if not sheet.header or sheet.missing:
-        names = ", ".join(column.titles["en"] for column in sheet.missing) or "the header"
-        return Flaw(
-            "column_missing",
-            f"The sheet has no column for: {names}. No row of it was taken.",
-            "Name the columns as in the template (GET /v1/rosters/template.xlsx).",
-        )
-    if sheet.twice:
-        names = ", ".join(column.titles["en"] for column in sheet.twice)
-        return Flaw(
-            "column_twice", f"The sheet has two columns for: {names}. No row of it was taken.", "Delete one of them."
-        )
-    return None

@@ -42,6 +42,11 @@ REASONS = (
     _("Please sign in."),
 )
 """What the form may have to say, for the catalogue."""
+_BY_CODE = {
+    "too_many": _("Too much was tried at once. Wait %(seconds)s seconds and try again."),
+    "unavailable": _("The database does not answer. Try again in a moment."),
+}
+"""The same, where the message is for programs."""
 _PAGES = Pages()
 
 
@@ -57,6 +62,12 @@ def routes(sessions: Sessions, audit: Audit, *, https: bool) -> APIRouter:
             session, caller = await sessions.start(token, remote_of(request))
         except Problem as problem:
             return _sign_in_page(request, _page_to_go_to(request), problem)
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            return _sign_in_page(
+                request, _page_to_go_to(request), Problem(503, "unavailable", "", {"Retry-After": "2"})
+            )
         await _record(audit, Act(caller, "session.started"))
         answer = RedirectResponse(_page_to_go_to(request), 303)
         # Without an age: it ends with the browser, since a centre's computer is shared.
@@ -163,7 +174,9 @@ def _sign_in_page(request: Request, to: str, problem: Problem | None) -> Respons
     path = request.url.path if request.method == "GET" else "/"
     frame = Frame(path, language_of(request), query=query)
     where = to if _OURS.fullmatch(to) else "/"
-    content = _PAGES.render("sign_in.html", frame, to=where, message=problem.message if problem else None)
+    message = _BY_CODE.get(problem.code, problem.message) if problem else None
+    seconds = problem.headers.get("Retry-After", "") if problem else ""
+    content = _PAGES.render("sign_in.html", frame, to=where, message=message, seconds=seconds)
     answer = answered(request, content, problem.status if problem else 401)
     if problem is not None and "Retry-After" in problem.headers:
         answer.headers["Retry-After"] = problem.headers["Retry-After"]

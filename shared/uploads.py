@@ -19,7 +19,8 @@ from shared.events.wire import NDJSON
 from shared.http import Problem
 from shared.offices import Caller, Doorkeeper
 from shared.openapi import refusals
-from shared.rostering import Asked, Begin, Desk, Line, take_book
+from shared.rosterdesk import Asked, Begin, Desk, Line
+from shared.rostering import take_book
 from shared.rosters.answers import Counts, LeftSheet, MissingRow, RosterAnswer, RowAnswer
 from shared.rosters.books import FILE_LIMIT, Book, BookRefused, kinds_named, open_book
 from shared.rosters.cells import OFFERS
@@ -55,7 +56,7 @@ _LINES: Final = {
         "last either end (with counts) or failed (nothing more was taken; sending again is safe).",
     }
 }
-_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "No row was rejected; or, as lines, whatever came of it.",
         "model": RosterAnswer,
@@ -89,17 +90,13 @@ def routes(desk: Desk, door: Doorkeeper, choices: Choices) -> APIRouter:
     """The addresses of a service's rosters."""
     router = APIRouter()
 
-    @router.post("/v1/rosters", responses=_ANSWERS, response_model=RosterAnswer, openapi_extra={"requestBody": _BODY})
+    @router.post("/v1/rosters", responses=ANSWERS, response_model=RosterAnswer, openapi_extra={"requestBody": _BODY})
     async def post_roster(
         request: Request, caller: Annotated[Caller, Depends(door.open)], wishes: Annotated[Wishes, Depends()]
     ) -> Response:
         """Take a roster. As JSON the answer comes at the end; as application/x-ndjson line by line, with how far it is."""
         book, asked = await received(request, door, caller, wishes)
-        if NDJSON in request.headers.get("accept", ""):
-            lines = take_book(desk, book, asked)
-            return StreamingResponse(_as_lines(await first_of(lines), lines, asked), media_type=NDJSON)
-        answer, counts = await taken(desk, book, asked)
-        return Response(answer.model_dump_json(exclude_none=True), counts.http_status, media_type="application/json")
+        return await answered(request, desk, book, asked)
 
     @router.post(
         "/v1/rosters/annotated",
@@ -126,6 +123,15 @@ def routes(desk: Desk, door: Doorkeeper, choices: Choices) -> APIRouter:
     return router
 
 
+async def answered(request: Request, desk: Desk, book: Book, asked: Asked) -> Response:
+    """Take a roster, and answer line by line or at the end, as was asked for."""
+    if NDJSON in request.headers.get("accept", ""):
+        lines = take_book(desk, book, asked)
+        return StreamingResponse(_as_lines(await first_of(lines), lines, asked), media_type=NDJSON)
+    answer, counts = await taken(desk, book, asked)
+    return Response(answer.model_dump_json(exclude_none=True), counts.http_status, media_type="application/json")
+
+
 async def taken(desk: Desk, book: Book, asked: Asked) -> tuple[RosterAnswer, Counts]:
     """Take a roster whole: the answer with its rows in the file's order. Raises ``Problem``."""
     answer, counts = RosterAnswer(dry_run=asked.dry_run), Counts()
@@ -139,7 +145,7 @@ async def taken(desk: Desk, book: Book, asked: Asked) -> tuple[RosterAnswer, Cou
             elif isinstance(line, LeftSheet):
                 answer.left.append(line)
     except BookRefused as refused:
-        raise _refused(refused) from None
+        raise file_refused(refused) from None
     order = {sheet.name: at for at, sheet in enumerate(book.sheets)}
     answer.rows.sort(key=lambda row: (order[row.sheet], row.row))
     answer.counts, answer.changes, answer.accept = map(dict, (counts.statuses, counts.changes, counts.accept))
@@ -167,7 +173,7 @@ async def received(request: Request, door: Doorkeeper, caller: Caller, wishes: W
         named = sheets[0] if len(sheets) == 1 else None
         book = await asyncio.to_thread(open_book, content, name=name, kind=named, encoding=wishes.encoding)
     except BookRefused as refused:
-        raise _refused(refused) from None
+        raise file_refused(refused) from None
     asked = Asked(source, caller, frozenset(wishes.accept or ()), tuple(sheets), wishes.dry_run)
     return book, asked
 
@@ -213,7 +219,7 @@ async def _bounded(request: Request) -> AsyncGenerator[bytes, None]:
     async for chunk in request.stream():
         size += len(chunk)
         if size > FILE_LIMIT + 4096:  # what a form has around the file
-            raise _refused(
+            raise file_refused(
                 BookRefused(
                     "file_too_large", f"The file is larger than {FILE_LIMIT // 1024 // 1024} MB. Send it in parts."
                 )
@@ -226,7 +232,7 @@ async def first_of(lines: AsyncIterator[Line]) -> Line:
     try:
         return await anext(lines)
     except BookRefused as refused:
-        raise _refused(refused) from None
+        raise file_refused(refused) from None
 
 
 async def _as_lines(first: Line, lines: AsyncIterator[Line], asked: Asked) -> AsyncIterator[bytes]:
@@ -258,6 +264,7 @@ def _workbook(content: bytes, name: str) -> Response:
     return Response(content, media_type=XLSX, headers={"Content-Disposition": f'attachment; filename="{name}.xlsx"'})
 
 
-def _refused(refused: BookRefused) -> Problem:
+def file_refused(refused: BookRefused) -> Problem:
+    """The answer to a file that cannot be taken."""
     status = 413 if refused.code in TOO_LARGE else 400
     return Problem(status, refused.code, f"{refused.sentence} Nothing was taken.")

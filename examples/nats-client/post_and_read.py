@@ -6,52 +6,56 @@ python post_and_read.py ntti.creds events.ndjson [nats://127.0.0.1:4222]     (ne
 import asyncio
 import base64
 import json
+import os
 import sys
 from pathlib import Path
 
 import nats
 from nats.aio.client import RawCredentials
 
+OF_CERTIFICATION = ("scheme.", "certificate.", "recognition.", "trainee.assessed.")
+
+
+async def on_error(error: Exception) -> None:
+    said = str(error).lower()
+    if "permissions violation" in said:
+        stop(f"These credentials may not post on {said.split()[-1]}: it is another office's. Post as your own.")
+    if "authorization" in said:
+        stop("The broker does not accept these credentials: they have expired or were revoked.")
+
+
+def stop(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
+    os._exit(1)  # from the library's own task, where an exception would be one of many
+
 
 async def main(credentials: str, lines: list[str], url: str = "nats://127.0.0.1:4222") -> None:
-    denied = asyncio.get_running_loop().create_future()
-
-    async def on_error(error: Exception) -> None:
-        if "permissions violation" in str(error).lower() and not denied.done():
-            denied.set_result(str(error).rpartition(" ")[2])
-        elif "authorization" in str(error).lower():
-            sys.exit("The broker does not accept these credentials: they have expired or were revoked.")
-
     claims = credentials.splitlines()[1].split(".")[1]
     me = json.loads(base64.urlsafe_b64decode(claims + "==="))["name"].replace("/", "_")  # kh_ntti
-    connection = await nats.connect(
+    nc = await nats.connect(
         url, user_credentials=RawCredentials(credentials), inbox_prefix=f"_INBOX_{me}", error_cb=on_error
     )
-    stream, waiting = connection.jetstream(), set()
+    stream, waiting = nc.jetstream(), set()
     for line in lines:
         event = json.loads(line)
         about = event["data"]["type"] if event["type"] == "event.voided.v1" else event["type"]
-        there = about.startswith(("scheme.", "certificate.", "recognition.", "trainee.assessed."))
-        subject = f"intake.{'certification' if there else 'enrolment'}." + ".".join(event["source"].split("/")[2:])
-        posting = asyncio.create_task(stream.publish(subject, line.encode()))
-        await asyncio.wait({posting, denied}, return_when=asyncio.FIRST_COMPLETED)
-        if denied.done():
-            sys.exit(f"These credentials may not post on {denied.result()}: it is another office's. Post as your own.")
+        service = "certification" if about.startswith(OF_CERTIFICATION) else "enrolment"
         try:
-            await posting
+            await stream.publish(f"intake.{service}.{'.'.join(event['source'].split('/')[2:])}", line.encode())
         except nats.js.errors.APIError as error:
-            sys.exit(f"The broker does not take it now: {error.description}. Try again later; sending twice is safe.")
+            stop(f"The broker does not take it now: {error.description}. Try again later; sending twice is safe.")
         waiting.add(event["id"])
     receipts = await stream.pull_subscribe_bind(me, stream="RECEIPTS")
     while waiting:
         for message in await receipts.fetch(100, timeout=60):
             receipt = json.loads(message.data)["receipt"]
-            print(receipt["id"], receipt["status"], receipt["code"], receipt["sentence"])
+            print(receipt["id"], receipt["status"], receipt["code"], receipt["sentence"], flush=True)
             waiting.discard(receipt["id"])
             await message.ack()
-    await connection.close()
+    await nc.close()
 
 
 credentials_file, events_file, *address = sys.argv[1:]
-lines = Path(events_file).read_text(encoding="utf-8").splitlines()
-asyncio.run(main(Path(credentials_file).read_text(), lines, *address))
+asyncio.run(
+    main(Path(credentials_file).read_text(), Path(events_file).read_text(encoding="utf-8").splitlines(), *address)
+)

@@ -14,7 +14,7 @@ from services.certification.settings import Settings
 from services.certification.subscribers import subscribe
 from services.certification.tables import KeptFile, Office, Session, Token
 from services.certification.wording import CODES
-from shared import signin, uploads
+from shared import brought, signin, uploads
 from shared.audit import Audit
 from shared.bus import Bus
 from shared.contracts import show_contract
@@ -84,6 +84,7 @@ def create(settings: Settings) -> FastAPI:
     taking = rosters.desk(handlers, secret, database, door, settings.enrolment_url)
     choices = partial(rosters.choices, database)
     app.include_router(uploads.routes(taking, door, choices))
+    app.include_router(brought.routes(taking, audit))
     keeping = Keeping(database, KeptFile, secret)
     bus.sweep(keeping.forget_expired)
     pages = Rosters(taking, keeping, choices, CODES, tuple(taking.roles))

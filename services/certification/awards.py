@@ -11,6 +11,7 @@ from shared.events.certification import Attempt, CertificateFact, SchemeFact
 from shared.events.codes import LAST_YEAR
 from shared.events.envelope import Event
 from shared.events.identity import certificate_id
+from shared.events.offices_to_certification import TraineeAssessed
 
 Ref = tuple[str, str]
 """An event: (source, id)."""
@@ -117,6 +118,8 @@ class Award:
     """All that was said of one award. Only the last edition can be live."""
 
     attempts: tuple[Attempt, ...] = ()
+    reports: tuple[TraineeAssessed, ...] = ()
+    """What was said of each attempt, in the same order."""
     gone_passes: tuple[Pass, ...] = ()
     editions: tuple[Edition, ...] = ()
 

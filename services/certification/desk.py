@@ -17,6 +17,7 @@ from shared.database import Database
 from shared.desk import routes as desk_routes
 from shared.desk.frame import Desk
 from shared.desk.house import House, Overview
+from shared.desk.leaves import From, leaf
 from shared.desk.rosters import Rosters
 from shared.events.codes import CODE_PATTERN
 from shared.events.offices_to_certification import TYPES
@@ -62,15 +63,17 @@ def routes(
     router = desk.router()
 
     @router.get("/")
-    async def home(request: Request) -> Response:
+    async def home(request: Request, begins: From = "") -> Response:
         visit = await desk.visit(request)
         async with database.transaction() as session:
             open_ = await house.open_entries(session, visit.caller)
             cohorts = await overview.cohorts(session, visit.caller)
-        return desk.page(request, visit, "home.html", open=open_, cohorts=cohorts, now=datetime.now(UTC))
+        return desk.page(
+            request, visit, "home.html", open=open_, cohorts=leaf(cohorts, str, begins), now=datetime.now(UTC)
+        )
 
     @router.get("/cohorts/{cohort}")
-    async def cohort(request: Request, cohort: Named) -> Response:
+    async def cohort(request: Request, cohort: Named, begins: From = "") -> Response:
         visit = await desk.visit(request)
         async with database.transaction() as session:
             found = await overview.candidates(session, visit.caller, cohort)
@@ -81,7 +84,7 @@ def routes(
             visit,
             "cohort.html",
             cohort=cohort,
-            candidates=found,
+            candidates=leaf(found, lambda candidate: candidate.number, begins),
             counts=Counter(one.status for candidate in found for one in candidate.certificates),
             kinds=[type_ for type_ in ON_A_CERTIFICATE[:3] if type_ in may_say(visit.caller)],
             trainees=f"{addresses['enrolment']}/cohorts/{cohort}",

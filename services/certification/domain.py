@@ -289,7 +289,7 @@ def _held_back(events: Sequence[Event], applied: Set[Ref], key: Key) -> dict[Ref
 def _assessed(award: Award, event: Event) -> Award:
     data = cast(TraineeAssessed, event.data)
     attempt = Attempt(attempt=data.attempt, on=data.date, result=data.result)
-    return replace(award, attempts=(*award.attempts, attempt))
+    return replace(award, attempts=(*award.attempts, attempt), reports=(*award.reports, data))
 
 
 def _awarded(award: Award, event: Event) -> Award:

@@ -112,11 +112,11 @@ class Handlers:
         return await self._database.run(work)
 
     async def take_within(
-        self, session: AsyncSession, raws: Sequence[Raw], caller: Caller, *, publishing: bool
+        self, session: AsyncSession, raws: Sequence[Raw], caller: Caller, *, publishing: bool, telling: bool = False
     ) -> Sequence[Receipt]:
         """Take events within a transaction of ``run``. One that is rolled back at its end need not be ``publishing``."""
         posts = [Post(raw, caller) for raw in raws]
-        receipts, facts = await self._take(session, posts, self._clock(), answer=False)
+        receipts, facts = await self._take(session, posts, self._clock(), answer=telling)
         if publishing:
             await publish(session, SERVICE, facts)
             await self._audit.record(session, *acts(posts))

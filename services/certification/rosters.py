@@ -1,15 +1,22 @@
 """Certification's sheets of a roster, assessments and awards: who may say them, and how its journal takes them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 
-from services.certification import queries
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.certification import queries, store
 from services.certification.handlers import Handlers
 from services.certification.rules import ROLES, sentence
 from services.certification.tables import RosterRow
 from shared.database import Database
 from shared.events.envelope import keyed
+from shared.events.identity import enrolment_id
 from shared.offices import Caller, Doorkeeper
-from shared.rostering import Desk
+from shared.rosterdesk import Desk
+from shared.rosters.recognised import OUT, Said
+from shared.rosters.rows import Key
 from shared.secrets import derive
 
 
@@ -28,8 +35,36 @@ def desk(handlers: Handlers, secret: bytes, database: Database, door: Doorkeeper
         table=RosterRow,
         handlers=handlers,
         keyed=lambda value: keyed(key, value),
+        signers=store.signers,
         sentence=sentence,
+        said=_said,
     )
+
+
+async def _said(session: AsyncSession, source: str, keys: Collection[Key]) -> dict[Key, list[Said]]:
+    ours: dict[tuple[str, str], list[Key]] = {}
+    for key in keys:
+        ours.setdefault((enrolment_id(key.cohort, key.number), key.kind), []).append(key)
+    rows = await session.execute(
+        text(
+            """
+            SELECT id, type, body, enrolment FROM events
+            WHERE source = :source AND enrolment = ANY(:enrolments) AND code <> ALL(CAST(:out AS text[]))
+                AND type IN ('trainee.assessed.v1', 'certificate.awarded.v1', 'certificate.numbered.v1')
+            ORDER BY status = 'accepted', status = 'waiting', CAST(body ->> 'time' AS timestamptz), id COLLATE "C"
+            """
+        ),
+        {"out": list(OUT), "source": source, "enrolments": sorted({enrolment for enrolment, _ in ours})},
+    )
+    found: dict[Key, list[Said]] = {}
+    for row in rows:
+        data, kind = row.body["data"], "assessments" if row.type == "trainee.assessed.v1" else "awards"
+        part = [data["scheme"], data["occupation"]] + ([str(data.get("attempt", 1))] if kind == "assessments" else [])
+        for key in ours.get((row.enrolment, kind), ()):
+            if key.part == "/".join(part):
+                time = datetime.fromisoformat(row.body["time"])
+                found.setdefault(key, []).append(Said(row.id, row.type, time, own=True, data=data))
+    return found
 
 
 async def choices(database: Database, caller: Caller) -> Mapping[str, Sequence[str]]:

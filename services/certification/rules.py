@@ -164,7 +164,8 @@ class Guard:
     """A rule by name. ``blocks(case)`` says whether it stands in the event's way."""
 
     code: str
-    status: Literal["waiting", "conflict"]
+    status: Literal["waiting", "conflict", "accepted"]
+    """``accepted`` is for what the record holds already: nothing follows from it, and nobody has to do anything."""
     sentence: str
     blocks: Callable[[Case], bool]
 
@@ -182,6 +183,20 @@ def _scheme_unknown(case: Case) -> bool:
 def _attempt_taken(case: Case) -> bool:
     number = cast(TraineeAssessed, case.event.data).attempt
     return any(attempt.attempt == number for attempt in case.award.attempts)
+
+
+def _attempt_confirmed(case: Case) -> bool:
+    said = cast(TraineeAssessed, case.event.data)
+    return any(_agree(one, said) for one in case.award.reports if one.attempt == said.attempt)
+
+
+def _agree(one: TraineeAssessed, other: TraineeAssessed) -> bool:
+    """Whether both say the same of an attempt. Who names no assessor does not contradict who does."""
+    return (
+        (one.date, one.result) == (other.date, other.result)
+        and sorted(one.parts, key=lambda part: part.name) == sorted(other.parts, key=lambda part: part.name)
+        and (one.assessor is None or other.assessor is None or one.assessor == other.assessor)
+    )
 
 
 def _completion_missing(case: Case) -> bool:
@@ -304,9 +319,17 @@ GUARDS: Final[dict[str, tuple[Guard, ...]]] = {
     "trainee.assessed.v1": (
         *KNOWN,
         Guard(
+            "attempt_confirmed",
+            "accepted",
+            "Taken: this attempt was reported before with the same result, and counts once. If that report is voided or "
+            "replaced, this one stands for it.",
+            _attempt_confirmed,
+        ),
+        Guard(
             "attempt_already_reported",
             "conflict",
-            "This attempt is reported already. Give a resit the next number; correct an attempt with an event that replaces it.",
+            "This attempt is reported already, and otherwise. Give a resit the next number; correct an attempt with an event "
+            "that replaces it.",
             _attempt_taken,
         ),
     ),

@@ -12,6 +12,9 @@ CODES: Final[Mapping[str, str]] = {
         "The pass is part of the record. No certificate is issued, since the person holds a valid one of this "
         "occupation and level."
     ),
+    "attempt_confirmed": _(
+        "This attempt is on record already with the same result. It counts once; your entry stands beside the other."
+    ),
     # waiting
     "enrolment_unknown": _(
         "This trainee is not known here yet. Check cohort and number; it counts as soon as the trainee is known."

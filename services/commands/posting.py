@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +16,8 @@ from services.client import Client, ClientError, Line, batches, read_events
 from services.commands.options import DATA, HERE, Data, Server, Token, connected, say
 from services.commands.rosters import Accept, Encoding, OnlySheets, Receipts, Source, post_rosters
 from services.printing import wide
-from services.rosters import SUFFIXES, Wishes, read_roster
+from services.rosters import SUFFIXES, Roster, Wishes, read_roster, rosters_in
+from shared import bundles
 
 app = typer.Typer()
 
@@ -30,7 +32,7 @@ def post(
         bool, typer.Option("--dry-run", help="Say what would become of each event or row, and take nothing.")
     ] = False,
     offline: Annotated[
-        Path | None, typer.Option(help="Send nothing: sign the events and add them to this bundle, to be posted later.")
+        Path | None, typer.Option(help="Send nothing: sign it all and add it to this bundle, to be posted later.")
     ] = None,
     credentials: Annotated[
         Path | None, typer.Option(envvar="SAMPAN_CREDENTIALS", help="NATS credentials to sign with, for --offline.")
@@ -49,16 +51,22 @@ def post(
 ) -> None:
     """Post events and rosters, each part to the service that takes it; exit 1 if any was rejected. Posting twice is safe.
 
-    Without a connection, `--offline BUNDLE` signs the events and keeps them in a file, which anybody may post from anywhere, in
-    any order and any number of times: they count as the signing office's. A post that was interrupted goes on where it stopped.
+    Without a connection, `--offline BUNDLE` signs events and rosters and keeps them in a file, which anybody may post from
+    anywhere, in any order and any number of times: they count as the signing office's. A post that was interrupted goes on
+    where it stopped.
     """
     rosters = [file for file in files if file.suffix.lower() in SUFFIXES]
     events = [file for file in files if file not in rosters]
     wishes = Wishes(dry_run, accept or (), sheet or (), encoding, source)
     if events and wishes != Wishes(dry_run):
         raise ClientError("--accept, --sheet, --encoding and --source are for rosters. Post events by themselves.")
-    if rosters and offline is not None:
-        raise ClientError("--offline signs events. A roster is sent as it is, when there is a connection.")
+    if offline is not None:
+        if dry_run or receipts or source:
+            raise ClientError(
+                "--offline only signs: --dry-run, --receipts and --source are for when there is a connection."
+            )
+        _sign(events, [(read_roster(file, wishes), wishes) for file in rosters], credentials, offline)
+        return
     if receipts and len(rosters) != 1:
         raise ClientError("--receipts writes one spreadsheet: post one roster at a time.")
     rejected = False
@@ -68,13 +76,15 @@ def post(
             rejected = post_rosters(client, read, wishes, receipts)
     if events:
         lines = [line for file in events for line in read_events(file)]
+        brought = [roster for file in events if file.suffix != ".json" for roster in rosters_in(file)]
         if dry_run:
             rejected |= _try_out(lines)
-        elif offline is not None:
-            _sign(lines, credentials, offline)
+            if brought:
+                print(f"{len(brought)} signed rosters would be sent as they are.")
         else:
             with connected(server, token, data) as client:
-                rejected |= _post(client, server, lines, again=again)
+                rejected |= _post(client, server, lines, again=again) if lines or not brought else False
+                rejected |= post_rosters(client, brought, Wishes(), None) if brought else False
     if rejected:
         raise typer.Exit(1)
 
@@ -147,11 +157,25 @@ def _try_out(lines: Sequence[Line]) -> bool:
     return table.row_count > 0
 
 
-def _sign(lines: Sequence[Line], credentials: Path | None, bundle: Path) -> None:
+def _sign(
+    events: Sequence[Path], rosters: Sequence[tuple[Roster, Wishes]], credentials: Path | None, bundle: Path
+) -> None:
     if credentials is None:
-        raise ClientError("Name the officer's NATS credentials file with --credentials: events are signed with it.")
-    added = outgoing.sign(lines, credentials, bundle)
+        raise ClientError("Name the officer's NATS credentials file with --credentials: it all is signed with it.")
+    now = datetime.now(UTC)
+    signed: list[bundles.Roster | bytes] = [
+        bundles.Roster(roster.path.name, roster.content, now, wishes.accept, wishes.sheets, wishes.encoding)
+        for roster, wishes in rosters
+    ]
+    if events:
+        lines = [line for file in events for line in read_events(file)]
+        signed += [roster.line for file in events for roster in rosters_in(file) if roster.line]
+        added = outgoing.sign(lines, credentials, bundle)
+        print(f"{added} events were added to {bundle}, {len(lines) - added} were in it.")
+    if signed:
+        added = outgoing.sign_rosters(signed, credentials, bundle)
+        print(f"{added} rosters were added to {bundle}, {len(signed) - added} were in it.")
     print(
-        f"{added} events were added to {bundle}, {len(lines) - added} were in it. Post it from anywhere: sampan post {bundle}\n"
-        "It holds what the events hold, names among it: hand it on as you would hand on the list."
+        f"Post it from anywhere: sampan post {bundle}\n"
+        "It holds what was added, names among it: hand it on as you would hand on the list."
     )

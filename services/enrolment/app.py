@@ -19,7 +19,7 @@ from services.enrolment.settings import Settings
 from services.enrolment.subscribers import subscribe
 from services.enrolment.tables import KeptFile, Office, Session, Token
 from services.enrolment.wording import CODES
-from shared import signin, uploads
+from shared import brought, signin, uploads
 from shared.audit import Audit
 from shared.bus import Bus
 from shared.contracts import show_contract
@@ -97,6 +97,7 @@ def create(settings: Settings) -> FastAPI:
     taking = rosters.desk(handlers, register, database, door, settings.certification_url)
     choices = partial(rosters.choices, database)
     app.include_router(uploads.routes(taking, door, choices))
+    app.include_router(brought.routes(taking, audit))
     keeping = Keeping(database, KeptFile, secret)
     bus.sweep(keeping.forget_expired)
     pages = Rosters(taking, keeping, choices, CODES, tuple(taking.roles))

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final, cast
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi import Path as InPath
 
 from services.enrolment import overview, people_pages, queries
@@ -19,6 +19,7 @@ from shared.database import Database
 from shared.desk import routes as desk_routes
 from shared.desk.frame import Desk
 from shared.desk.house import House, Overview
+from shared.desk.leaves import LINES, From, leaf
 from shared.desk.rosters import Rosters
 from shared.events.codes import CODE_PATTERN
 from shared.events.offices_to_enrolment import TYPES
@@ -60,6 +61,10 @@ OF_A_TRAINEE: Final = (
 )
 Named = Annotated[str, InPath(pattern=CODE_PATTERN)]
 _ALL = Paging(limit=1000)
+COHORTS: Final = 20
+"""The last that started, where others stand beside them; all of them are on a page of their own."""
+SESSIONS: Final = 20
+"""The last ones, on the page of the cohort; all of them are on a page of their own."""
 
 
 def routes(
@@ -87,13 +92,14 @@ def routes(
         visit = await desk.visit(request)
         async with database.transaction() as session:
             open_ = await house.open_entries(session, visit.caller)
-            cohorts = (await queries.cohorts(session, visit.caller, _ALL)).items
+            cohorts = await overview.cohorts(session, visit.caller)
         return desk.page(
             request,
             visit,
             "home.html",
             open=open_,
             cohorts=cohorts,
+            shown=COHORTS,
             names_shown=sees_names(visit.caller),
             now=datetime.now(UTC),
         )
@@ -104,28 +110,56 @@ def routes(
         async with database.transaction() as session:
             found = (await queries.programmes(session, _ALL)).items
             centres = (await queries.centres(session, _ALL)).items
-            cohorts = (await queries.cohorts(session, visit.caller, _ALL)).items
-        return desk.page(request, visit, "programmes.html", programmes=found, centres=centres, cohorts=cohorts)
+            cohorts = await overview.cohorts(session, visit.caller)
+        return desk.page(
+            request, visit, "programmes.html", programmes=found, centres=centres, cohorts=cohorts, shown=COHORTS
+        )
+
+    @router.get("/cohorts")
+    async def every_cohort(
+        request: Request, after: Annotated[str, Query(pattern=f"{CODE_PATTERN}|^$")] = ""
+    ) -> Response:
+        visit = await desk.visit(request)
+        async with database.transaction() as session:
+            found = await queries.cohorts(session, visit.caller, Paging(limit=LINES, after=after or None))
+        then = found.items[-1].cohort if found.next else None
+        return desk.page(request, visit, "all_cohorts.html", cohorts=found.items, after=after, then=then)
 
     @router.get("/cohorts/{cohort}")
-    async def cohort(request: Request, cohort: Named) -> Response:
+    async def cohort(request: Request, cohort: Named, begins: From = "") -> Response:
         visit = await desk.visit(request)
         async with database.transaction() as session:
             found = await queries.cohort(session, visit.caller, cohort)
             if found is None:
                 raise Problem(404, "not_found", "")
-            trainees = await queries.trainees(session, visit.caller, found.cohort)
+            places = leaf(found.enrolments, lambda place: place.number, begins)
+            facts = await queries.trainees(session, [place.enrolment for place in places.lines])
+        lines = [(fact, overview.attendance(found.cohort, fact.number, fact.trade)) for fact in facts]
         return desk.page(
             request,
             visit,
             "cohort.html",
             cohort=found.cohort,
             counts=found.counts,
-            trainees=[(one, overview.attendance(found.cohort, one.number, one.trade)) for one in trainees],
+            leaf=places,
+            trainees=lines,
+            latest=sorted(found.cohort.sessions, key=lambda one: one.session)[-SESSIONS:],
             names_shown=sees_names(visit.caller),
             kinds=[type_ for type_ in OF_A_COHORT if type_ in may_say(visit.caller)],
             certificates=f"{addresses['certification']}/cohorts/{cohort}",
         )
+
+    @router.get("/cohorts/{cohort}/sessions")
+    async def sessions_held(
+        request: Request, cohort: Named, begins: Annotated[int, Query(alias="from", ge=0)] = 0
+    ) -> Response:
+        visit = await desk.visit(request)
+        async with database.transaction() as session:
+            found = await queries.cohort(session, visit.caller, cohort)
+        if found is None:
+            raise Problem(404, "not_found", "")
+        held = leaf(found.cohort.sessions, lambda one: one.session, begins)
+        return desk.page(request, visit, "sessions.html", cohort=found.cohort, held=held)
 
     @router.get("/people/{enrolment}")
     async def person(request: Request, enrolment: Named) -> Response:

@@ -125,7 +125,7 @@ async def read_details(session: AsyncSession, register: Register, enrolments: Co
     found: dict[str, Details] = {}
     early: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
     for row in await _sealed(session, enrolments, applied=True):
-        said = json.loads(_open(register, row))["data"]  # as it came: its texts are made NFC by reading it
+        said = json.loads(opened(register, row))["data"]  # as it came: its texts are made NFC by reading it
         data = TYPES[row.type].model_validate(said).model_dump(mode="json", exclude_none=True)
         if row.type == "person.corrected.v1" and row.enrolment not in found:
             early.setdefault(row.enrolment, []).append((row.type, data))  # it waited for the one that it corrects
@@ -140,7 +140,7 @@ async def read_details(session: AsyncSession, register: Register, enrolments: Co
 async def read_originals(session: AsyncSession, register: Register, enrolments: Collection[str]) -> dict[Any, Any]:
     """By (source, id), the events as they came that hold details of these, whatever became of them."""
     return {
-        (row.source, row.id): json.loads(_open(register, row))
+        (row.source, row.id): json.loads(opened(register, row))
         for row in await _sealed(session, enrolments, applied=False)
     }
 
@@ -182,7 +182,8 @@ async def _sealed(session: AsyncSession, enrolments: Collection[str], *, applied
     return rows.all()
 
 
-def _open(register: Register, row: Any) -> bytes:
+def opened(register: Register, row: Any) -> bytes:
+    """The event as it came, of a row with its sealed original and that one's key."""
     return register.unseal(row.key, row.owner, row.sealed, f"{row.source}/{row.id}")
 
 

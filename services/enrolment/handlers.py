@@ -105,12 +105,12 @@ class Handlers:
         return receipts
 
     async def take_within(
-        self, session: AsyncSession, raws: Sequence[Raw], caller: Caller, *, publishing: bool
+        self, session: AsyncSession, raws: Sequence[Raw], caller: Caller, *, publishing: bool, telling: bool = False
     ) -> Sequence[Receipt]:
         """The same within a transaction of ``run``. One that is rolled back at its end need not be ``publishing``: it then keeps
         nobody else waiting for the publish lock."""
         posts = [Post(raw, caller) for raw in raws]
-        receipts = (await self._take(session, posts, answer=False, publishing=publishing)).receipts
+        receipts = (await self._take(session, posts, answer=telling, publishing=publishing)).receipts
         if publishing:
             await self._audit.record(session, *acts(posts))
         return receipts

@@ -42,18 +42,24 @@ async def entries(
     return [Said(queries.EventAnswer(**queries.event_answer(row)), row.since, row.place) for row in rows]
 
 
+async def cohorts(session: AsyncSession, caller: Caller) -> list[CohortFact]:
+    """The caller's cohorts, the last that started first."""
+    found = (await queries.cohorts(session, caller, _ALL)).items
+    return sorted(found, key=lambda cohort: (cohort.starts_on, cohort.cohort), reverse=True)
+
+
 async def suggestions(session: AsyncSession, caller: Caller) -> dict[str, list[tuple[str, Mapping[str, str]]]]:
     """Codes that a form may suggest: those of the cohorts that the caller may see, and of what is registered."""
-    cohorts = (await queries.cohorts(session, caller, _ALL)).items
+    own = await cohorts(session, caller)
     programmes = (await queries.programmes(session, _ALL)).items
     centres = (await queries.centres(session, _ALL)).items
     return {
-        "cohort": [(cohort.cohort, cohort.titles) for cohort in cohorts],
+        "cohort": [(cohort.cohort, cohort.titles) for cohort in own],
         "programme": [(programme.programme, programme.titles) for programme in programmes],
         "centre": [(centre.centre, centre.names) for centre in centres],
-        "trade": _codes(trade for cohort in cohorts for trade in cohort.trades),
-        "scheme": _codes(scheme for cohort in cohorts for scheme in cohort.schemes),
-        "office": _codes(party.office.removeprefix("/offices/") for cohort in cohorts for party in cohort.parties),
+        "trade": _codes(trade for cohort in own for trade in cohort.trades),
+        "scheme": _codes(scheme for cohort in own for scheme in cohort.schemes),
+        "office": _codes(party.office.removeprefix("/offices/") for cohort in own for party in cohort.parties),
     }
 
 

@@ -42,7 +42,7 @@ PROBLEMS: Final = {
     "content_type": _("Use the form on the page."),
     "file_gone": _("This file is not kept any more. Choose it again."),
     "unavailable": _("The database does not answer. What you sent was not taken. Try again in a moment."),
-    "too_many": _("Your office sends more than can be taken. Wait a little and try again."),
+    "too_many": _("Your office sends more than can be taken. Wait %(seconds)s seconds and try again."),
 }
 _OTHERWISE: Final = _("Something went wrong, and nothing was taken. Go back and try again.")
 
@@ -146,6 +146,7 @@ class Desk:
             self._frame(request, None),
             heading=HEADINGS.get(problem.status, _("That did not work")),
             message=PROBLEMS.get(problem.code, _OTHERWISE),
+            seconds=problem.headers.get("Retry-After", "1"),
         )
         answer = signin.answered(request, content, problem.status)
         answer.headers.update(problem.headers)

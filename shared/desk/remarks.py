@@ -1,10 +1,15 @@
 """What is said of a roster's rows and files in the officer's words, by code. For programs: ``shared.rosters``."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Final
 
+from shared.desk.wording import STANDINGS, WRONG
+from shared.pages.languages import Language
 from shared.pages.languages import noted as _
+from shared.rosters.answers import Remark, RowAnswer
 from shared.rosters.cells import AS_WRITTEN, BUDDHIST, WHOLE_NUMBERS, ZAWGYI
+from shared.rosters.columns import sheets
 
 ROWS: Final[Mapping[str, str]] = {
     "cell_empty": _("A cell is empty that is needed. Fill it in."),
@@ -87,3 +92,32 @@ SHEET_KINDS: Final[Mapping[str, str]] = {
     "assessments": _("Assessments"),
     "awards": _("Awards"),
 }
+RECEIPT: Final = (_("Standing"), _("What to do"))
+"""Headers of what stands beside each row in the results."""
+
+
+def told(one: Remark, language: Language, codes: Mapping[str, str]) -> str:
+    """What is said of a row or cell; ``codes`` are the service's own. In English the sentence says more than its code."""
+    if one.code in ROWS:
+        if language.tag == "en" and one.sentence and one.code not in codes:
+            return f"{one.sentence} {one.todo}".strip()
+        return language.say(ROWS[one.code])
+    return language.say(codes.get(one.code) or WRONG.get(one.code, WRONG["other"]))
+
+
+def column(named: str | None, language: Language) -> str:
+    """A column by its letter and its header in the reader's language."""
+    letter, _space, title = (named or "").partition(" (")
+    return f"{letter} ({_titles(language.roster_tag).get(title[:-1], title[:-1])})" if title else letter
+
+
+def receipt(row: RowAnswer, language: Language, codes: Mapping[str, str]) -> tuple[str, ...]:
+    """What stands beside a row in the results, under the headers of ``RECEIPT``."""
+    said = [(column(one.column, language), told(one, language, codes), one.offer) for one in row.remarks()]
+    lines = [f"{where}: {text}" if where else text for where, text, _offer in said]
+    return language.say(STANDINGS[row.status]), " ".join(lines)
+
+
+@cache
+def _titles(tag: str) -> Mapping[str, str]:
+    return {one.titles["en"]: one.titles[tag] for sheet in sheets().values() for one in sheet.columns}

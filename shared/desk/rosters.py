@@ -6,6 +6,7 @@ The taking streams its page: the bar moves as portions of rows are taken, in any
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Request, Response
@@ -20,8 +21,10 @@ from shared.events.codes import CODE_PATTERN
 from shared.http import Problem
 from shared.keeping import Keeping, Kept
 from shared.offices import Caller
-from shared.rostering import Asked, Begin, take_book
-from shared.rostering import Desk as Taking
+from shared.pages.languages import Language
+from shared.rosterdesk import Asked, Begin
+from shared.rosterdesk import Desk as Taking
+from shared.rostering import take_book
 from shared.rosters.answers import Counts, LeftSheet, MissingRow, RosterAnswer, RowAnswer
 from shared.rosters.books import Book, BookRefused, open_book
 from shared.rosters.cells import OFFERS
@@ -34,7 +37,6 @@ Id = Annotated[str, Path(pattern=CODE_PATTERN)]
 SHOWN: Final = 100
 """Rows on one page; all of them are in the spreadsheet that can be downloaded."""
 _SPLIT: Final = "<!-- rows -->"
-_LANGUAGES: Final = {"zh-Hans": "zh"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ def routes(desk: Desk, rosters: Rosters) -> APIRouter:
     @router.get("/rosters/template.xlsx")
     async def empty(request: Request) -> Response:
         visit = await desk.visit(request)
-        language = _LANGUAGES.get(visit.language.tag, visit.language.tag)
+        language = visit.language.roster_tag
         return _workbook(template(language, await rosters.choices(visit.caller)), f"roster-{language}")
 
     @router.post("/rosters")
@@ -120,7 +122,7 @@ def routes(desk: Desk, rosters: Rosters) -> APIRouter:
             answer = RosterAnswer.model_validate_json(file.answers)
         else:
             answer, _ = await taken(rosters.taking, book, replace(_asked(visit, file.wishes), dry_run=True))
-        return _workbook(annotated(book, answer.rows), "roster-results")
+        return _workbook(_results(book, answer.rows, visit.language, rosters.codes), "roster-results")
 
     return router
 
@@ -204,6 +206,14 @@ def _shown(answer: RosterAnswer, accepted: Sequence[str]) -> dict[str, Any]:
         "others": others[: max(SHOWN - len(open_), 10)],
         "accepted": accepted,
     }
+
+
+def _results(book: Book, rows: Sequence[RowAnswer], language: Language, codes: Mapping[str, str]) -> bytes:
+    """The spreadsheet with a receipt beside each row, in the reader's language."""
+    if language.tag == "en":
+        return annotated(book, rows)
+    said = partial(remarks.receipt, language=language, codes=codes)
+    return annotated(book, rows, [language.say(text) for text in remarks.RECEIPT], said)
 
 
 def _workbook(content: bytes, name: str) -> Response:

@@ -26,6 +26,8 @@ Kind = Annotated[str, Path(pattern=r"^[a-z]+\.[a-z]+\.v[0-9]$")]
 COUNTRIES = ("KH", "LA", "MM", "CN", "TH", "VN", "ID", "MY", "PH", "SG", "BN", "TL", "JP", "KR", "IN")
 """Those that a browser suggests; any other can be typed."""
 TIMEZONES = ("Asia/Phnom_Penh", "Asia/Vientiane", "Asia/Yangon", "Asia/Shanghai", "Asia/Bangkok", "Asia/Ho_Chi_Minh")
+SUGGESTED = 60
+"""Codes of one list that a form suggests; any other can be typed."""
 HINT_OF = {
     "cohort.changed.v1": "changes",
     "person.corrected.v1": "changes",
@@ -137,7 +139,7 @@ def routes(desk: Desk, house: House) -> APIRouter:
             warned=shown.type in STAYS,
             personal="person" in names or shown.type == "person.corrected.v1",
             suggestions={
-                **suggestions,
+                **{name: found[:SUGGESTED] for name, found in suggestions.items()},
                 "country": [(code, {visit.language.tag: visit.language.country(code)}) for code in COUNTRIES],
                 "purposes": [(code, {visit.language.tag: visit.language.say(VALUES[code])}) for code in PURPOSES],
                 "timezone": [(zone, {}) for zone in TIMEZONES],

@@ -48,6 +48,11 @@ class Language:
     locale: Locale
     texts: gettext.NullTranslations
 
+    @property
+    def roster_tag(self) -> str:
+        """What the table of a roster's columns calls this language."""
+        return self.tag.partition("-")[0]
+
     def say(self, text: str, **values: object) -> str:
         """A text of the code in this language, with its values put in."""
         said = self.texts.gettext(text)

@@ -7,7 +7,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, Field
 
 from shared.rosters.cells import Flaw
-from shared.rosters.rows import Complaint, Key, Row
+from shared.rosters.rows import Address, Complaint, Key, Row
 
 Status = Literal["accepted", "duplicate", "waiting", "conflict", "rejected"]
 Change = Literal["new", "corrected", "unchanged"]
@@ -140,3 +140,27 @@ def _remark(complaint: Complaint) -> Remark:
     flaw = complaint.flaw
     offer = Offered(accept=flaw.offer.accept, value=flaw.offer.value) if flaw.offer else None
     return Remark(column=complaint.column, code=flaw.code, sentence=flaw.sentence, todo=flaw.todo, offer=offer)
+
+
+def overtaken(here: Address) -> RowAnswer:
+    """The answer to a row that was signed before its office said something else of the same."""
+    return RowAnswer(
+        sheet=here[0],
+        row=here[1],
+        status="duplicate",
+        change="unchanged",
+        code="said_later",
+        sentence="Your office has said something else of this since the roster was signed: that stands.",
+    )
+
+
+def repeats(here: Address, first: Address) -> RowAnswer:
+    """The answer to a row that says again what an earlier one says."""
+    return RowAnswer(
+        sheet=here[0],
+        row=here[1],
+        status="duplicate",
+        change="unchanged",
+        code="row_twice",
+        sentence=f"Row {first[1]} of {first[0]} says the same.",
+    )

@@ -20,6 +20,10 @@ class Key(NamedTuple):
     """The session, or scheme, occupation and attempt; empty for a trainee."""
 
 
+Address = tuple[str, int]
+"""A row's place: its sheet and its number."""
+
+
 @dataclass(frozen=True, slots=True)
 class Complaint:
     """What is wrong with a row, and in which of its cells: the column's letter and header, or None for the whole row."""

@@ -5,7 +5,7 @@ Pure: what an office's earlier files led to comes in as ``Remembered`` and goes 
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from shared.rosters.cells import Flaw
@@ -43,6 +43,8 @@ class Remembered:
     carrier: str | None = None
     turn: int = 0
     said: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    at: datetime | None = None
+    """When it was said last: sent, or signed where there was no connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,8 @@ class Plan:
 
     events: tuple[Planned, ...] = ()
     flaw: Flaw | None = None
+    overtaken: bool = False
+    """Whether the office said something else since: that stands, and nothing is posted."""
 
 
 def statements_of(row: Row) -> list[Statement]:
@@ -151,7 +155,7 @@ def person_of(row: Row) -> dict[str, Any]:
     return person | ({"contact": contact} if contact else {})
 
 
-def _consent(row: Row) -> dict[str, Any] | None:
+def consent_of(row: Row) -> dict[str, Any] | None:
     if "consent_by" not in row.values:
         return None
     return {
@@ -173,15 +177,17 @@ def plan(
     standing: Mapping[str, str],
     keyed: Keyed,
     row: Row | None = None,
+    kept: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Plan:
     """The events that bring the record from what was said before to what is said now.
 
     ``standing`` is, for each event that is remembered, the one that stands for it now; ``row`` is a trainee's, who is a person
-    too.
+    too. ``kept`` is what the record holds beyond the row (``recognised.py``), by statement, and of the person.
     """
+    beyond = kept or {}
     said = list(statements)
     person = person_of(row) if row is not None and row.kind == "trainees" else {}
-    consent = _consent(row) if person and row is not None else None
+    consent = consent_of(row) if person and row is not None else None
     carrier = before.carrier or (said[-1].name if person else None)
     events: list[Planned] = []
     for statement in said:
@@ -189,22 +195,25 @@ def plan(
         old = {name: value for name, value in before.digests.items() if name.startswith(f"{statement.name}.")}
         if row is not None and row.kind == "trainees":  # a column that the file does not have says nothing
             silent = {f"{statement.name}.{name}" for name in _PLACE if name not in row.columns}
-            kept = silent & old.keys()
+            untold = silent & old.keys()
         else:
-            kept = set()
+            untold = set()
         first = before.events.get(statement.name)
         carries = statement.name == carrier and bool(person)
         new_person = carries and before.carrier is None
         new_consent = carries and consent is not None and before.digests.get("consent") != keyed(consent)
-        changed = digests != {name: value for name, value in old.items() if name not in kept}
+        changed = digests != {name: value for name, value in old.items() if name not in untold}
         if first is not None and not changed and not new_person and not new_consent:
             continue
-        if first is not None and (kept or (before.carrier == statement.name and not person)):
+        more = beyond.get(statement.name, {}) if first is not None else {}
+        nobody = before.carrier == statement.name and not person and "person" not in more
+        if first is not None and (untold or nobody):
             return Plan(flaw=_DETAILS_MISSING)
-        data = dict(statement.data)
+        data = {**statement.data, **more}
         remembered = {**digests}
         if carries:
-            data["person"] = {"sex": "U", **person} | ({"consent": consent} if consent else {})
+            data["person"] = _joined({"sex": "U", **more.get("person", {})}, person)
+            data["person"] |= {"consent": consent} if consent else {}
             remembered |= {"consent": keyed(consent)} if consent else {}
             remembered |= _digests(person, keyed) if new_person else {}
         replaced = standing.get(first, first) if first is not None else None
@@ -212,12 +221,12 @@ def plan(
         events.append(
             Planned(
                 statement.name,
-                _event(source, id_, statement.type, _noon(statement.day), data, replaced),
+                _event(source, id_, statement.type, noon(statement.day), data, replaced),
                 _remember(statement.name, first or id_, remembered, carrier if carries else None),
             )
         )
     if before.carrier is not None and person:
-        correction = _correction(source, key, person, before, said, keyed)
+        correction = _correction(source, key, person, before, said, keyed, beyond.get("person", {}))
         if isinstance(correction, Flaw):
             return Plan(flaw=correction)
         events += [correction] if correction else []
@@ -225,20 +234,27 @@ def plan(
 
 
 def _correction(
-    source: str, key: Key, person: Mapping[str, Any], before: Remembered, said: Sequence[Statement], keyed: Keyed
+    source: str,
+    key: Key,
+    person: Mapping[str, Any],
+    before: Remembered,
+    said: Sequence[Statement],
+    keyed: Keyed,
+    beyond: Mapping[str, Any],
 ) -> Planned | Flaw | None:
     """What the row says of the person that it did not say before: enrolment, marks and certificates stand."""
     digests = _digests(person, keyed)
     changed = {name for name, value in digests.items() if before.digests.get(name) != value}
     if not changed:
         return None
-    data = {
-        name: value for name, value in person.items() if f"person.{name}" in {one.partition("/")[0] for one in changed}
-    }
+    differs = {one.partition("/")[0].removeprefix("person.") for one in changed}
+    whole = _joined({name: value for name, value in beyond.items() if name in differs}, person)
+    data = {name: value for name, value in whole.items() if name in differs}
+    there = _digests(data, keyed)
     for listed in ("identifiers", "contact"):
-        # These are told as a whole: one that an earlier file gave and this row leaves out would be taken away.
+        # These are told as a whole: one that was said before and that nobody here knows would be taken away.
         if listed in data and any(
-            name.startswith(f"person.{listed}/") and name not in digests for name in before.digests
+            name.startswith(f"person.{listed}/") and name not in there for name in before.digests
         ):
             return _DETAILS_MISSING
     turn = before.turn + 1
@@ -248,9 +264,22 @@ def _correction(
     id_ = f"r-{keyed([source, *key, 'corrected', fields, turn])}"
     return Planned(
         "corrected",
-        _event(source, id_, "person.corrected.v1", _noon(day, turn), fields, None),
+        _event(source, id_, "person.corrected.v1", noon(day, turn), fields, None),
         lambda known: replace(known, digests={**known.digests, **digests}, turn=turn),
     )
+
+
+def _joined(there: Mapping[str, Any], person: Mapping[str, Any]) -> dict[str, Any]:
+    """The row's person, with what is known besides: documents of other kinds, ways to reach them, the name's language."""
+    joined = {**there, **person}
+    for name in ("names", "contact"):
+        if name in person and name in there:
+            joined[name] = {**there[name], **person[name]}
+    if "identifiers" in person:
+        kinds = {one["kind"] for one in person["identifiers"]}
+        others = [one for one in there.get("identifiers", ()) if one["kind"] not in kinds]
+        joined["identifiers"] = [*others, *person["identifiers"]]
+    return joined
 
 
 def _digests(person: Mapping[str, Any], keyed: Keyed) -> dict[str, str]:
@@ -280,7 +309,7 @@ def _remember(
     return remember
 
 
-def _noon(day: str, seconds: int = 0) -> str:
+def noon(day: str, seconds: int = 0) -> str:
     """The moment of what a row says happened on a day: noon in Greenwich, which is that day wherever the programme works.
 
     Only the day is known, and it is the cohort's own; two computers must come to the same moment, wherever they stand.

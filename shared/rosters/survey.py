@@ -8,11 +8,9 @@ from typing import Any, Final
 
 from shared.rosters.books import Book, Found
 from shared.rosters.cells import Flaw
-from shared.rosters.rows import Key, Row, read_rows
+from shared.rosters.rows import Address, Key, Row, read_rows
 from shared.rosters.statements import Keyed
 
-Address = tuple[str, int]
-"""A row's place: its sheet and its number."""
 _TERMS: Final = ("date", "hours", "trade", "held_for", "mode")
 
 
@@ -101,3 +99,22 @@ def _contradicts(other: Address) -> Flaw:
         f"Row {place} of {sheet} is about the same and says something else.",
         "Keep the one that is right, and delete the other.",
     )
+
+
+def header_flaw(sheet: Found) -> Flaw | None:
+    """Why no row of a sheet can be taken, if none can."""
+    if sheet.kind is None:
+        return None
+    if not sheet.header or sheet.missing:
+        names = ", ".join(column.titles["en"] for column in sheet.missing) or "the header"
+        return Flaw(
+            "column_missing",
+            f"The sheet has no column for: {names}. No row of it was taken.",
+            "Name the columns as in the template (GET /v1/rosters/template.xlsx).",
+        )
+    if sheet.twice:
+        names = ", ".join(column.titles["en"] for column in sheet.twice)
+        return Flaw(
+            "column_twice", f"The sheet has two columns for: {names}. No row of it was taken.", "Delete one of them."
+        )
+    return None

@@ -3,7 +3,7 @@
 Strings are written as strings: what begins with = in somebody's cell is no formula in ours.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from io import BytesIO
 from typing import Any, Final
@@ -68,16 +68,29 @@ def template(language: str, choices: Mapping[str, Sequence[str]] | None = None) 
     return file.getvalue()
 
 
-def annotated(book: Book, answers: Iterable[RowAnswer]) -> bytes:
-    """The roster as it came, with what became of each row beside it."""
-    by_row = {(answer.sheet, answer.row): answer for answer in answers}
+Said = Callable[[RowAnswer], Sequence[str]]
+"""What is written beside a row, a text for each header."""
+
+
+def receipt(answer: RowAnswer) -> Sequence[str]:
+    """What is written beside a row for programs and in English, under ``RECEIPT``."""
+    where = f"{answer.column}: " if answer.column else ""
+    more = " ".join(f"{one.column or ''}: {one.sentence}" for one in answer.more)
+    return answer.status, f"{where}{answer.sentence} {more}".strip(), answer.todo
+
+
+def annotated(
+    book: Book, answers: Iterable[RowAnswer], headers: Sequence[str] = RECEIPT, said: Said = receipt
+) -> bytes:
+    """The roster as it came, with what became of each row beside it, under these headers."""
+    by_row = {(answer.sheet, answer.row): (answer.status, said(answer)) for answer in answers}
     file = BytesIO()
     with xlsxwriter.Workbook(file, _OPTIONS) as out:
         formats = {status: out.add_format({"bg_color": colour}) for status, colour in _COLOURS.items()}
         formats |= {"day": out.add_format({"num_format": "yyyy-mm-dd"}), "bold": out.add_format({"bold": True})}
         formats |= {"text": out.add_format({"num_format": "@"})}
         for number, found in enumerate(book.sheets, 1):
-            _annotate(out.add_worksheet(_sheet_name(found.name, number)), book, found, by_row, formats)
+            _annotate(out.add_worksheet(_sheet_name(found.name, number)), book, found, by_row, headers, formats)
     return file.getvalue()
 
 
@@ -128,7 +141,8 @@ def _annotate(
     page: Worksheet,
     book: Book,
     found: Found,
-    by_row: Mapping[tuple[str, int], RowAnswer],
+    by_row: Mapping[tuple[str, int], tuple[str, Sequence[str]]],
+    headers: Sequence[str],
     formats: Mapping[str, Format],
 ) -> None:
     beside = len(found.columns)
@@ -144,7 +158,7 @@ def _annotate(
                 widest = max(widest, at + 1)
     if not found.header:
         return
-    for at, header in enumerate(RECEIPT):
+    for at, header in enumerate(headers):
         page.write_string(found.header - 1, widest + at, header, formats["bold"])
     page.set_column(widest, widest, 12)
     page.set_column(widest + 1, widest + 2, 60)
@@ -152,11 +166,9 @@ def _annotate(
         answer = by_row.get((found.name, place))
         if answer is None:
             continue
-        where = f"{answer.column}: " if answer.column else ""
-        more = " ".join(f"{one.column or ''}: {one.sentence}" for one in answer.more)
-        said = (answer.status, f"{where}{answer.sentence} {more}".strip(), answer.todo)
-        for at, text in enumerate(said):
-            page.write_string(place - 1, widest + at, text, formats[answer.status])
+        status, texts = answer
+        for at, text in enumerate(texts):
+            page.write_string(place - 1, widest + at, text, formats[status])
 
 
 def _write(page: Worksheet, row: int, at: int, cell: Any, found: Found, formats: Mapping[str, Format]) -> None:

@@ -11,7 +11,7 @@ from python_calamine import load_workbook
 
 from tests.e2e.conftest import EXAMPLE, ROOT, Program
 from tests.e2e.test_program import eventually, totals
-from tests.sheets import a_trainee, as_csv
+from tests.sheets import a_trainee, as_csv, as_xlsx
 
 pytestmark = pytest.mark.xdist_group("e2e")
 ROSTER = ROOT / "examples/wuxi-2025/roster.xlsx"
@@ -119,6 +119,26 @@ def test_given_a_row_that_is_not_right_when_it_is_posted_then_its_cell_is_named(
     nobody = program.run("post", roster, "--token", tokens["cn/wuxi-appraisal"])
     assert nobody.returncode == 1
     assert "this sheet is for an office that is registered as sending-office" in nobody.stdout
+
+
+def test_given_a_workbook_queued_without_a_server_when_a_courier_posts_it_twice_then_it_is_as_sent_directly(
+    program: Program, tokens: dict[str, str], tmp_path: Path
+) -> None:
+    creds, bundle, roster = tmp_path / "desk.creds", tmp_path / "bundle.ndjson", tmp_path / "list.xlsx"
+    made = program.run("office", "credentials", "kh/dgtvet", "--officer", "desk", "--file", creds)
+    assert made.returncode == 0, made.stderr
+    roster.write_bytes(as_xlsx(Trainees=[a_trainee("201", Cohort="wuxi-2025-spring"), a_trainee("202", Sex="x")]))
+    nowhere = ("--server", "http://127.0.0.1:1")
+    queued = program.run("post", roster, "--offline", bundle, "--credentials", creds, *nowhere)
+    assert queued.returncode == 0, queued.stderr
+    assert "1 rosters were added" in queued.stdout
+    assert bundle.stat().st_mode & 0o077 == 0
+    said = [program.run("post", bundle, "--token", tokens["cn/wuxi-institute"]).stdout for _ in range(2)]
+    said.append(program.run("post", roster, "--token", tokens["kh/dgtvet"]).stdout)
+    assert "list.xlsx: 2 rows: 1 accepted, 1 rejected." in said[0]
+    assert all("list.xlsx: 2 rows: 1 duplicate, 1 rejected." in text for text in said[1:]), said
+    tried = program.run("post", bundle, "--dry-run")
+    assert "1 signed rosters would be sent" in tried.stdout
 
 
 @pytest.mark.parametrize("name", ["list.xls", "list.xlsx"])

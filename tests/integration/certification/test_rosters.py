@@ -10,7 +10,7 @@ from services.certification.rosters import desk
 from services.certification.tables import Office, Token
 from shared.database import Database
 from shared.offices import Caller, Doorkeeper
-from shared.rostering import Asked
+from shared.rosterdesk import Asked
 from shared.rosters.answers import RosterAnswer
 from shared.rosters.books import open_book
 from shared.uploads import taken

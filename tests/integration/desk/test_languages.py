@@ -1,15 +1,21 @@
 """Nothing that the desk itself says is left in English on a page in another language."""
 
 import re
+from io import BytesIO
+from typing import Any
 
 import pytest
+from python_calamine import CalamineWorkbook
 
+from shared.limits import FailedLogins, Limits, TooFast
 from shared.pages.languages import LANGUAGES
+from shared.sessions import Sessions
 from tests.integration.desk.browser import Browser, Page
 from tests.integration.desk.conftest import BODYS_TOKEN, Opened
 from tests.integration.desk.test_certification import AWARD, SCHEME
+from tests.integration.desk.test_rosters import HEAD, show, trainee, workbook
 from tests.integration.enrolment.house import ADMINISTRATOR, REGISTRATIONS, House
-from tests.unit.enrolment.story import proposed, whole
+from tests.unit.enrolment.story import announced, proposed, whole
 
 DATA = (
     # what offices wrote, codes among it
@@ -77,3 +83,50 @@ async def test_certification(at_certification: Opened, tag: str) -> None:
     for path in dict.fromkeys(paths):
         page = await body.see(path, **{"Accept-Language": tag})
         assert (path, left_over(page)) == (path, [])
+
+
+@pytest.mark.parametrize("tag", [tag for tag in LANGUAGES if tag != "en"])
+async def test_a_roster_its_results_and_who_is_too_fast(
+    house: House, opened: Opened, sender: Browser, monkeypatch: pytest.MonkeyPatch, tag: str
+) -> None:
+    await house.post(*REGISTRATIONS, announced())
+    headers = {"Accept-Language": tag}
+    sender.client.headers.update(headers)
+    answer = await show(
+        sender, workbook(trainee("01"), trainee("02", **{"Birth date": "2568-01-01"}), trainee("03", Sex="?"))
+    )
+    shown = await sender.see(answer.headers["location"])
+    columns = ("Trainees", "roster", "xlsx", "I", "H")
+    assert [text for text in left_over(shown) if text not in columns] == []
+    results = await sender.client.get(answer.headers["location"] + "/results.xlsx")
+    rows = CalamineWorkbook.from_filelike(BytesIO(results.content)).get_sheet_by_index(0).to_python()
+    receipts = " ".join(str(cell) for row in rows for cell in row[len(HEAD) :])
+    assert re.findall(r"[A-Za-z]{2,}", receipts) == []
+
+    def too_fast(*_: Any, **__: Any) -> None:
+        raise TooFast("requests", 7)
+
+    stranger = await opened.browser()
+    with monkeypatch.context() as patched:
+        patched.setattr(FailedLogins, "delay", too_fast)
+        refused = await stranger.client.post("/session", data={"token": "sampan_kh_ntti_wrong"}, headers=headers)
+    assert (refused.status_code, left_over(Page(refused.text))) == (429, [])
+    assert "7" in Page(refused.text).shown
+    with monkeypatch.context() as patched:
+        patched.setattr(Limits, "spend", too_fast)
+        refused = await sender.client.get("/")
+    assert (refused.status_code, left_over(Page(refused.text))) == (429, [])
+    assert "7" in Page(refused.text).shown
+
+
+@pytest.mark.parametrize("tag", LANGUAGES)
+async def test_signing_in_while_the_database_is_away(opened: Opened, monkeypatch: pytest.MonkeyPatch, tag: str) -> None:
+    async def away(*_: Any) -> None:
+        raise ConnectionRefusedError
+
+    stranger = await opened.browser()
+    with monkeypatch.context() as patched:
+        patched.setattr(Sessions, "start", away)
+        answer = await stranger.client.post("/session", data={"token": "x"}, headers={"Accept-Language": tag})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+    assert tag == "en" or left_over(Page(answer.text)) == []

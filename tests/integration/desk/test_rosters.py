@@ -104,7 +104,7 @@ async def test_rosters_count_against_the_offices_limit_and_a_page_says_so(
         for one in refused:
             assert one.status_code == 429
             assert one.headers["retry-after"] == "7"
-            assert "Your office sends more than can be taken. Wait a little" in Page(one.text).shown
+            assert "Your office sends more than can be taken. Wait 7 seconds" in Page(one.text).shown
     assert await house.standings() == before
     assert counted["events"] == 3
     assert counted["size"] == len(workbook(trainee("02"))) * 2

@@ -9,7 +9,8 @@ import pytest
 from services.enrolment.rosters import desk
 from services.enrolment.tables import Office, Token
 from shared.offices import Doorkeeper
-from shared.rostering import Asked, Begin, take_book
+from shared.rosterdesk import Asked, Begin
+from shared.rostering import take_book
 from shared.rosters.answers import Counts, RowAnswer
 from shared.rosters.books import open_book
 from tests.integration.enrolment.house import ADMIN, CERTIFICATION, REGISTRATIONS, House

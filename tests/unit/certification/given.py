@@ -58,7 +58,7 @@ def about(number: str = "001", scheme: str = "vslc", level: str = "junior") -> d
 def assessed(
     name: str, on: int, result: str = "pass", attempt: int = 1, number: str = "001", more: Any = (), **envelope: Any
 ) -> Event:
-    data = {**about(number, **dict(more)), "attempt": attempt, "date": day(on).isoformat(), "result": result}
+    data = {**about(number), **dict(more), "attempt": attempt, "date": day(on).isoformat(), "result": result}
     return event("trainee.assessed.v1", name, on, data, **{"source": CENTRE, **envelope})
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace as changed
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -69,6 +70,40 @@ class TestBeforeAnAward:
     def test_an_attempt_is_reported_once(self) -> None:
         decided = fold([assessed("a", 11, "fail"), assessed("b", 12)], world())
         assert standing(decided, "a", "b") == ["accepted", "conflict attempt_already_reported"]
+
+    def test_who_reports_the_same_attempt_confirms_it(self) -> None:
+        parts = [{"name": "theory", "mark": 82, "out_of": 100, "passed": True}]
+        centre = assessed("a", 11, more={"parts": parts, "assessor": "Wuxi Institute"})
+        body = assessed("b", 11, source=BODY, more={"parts": parts})
+        alone = the_certificate(fold([centre], world()))
+        decided = fold([centre, body], world())
+        assert standing(decided, "a", "b") == [
+            "accepted attempt_confirmed",
+            "accepted",
+        ]  # the body's comes first by its name
+        assert the_certificate(decided) == alone
+
+    def test_a_confirmed_attempt_stands_on_the_other_report_once_the_first_is_voided(self) -> None:
+        centre, body = assessed("a", 11), assessed("b", 11, source=BODY)
+        decided = fold([centre, body, voided("v", 12, body)], world())
+        assert standing(decided, "a", "b") == ["accepted", "accepted voided"]
+        assert the_certificate(decided).status == "eligible"
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            {"assessor": "Another board"},
+            {"parts": [{"name": "theory", "mark": 83, "out_of": 100, "passed": True}]},
+            {"result": "fail"},
+        ],
+    )
+    def test_who_reports_it_otherwise_contradicts(self, other: dict[str, Any]) -> None:
+        said = {"assessor": "Wuxi Institute", "parts": [{"name": "theory", "mark": 82, "out_of": 100, "passed": True}]}
+        result = {"result": other.get("result", "pass")}
+        more = {name: value for name, value in {**said, **other}.items() if name != "result"}
+        events = [assessed("b", 11, source=BODY, more=said), assessed("a", 11, **result, more=more)]
+        decided = fold(events, world())
+        assert standing(decided, "b", "a") == ["accepted", "conflict attempt_already_reported"]
 
     def test_levels_are_awards_of_their_own(self) -> None:
         decided = fold([assessed("a", 11), assessed("b", 11, "fail", more={"level": "senior"})], world())

@@ -1,0 +1,280 @@
+"""What an office said before in another way than by a roster (by the desk's forms, by a program), as a row with its key finds it.
+
+A row that tells the same is a row that was sent before; one that tells something else corrects that. What the row leaves empty
+says nothing here: the other way may have had more to say than a spreadsheet has columns for. Pure.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from shared.events import offices_to_certification, offices_to_enrolment
+from shared.events.persons import Consent
+from shared.rosters.rows import Row
+from shared.rosters.statements import Keyed, Remembered, Statement, consent_of, noon, person_of, statements_of
+
+NAMES: Final[Mapping[str, str]] = {
+    "trainee.proposed.v1": "proposed",
+    "trainee.enrolled.v1": "enrolled",
+    "person.corrected.v1": "corrected",
+    "session.held.v1": "held",
+    "trainee.assessed.v1": "assessed",
+    "certificate.awarded.v1": "awarded",
+    "certificate.numbered.v1": "numbered",
+}
+"""The types that a roster's rows say, by what a row calls them."""
+OUT: Final = (
+    "voided",
+    "replaced",
+    "already_replaced",
+    "replaces_itself",
+    "type_differs",
+    "belongs_elsewhere",
+    "details_forgotten",
+)
+"""Codes of events that stand for nothing: no row is about these."""
+_TYPES: Final = {**offices_to_enrolment.TYPES, **offices_to_certification.TYPES}
+_SAID_EMPTY: Final = ("absent", "partial")
+"""Lists that say something when nothing is in them: nobody was absent."""
+_PLACES: Final = (timedelta(hours=-12), timedelta(0), timedelta(hours=14))
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """An event in force, as it was said: a row's office's own, or, of corrections of a person, anybody's."""
+
+    id: str
+    type: str
+    time: datetime
+    own: bool
+    data: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """What a row stands for by now: its statements, what is remembered of them, and what the record says beyond the row."""
+
+    statements: Sequence[Statement]
+    before: Remembered | None
+    kept: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    """By statement, fields that an event in force has and the row leaves empty: they stay when the row corrects it."""
+
+
+def recognise(
+    said: Iterable[Said],
+    statements: Sequence[Statement],
+    keyed: Keyed,
+    before: Remembered | None = None,
+    *,
+    person: Mapping[str, Any] | None = None,
+    consent: Mapping[str, Any] | None = None,
+    empty: Collection[str] = (),
+) -> Recognised:
+    """The row that says ``statements`` of this ``person``, against what was ``said``; the last of each type counts.
+
+    What rows with its key led to comes as ``before``, and counts before what was said otherwise. ``empty`` are fields of which
+    the row says that they have nothing in them.
+    """
+    levels = {statement.data.get("level") for statement in statements} - {None}
+    said = [one for one in said if not levels or one.data.get("level") in levels]  # another level is another award
+    last = {NAMES[one.type]: one for one in said if one.own}
+    statements = _numbered_with_its_award(statements, last)
+    known = {name: _whole(one) for name, one in last.items() if name != "corrected"}
+    if "enrolled" in known and "proposed" in known:  # an enrolment names only what differs from the proposal
+        known["enrolled"] = {**known["proposed"], "person": None, "date": None, **_named(known["enrolled"])}
+    told = _told(last, known)
+    if known:
+        adopted = _as_remembered(last, known, told, statements, keyed, person or {}, consent, empty)
+        before = adopted if before is None else _filled(before, adopted)
+    if before is None:
+        return Recognised(statements, None)
+    kept = {
+        statement.name: {
+            name: value
+            for name, value in _named(known[statement.name]).items()
+            if name not in (*_SAID_EMPTY, *empty, "enrolment")
+            and statement.data.get(name) in (None, [])
+            and f"{statement.name}.{name}" not in before.digests
+        }
+        for statement in statements
+        if statement.name in known
+    }
+    return Recognised(statements, _after(before, said, statements), {**kept, "person": _named(told)})
+
+
+def of_row(row: Row, said: Iterable[Said], before: Remembered | None, keyed: Keyed) -> Recognised:
+    """The same for a row of trainees, assessments or awards."""
+    person = person_of(row) if row.kind == "trainees" else {}
+    consent = consent_of(row) if person else None
+    return recognise(said, statements_of(row), keyed, before, person=person, consent=consent)
+
+
+def _filled(before: Remembered, adopted: Remembered) -> Remembered:
+    """What rows led to, with what was never said by one."""
+    by_rows = {name.partition(".")[0] for name in before.digests}
+    names = adopted.events.keys() - by_rows
+    if before.carrier is None and adopted.carrier:
+        names |= {"person", "consent"}
+    return replace(
+        before,
+        events={name: id_ for name, id_ in adopted.events.items() if name in names} | dict(before.events),
+        digests={name: one for name, one in adopted.digests.items() if name.partition(".")[0] in names}
+        | dict(before.digests),
+        carrier=before.carrier or adopted.carrier,
+    )
+
+
+def _as_remembered(
+    last: Mapping[str, Said],
+    known: Mapping[str, Mapping[str, Any]],
+    told: Mapping[str, Any],
+    statements: Iterable[Statement],
+    keyed: Keyed,
+    person: Mapping[str, Any],
+    consent: Mapping[str, Any] | None,
+    empty: Collection[str],
+) -> Remembered:
+    """As if a row like this one had been sent, and had said what was said."""
+    digests: dict[str, str] = {}
+    for statement in statements:
+        if statement.name not in known:
+            continue
+        there, mine = known[statement.name], _whole_of(statement.type, statement.data)
+        for name, value in statement.data.items():
+            silent = value in (None, []) and name not in _SAID_EMPTY
+            same = silent or _alike(name, mine.get(name), there.get(name), last[statement.name].time)
+            digests[f"{statement.name}.{name}"] = keyed(value if same else ["another", name])
+        digests |= {f"{statement.name}.{name}": keyed(["another", name]) for name in empty if there.get(name)}
+    carrier = next((name for name in ("enrolled", "proposed") if _person_in(known, name)), None)
+    if carrier:
+        digests |= _person(told, person, consent, keyed)
+    return Remembered({name: last[name].id for name in known}, digests, carrier)
+
+
+def _person_in(known: Mapping[str, Mapping[str, Any]], name: str) -> Mapping[str, Any]:
+    return known.get(name, {}).get("person") or {}
+
+
+def _told(last: Mapping[str, Said], known: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Who the trainee is, as the office last said it."""
+    told: dict[str, Any] = {}
+    for name in ("proposed", "enrolled"):
+        for part, value in _person_in(known, name).items():
+            if part == "identifiers":
+                told[part] = [*(one for one in told.get(part, []) if one not in value), *value]
+            elif value not in (None, "not-stated") or part not in told:
+                told[part] = value
+    corrected = _whole(last["corrected"]) if "corrected" in last else {}
+    return told | {name: value for name, value in corrected.items() if value is not None}
+
+
+def _person(
+    told: Mapping[str, Any], person: Mapping[str, Any], consent: Mapping[str, Any] | None, keyed: Keyed
+) -> dict[str, str]:
+    """Digests of a person as the row would have given them: the row's own where it says the same."""
+    digests: dict[str, str] = {}
+    for name, value in person.items():
+        if name == "identifiers":
+            others = list(told.get(name) or ())
+            for one in value:
+                found = any(_same_document(other, one) for other in others)
+                digests[f"person.{name}/{one['kind']}"] = keyed(one if found else ["another", one["kind"]])
+        elif name == "contact":
+            there = told.get(name) or {}
+            digests |= {
+                f"person.{name}/{kind}": keyed(one if there.get(kind) == one else ["another", kind])
+                for kind, one in value.items()
+            }
+        elif name == "names":
+            digests[f"person.{name}"] = keyed(value if _covers(told.get(name) or {}, value) else ["another", name])
+        else:
+            digests[f"person.{name}"] = keyed(value if told.get(name) == value else ["another", name])
+    # What only the other way told, and a correction that is told whole would take away.
+    for one in told.get("identifiers") or ():
+        digests.setdefault(f"person.identifiers/{one['kind']}", keyed(one))
+    for kind, one in (told.get("contact") or {}).items():
+        if one is not None:
+            digests.setdefault(f"person.contact/{kind}", keyed(one))
+    if consent is not None and told.get("consent"):
+        mine = Consent.model_validate(consent).model_dump(mode="json")
+        digests["consent"] = keyed(consent if told["consent"] == mine else ["another", "consent"])
+    return digests
+
+
+def _covers(there: Mapping[str, Any], mine: Mapping[str, Any]) -> bool:
+    """Whether all that the row says here was said."""
+    return all(there.get(name) == value for name, value in mine.items())
+
+
+def _same_document(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    countries = {one.get("country"), other.get("country")} - {None}  # a centre's number has none in a row
+    return (one["kind"], one["number"]) == (other["kind"], other["number"]) and len(countries) < 2
+
+
+def _alike(name: str, mine: Any, there: Any, time: datetime) -> bool:
+    if name in ("cohort", "number", "attempt", "session"):
+        return True  # it was found by these
+    if name == "date" and there is None:  # the day of its moment, which depends on the place
+        return mine in {(time + place).date().isoformat() for place in _PLACES}
+    if name == "parts":
+        return _by_name(mine) == _by_name(there)
+    if name in ("absent", "group", "partial"):
+        return sorted(map(str, mine or ())) == sorted(map(str, there or ()))
+    return bool(mine == there)
+
+
+def _by_name(parts: Iterable[Mapping[str, Any]] | None) -> list[Mapping[str, Any]]:
+    return sorted(parts or (), key=lambda part: str(part["name"]))
+
+
+def _numbered_with_its_award(statements: Sequence[Statement], last: Mapping[str, Said]) -> Sequence[Statement]:
+    """A number that was given with the award is the award's, wherever the row has it."""
+    award = last.get("awarded")
+    number = next((one for one in statements if one.name == "numbered"), None)
+    if award is None or number is None or "numbered" in last or not award.data.get("certificate_number"):
+        return statements
+    given = next((one for one in statements if one.name == "awarded"), None)
+    if given is None:
+        day = award.data["date"]
+        given = Statement("awarded", award.type, day, {**number.data, "date": day})
+    both = replace(given, data={**given.data, "certificate_number": number.data["certificate_number"]})
+    return [both]
+
+
+def _after(before: Remembered, said: Sequence[Said], statements: Sequence[Statement]) -> Remembered:
+    """A correction of the person counts from after the last one, whoever made it and however."""
+    corrected = max((one.time for one in said if one.type == "person.corrected.v1"), default=None)
+    if corrected is None or before.carrier is None:
+        return before
+    day = next((one.day for one in statements if one.name == before.carrier), statements[-1].day)
+    seconds = int((corrected - datetime.fromisoformat(noon(day))).total_seconds())
+    return replace(before, turn=max(before.turn, seconds))
+
+
+def _named(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that have something in them."""
+    return {name: value for name, value in fields.items() if value not in (None, [])}
+
+
+def _whole(said: Said) -> dict[str, Any]:
+    return _whole_of(said.type, said.data)
+
+
+def _whole_of(type_: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    """As reading it makes it: every field, in one form."""
+    try:
+        return _TYPES[type_].model_validate(data).model_dump(mode="json")
+    except ValidationError:  # the row's: it is refused where it is taken
+        return dict(data)
+
+
+def remarked_in(said: Iterable[Said]) -> dict[str, list[Any]]:
+    """Who was absent or partly there in a session, as its rows would say it."""
+    held = next((one for one in reversed(list(said)) if one.own and one.type == "session.held.v1"), None)
+    if held is None:
+        return {}
+    absent = {number: ["absent", None] for number in held.data.get("absent") or ()}
+    return absent | {one["number"]: ["partly", one["hours"]] for one in held.data.get("partial") or ()}

@@ -1,0 +1,120 @@
+"""Rosters that an office signed while it was offline, brought by somebody else: as if the office had sent them itself."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from shared.bundles import Roster, Signer, is_roster
+from shared.database import Database
+from tests.integration.enrolment.house import REGISTRATIONS, House
+from tests.integration.enrolment.test_bundles import Bearer, add, trail
+from tests.integration.enrolment.test_rosters import became, facts, number_of_facts, say, send
+from tests.sheets import a_trainee, as_csv, as_xlsx
+from tests.unit.enrolment.story import PARTIES, SENDER, STRANGER, announced
+
+Client = httpx.AsyncClient
+THEN = datetime.now(UTC) - timedelta(days=20)
+
+
+def line(signer: Signer, content: bytes, days: int = 0, **wishes: Any) -> bytes:
+    return signer.roster_line(Roster("list.xlsx", content, THEN + timedelta(days=days), **wishes))
+
+
+async def bring(client: Client, content: bytes, courier: Bearer, status: int = 200) -> dict[str, Any]:
+    headers = {"Content-Type": "application/json", **courier}
+    answer = await client.post("/v1/bundles/rosters", content=content, headers=headers)
+    assert answer.status_code == status, answer.text
+    return dict(answer.json())
+
+
+@pytest.fixture
+async def sender(client: Client) -> tuple[Bearer, Signer]:
+    await say(client, *REGISTRATIONS, announced(parties=PARTIES))
+    return await add(client, SENDER)
+
+
+@pytest.fixture
+async def courier(client: Client) -> Bearer:
+    return (await add(client, STRANGER, "courier"))[0]
+
+
+async def test_a_workbook_counts_as_its_offices_and_twice_as_once(
+    client: Client, house: House, database: Database, sender: tuple[Bearer, Signer], courier: Bearer
+) -> None:
+    direct, signer = sender
+    workbook = as_xlsx(Trainees=[a_trainee("01"), a_trainee("02", **{"Proposed on": "2025-03-03"})])
+    signed = line(signer, workbook)
+    assert is_roster(signed)
+    first = await bring(client, signed, courier)
+    assert became(first) == [(2, "accepted", "applied"), (3, "accepted", "applied")]
+    before = await facts(database), await number_of_facts(database)
+    for answer in (await bring(client, signed, courier), await send(client, direct, workbook)):
+        assert became(answer) == [(2, "duplicate", "duplicate"), (3, "duplicate", "duplicate")]
+    assert (await facts(database), await number_of_facts(database)) == before
+    by = await house.rows("SELECT DISTINCT source, postedby FROM events WHERE source = :source", source=SENDER)
+    assert by == [{"source": SENDER, "postedby": f"{SENDER}#desk-1"}]
+    acts = [(act["office"], act["action"]) for act in await trail(client)]
+    assert (STRANGER, "bundle.brought") in acts
+    assert (SENDER, "events.posted") in acts
+    told = [(subject, receipt["code"]) for subject, receipt in await house.notices()]
+    assert told == [("receipts.kh.ntti", "applied")] * 3
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0), (0, 1, 0), (1, 0, 1, 0)])
+async def test_in_whatever_order_they_are_brought_the_last_one_signed_stands(
+    client: Client, database: Database, sender: tuple[Bearer, Signer], courier: Bearer, order: tuple[int, ...]
+) -> None:
+    _, signer = sender
+    lines = [
+        line(signer, as_csv([a_trainee("01"), a_trainee("02")]), days=0),
+        line(signer, as_csv([a_trainee("01", Trade="cabling", Sex="M"), a_trainee("02")]), days=1),
+    ]
+    for at in order:
+        await bring(client, lines[at], courier)
+    fact = (await facts(database))["enrolment.trainee.kh.wuxi-2025.01"]
+    assert (fact["trade"], fact["sex"]) == ("cabling", "M")
+
+
+async def test_what_the_office_has_said_since_is_not_undone_by_an_old_bundle(
+    client: Client, database: Database, sender: tuple[Bearer, Signer], courier: Bearer
+) -> None:
+    direct, signer = sender
+    old = line(signer, as_csv([a_trainee("01")]))
+    await bring(client, old, courier)
+    await send(client, direct, as_csv([a_trainee("01", Trade="cabling")]))
+    before = await facts(database)
+    assert became(await bring(client, old, courier)) == [(2, "duplicate", "said_later")]
+    assert await facts(database) == before
+    ahead = line(signer, as_csv([a_trainee("01")]), days=4000)  # a clock that is wrong keeps nobody from correcting
+    assert became(await bring(client, ahead, courier)) == [(2, "accepted", "applied")]
+    corrected = await send(client, direct, as_csv([a_trainee("01", Trade="cabling")]))
+    assert became(corrected) == [(2, "accepted", "applied")]
+
+
+async def test_nothing_else_than_what_was_signed_is_taken(
+    client: Client, house: House, sender: tuple[Bearer, Signer], courier: Bearer
+) -> None:
+    _, signer = sender
+    good = json.loads(line(signer, as_csv([a_trainee("01")])))
+    changed = {**good, "roster": good["roster"].replace("list.xlsx", "lost.xlsx")}
+    event = json.loads(signer.line(b'{"name": "list"}'))
+    as_roster = {**event, "sampan": "roster.v1", "roster": event["event"]}
+    for wrong, code in ((changed, "signature_wrong"), (as_roster, "signature_wrong"), (event, "bundle_unreadable")):
+        answer = await bring(client, json.dumps(wrong).encode(), courier, 400)
+        assert answer["code"] == code
+    for odd in (b"", b"{", b"[1]", b'{"sampan": "roster.v1"}', b"[" * 100_000, b"\xff"):
+        assert (await bring(client, odd, courier, 400))["code"] == "bundle_unreadable"
+    signer.key = Signer(await house_credentials(client)).key
+    unknown = {**good, "key": signer.key}
+    assert (await bring(client, json.dumps(unknown).encode(), courier, 400))["code"] == "signature_wrong"
+    await client.delete(f"/v1{SENDER}")
+    assert (await bring(client, json.dumps(good).encode(), courier, 403))["code"] == "signer_unknown"
+    assert await house.rows("SELECT 1 FROM events WHERE source = :source", source=SENDER) == []
+
+
+async def house_credentials(client: Client) -> str:
+    body = {"office": "/offices/mm/other", "name": "Other", "roles": ["sending-office"], "officer": "x"}
+    return str((await client.post("/v1/offices", json=body)).json()["nats"]["credentials"])
