@@ -10,7 +10,6 @@ from pathlib import Path
 import httpx
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import text
 
 from services.reporting.api import routes
 from services.reporting.tables import Base, Office, Session, Token
@@ -21,6 +20,7 @@ from shared.http import create_app
 from shared.offices import Doorkeeper, token_digest
 from shared.sessions import Sessions
 from tests.contract.answers import as_documented
+from tests.emptying import clear
 from tests.servers import PostgresForTests
 
 ROOT = Path(__file__).parents[3]
@@ -53,9 +53,8 @@ async def database(migrated: str) -> AsyncIterator[Database]:
 
 
 async def empty(database: Database) -> None:
-    tables = ", ".join(table.name for table in Base.metadata.sorted_tables)
     async with database.transaction() as session:
-        await session.execute(text(f"TRUNCATE {tables} RESTART IDENTITY"))
+        await clear(session, Base.metadata)
 
 
 @dataclass
