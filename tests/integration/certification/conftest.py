@@ -1,7 +1,5 @@
 """Certification on the real PostgreSQL: migrated once per worker, emptied for each test."""
 
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -19,16 +17,8 @@ ROOT = Path(__file__).parents[3]
 @pytest.fixture(scope="session")
 def migrated(postgres: PostgresForTests) -> Iterator[str]:
     """The address of a database that certification's migrations have made."""
-    name = postgres.create_database()
-    url = postgres.url("certification", name)
-    subprocess.run(
-        [sys.executable, "-m", "alembic", "-c", str(ROOT / "alembic.ini"), "-n", "certification", "upgrade", "head"],
-        env={"SAMPAN_DATABASE_URL": url},
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-    )
-    yield url
+    name = postgres.create_migrated_database()
+    yield postgres.url("certification", name)
     postgres.drop_database(name)
 
 

@@ -1,7 +1,5 @@
 """Reporting on the real PostgreSQL: migrated once per worker, emptied for each test."""
 
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -31,16 +29,8 @@ BEARER = {"Authorization": f"Bearer {ADMINISTRATOR}"}
 @pytest.fixture(scope="session")
 def migrated(postgres: PostgresForTests) -> Iterator[str]:
     """The address of a database that reporting's migrations have made."""
-    name = postgres.create_database()
-    url = postgres.url("reporting", name)
-    subprocess.run(
-        [sys.executable, "-m", "alembic", "-c", str(ROOT / "alembic.ini"), "-n", "reporting", "upgrade", "head"],
-        env={"SAMPAN_DATABASE_URL": url},
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-    )
-    yield url
+    name = postgres.create_migrated_database()
+    yield postgres.url("reporting", name)
     postgres.drop_database(name)
 
 
