@@ -6,7 +6,7 @@ from functools import partial
 
 from fastapi import FastAPI
 
-from services.certification import credentials_api, desk, issuer_api, rosters
+from services.certification import credentials_api, desk, issuer_api, log_api, rosters
 from services.certification.api import routes
 from services.certification.attested import Attested
 from services.certification.check import check
@@ -70,7 +70,7 @@ def create(settings: Settings) -> FastAPI:
     bus.sweep(handlers.rejected.forget_expired)
     keys = IssuerKeys(secret)
     operator = Operator.at(settings.public_url, settings.operator_name) if settings.public_url else None
-    issuer = documents = attested = None
+    issuer = documents = attested = transparency = None
     if operator is not None:
         holders, transparency = Holders(partial(ask, bus, HOLDER)), Log(secret, operator.host)
         issuer = Issuer(database, keys, holders, operator, transparency.append)
@@ -95,6 +95,7 @@ def create(settings: Settings) -> FastAPI:
     app.include_router(routes(handlers, database, door, audit))
     app.include_router(issuer_api.routes(database, door, audit, operator, keys, issuer))
     app.include_router(credentials_api.routes(database, door, operator, keys, documents, Visitors()))
+    app.include_router(log_api.routes(transparency, database, Visitors()))
     app.include_router(rejections(database, door, handlers.rejected, audit))
     addresses = {
         "enrolment": settings.enrolment_url,

@@ -39,7 +39,7 @@ class EventRow(Base, table=True):
     # The three ways in which events hang together: see store.load.
     __table_args__ = (
         Index("events_target_idx", "source", "target"),
-        Index("events_number_idx", "scheme", "number"),
+        Index("events_number_idx", "source", "number"),
         Index("events_waiting_idx", "code", postgresql_where=text("status = 'waiting'")),
     )
 
@@ -145,7 +145,10 @@ class SchemeRow(Base, table=True):
 
 
 class CertificateRow(Base, table=True):
-    """A certificate as it now stands: the data of its fact, and what it is asked by."""
+    """A certificate as it now stands: the data of its fact, and what it is asked by.
+
+    The database holds besides (migration 0012) that nobody has two of one award that are live on the same day.
+    """
 
     __tablename__ = "certificates"
     __table_args__ = (Index("certificates_due_idx", "enrolment", postgresql_where=text("due")),)
@@ -266,6 +269,19 @@ class StatusListRow(Base, table=True):
     signed: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
 
 
+class NumberRow(Base, table=True):
+    """Which award has a number of an awarding body's (its scheme's office): just one, whatever became of its certificates."""
+
+    __tablename__ = "certificate_numbers"
+
+    office: str = Field(primary_key=True, sa_type=Text)
+    number: str = Field(primary_key=True, sa_type=Text)
+    enrolment: str = Field(index=True, sa_type=Text)
+    scheme: str = Field(sa_type=Text)
+    occupation: str = Field(sa_type=Text)
+    level: str = Field(sa_type=Text)
+
+
 class LogLeafRow(Base, table=True):
     """A leaf of the transparency log, and what it commits to: see ``services.certification.log``."""
 
@@ -288,7 +304,7 @@ class LogNodeRow(Base, table=True):
     __tablename__ = "log_nodes"
 
     level: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
-    index: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
+    place: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
     hash: bytes = Field(sa_type=LargeBinary)
 
 
