@@ -21,6 +21,10 @@ class Worth:
     fact: RecognitionFact
 
     @property
+    def country(self) -> str:
+        return self.fact.country
+
+    @property
     def framework(self) -> str:
         """As it is usually written: CQF, PQF."""
         return self.fact.framework.upper()
@@ -59,8 +63,9 @@ class Worth:
         return f"{one.framework.upper()} {one.level}" if one else None
 
 
-async def worth(session: AsyncSession, certificate: CertificateFact, country: str, on: date) -> list[Worth]:
-    """What a certificate's scheme, occupation and level are recognised as in a country on a day; empty where nothing is recorded.
+async def worth(session: AsyncSession, certificate: CertificateFact, country: str | None, on: date) -> list[Worth]:
+    """What a certificate's scheme, occupation and level are recognised as on a day in a country (None: in every one that does);
+    empty where nothing is recorded.
 
     Whether this certificate is valid is another question, and not answered here.
     """
@@ -68,8 +73,9 @@ async def worth(session: AsyncSession, certificate: CertificateFact, country: st
         text(
             """
             SELECT data FROM recognitions
-            WHERE (scheme, occupation, level, country) = (:scheme, :occupation, :level, :country) AND status <> 'void'
-            AND :on BETWEEN starts_on AND COALESCE(ends_on, 'infinity') ORDER BY data ->> 'framework'
+            WHERE (scheme, occupation, level) = (:scheme, :occupation, :level) AND status <> 'void'
+            AND country = COALESCE(:country, country)
+            AND :on BETWEEN starts_on AND COALESCE(ends_on, 'infinity') ORDER BY country, data ->> 'framework'
             """
         ),
         {
