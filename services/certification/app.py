@@ -6,7 +6,7 @@ from functools import partial
 
 from fastapi import FastAPI
 
-from services.certification import credentials_api, desk, issuer_api, log_api, rosters
+from services.certification import credentials_api, desk, issuer_api, log_api, recognitions_api, rosters
 from services.certification.api import routes
 from services.certification.attested import Attested
 from services.certification.check import check
@@ -96,6 +96,7 @@ def create(settings: Settings) -> FastAPI:
     app.include_router(issuer_api.routes(database, door, audit, operator, keys, issuer))
     app.include_router(credentials_api.routes(database, door, operator, keys, documents, Visitors()))
     app.include_router(log_api.routes(transparency, database, Visitors()))
+    app.include_router(recognitions_api.routes(database, Visitors()))
     app.include_router(rejections(database, door, handlers.rejected, audit))
     addresses = {
         "enrolment": settings.enrolment_url,
