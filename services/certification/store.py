@@ -229,10 +229,11 @@ async def save_certificates(session: AsyncSession, certificates: Iterable[Certif
             "status": fact.status,
             "country": fact.country,
             "data": fact.model_dump(mode="json"),
+            "due": True,
         }
         for fact in certificates
     ]
-    await write(session, CertificateRow, lines, ["cohort", "status", "country", "data"])
+    await write(session, CertificateRow, lines, ["cohort", "status", "country", "data", "due"])
 
 
 # ---- what enrolment tells

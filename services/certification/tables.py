@@ -3,7 +3,18 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Identity, Index, LargeBinary, MetaData, Text, text
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    LargeBinary,
+    MetaData,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
@@ -135,6 +146,7 @@ class CertificateRow(Base, table=True):
     """A certificate as it now stands: the data of its fact, and what it is asked by."""
 
     __tablename__ = "certificates"
+    __table_args__ = (Index("certificates_due_idx", "enrolment", postgresql_where=text("due")),)
 
     certificate: str = Field(primary_key=True, sa_type=Text)
     enrolment: str = Field(index=True, sa_type=Text)
@@ -143,6 +155,110 @@ class CertificateRow(Base, table=True):
     status: str = Field(sa_type=Text)
     country: str = Field(sa_type=Text)
     data: dict[str, Any] = Field(sa_type=JSONB)
+    due: bool = Field(default=True, sa_column_kwargs={"server_default": text("true")})
+    """Decided anew since the issuer last looked: what is public of it may have to follow."""
+
+
+class AttestationRow(Base, table=True):
+    """What is public of one certificate: its id in addresses, its standing, and the signed document, sealed.
+
+    Made when a certificate is to be issued; ``prepared`` is not public yet. Its standing changes only in
+    ``services.certification.attestations``.
+    """
+
+    __tablename__ = "attestations"
+    __table_args__ = (UniqueConstraint("list", "place", name="attestations_list_key"),)
+
+    certificate: str = Field(
+        primary_key=True,
+        sa_type=Text,
+        sa_column_args=(ForeignKey("certificates.certificate", name="attestations_certificate_fkey"),),
+    )
+    public_id: str = Field(unique=True, sa_type=Text)
+    """128 random bits: nobody guesses it, and it stays when the document is signed anew."""
+    salt: bytes = Field(sa_type=LargeBinary)
+    """Of its commitments in the log."""
+    list: int
+    place: int
+    """Its bit: random among the free ones, so that neighbours in a list have nothing in common."""
+    status: str = Field(sa_type=Text)
+    """prepared, valid, suspended, revoked, superseded or void."""
+    live: bool
+    """Valid or suspended: the certificate that its holder has."""
+    since: date | None = None
+    """The day of the standing, as the awarding body said it."""
+    changed: datetime = Field(sa_type=DateTime(timezone=True))
+    """When this became public."""
+    issued: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    """When it first became public."""
+    key: int | None = Field(
+        default=None, index=True, sa_column_args=(ForeignKey("issuer_keys.id", name="attestations_key_fkey"),)
+    )
+    """What its document is signed with."""
+    digest: bytes | None = Field(default=None, sa_type=LargeBinary)
+    """SHA-256 of the signed document."""
+    content: bytes | None = Field(default=None, sa_type=LargeBinary)
+    """SHA-256 of what the document says but the name: it is signed anew when this changes."""
+    holder: bytes | None = Field(default=None, sa_type=LargeBinary)
+    """Digest of the name, keyed with the person's key: means nothing once that is destroyed."""
+    named: bool = False
+    sealed: bytes | None = Field(default=None, sa_type=LargeBinary)
+    """The signed document in both its forms, under a key that only enrolment has."""
+    signed: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+
+
+class DraftRow(Base, table=True):
+    """A signed document on its way: stored, then read back and verified, then made the attestation's own."""
+
+    __tablename__ = "attestation_drafts"
+
+    certificate: str = Field(
+        primary_key=True,
+        sa_type=Text,
+        sa_column_args=(
+            ForeignKey("attestations.certificate", name="attestation_drafts_certificate_fkey", ondelete="CASCADE"),
+        ),
+    )
+    key: int
+    digest: bytes = Field(sa_type=LargeBinary)
+    content: bytes = Field(sa_type=LargeBinary)
+    holder: bytes = Field(sa_type=LargeBinary)
+    named: bool
+    sealed: bytes = Field(sa_type=LargeBinary)
+    signed: datetime = Field(sa_type=DateTime(timezone=True))
+    confirmed: bool = False
+
+
+class IssuerKeyRow(Base, table=True):
+    """A key that signs what this installation attests to; the newest that is neither retired nor compromised signs."""
+
+    __tablename__ = "issuer_keys"
+
+    id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    public: bytes = Field(sa_type=LargeBinary)
+    sealed: bytes | None = Field(default=None, sa_type=LargeBinary)
+    """The private key, under a key from the service's secret; destroyed when it is compromised."""
+    made: datetime = Field(sa_type=DateTime(timezone=True))
+    retired: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    """Signs nothing any more; what it signed stays good."""
+    compromised: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    """Nothing that it ever signed is good any more."""
+
+
+class StatusListRow(Base, table=True):
+    """A list of bits, one for each attestation in it; the bits themselves follow from the attestations."""
+
+    __tablename__ = "status_lists"
+
+    list: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    taken: int = 0
+    version: int = Field(default=1, sa_type=BigInteger)
+    """Counts the changes of its bits."""
+    signed_version: int | None = Field(default=None, sa_type=BigInteger)
+    document: str | None = Field(default=None, sa_type=Text)
+    jwt: str | None = Field(default=None, sa_type=Text)
+    key: int | None = None
+    signed: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
 
 
 class Office(offices.OfficeRow, Base, table=True):
