@@ -146,7 +146,10 @@ class CertificateRow(Base, table=True):
     """A certificate as it now stands: the data of its fact, and what it is asked by."""
 
     __tablename__ = "certificates"
-    __table_args__ = (Index("certificates_due_idx", "enrolment", postgresql_where=text("due")),)
+    __table_args__ = (
+        Index("certificates_due_idx", "enrolment", postgresql_where=text("due")),
+        Index("certificates_number_idx", text("(data ->> 'number')")),
+    )
 
     certificate: str = Field(primary_key=True, sa_type=Text)
     enrolment: str = Field(index=True, sa_type=Text)
@@ -259,6 +262,22 @@ class StatusListRow(Base, table=True):
     jwt: str | None = Field(default=None, sa_type=Text)
     key: int | None = None
     signed: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+
+
+class WalletLinkRow(Base, table=True):
+    """A link that a holder keeps: by the SHA-256 of what it ends in, so that a copy of the table opens nothing."""
+
+    __tablename__ = "wallet_links"
+
+    sha256: str = Field(primary_key=True, sa_type=Text)
+    certificate: str = Field(
+        index=True,
+        sa_type=Text,
+        sa_column_args=(ForeignKey("certificates.certificate", name="wallet_links_certificate_fkey"),),
+    )
+    madeby: str = Field(sa_type=Text)
+    made: datetime = Field(sa_type=DateTime(timezone=True))
+    expires: datetime = Field(sa_type=DateTime(timezone=True))
 
 
 class Office(offices.OfficeRow, Base, table=True):
