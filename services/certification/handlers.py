@@ -254,7 +254,9 @@ async def hear(session: AsyncSession, told: Sequence[Told], now: datetime) -> No
     touched = before.keys() | await store.enrolments_of(session, {person for person in before.values() if person})
     parties = {data.cohort: fact.cause for fact, data in cohorts}
     lines = [(store.cohort_values(data), fact.epoch, fact.revision) for fact, data in cohorts]
-    for cohort in await store.put(session, CohortRow, lines):
+    differing = await store.put(session, CohortRow, lines)
+    await store.look_again(session, cohorts=differing)
+    for cohort in differing:
         there = await store.enrolments_in(session, [cohort])
         touched |= there
         causes |= dict.fromkeys(there, cause) if (cause := parties[cohort]) else {}
@@ -289,6 +291,7 @@ async def _decide(
     standings = await _save_outcomes(session, loaded, decided.outcomes | registered.outcomes, now)
     certificates = await _save_certificates(session, loaded, decided.certificates)
     causes = causes | _causes(loaded, fresh)
+    await store.look_again(session, enrolments=causes, schemes=schemes)
     facts = [scheme_fact(scheme, causes.get(f"scheme {scheme.scheme}")) for scheme in schemes.values()]
     facts += [certificate_fact(one, causes.get(one.enrolment)) for one in certificates]
     return standings, facts

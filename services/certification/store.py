@@ -31,6 +31,10 @@ from shared.events.offices_to_certification import AwardRef
 from shared.offices import Caller
 
 
+ABOUT = {"titles", "host_centre", "host_country", "mode", "trades", "starts_on", "ends_on", "language"}
+"""What is held of a cohort for the documents of its certificates."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
     """An event in the journal, and its standing when it was read."""
@@ -236,6 +240,21 @@ async def save_certificates(session: AsyncSession, certificates: Iterable[Certif
     await write(session, CertificateRow, lines, ["cohort", "status", "country", "data", "due"])
 
 
+async def look_again(
+    session: AsyncSession, *, enrolments: Iterable[str] = (), cohorts: Iterable[str] = (), schemes: Iterable[str] = ()
+) -> None:
+    """Have the issuer look at the certificates of these: their documents may have to say something else."""
+    await session.execute(
+        text(
+            """
+            UPDATE certificates SET due = true WHERE NOT due
+            AND (enrolment = ANY(:enrolments) OR cohort = ANY(:cohorts) OR scheme = ANY(:schemes))
+            """
+        ),
+        {"enrolments": list(enrolments), "cohorts": list(cohorts), "schemes": list(schemes)},
+    )
+
+
 # ---- what enrolment tells
 
 
@@ -305,6 +324,7 @@ def cohort_values(fact: CohortFact) -> dict[str, Any]:
         "timezone": fact.timezone,
         "parties": [party.model_dump(mode="json") for party in fact.parties],
         "former_parties": [party.model_dump(mode="json") for party in fact.former_parties],
+        "about": fact.model_dump(mode="json", include=ABOUT),
         "void": fact.status == "void",
     }
 

@@ -109,6 +109,8 @@ class CohortRow(Base, table=True):
     timezone: str = Field(sa_type=Text)
     parties: list[dict[str, str]] = Field(sa_type=JSONB)
     former_parties: list[dict[str, str]] = Field(sa_type=JSONB)
+    about: dict[str, Any] = Field(sa_type=JSONB)
+    """What a certificate's document says of the course: decides nothing."""
     void: bool
     """Held all the same, so that an older fact of it is known to be old."""
     epoch: int = Field(sa_type=BigInteger)

@@ -41,6 +41,8 @@ class SchemeRegistered(Model):
     rule: Literal["on_pass", "by_awarding_body"]
     completion_required: bool
     valid_months: Annotated[int, Field(ge=1, le=1200)] | None = None
+    numbered: bool = False
+    """Whether the awarding body gives every certificate a number of its own: it is attested to once that is known."""
 
 
 class Part(Model):

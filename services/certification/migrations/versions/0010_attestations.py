@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "0010"
 down_revision = "0009"
@@ -12,6 +13,11 @@ depends_on = None
 def upgrade() -> None:
     op.add_column("certificates", sa.Column("due", sa.Boolean, nullable=False, server_default=sa.text("true")))
     op.create_index("certificates_due_idx", "certificates", ["enrolment"], postgresql_where=sa.text("due"))
+    op.add_column("cohorts", sa.Column("about", JSONB, nullable=False, server_default="{}"))
+    op.alter_column("cohorts", "about", server_default=None)
+    # What enrolment has told is heard once more, and all of it of cohorts is news.
+    op.execute("UPDATE cohorts SET epoch = 0, revision = 0")
+    op.execute("UPDATE heard SET position = 0 WHERE stream = 'ENROLMENT'")
     op.create_table(
         "issuer_keys",
         sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
