@@ -8,7 +8,6 @@ memory, by each copy of a service for itself: they keep one office from slowing 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv6Address, IPv6Network, ip_address
 from time import monotonic
 from typing import Final
 
@@ -71,46 +70,6 @@ class Limits:
         allowance.left = min(rate * BURST_SECONDS, allowance.left + rate * (now - allowance.at))
         allowance.at = now
         return allowance
-
-
-class Strangers:
-    """How often anybody may ask from one place. Who they are is not known, so the place is all there is to count by."""
-
-    def __init__(self, rate: float, burst: float, clock: Callable[[], float] = monotonic) -> None:
-        """``rate`` requests a second, and ``burst`` that may have been saved up."""
-        self._rate, self._burst, self._clock = rate, burst, clock
-        self._places: dict[str, _Allowance] = {}
-
-    def spend(self, remote: str) -> None:
-        """Count one request from an address. Raises TooFast when there were too many."""
-        now, place = self._clock(), place_of(remote)
-        if place not in self._places and len(self._places) >= _ORIGINS_LIMIT:
-            self._forget(now)
-        allowance = self._places.setdefault(place, _Allowance(self._burst, now))
-        allowance.left = min(self._burst, allowance.left + self._rate * (now - allowance.at))
-        allowance.at = now
-        if allowance.left < 1:
-            raise TooFast("requests", math.ceil((1 - allowance.left) / self._rate))
-        allowance.left -= 1
-
-    def _forget(self, now: float) -> None:
-        """Those that have everything saved up again, and if that is none, those that have the most."""
-        left = {place: one.left + self._rate * (now - one.at) for place, one in self._places.items()}
-        full = [place for place, amount in left.items() if amount >= self._burst]
-        for place in full or sorted(left, key=left.__getitem__, reverse=True)[: _ORIGINS_LIMIT // 2]:
-            del self._places[place]
-
-
-def place_of(remote: str) -> str:
-    """What one person can call from: an IPv4 address, or of an IPv6 address the half that a connection is given."""
-    try:
-        address = ip_address(remote)
-    except ValueError:
-        return remote
-    if isinstance(address, IPv6Address):
-        mapped = address.ipv4_mapped
-        return str(mapped) if mapped else str(IPv6Network((int(address) >> 64 << 64, 64)))
-    return str(address)
 
 
 class FailedLogins:

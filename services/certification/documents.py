@@ -15,6 +15,7 @@ from cryptography.exceptions import InvalidTag
 
 from services.certification import paper, showing
 from services.certification.holders import CERTIFICATION, Holders
+from services.certification.operator import Operator
 from services.certification.paper import Name, Paper, Tier
 from services.certification.showing import Shown
 from shared.database import Database
@@ -36,16 +37,6 @@ class Document:
     names: tuple[Name, ...]
     credential: str
     jwt: str
-
-
-@dataclass(frozen=True, slots=True)
-class Operator:
-    """Who attests, and where: what is the same on every paper."""
-
-    name: str
-    address: str
-    """The public address of certification."""
-    demonstration: bool
 
 
 class Documents:
@@ -105,14 +96,15 @@ class Documents:
             number=shown.fact.number,
             awarded_on=shown.fact.awarded_on,
             valid_until=shown.fact.valid_until,
-            address=f"{self._operator.address}/c/{shown.public_id}",
+            address=self._operator.page(shown.public_id),
             operator=self._operator.name,
             made=datetime.now(UTC),
             standing=shown.status,
             since=shown.since,
             look_up=getattr(shown.scheme, "lookup_url", None),
+            course=(shown.course.titles, shown.course.starts_on, shown.course.ends_on) if shown.course else None,
             credential=document.credential,
-            demonstration=self._operator.demonstration,
+            demonstration=self._operator.is_local,
         )
 
     async def bundle(self, certificates: Sequence[tuple[str, str]]) -> AsyncIterator[bytes]:

@@ -28,11 +28,12 @@ PIXELS_PER_INCH: Final = 150
 _STANDARD: Final = "a-3a"
 
 Titles = Mapping[str, str]
-Standing = Literal["valid", "suspended", "revoked", "superseded", "expired"]
+Standing = Literal["valid", "suspended", "revoked", "superseded", "expired", "void"]
 STANDINGS: Final[Mapping[str, str]] = {
     "suspended": _("SUSPENDED since %(day)s: this certificate is not valid now."),
     "revoked": _("REVOKED on %(day)s: this certificate is not valid."),
     "superseded": _("REPLACED on %(day)s: a newer certificate stands in its place."),
+    "void": _("VOID: this certificate should never have been issued."),
     "expired": _("EXPIRED on %(day)s: this certificate is not valid any more."),
 }
 """What is printed across a paper that is no good any more."""
@@ -75,6 +76,8 @@ class Paper:
     made: datetime
     standing: Standing = "valid"
     since: date | None = None
+    course: tuple[Titles, date, date] | None = None
+    """The cohort's course: its title, first and last day."""
     look_up: str | None = None
     """Where the awarding body itself can be asked."""
     credential: str = ""
@@ -200,6 +203,10 @@ def _rows(paper: Paper) -> Iterator[dict[str, Any]]:
     yield row(_("Awarding body"), _titles(paper, paper.awarding_body))
     number = [_one("en", paper.number)] if paper.number else _both(paper, _("The awarding body has given no number."))
     yield row(_("Certificate number"), number)
+    if paper.course:
+        titles, starts_on, ends_on = paper.course
+        days = _one("en", f"{language('en').day(starts_on)} \u2013 {language('en').day(ends_on)}")
+        yield row(_("Course"), [*_titles(paper, titles)[:1], days])
     if paper.awarded_on:
         yield row(_("Awarded on"), _day(paper, paper.awarded_on))
     if paper.valid_until:

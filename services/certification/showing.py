@@ -21,6 +21,15 @@ Word = Literal["valid", "suspended", "revoked", "superseded", "expired", "void"]
 
 
 @dataclass(frozen=True, slots=True)
+class Course:
+    """The cohort's course, as enrolment told of it."""
+
+    titles: Mapping[str, str]
+    starts_on: date
+    ends_on: date
+
+
+@dataclass(frozen=True, slots=True)
 class Shown:
     """One certificate as it stands for everybody."""
 
@@ -34,6 +43,8 @@ class Shown:
     """When this became public."""
     named: bool
     """Whether its document names the holder."""
+
+    course: Course | None = None
 
     @property
     def occupation(self) -> Occupation:
@@ -79,7 +90,7 @@ async def _shown(session: AsyncSession, where: str, value: str, now: datetime) -
     rows = await session.execute(
         text(
             f"""
-            SELECT certificates.data AS fact, schemes.data AS scheme, timezone, public_id, attestations.status, since, changed,
+            SELECT certificates.data AS fact, schemes.data AS scheme, timezone, about, public_id, attestations.status, since, changed,
                 named
             FROM attestations JOIN certificates USING (certificate) JOIN schemes USING (scheme)
             LEFT JOIN cohorts USING (cohort)
@@ -105,4 +116,11 @@ def _read(row: Mapping[str, Any], now: datetime) -> Shown:
         since=since,
         changed=row["changed"],
         named=row["named"],
+        course=_course(row["about"] or {}),
     )
+
+
+def _course(about: Mapping[str, Any]) -> Course | None:
+    if not {"titles", "starts_on", "ends_on"} <= about.keys():
+        return None
+    return Course(about["titles"], date.fromisoformat(about["starts_on"]), date.fromisoformat(about["ends_on"]))
