@@ -78,6 +78,23 @@ async def due(session: AsyncSession, after: str, limit: int) -> list[str]:
     return list(rows.scalars())
 
 
+async def moved(session: AsyncSession, limit: int) -> list[str]:
+    """Enrolments with a certificate whose public standing is behind, and can follow at once."""
+    rows = await session.execute(
+        text(
+            """
+            SELECT DISTINCT enrolment FROM certificates JOIN attestations USING (certificate)
+            WHERE due AND certificates.status <> 'superseded' AND attestations.status NOT IN
+                ('prepared', CASE certificates.status WHEN 'issued' THEN 'valid' WHEN 'suspended' THEN 'suspended'
+                    WHEN 'revoked' THEN 'revoked' ELSE 'void' END)
+            LIMIT :limit
+            """
+        ),
+        {"limit": limit},
+    )
+    return list(rows.scalars())
+
+
 async def settle(
     session: AsyncSession,
     enrolments: Sequence[str],
@@ -391,3 +408,18 @@ async def set_places(session: AsyncSession, list_: int) -> list[int]:
         {"list": list_, "unset": [*ACCEPTED, "prepared"]},
     )
     return list(rows.scalars())
+
+
+async def named_rows(session: AsyncSession, after: str, limit: int) -> list[dict[str, Any]]:
+    """Attestations with a document, by certificate: whose it is, and what is known of the name in it."""
+    rows = await session.execute(
+        text(
+            """
+            SELECT certificate, enrolment, attestations.holder FROM attestations JOIN certificates USING (certificate)
+            WHERE sealed IS NOT NULL AND attestations.holder IS NOT NULL AND certificate > :after
+            ORDER BY certificate LIMIT :limit
+            """
+        ),
+        {"after": after, "limit": limit},
+    )
+    return [dict(row) for row in rows.mappings()]

@@ -101,7 +101,7 @@ class Documents:
             made=datetime.now(UTC),
             standing=shown.status,
             since=shown.since,
-            look_up=getattr(shown.scheme, "lookup_url", None),
+            look_up=shown.look_up,
             course=(shown.course.titles, shown.course.starts_on, shown.course.ends_on) if shown.course else None,
             credential=document.credential,
             demonstration=self._operator.is_local,

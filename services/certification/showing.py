@@ -47,6 +47,13 @@ class Shown:
     course: Course | None = None
 
     @property
+    def look_up(self) -> str | None:
+        """Where the awarding body itself can be asked."""
+        address: str | None = getattr(self.scheme, "lookup_url", None)
+        # An office wrote it, and a page makes it a link.
+        return address if address and address.startswith(("https://", "http://")) else None
+
+    @property
     def occupation(self) -> Occupation:
         return next(
             (one for one in self.scheme.occupations if one.occupation == self.fact.occupation),

@@ -282,6 +282,45 @@ class WalletLinkRow(Base, table=True):
     expires: datetime = Field(sa_type=DateTime(timezone=True))
 
 
+class LogLeafRow(Base, table=True):
+    """A leaf of the transparency log, and what it commits to: see ``services.certification.log``."""
+
+    __tablename__ = "log_leaves"
+
+    place: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
+    leaf: str = Field(sa_type=Text)
+    """What is hashed, and all of it that anybody sees."""
+    certificate: str = Field(sa_type=Text)
+    public_id: str = Field(index=True, sa_type=Text)
+    digest: str = Field(sa_type=Text)
+    status: str = Field(sa_type=Text)
+    since: date | None = None
+    salt: bytes = Field(sa_type=LargeBinary)
+
+
+class LogNodeRow(Base, table=True):
+    """The hash of a complete part of the log's tree; level 0 has the leaves' own."""
+
+    __tablename__ = "log_nodes"
+
+    level: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    index: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
+    hash: bytes = Field(sa_type=LargeBinary)
+
+
+class LogHead(Base, table=True):
+    """How far the log reaches: one row (id 1), made with the first leaf. Its lock is the log's."""
+
+    __tablename__ = "log_head"
+
+    id: int = Field(default=1, primary_key=True, sa_column_kwargs={"autoincrement": False})
+    origin: str = Field(sa_type=Text)
+    """The log's name, which stays whatever the address is called later."""
+    size: int = Field(sa_type=BigInteger)
+    checkpoint: str = Field(sa_type=Text)
+    """As it was signed."""
+
+
 class Office(offices.OfficeRow, Base, table=True):
     __tablename__ = "offices"
 
