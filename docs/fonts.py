@@ -1,7 +1,7 @@
 """The paper's fonts, cut from the originals to the characters that a certificate needs: ``python -m docs.fonts FOLDER``.
 
-FOLDER holds the originals, as Debian's fonts-noto-core and fonts-noto-cjk install them (``/usr/share/fonts``). It needs fonttools,
-and is run only when fonts are to change: what it wrote is in the repository (docs/decisions/0030-paper.md).
+FOLDER holds the originals, as Debian's fonts-noto-core and fonts-noto-cjk install them (``/usr/share/fonts``). It needs
+fonttools, and is run only when fonts are to change: what it wrote is in the repository (docs/decisions/0030-paper.md).
 """
 
 import sys

@@ -36,6 +36,8 @@ ACTIONS: Final[dict[str, str]] = {
     "details.shown": "was shown the details of so many persons",
     "documents.taken": "took so many documents of certificates, with the names of their holders",
     "events.posted": "handed in so many events, whatever became of them",
+    "issuer.compromised": "gave up a key that signs what is attested to, with so many documents to be signed anew",
+    "issuer.rotated": "made a new key that signs what is attested to",
     "keys.rotated": "made a new master key, and began to wrap every other key anew",
     "officer.revoked": "took every token and all NATS credentials from one officer",
     "office.registered": "registered an office, or changed its name or roles, and made a token for an officer",

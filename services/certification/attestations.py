@@ -6,24 +6,24 @@ superseded, the lists in which bits change are marked, and the log gets its leav
 once.
 """
 
-import hashlib
 import json
 import secrets
 from base64 import b32encode
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from typing import Any, Final, NamedTuple
+from datetime import datetime
+from typing import Any, Final, Literal, NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.certification.log import Entry
 from services.certification.planning import Award, Complete, Describe, Plan, Row, Wish
 from services.certification.standings import ACCEPTED, LIVE, Standing
 from services.certification.tables import AttestationRow, DraftRow, StatusListRow
+from shared.checkpoints import Statement
 from shared.database import write
 from shared.events.certification import CertificateFact
-from shared.events.envelope import canonical
 
 LIST_PLACES: Final = 2**17
 """Bits of one status list: so many that a look at the list tells nobody which certificate is looked up."""
@@ -32,16 +32,8 @@ LIST_FULL: Final = LIST_PLACES * 3 // 4
 SALT_BYTES: Final = 32
 PUBLIC_ID_BYTES: Final = 16
 
-Append = Callable[[AsyncSession, Sequence["Leaf"]], Awaitable[None]]
+Append = Callable[[AsyncSession, Sequence[Entry], datetime], Awaitable[None]]
 """Puts leaves at the end of the log, in the transaction of what they say."""
-
-
-class Leaf(NamedTuple):
-    """What the log gets to know of a change: when, of which kind, and a commitment that tells nothing without the salt."""
-
-    certificate: str
-    data: bytes
-    """Canonical JSON: what is hashed as the leaf."""
 
 
 class Signed(NamedTuple):
@@ -112,12 +104,12 @@ async def settle(
     for award in awards:
         plan.add(award)
     await _withdraw(session, plan.withdraw)
-    if leaves := await _publish(session, plan, now):
-        await append(session, leaves)
+    entries = await _publish(session, plan, now)
     prepared = await _prepare(session, plan.prepare, now)
     await session.execute(
         text("UPDATE certificates SET due = false WHERE certificate = ANY(:done)"), {"done": plan.done}
     )
+    await append(session, entries, now)  # the last: it holds the log's lock until the end
     return Settled([*plan.sign, *prepared], plan.confirm, len(plan.issue), len(plan.change))
 
 
@@ -316,15 +308,15 @@ async def sign_anew(session: AsyncSession, certificates: Sequence[str]) -> None:
 # ---- becoming public
 
 
-async def _publish(session: AsyncSession, plan: Plan, now: datetime) -> list[Leaf]:
-    """All of it at once: documents, standings, lists; the leaves that say so."""
+async def _publish(session: AsyncSession, plan: Plan, now: datetime) -> list[Entry]:
+    """All of it at once: documents, standings, lists; what the log is to say of it."""
     fresh = [row for row, _ in plan.issue] + plan.anew
     digests = await _swap(session, [row["certificate"] for row in fresh])
-    leaves = [_leaf("status", row, row["digest"], target, now) for row, target in plan.change]
+    entries = [_entry("status", row, row["digest"], target) for row, target in plan.change]
     said = {row["certificate"]: target for row, target in (*plan.change, *plan.issue)}
     for row in fresh:
         target = said.get(row["certificate"]) or Standing(row["status"], row["since"])
-        leaves.append(_leaf("issued", row, digests[row["certificate"]], target, now))
+        entries.append(_entry("issued", row, digests[row["certificate"]], target))
     # Whoever ceases to be live makes room for whoever becomes it.
     moves = [*plan.change, *plan.issue]
     await _move(session, [(row, target) for row, target in moves if target.status not in LIVE], now)
@@ -333,7 +325,7 @@ async def _publish(session: AsyncSession, plan: Plan, now: datetime) -> list[Lea
     await session.execute(
         text("UPDATE status_lists SET version = version + 1 WHERE list = ANY(:lists)"), {"lists": sorted(lists)}
     )
-    return leaves
+    return entries
 
 
 async def _swap(session: AsyncSession, certificates: Sequence[str]) -> dict[str, bytes]:
@@ -380,21 +372,9 @@ def _bit(status: str) -> bool:
     return status not in ACCEPTED and status != "prepared"
 
 
-def _leaf(what: str, row: Row, digest: bytes | None, to: Standing, now: datetime) -> Leaf:
-    said = commitment(row["salt"], row["certificate"], row["public_id"], digest or b"", to.status, to.since)
-    return Leaf(row["certificate"], canonical({"what": what, "commitment": said, "at": now.isoformat()}))
-
-
-def commitment(salt: bytes, certificate: str, public_id: str, digest: bytes, status: str, since: date | None) -> str:
-    """What a leaf holds of a certificate's standing: SHA-256 over its salt and what is committed to, in hexadecimal."""
-    said = {
-        "certificate": certificate,
-        "public_id": public_id,
-        "credential": digest.hex(),
-        "status": status,
-        "on": since.isoformat() if since else None,
-    }
-    return hashlib.sha256(salt + canonical(said)).hexdigest()
+def _entry(what: Literal["issued", "status"], row: Row, digest: bytes | None, to: Standing) -> Entry:
+    said = Statement(row["certificate"], row["public_id"], (digest or b"").hex(), to.status, to.since)
+    return Entry(what, said, row["salt"])
 
 
 async def set_places(session: AsyncSession, list_: int) -> list[int]:

@@ -1,157 +1,146 @@
-"""A certificate's documents: opened with the holder's key, set on paper, and packed for a whole cohort.
+"""Opening signed documents: for whom, and when it can no longer be done. What is opened is never stored or logged."""
 
-A document is opened for one answer and kept nowhere. Pages are set one or two at a time, whoever asks: each takes a core.
-"""
-
-import asyncio
-import json
-import zipfile
-from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Final
+from datetime import date, datetime
+from typing import Any
 
 from cryptography.exceptions import InvalidTag
+from pydantic import BaseModel
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.certification import paper, showing
-from services.certification.holders import CERTIFICATION, Holders
-from services.certification.operator import Operator
-from services.certification.paper import Name, Paper, Tier
-from services.certification.showing import Shown
+from services.certification import attestations, queries
+from services.certification.holders import CERTIFICATION, PUBLIC, Holder, Holders
+from services.certification.issuer import Issuer, is_stale, opened_document
+from services.certification.signing import Document
 from shared.database import Database
-from shared.http import Problem
-from shared.vc.embedding import write_png
+from shared.http import RETRY_AFTER_SECONDS, Problem
+from shared.offices import Caller
 
-AT_A_TIME: Final = 2
-"""Pages that are set at a time in one copy of the service."""
-GONE: Final = "The holder of this certificate was forgotten, as they asked. Its document cannot be opened by anybody; its standing remains."
-NOT_THERE: Final = "There is no document of this certificate: nothing is issued yet, or this office may not see it."
-AWAY: Final = "Enrolment, which alone can name the holder, does not answer. Try again in a moment."
+
+class PublicStanding(BaseModel):
+    """How a certificate stands, for anybody; it names nobody."""
+
+    status: str
+    """valid, suspended, revoked, superseded or void."""
+    since: date | None
+    """The day since when its awarding body says so."""
+    published: datetime
+    """When it became public."""
+    valid_until: date | None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Document:
-    """A certificate with its signed document, open."""
+class Opened:
+    """A document with the certificate that it attests to, and who holds it."""
 
-    shown: Shown
-    names: tuple[Name, ...]
-    credential: str
-    jwt: str
+    certificate: str
+    public_id: str
+    status: str
+    document: Document
+    holder: Holder
+    signed: datetime
 
 
 class Documents:
-    """Opens and sets documents."""
+    """Opens documents for those who may have them."""
 
-    def __init__(self, database: Database, holders: Holders, operator: Operator) -> None:
+    def __init__(self, database: Database, holders: Holders, issuer: Issuer) -> None:
         self._database = database
         self._holders = holders
-        self._operator = operator
-        self._setting = asyncio.Semaphore(AT_A_TIME)
+        self._issuer = issuer
 
-    async def open(self, certificate: str) -> Document:
-        """A certificate's document. Raises ``Problem`` 404, 410 for a holder who is forgotten, 503 while enrolment is away."""
+    async def standing(self, public_id: str) -> PublicStanding:
+        """How a certificate stands. Raises ``Problem`` 404."""
         async with self._database.transaction() as session:
-            shown = await showing.by_certificate(session, certificate, datetime.now(UTC))
-            sealed = await showing.sealed_document(session, certificate)
-        if shown is None:
-            raise Problem(404, "not_found", NOT_THERE)
-        try:
-            holder = await self._holders.one(shown.fact.enrolment, CERTIFICATION)
-        except ConnectionError:
-            raise Problem(503, "unavailable", AWAY, {"Retry-After": "2"}) from None
-        if holder.status == "forgotten" or sealed is None:
-            raise Problem(410, "forgotten", GONE)
-        if holder.key is None:
-            raise Problem(404, "not_found", NOT_THERE)
-        try:
-            opened = json.loads(holder.unseal(sealed, shown.public_id))
-        except InvalidTag:
-            raise Problem(410, "forgotten", GONE) from None
-        names: tuple[Name, ...] = ()
-        if shown.named and holder.names is not None:
-            names = _names(holder.names.original, holder.names.language, holder.names.romanised)
-        return Document(shown, names, opened["credential"], opened["jwt"])
-
-    async def pdf(self, document: Document) -> bytes:
-        """The page as PDF/A-3, with the credential in it."""
-        async with self._setting:
-            return await asyncio.to_thread(paper.pdf, self.page(document))
-
-    async def png(self, document: Document) -> bytes:
-        """The page as a picture, with the credential in it."""
-        async with self._setting:
-            picture = await asyncio.to_thread(paper.png, self.page(document))
-        return write_png(picture, document.credential)
-
-    def page(self, document: Document) -> Paper:
-        """What the page of a document says."""
-        shown = document.shown
-        return Paper(
-            country=shown.fact.country,
-            names=document.names,
-            scheme=shown.scheme.titles,
-            occupation=shown.occupation.titles,
-            tier=Tier(shown.level.titles, shown.level.printed),
-            awarding_body=shown.scheme.awarding_body,
-            number=shown.fact.number,
-            awarded_on=shown.fact.awarded_on,
-            valid_until=shown.fact.valid_until,
-            address=self._operator.page(shown.public_id),
-            operator=self._operator.name,
-            made=datetime.now(UTC),
-            standing=shown.status,
-            since=shown.since,
-            look_up=shown.look_up,
-            course=(shown.course.titles, shown.course.starts_on, shown.course.ends_on) if shown.course else None,
-            credential=document.credential,
-            demonstration=self._operator.is_local,
+            row = await _row(session, public_id)
+        return PublicStanding(
+            status=row["status"], since=row["since"], published=row["changed"], valid_until=row["data"]["valid_until"]
         )
 
-    async def bundle(self, certificates: Sequence[tuple[str, str]]) -> AsyncIterator[bytes]:
-        """A zip of the PDFs of these certificates, (id, name of the file) each, as it grows.
+    async def for_caller(self, public_id: str, caller: Caller) -> Opened:
+        """For an office that may see the certificate. Raises ``Problem`` 404, 410 and 503."""
+        async with self._database.transaction() as session:
+            row = await _row(session, public_id)
+            seen = not caller.only_reads() and await queries.certificate(session, caller, row["certificate"])
+        if not seen:
+            raise _nothing_here()
+        return await self._opened(row)
 
-        What cannot be opened is left out, and a list at the end says so.
+    async def for_anybody(self, public_id: str) -> Opened:
+        """For whoever knows its address: only what says no name, or one that its holder wants to be public.
+
+        Raises ``Problem`` 403, 404, 410 and 503.
         """
-        written = _Written()
-        left_out: list[str] = []
-        with zipfile.ZipFile(written, "w", zipfile.ZIP_STORED) as archive:
-            for certificate, name in certificates:
-                try:
-                    page = await self.pdf(await self.open(certificate))
-                except Problem as problem:
-                    if problem.status == 503:
-                        raise ConnectionError(AWAY) from None  # a bundle that breaks off is not mistaken for a whole one
-                    left_out.append(f"{name}: {problem.message}")
-                    continue
-                archive.writestr(zipfile.ZipInfo(name, _NO_TIME), page)
-                yield written.taken()
-            if left_out:
-                archive.writestr(zipfile.ZipInfo("left-out.txt", _NO_TIME), "\n".join(left_out) + "\n")
-        yield written.taken()
+        async with self._database.transaction() as session:
+            row = await _row(session, public_id)
+        if row["named"]:
+            holder = await self._asked(row["enrolment"], PUBLIC)
+            if holder.status == "known" and holder.names is None:
+                raise Problem(
+                    403,
+                    "not_public",
+                    "This document names its holder, who has not agreed to its being public. Ask the holder for it; "
+                    "how the certificate stands is public.",
+                )
+        return await self._opened(row)
+
+    async def for_holder(self, public_id: str) -> Opened:
+        """For whoever brings proof of being the holder, which is for the caller to check. Raises ``Problem`` 404, 410, 503."""
+        async with self._database.transaction() as session:
+            row = await _row(session, public_id)
+        return await self._opened(row)
+
+    async def _opened(self, row: dict[str, Any]) -> Opened:
+        holder = await self._asked(row["enrolment"], CERTIFICATION)
+        if holder.status == "forgotten" or row["sealed"] is None:
+            raise Problem(
+                410,
+                "forgotten",
+                "The holder's details are destroyed at their wish, and with them this document. "
+                "How the certificate stands can still be asked.",
+            )
+        if row["compromised"] or is_stale(row, holder):
+            async with self._database.transaction() as session:
+                await attestations.sign_anew(session, [row["certificate"]])
+            self._issuer.wake()
+            raise _wait("The document is being signed anew.")
+        try:
+            document = opened_document(row["sealed"], row["public_id"], holder)
+        except InvalidTag:
+            raise Problem(410, "forgotten", "This document can no longer be opened.") from None
+        return Opened(row["certificate"], row["public_id"], row["status"], document, holder, row["signed"])
+
+    async def _asked(self, enrolment: str, purpose: str) -> Holder:
+        try:
+            holder = await self._holders.one(enrolment, purpose)
+        except ConnectionError:
+            raise _wait("Documents can be opened only while enrolment answers, and it does not just now.") from None
+        if holder.status == "unknown":
+            raise _wait("Enrolment does not know the holder (yet).")
+        return holder
 
 
-_NO_TIME: Final = (1980, 1, 1, 0, 0, 0)
+async def _row(session: AsyncSession, public_id: str) -> dict[str, Any]:
+    rows = await session.execute(
+        text(
+            """
+            SELECT attestations.*, certificates.enrolment, certificates.data, compromised IS NOT NULL AS compromised
+            FROM attestations JOIN certificates USING (certificate) LEFT JOIN issuer_keys ON issuer_keys.id = key
+            WHERE public_id = :public_id AND attestations.status <> 'prepared'
+            """
+        ),
+        {"public_id": public_id},
+    )
+    row = rows.mappings().one_or_none()
+    if row is None:
+        raise _nothing_here()
+    return dict(row)
 
 
-class _Written:
-    """A file that is read as it is written, and never as a whole."""
-
-    def __init__(self) -> None:
-        self._new = bytearray()
-
-    def write(self, data: bytes) -> int:
-        self._new += data
-        return len(data)
-
-    def flush(self) -> None: ...
-
-    def taken(self) -> bytes:
-        """What was written since the last time."""
-        new, self._new = bytes(self._new), bytearray()
-        return new
+def _nothing_here() -> Problem:
+    return Problem(404, "not_found", "No certificate has this address. Compare it with the paper, letter by letter.")
 
 
-def _names(original: str, language: str | None, romanised: str) -> tuple[Name, ...]:
-    """Both, or one where a name is written in Latin letters by its owner too."""
-    first = Name(original, language or "en")
-    return (first,) if original == romanised else (first, Name(romanised, "en"))
+def _wait(why: str) -> Problem:
+    return Problem(503, "not_now", f"{why} Try again in a few seconds.", {"Retry-After": str(RETRY_AFTER_SECONDS)})

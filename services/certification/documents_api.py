@@ -1,16 +1,13 @@
-"""A certificate's documents for the offices that may see its holder's name, and links that they give to holders."""
+"""A certificate's documents, for the offices that may see its holder's name."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel
 
-from services.certification import queries, wallet
-from services.certification.documents import NOT_THERE, Documents
-from services.certification.operator import Operator
+from services.certification import queries
+from services.certification.printing import NOT_THERE, Printing
 from shared.audit import Act, Audit
 from shared.database import Database
 from shared.events.certification import CertificateFact
@@ -26,23 +23,10 @@ NOT_KEPT: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosni
 NO_NAMES: Final = "Your office sees figures and no names. Ask the office that sent the trainee, hosted the course or awarded the certificate."
 
 
-class WalletLink(BaseModel):
-    """An address to give to the holder, who needs nothing else; ``expires`` is when it ends."""
-
-    address: str
-    expires: datetime
-
-
-class Ended(BaseModel):
-    """How many links were ended."""
-
-    ended: int
-
-
 def routes(
-    documents: Documents, database: Database, door: Doorkeeper, sessions: Sessions, audit: Audit, operator: Operator
+    printing: Printing | None, database: Database, door: Doorkeeper, sessions: Sessions, audit: Audit
 ) -> APIRouter:
-    """Every address of documents for offices."""
+    """Every address of documents for offices. Without an address of the installation they all say that nothing is issued."""
     router = APIRouter()
 
     async def office(request: Request) -> Caller:
@@ -53,6 +37,11 @@ def routes(
         return caller
 
     Office = Annotated[Caller, Depends(office)]  # noqa: N806 - a type
+
+    def press() -> Printing:
+        if printing is None:
+            raise Problem(404, "nothing_issued", "This installation issues nothing: its public address is not set.")
+        return printing
 
     async def seen(caller: Caller, certificate: str) -> CertificateFact:
         async with database.transaction() as session:
@@ -65,7 +54,7 @@ def routes(
     async def pdf(certificate: Named, caller: Office) -> Response:
         """The certificate's page to print, with the signed credential in the file."""
         fact = await seen(caller, certificate)
-        page = await documents.pdf(await documents.open(certificate))
+        page = await press().pdf(await press().open(certificate))
         await audit.record_alone(Act(caller, "documents.taken", certificate))
         return _file(page, "application/pdf", f"{file_name(fact)}.pdf")
 
@@ -73,7 +62,7 @@ def routes(
     async def png(certificate: Named, caller: Office) -> Response:
         """The same page as a picture, with the signed credential in the file."""
         fact = await seen(caller, certificate)
-        page = await documents.png(await documents.open(certificate))
+        page = await press().png(await press().open(certificate))
         await audit.record_alone(Act(caller, "documents.taken", certificate))
         return _file(page, "image/png", f"{file_name(fact)}.png")
 
@@ -86,7 +75,7 @@ def routes(
             raise Problem(404, "not_found", NOT_THERE)
         await audit.record_alone(Act(caller, "documents.taken", cohort, len(found)))
         names = [(fact.certificate, f"{file_name(fact)}.pdf") for fact in found]
-        packed = documents.bundle(names)
+        packed = press().bundle(names)
         first = await anext(packed)  # what goes wrong at once is answered as a problem, and not as half a file
 
         async def all_of_it() -> AsyncIterator[bytes]:
@@ -96,29 +85,6 @@ def routes(
 
         headers = {**NOT_KEPT, "Content-Disposition": f'attachment; filename="{cohort}.zip"'}
         return StreamingResponse(all_of_it(), media_type="application/zip", headers=headers)
-
-    @router.post("/v1/certificates/{certificate}/wallet-links", status_code=201, responses=refusals(403))
-    async def make_link(
-        certificate: Named,
-        caller: Office,
-        days: Annotated[int, Query(ge=1, le=wallet.LONGEST.days, description="How long it is good.")] = wallet.LIFE.days,
-    ) -> WalletLink:
-        """Make a link for the holder: whoever has it gets this certificate's documents, until it ends or is ended."""
-        await seen(caller, certificate)
-        now = datetime.now(UTC)
-        async with database.transaction() as session:
-            token = await wallet.make(session, certificate, caller.postedby, now, timedelta(days=days))
-            await audit.record(session, Act(caller, "wallet.made", certificate))
-        return WalletLink(address=f"{operator.url}/w/{token}", expires=now + timedelta(days=days))
-
-    @router.delete("/v1/certificates/{certificate}/wallet-links", responses=refusals(403))
-    async def end_links(certificate: Named, caller: Office) -> Ended:
-        """End every link to this certificate, whoever has it."""
-        await seen(caller, certificate)
-        async with database.transaction() as session:
-            ended = await wallet.end(session, certificate)
-            await audit.record(session, Act(caller, "wallet.ended", certificate, ended))
-        return Ended(ended=ended)
 
     return router
 

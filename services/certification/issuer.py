@@ -1,8 +1,8 @@
 """The issuer: makes public what was decided, in the background and one at a time, and never while an event is handled.
 
 It is woken by the commit of a decision, and looks now and then by itself, so it does not matter what it missed. A look that fails
-leaves everything as it was, and the next goes on. Standings that need no document have a look of their own: whoever is revoked does
-not wait until ten thousand others are signed.
+leaves everything as it was, and the next goes on. Standings that need no document have a look of their own: a revocation does not
+wait until ten thousand others are signed.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 from cryptography.exceptions import InvalidTag
@@ -23,7 +24,8 @@ from services.certification.holders import CERTIFICATION, Holder, Holders
 from services.certification.issuer_keys import IssuerKey, IssuerKeys
 from services.certification.operator import Operator
 from services.certification.planning import Wish
-from services.certification.signing import Document, Job, Signers, Stored, packed, unpacked
+from services.certification.signers import Signers
+from services.certification.signing import Document, Job, Stored, packed, unpacked
 from services.certification.sources import sources
 from shared.database import Database
 from shared.deadletters import describe
@@ -136,7 +138,7 @@ class Issuer:
         """Settle everything that is due, once, and sign lists that have changed or aged."""
         self.progress = Progress()
         after = ""
-        while enrolments := await self._run_in(lambda session, after=after: attestations.due(session, after, BATCH)):
+        while enrolments := await self._run_in(partial(attestations.due, after=after, limit=BATCH)):
             after = enrolments[-1]
             try:
                 await self._settle(enrolments)
@@ -237,14 +239,12 @@ class Issuer:
             return
         after = ""
         try:
-            while rows := await self._run_in(
-                lambda session, after=after: attestations.named_rows(session, after, BATCH)
-            ):
+            while rows := await self._run_in(partial(attestations.named_rows, after=after, limit=BATCH)):
                 after = rows[-1]["certificate"]
                 holders = await self._holders.ask({row["enrolment"] for row in rows}, CERTIFICATION)
                 stale = [row["certificate"] for row in rows if is_stale(row, holders[row["enrolment"]])]
                 if stale:
-                    await self._run_in(lambda session, stale=stale: attestations.sign_anew(session, stale))
+                    await self._run_in(partial(attestations.sign_anew, certificates=stale))
                     self.wake()
         except ConnectionError as error:
             log.warning("names are compared later: %s", error)

@@ -7,14 +7,14 @@ from collections.abc import Iterable
 def is_one_of(typed: str, names: Iterable[str]) -> bool:
     """Whether what was typed is one of these names, in whichever order its words come."""
     wanted = _words(typed)
-    # Each is compared: how long it takes must not tell which of them was nearly right.
-    return any([bool(wanted) and wanted == _words(name) for name in names])
+    return bool(wanted) and any(wanted == _words(name) for name in names)
 
 
 def _words(name: str) -> list[str]:
     """The words of a name in order of the alphabet, without case, signs that nobody sees, and marks between words."""
     written = unicodedata.normalize("NFKC", name).casefold()
     kept = (
-        one if unicodedata.category(one)[0] in "LMN" else "" if unicodedata.category(one) == "Cf" else " " for one in written
+        one if unicodedata.category(one)[0] in "LMN" else "" if unicodedata.category(one) == "Cf" else " "
+        for one in written
     )
     return sorted("".join(kept).split())

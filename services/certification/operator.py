@@ -26,6 +26,11 @@ class Operator:
         return ":".join(["did", "web", quote(parts.netloc, safe=""), *path])
 
     @property
+    def host(self) -> str:
+        """Its address without the scheme: what the log is called."""
+        return self.url.split("://", 1)[-1]
+
+    @property
     def is_local(self) -> bool:
         """Whether only this machine can reach it: a demonstration, which documents say."""
         return (urlsplit(self.url).hostname or "") in LOCAL

@@ -13,6 +13,7 @@ from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final, Literal
+from zlib import crc32
 
 import segno
 import typst
@@ -26,6 +27,9 @@ LANGUAGE_OF: Final[Mapping[str, str]] = {"KH": "km", "LA": "lo", "MM": "my", "CN
 """The language that a paper is in besides English, by the holder's country."""
 PIXELS_PER_INCH: Final = 150
 _STANDARD: Final = "a-3a"
+BADGE: Final = b"openbadgecredential"
+_AFTER_HEADER: Final = 33
+"""Where a picture's first chunk ends, which is its header."""
 
 Titles = Mapping[str, str]
 Standing = Literal["valid", "suspended", "revoked", "superseded", "expired", "void"]
@@ -106,7 +110,7 @@ def pdf(paper: Paper) -> bytes:
 
 
 def png(paper: Paper) -> bytes:
-    """The page as a picture; the credential is put into it by whoever serves it."""
+    """The page as a picture, with the credential in it as Open Badges 3.0 says (section 5.3): an iTXt chunk."""
     found = typst.compile(
         TEMPLATE,
         root=TEMPLATE.parent,
@@ -116,7 +120,13 @@ def png(paper: Paper) -> bytes:
         ppi=PIXELS_PER_INCH,
     )
     assert isinstance(found, bytes)
-    return found
+    return _with_credential(found, paper.credential) if paper.credential else found
+
+
+def _with_credential(picture: bytes, credential: str) -> bytes:
+    said = BADGE + b"\0\0\0\0\0" + credential.encode()
+    chunk = len(said).to_bytes(4, "big") + b"iTXt" + said + crc32(b"iTXt" + said).to_bytes(4, "big")
+    return picture[:_AFTER_HEADER] + chunk + picture[_AFTER_HEADER:]
 
 
 def covered(texts: Iterable[str]) -> bool:
@@ -127,7 +137,9 @@ def covered(texts: Iterable[str]) -> bool:
 def _missing(text: str) -> bool:
     firsts, lasts = _coverage()
     return any(
-        not (place := bisect_right(firsts, ord(one))) or lasts[place - 1] < ord(one) for one in text if not one.isspace()
+        not (place := bisect_right(firsts, ord(one))) or lasts[place - 1] < ord(one)
+        for one in text
+        if not one.isspace()
     )
 
 
@@ -182,7 +194,10 @@ def _said(paper: Paper) -> dict[str, Any]:
         "remarks": list(_remarks(paper)),
         "attested": _both(
             paper,
-            _("Attested by %(operator)s on %(day)s. The certificate itself is the awarding body's; this page does not replace it."),
+            _(
+                "Attested by %(operator)s on %(day)s. "
+                "The certificate itself is the awarding body's; this page does not replace it."
+            ),
             operator=paper.operator,
             day=made.date(),
         ),
@@ -191,7 +206,13 @@ def _said(paper: Paper) -> dict[str, Any]:
 
 
 def _title(paper: Paper) -> str:
-    parts = ["Attestation", _english(paper.scheme), _english(paper.tier.titles), _english(paper.occupation), paper.number]
+    parts = [
+        "Attestation",
+        _english(paper.scheme),
+        _english(paper.tier.titles),
+        _english(paper.occupation),
+        paper.number,
+    ]
     return " - ".join(part for part in parts if part)
 
 
@@ -216,7 +237,9 @@ def _rows(paper: Paper) -> Iterator[dict[str, Any]]:
 def _original(paper: Paper) -> list[dict[str, str]]:
     if paper.look_up:
         return _both(
-            paper, _("The original certificate can be checked with the awarding body: %(address)s"), address=paper.look_up
+            paper,
+            _("The original certificate can be checked with the awarding body: %(address)s"),
+            address=paper.look_up,
         )
     return _both(paper, _("The original certificate can be checked with the awarding body, by its number."))
 
@@ -225,7 +248,9 @@ def _remarks(paper: Paper) -> Iterator[list[dict[str, str]]]:
     if paper.demonstration:
         yield _both(paper, _("A demonstration: the address works only on the machine that made this page."))
     if not covered(name.text for name in paper.names):
-        yield _both(paper, _("Some characters of the name may be missing in print; the credential in this file has them all."))
+        yield _both(
+            paper, _("Some characters of the name may be missing in print; the credential in this file has them all.")
+        )
 
 
 def _warning(paper: Paper) -> list[dict[str, str]] | None:
@@ -256,7 +281,9 @@ def _both(paper: Paper, text: str, **values: object) -> list[dict[str, str]]:
     return [
         _one(
             spoken.tag,
-            spoken.say(text, **{name: _in(spoken, value) for name, value in values.items()}) if values else spoken.say(text),
+            spoken.say(text, **{name: _in(spoken, value) for name, value in values.items()})
+            if values
+            else spoken.say(text),
         )
         for spoken in _languages(paper)
     ]

@@ -15,11 +15,11 @@ from fastapi.routing import APIRoute
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.certification import showing, wallet
-from services.certification.documents import Documents
 from services.certification.documents_api import NOT_KEPT, file_name
 from services.certification.holders import CERTIFICATION, PUBLIC, HolderNames, Holders
 from services.certification.matching import is_one_of
 from services.certification.operator import Operator
+from services.certification.printing import Printing
 from services.certification.showing import Shown
 from shared import desk, signin
 from shared.database import Database, is_transient
@@ -40,8 +40,7 @@ COUNTRIES: Final = ("KH", "LA", "MM", "CN", "BN", "ID", "MY", "PH", "SG", "TH", 
 NOBODY: Final = "00000000-0000-0000-0000-000000000000"
 """Asked for where there is no holder, so that no answer is quicker than another."""
 LOOKUPS_PER_SECOND: Final = 0.2
-LOOKUPS_SAVED_UP: Final = 20.0
-"""How often numbers with names may be tried from one address, and for one number."""
+"""How often numbers with names may be tried from one address; twenty at once."""
 STANDINGS: Final[Mapping[str, tuple[str, str]]] = {
     "valid": ("good", _("This certificate is valid")),
     "suspended": ("decide-box", _("This certificate is suspended: it is not valid at present")),
@@ -60,7 +59,7 @@ MESSAGES: Final = {
     503: _("The documents cannot be opened just now. Try again in a moment."),
 }
 PublicId = Annotated[str, InPath(pattern=f"^{showing.PUBLIC_ID}$")]
-Token = Annotated[str, InPath(pattern=f"^{wallet.TOKEN}$")]
+Token = Annotated[str, InPath(pattern=f"^{wallet.FORM}$")]
 
 
 class Worth(Protocol):
@@ -81,35 +80,30 @@ class Worth(Protocol):
 Worths = Callable[[AsyncSession, CertificateFact, str, date], Awaitable[Sequence[Worth]]]
 
 
-class Proved(Protocol):
-    """Where the log holds what a page says."""
-
-    @property
-    def place(self) -> int: ...
-    @property
-    def size(self) -> int: ...
-    @property
-    def root(self) -> str: ...
+async def nothing_recorded(session: AsyncSession, fact: CertificateFact, country: str, on: date) -> Sequence[Worth]:  # noqa: ARG001
+    """Where there is no register of recognitions."""
+    return ()
 
 
-Proofs = Callable[[AsyncSession, str], Awaitable[Proved | None]]
-
-
-class Showing:
+class PublicPages:
     """The pages, and what they are made from."""
 
     def __init__(
-        self, database: Database, holders: Holders, documents: Documents, operator: Operator, worths: Worths, proofs: Proofs
+        self,
+        database: Database,
+        holders: Holders,
+        printing: Printing,
+        operator: Operator,
+        worths: Worths = nothing_recorded,
     ) -> None:
         self._database = database
         self._holders = holders
-        self._documents = documents
+        self._printing = printing
         self._operator = operator
         self._worths = worths
-        self._proofs = proofs
         self._pages = Pages(TEMPLATES, DESK_TEMPLATES)
         self._visitors = Visitors()
-        self._lookups = Visitors(LOOKUPS_PER_SECOND, LOOKUPS_SAVED_UP)
+        self._lookups = Visitors(LOOKUPS_PER_SECOND)
 
     def routes(self) -> APIRouter:
         """Every page and file that needs no token."""
@@ -128,7 +122,7 @@ class Showing:
                 if shown is None:
                     raise Problem(404, "not_found", "")
                 worths = await self._worths(session, shown.fact, country, now.date()) if country else ()
-                proved = await self._proofs(session, public_id)
+                proved = await showing.proved(session, public_id)
             return self._page(
                 request,
                 "public.html",
@@ -152,7 +146,6 @@ class Showing:
             typed = dict(await signin.form(request, FORM_BYTES))
             number, name = typed.get("number", "").strip(), typed.get("name", "").strip()
             await self._lookups.open(request)
-            self._lookups.spend(f"number {number}"[:100])
             found = await self._matching(number, name)
             return self._page(request, "check.html", answer=found or "no", number=number, standings=STANDINGS)
 
@@ -165,28 +158,33 @@ class Showing:
             if shown is None:
                 raise Problem(404, "not_found", "")
             return self._page(
-                request, "wallet.html", shown=shown, standings=STANDINGS, expires=expires, operator=self._operator, base=f"/w/{token}"
+                request,
+                "wallet.html",
+                shown=shown,
+                standings=STANDINGS,
+                expires=expires,
+                base=f"/w/{token}",
             )
 
         @router.get("/w/{token}/document.pdf")
         async def pdf(request: Request, token: Token) -> Response:
-            document = await self._documents.open((await self._linked(request, token))[0])
-            return _file(await self._documents.pdf(document), "application/pdf", document.shown.fact, "pdf")
+            printable = await self._printing.open((await self._linked(request, token))[0])
+            return _file(await self._printing.pdf(printable), "application/pdf", printable.shown.fact, "pdf")
 
         @router.get("/w/{token}/document.png")
         async def png(request: Request, token: Token) -> Response:
-            document = await self._documents.open((await self._linked(request, token))[0])
-            return _file(await self._documents.png(document), "image/png", document.shown.fact, "png")
+            printable = await self._printing.open((await self._linked(request, token))[0])
+            return _file(await self._printing.png(printable), "image/png", printable.shown.fact, "png")
 
         @router.get("/w/{token}/credential.json")
         async def credential(request: Request, token: Token) -> Response:
-            document = await self._documents.open((await self._linked(request, token))[0])
-            return _file(document.credential.encode(), "application/vc", document.shown.fact, "json")
+            printable = await self._printing.open((await self._linked(request, token))[0])
+            return _file(printable.opened.document.json.encode(), "application/vc", printable.shown.fact, "json")
 
         @router.get("/w/{token}/credential.jwt")
         async def jwt(request: Request, token: Token) -> Response:
-            document = await self._documents.open((await self._linked(request, token))[0])
-            return _file(document.jwt.encode(), "application/vc+jwt", document.shown.fact, "jwt")
+            printable = await self._printing.open((await self._linked(request, token))[0])
+            return _file(printable.opened.document.jwt.encode(), "application/vc+jwt", printable.shown.fact, "jwt")
 
         return router
 

@@ -83,22 +83,37 @@ async def by_number(session: AsyncSession, number: str, now: datetime) -> list[S
     return await _shown(session, "data ->> 'number' = :value", number, now)
 
 
-async def sealed_document(session: AsyncSession, certificate: str) -> bytes | None:
-    """The signed document as it is stored: only its holder's key opens it. None where there is none (any more)."""
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """Where the log holds the newest standing of a certificate, and the log's head as it is signed."""
+
+    place: int
+    size: int
+    root: str
+
+
+async def proved(session: AsyncSession, public_id: str) -> Proved | None:
+    """None while the log has nothing of it."""
     rows = await session.execute(
-        text("SELECT sealed FROM attestations WHERE certificate = :certificate AND status <> 'prepared'"),
-        {"certificate": certificate},
+        text(
+            """
+            SELECT max(place) AS place, size, checkpoint FROM log_leaves, log_head WHERE public_id = :public_id
+            GROUP BY size, checkpoint
+            """
+        ),
+        {"public_id": public_id},
     )
-    sealed: bytes | None = rows.scalar_one_or_none()
-    return sealed
+    row = rows.one_or_none()
+    # A checkpoint's lines: the log's name, its size, its root (C2SP tlog-checkpoint).
+    return Proved(row.place, row.size, row.checkpoint.split("\n")[2]) if row else None
 
 
 async def _shown(session: AsyncSession, where: str, value: str, now: datetime) -> list[Shown]:
     rows = await session.execute(
         text(
             f"""
-            SELECT certificates.data AS fact, schemes.data AS scheme, timezone, about, public_id, attestations.status, since, changed,
-                named
+            SELECT certificates.data AS fact, schemes.data AS scheme, timezone, about, public_id, attestations.status, since,
+                changed, named
             FROM attestations JOIN certificates USING (certificate) JOIN schemes USING (scheme)
             LEFT JOIN cohorts USING (cohort)
             WHERE {where} AND attestations.status <> 'prepared' ORDER BY live DESC, changed DESC LIMIT {NUMBERS_LIMIT}

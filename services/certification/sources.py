@@ -1,4 +1,4 @@
-"""What the documents of some certificates say, but the name: from what was decided, and from what schemes, cohorts and marks are."""
+"""What the documents of certificates say, but the name: from what was decided, and from schemes, cohorts and marks."""
 
 import hashlib
 from collections.abc import Collection, Mapping

@@ -30,7 +30,6 @@ from shared.events.envelope import Event
 from shared.events.offices_to_certification import AwardRef
 from shared.offices import Caller
 
-
 ABOUT = {"titles", "host_centre", "host_country", "mode", "trades", "starts_on", "ends_on", "language"}
 """What is held of a cohort for the documents of its certificates."""
 

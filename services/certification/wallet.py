@@ -14,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 LIFE: Final = timedelta(days=90)
 """Long enough to find work with; a new one takes an office a moment."""
 LONGEST: Final = timedelta(days=366)
-TOKEN: Final = "[A-Za-z0-9_-]{43}"
+FORM: Final = "[A-Za-z0-9_-]{43}"
+"""What a link ends in: 32 bytes in base64 for addresses."""
 
 
 async def make(session: AsyncSession, certificate: str, made_by: str, now: datetime, life: timedelta = LIFE) -> str:
