@@ -20,7 +20,10 @@ from shared.signin import reader
 
 Named = Annotated[str, Path(pattern=CODE_PATTERN)]
 NOT_KEPT: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-NO_NAMES: Final = "Your office sees figures and no names. Ask the office that sent the trainee, hosted the course or awarded the certificate."
+NO_NAMES: Final = (
+    "Your office sees figures and no names. "
+    "Ask the office that sent the trainee, hosted the course or awarded the certificate."
+)
 
 
 def routes(

@@ -4,11 +4,12 @@ Pages are set one or two at a time, whoever asks: each takes a core. Nothing of 
 """
 
 import asyncio
+import io
 import zipfile
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from services.certification import paper, showing
 from services.certification.documents import Documents, Opened
@@ -115,17 +116,18 @@ class Printing:
         yield written.taken()
 
 
-class _Written:
+class _Written(io.RawIOBase):
     """A file that is read as it is written, and never as a whole."""
 
     def __init__(self) -> None:
         self._new = bytearray()
 
-    def write(self, data: bytes) -> int:
-        self._new += data
-        return len(data)
+    def writable(self) -> bool:
+        return True
 
-    def flush(self) -> None: ...
+    def write(self, data: Any) -> int:
+        self._new += bytes(data)
+        return memoryview(data).nbytes
 
     def taken(self) -> bytes:
         """What was written since the last time."""

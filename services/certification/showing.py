@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import text
+from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.events.certification import CertificateFact, SchemeFact
@@ -121,10 +121,10 @@ async def _shown(session: AsyncSession, where: str, value: str, now: datetime) -
         ),
         {"value": value},
     )
-    return [_read(row._mapping, now) for row in rows]
+    return [_read(row, now) for row in rows.mappings()]
 
 
-def _read(row: Mapping[str, Any], now: datetime) -> Shown:
+def _read(row: RowMapping, now: datetime) -> Shown:
     fact = CertificateFact.model_validate(row["fact"])
     today = now.astimezone(ZoneInfo(row["timezone"] or "UTC")).date()
     status, since = row["status"], row["since"]
