@@ -26,6 +26,7 @@ FONTS: Final = Path(__file__).parent / "fonts"
 LANGUAGE_OF: Final[Mapping[str, str]] = {"KH": "km", "LA": "lo", "MM": "my", "CN": "zh-Hans"}
 """The language that a paper is in besides English, by the holder's country."""
 PIXELS_PER_INCH: Final = 150
+_BOX: Final = "\u25a1"
 _STANDARD: Final = "a-3a"
 BADGE: Final = b"openbadgecredential"
 _AFTER_HEADER: Final = 33
@@ -99,7 +100,7 @@ def pdf(paper: Paper) -> bytes:
     found = typst.compile(
         TEMPLATE,
         root=TEMPLATE.parent,
-        font_paths=_fonts(machine=not covered(_texts(paper))),
+        font_paths=_fonts(),
         sys_inputs={"said": json.dumps(_said(paper))},
         format="pdf",
         pdf_standards=_STANDARD,
@@ -114,7 +115,7 @@ def png(paper: Paper) -> bytes:
     found = typst.compile(
         TEMPLATE,
         root=TEMPLATE.parent,
-        font_paths=_fonts(machine=not covered(_texts(paper))),
+        font_paths=_fonts(),
         sys_inputs={"said": json.dumps(_said(paper) | {"credential": ""})},
         format="png",
         ppi=PIXELS_PER_INCH,
@@ -134,13 +135,13 @@ def covered(texts: Iterable[str]) -> bool:
     return not any(_missing(text) for text in texts)
 
 
-def _missing(text: str) -> bool:
+def _missing(text: str) -> set[str]:
     firsts, lasts = _coverage()
-    return any(
-        not (place := bisect_right(firsts, ord(one))) or lasts[place - 1] < ord(one)
-        for one in text
-        if not one.isspace()
-    )
+    return {
+        one
+        for one in set(text)
+        if not one.isspace() and (not (place := bisect_right(firsts, ord(one))) or lasts[place - 1] < ord(one))
+    }
 
 
 @cache
@@ -151,9 +152,8 @@ def _coverage() -> tuple[list[int], list[int]]:
 
 
 @cache
-def _fonts(*, machine: bool) -> typst.Fonts:
-    """Ours; with those of the machine only for characters that ours lack."""
-    return typst.Fonts(include_system_fonts=machine, include_embedded_fonts=False, font_paths=[FONTS])
+def _fonts() -> typst.Fonts:
+    return typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=[FONTS])
 
 
 def _texts(paper: Paper) -> Iterator[str]:
@@ -169,12 +169,29 @@ def _shown(paper: Paper) -> tuple[str, ...]:
 
 
 def _said(paper: Paper) -> dict[str, Any]:
+    """What the template is given, with a box for each character that no font of ours has: PDF/A allows none without a picture."""
+    said = _everything(paper, whole=covered(_texts(paper)))
+    return _boxed(said) | {name: said[name] for name in ("credential", "address", "qr")}
+
+
+def _boxed(value: Any) -> Any:
+    match value:
+        case str():
+            lacking = _missing(value)
+            return "".join(_BOX if one in lacking else one for one in value)
+        case dict():
+            return {name: _boxed(one) for name, one in value.items()}
+        case list():
+            return [_boxed(one) for one in value]
+    return value
+
+
+def _everything(paper: Paper, *, whole: bool) -> dict[str, Any]:
     made = paper.made
     return {
         "title": _title(paper),
         "operator": paper.operator,
         "made": [made.year, made.month, made.day],
-        "fallback": not covered(_texts(paper)),
         "programme": _one("en", paper.operator),
         "heading": _both(paper, _("Attestation")),
         "lead": _both(paper, _("This page attests that")),
@@ -191,7 +208,7 @@ def _said(paper: Paper) -> dict[str, Any]:
         "qr_alt": f"QR code of {paper.address}",
         "check": _both(paper, _("Scan the code to see whether this certificate is valid today")),
         "original": _original(paper),
-        "remarks": list(_remarks(paper)),
+        "remarks": list(_remarks(paper, whole=whole)),
         "attested": _both(
             paper,
             _(
@@ -244,12 +261,16 @@ def _original(paper: Paper) -> list[dict[str, str]]:
     return _both(paper, _("The original certificate can be checked with the awarding body, by its number."))
 
 
-def _remarks(paper: Paper) -> Iterator[list[dict[str, str]]]:
+def _remarks(paper: Paper, *, whole: bool) -> Iterator[list[dict[str, str]]]:
     if paper.demonstration:
         yield _both(paper, _("A demonstration: the address works only on the machine that made this page."))
-    if not covered(name.text for name in paper.names):
+    if not whole:
         yield _both(
-            paper, _("Some characters of the name may be missing in print; the credential in this file has them all.")
+            paper,
+            _(
+                "Some characters cannot be printed here, and have a box in their place; "
+                "the signed document in this file has them all."
+            ),
         )
 
 
