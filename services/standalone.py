@@ -36,7 +36,8 @@ _READY_DEADLINE = 90.0  # seconds
 _GRACE = 5  # seconds that a service gives its open requests when it is stopped
 _LONGEST_WAIT = 30.0  # seconds between two attempts to bring a part back
 _ASK = 5.0  # seconds between two looks whether a part that lives also answers
-_SILENT = 6  # of these in a row: it is started again
+_ANSWER = 2.0  # seconds that it may take to answer then
+_SILENT = 6  # times without an answer in a row: it is started again
 _STEADY = 60.0  # seconds of life after which an earlier failure no longer counts
 
 
@@ -76,7 +77,7 @@ class Service(Part):
 
     def answers(self) -> bool:
         """Whether it answers at all, whatever it says."""
-        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=2)
+        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=_ANSWER)
         try:
             connection.request("GET", "/livez")
             connection.getresponse()
@@ -105,8 +106,12 @@ class Standalone:
         ports = _ports(environment)
         logs = self.folder / "logs"
         self.urls = {service: f"http://{LOOPBACK}:{ports[service]}" for service in SERVICES}
-        # What others are told, behind a proxy that brings them here: SAMPAN_ENROLMENT_URL and so on.
-        self._told = {name: environment.get(f"SAMPAN_{name.upper()}_URL", url) for name, url in self.urls.items()}
+        # What others are told, behind a proxy that brings them here: SAMPAN_ENROLMENT_URL ..., or SAMPAN_PUBLIC_URL for all.
+        start = environment.get("SAMPAN_PUBLIC_URL", "").rstrip("/")
+        public = {name: f"{start}:{ports[name]}" for name in SERVICES} if start else self.urls
+        self._told = {name: environment.get(f"SAMPAN_{name.upper()}_URL", url) for name, url in public.items()}
+        # It stands in every document that is issued, so it is somebody's decision.
+        self.issuing_at = self._told["certification"] if start or "SAMPAN_CERTIFICATION_URL" in environment else None
         nats_log = logs / "nats-server.log"
         self.nats = EmbeddedNats(self.folder / "nats", ports["nats-server"], nats_log, self.folder / "secrets")
         self.postgres = EmbeddedPostgres(self.folder / "postgres", log=logs / "postgresql.log")
@@ -214,7 +219,7 @@ class Standalone:
             "SAMPAN_NATS_CREDENTIALS_FILE": str(self.folder / "secrets" / f"{service}.creds"),
             "SAMPAN_SECRET_FILE": str(self.folder / "secrets" / service),
             "SAMPAN_ADMIN_TOKEN_FILE": str(self.folder / "admin-token"),
-            "SAMPAN_PUBLIC_URL": self._told[service],
+            "SAMPAN_PUBLIC_URL": (self.issuing_at or "") if service == "certification" else self._told[service],
             **{f"SAMPAN_{name.upper()}_URL": url for name, url in self._told.items()},
         }
 

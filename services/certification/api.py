@@ -8,6 +8,7 @@ from fastapi.responses import PlainTextResponse
 
 from services.certification import queries
 from services.certification.handlers import Handlers
+from services.certification.issued import issuing_metrics
 from services.certification.queries import EventAnswer, EventHistory, PersonExport
 from shared.audit import Act, Audit
 from shared.database import Database
@@ -110,7 +111,7 @@ def routes(handlers: Handlers, database: Database, door: Doorkeeper, audit: Audi
     @router.get("/metrics", dependencies=[Depends(door.scrape)], response_class=PlainTextResponse)
     async def metrics() -> Response:
         """The process's metrics in Prometheus' text format, and how many events wait for what, and for how long."""
-        return metrics_and(await waiting_metrics(database, "certification"))
+        return metrics_and(await waiting_metrics(database, "certification") + await issuing_metrics(database))
 
     return router
 

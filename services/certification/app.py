@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from services.certification import credentials_api, desk, documents_api, issuer_api, rosters, wallet_api
 from services.certification.api import routes
+from services.certification.attested import Attested
 from services.certification.check import check
 from services.certification.documents import Documents
 from services.certification.handlers import Handlers
@@ -23,6 +24,7 @@ from services.certification.subscribers import subscribe
 from services.certification.tables import KeptFile, Office, Session, Token
 from services.certification.wording import CODES
 from shared import brought, signin, uploads
+from shared.asking import ask
 from shared.audit import Audit
 from shared.bus import Bus
 from shared.contracts import show_contract
@@ -36,6 +38,7 @@ from shared.limits import Limits
 from shared.offices import Doorkeeper, token_digest
 from shared.rejections import rejections
 from shared.relay import Relay
+from shared.rights import HOLDER
 from shared.sessions import Sessions
 from shared.telemetry import configure
 from shared.upkeep import administration
@@ -69,10 +72,12 @@ def create(settings: Settings) -> FastAPI:
     bus.sweep(handlers.rejected.forget_expired)
     keys = IssuerKeys(secret)
     operator = Operator.at(settings.public_url, settings.operator_name) if settings.public_url else None
-    holders, issuer, documents, printing = Holders(bus), None, None, None
+    holders = Holders(partial(ask, bus, HOLDER))
+    issuer = documents = attested = printing = None
     if operator is not None:
-        issuer = Issuer(database, keys, holders, operator, Log(secret, operator.host).append)
-        documents = Documents(database, holders, issuer)
+        transparency = Log(secret, operator.host)
+        issuer = Issuer(database, keys, holders, operator, transparency.append)
+        documents, attested = Documents(database, holders, issuer), Attested(holders, transparency)
         printing = Printing(database, documents, operator)
 
     @asynccontextmanager
@@ -89,7 +94,7 @@ def create(settings: Settings) -> FastAPI:
 
     app = create_app("Sampan certification", lifespan, problems)
     for part in (
-        administration(database, door, dead_letters, bus, partial(check, bus=bus), audit),
+        administration(database, door, dead_letters, bus, partial(check, bus=bus, attested=attested), audit),
         routes(handlers, database, door, audit),
         issuer_api.routes(database, door, audit, operator, keys, issuer),
         credentials_api.routes(database, door, operator, keys, documents, Visitors()),

@@ -18,17 +18,14 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.certification.log import Entry
+from services.certification.places import free_places
 from services.certification.planning import Award, Complete, Describe, Plan, Row, Wish
-from services.certification.standings import ACCEPTED, LIVE, Standing
-from services.certification.tables import AttestationRow, DraftRow, StatusListRow
+from services.certification.standings import LIVE, Standing
+from services.certification.tables import AttestationRow, DraftRow
 from shared.checkpoints import Statement
 from shared.database import write
 from shared.events.certification import CertificateFact
 
-LIST_PLACES: Final = 2**17
-"""Bits of one status list: so many that a look at the list tells nobody which certificate is looked up."""
-LIST_FULL: Final = LIST_PLACES * 3 // 4
-"""From here on new certificates go to the next list: while places are free, a random one is found at once."""
 SALT_BYTES: Final = 32
 PUBLIC_ID_BYTES: Final = 16
 
@@ -166,7 +163,7 @@ async def _given_up(session: AsyncSession) -> set[int]:
 async def _prepare(session: AsyncSession, wanted: Sequence[tuple[CertificateFact, bytes]], now: datetime) -> list[Wish]:
     if not wanted:
         return []
-    places = await _free_places(session, len(wanted))
+    places = await free_places(session, len(wanted))
     wishes, lines = [], []
     for (fact, content), (number, place) in zip(wanted, places, strict=True):
         public_id = new_public_id()
@@ -191,40 +188,6 @@ async def _prepare(session: AsyncSession, wanted: Sequence[tuple[CertificateFact
 def new_public_id() -> str:
     """128 random bits in 26 small letters and digits."""
     return b32encode(secrets.token_bytes(PUBLIC_ID_BYTES)).decode().rstrip("=").lower()
-
-
-async def _free_places(session: AsyncSession, number: int) -> list[tuple[int, int]]:
-    """Random free bits of the newest list, and of new ones when that is full enough."""
-    found: list[tuple[int, int]] = []
-    rows = await session.execute(text("SELECT list, taken FROM status_lists ORDER BY list DESC LIMIT 1 FOR UPDATE"))
-    newest = rows.one_or_none()
-    list_, taken = (newest.list, newest.taken) if newest else (0, LIST_FULL)
-    while len(found) < number:
-        if taken >= LIST_FULL:
-            list_, taken = list_ + 1, 0
-            session.add(StatusListRow(list=list_))
-            await session.flush()
-        wanted = min(number - len(found), LIST_FULL - taken)
-        free = await _some_free(session, list_, wanted)
-        found += [(list_, place) for place in free]
-        taken += len(free)
-        await session.execute(
-            text("UPDATE status_lists SET taken = :taken WHERE list = :list"), {"taken": taken, "list": list_}
-        )
-    return found
-
-
-async def _some_free(session: AsyncSession, list_: int, number: int) -> list[int]:
-    """A quarter of the places is always free, so a few rounds find enough."""
-    random, free = secrets.SystemRandom(), set[int]()
-    while len(free) < number:
-        tried = set(random.sample(range(LIST_PLACES), min(LIST_PLACES, 2 * number + 16)))
-        rows = await session.execute(
-            text("SELECT place FROM attestations WHERE list = :list AND place = ANY(:places)"),
-            {"list": list_, "places": list(tried)},
-        )
-        free |= tried - set(rows.scalars())
-    return random.sample(sorted(free), number)
 
 
 async def _withdraw(session: AsyncSession, certificates: Sequence[str]) -> None:
@@ -280,9 +243,13 @@ async def confirm(session: AsyncSession, good: Mapping[str, bytes], bad: Iterabl
     await session.execute(text("DELETE FROM attestation_drafts WHERE certificate = ANY(:bad)"), {"bad": sorted(bad)})
 
 
-async def nobody_to_name(session: AsyncSession, certificates: Sequence[str]) -> None:
+async def nobody_to_name(session: AsyncSession, enrolments: Sequence[str]) -> None:
     """Their persons are forgotten: what was never public never is, and what was is signed no more. Standing and log stay."""
-    named = {"certificates": list(certificates)}
+    named = {"enrolments": list(enrolments)}
+    rows = await session.execute(
+        text("UPDATE certificates SET due = false WHERE enrolment = ANY(:enrolments) RETURNING certificate"), named
+    )
+    certificates = list(rows.scalars())
     await _withdraw(session, certificates)
     await session.execute(
         text(
@@ -290,9 +257,8 @@ async def nobody_to_name(session: AsyncSession, certificates: Sequence[str]) -> 
             UPDATE attestations SET holder = ''::bytea, sealed = NULL, named = false WHERE certificate = ANY(:certificates)
             """
         ),
-        named,
+        {"certificates": certificates},
     )
-    await session.execute(text("UPDATE certificates SET due = false WHERE certificate = ANY(:certificates)"), named)
 
 
 async def sign_anew(session: AsyncSession, certificates: Sequence[str]) -> None:
@@ -321,7 +287,7 @@ async def _publish(session: AsyncSession, plan: Plan, now: datetime) -> list[Ent
     moves = [*plan.change, *plan.issue]
     await _move(session, [(row, target) for row, target in moves if target.status not in LIVE], now)
     await _move(session, [(row, target) for row, target in moves if target.status in LIVE], now)
-    lists = {row["list"] for row, target in plan.change if _bit(row["status"]) != _bit(target.status)}
+    lists = {row["list"] for row, target in plan.change if row["status"] != target.status}
     await session.execute(
         text("UPDATE status_lists SET version = version + 1 WHERE list = ANY(:lists)"), {"lists": sorted(lists)}
     )
@@ -367,27 +333,9 @@ async def _move(session: AsyncSession, moves: Sequence[tuple[Row, Standing]], no
     )
 
 
-def _bit(status: str) -> bool:
-    """Whether a verifier is told not to accept it; what is prepared has nobody who could present it."""
-    return status not in ACCEPTED and status != "prepared"
-
-
 def _entry(what: Literal["issued", "status"], row: Row, digest: bytes | None, to: Standing) -> Entry:
     said = Statement(row["certificate"], row["public_id"], (digest or b"").hex(), to.status, to.since)
     return Entry(what, said, row["salt"])
-
-
-async def set_places(session: AsyncSession, list_: int) -> list[int]:
-    """The places of a status list whose bits are set: what nobody should accept."""
-    rows = await session.execute(
-        text(
-            """
-            SELECT place FROM attestations WHERE list = :list AND NOT (status = ANY(:unset)) ORDER BY place
-            """
-        ),
-        {"list": list_, "unset": [*ACCEPTED, "prepared"]},
-    )
-    return list(rows.scalars())
 
 
 async def named_rows(session: AsyncSession, after: str, limit: int) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from services.certification import store
+from services.certification.attested import Attested
 from services.certification.awards import Ref
 from services.certification.domain import fold, fold_schemes
 from services.certification.subscribers import read
@@ -32,8 +33,8 @@ EVENTS = 200
 """Events to begin with at a time; all that hangs together with them is loaded too."""
 
 
-async def check(session: AsyncSession, findings: Findings, bus: Bus) -> None:
-    """Compare journal and stream, what was heard, and every standing, certificate and scheme with the fold.
+async def check(session: AsyncSession, findings: Findings, bus: Bus, attested: Attested | None = None) -> None:
+    """Compare journal and stream, what was heard, and every standing, certificate and scheme with the fold; and what is public.
 
     ``session`` must see one snapshot.
     """
@@ -51,6 +52,8 @@ async def check(session: AsyncSession, findings: Findings, bus: Bus) -> None:
     for what, query in _STRAYS.items():
         rows = await session.execute(text(query))
         named(findings, what, [row.which for row in rows], "is there, but not what it goes with")
+    if attested is not None:
+        await attested.compare(session, findings)
 
 
 # --- what was heard

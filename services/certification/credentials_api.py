@@ -68,12 +68,22 @@ def routes(
     @router.get("/v1/status/{number}", openapi_extra=OPEN, responses=answers, response_class=Response)
     async def status_list(number: ListNumber, request: Request) -> Response:
         """A status list: a signed credential with one bit for each document; a set bit says that nobody should accept it."""
-        return _cached(request, (await the_list(number)).document, VC, f"public, max-age={LIST_SECONDS}")
+        return _cached(request, (await the_list(number)).bits.json, VC, f"public, max-age={LIST_SECONDS}")
 
     @router.get("/v1/status/{number}.jwt", openapi_extra=OPEN, responses=answers, response_class=Response)
     async def status_list_jwt(number: ListNumber, request: Request) -> Response:
         """The same as a signed JWT."""
-        return _cached(request, (await the_list(number)).jwt, JWT, f"public, max-age={LIST_SECONDS}")
+        return _cached(request, (await the_list(number)).bits.jwt, JWT, f"public, max-age={LIST_SECONDS}")
+
+    @router.get("/v1/status/{number}/reasons", openapi_extra=OPEN, responses=answers, response_class=Response)
+    async def reasons(number: ListNumber, request: Request) -> Response:
+        """Why bits of the list are set: revoked, suspended, superseded or void, in four bits for each place."""
+        return _cached(request, (await the_list(number)).reasons.json, VC, f"public, max-age={LIST_SECONDS}")
+
+    @router.get("/v1/status/{number}/reasons.jwt", openapi_extra=OPEN, responses=answers, response_class=Response)
+    async def reasons_jwt(number: ListNumber, request: Request) -> Response:
+        """The same as a signed JWT."""
+        return _cached(request, (await the_list(number)).reasons.jwt, JWT, f"public, max-age={LIST_SECONDS}")
 
     @router.get("/v1/credentials/{public_id}/standing", openapi_extra=OPEN, responses=answers)
     async def standing(public_id: PublicId, response: Response) -> PublicStanding:

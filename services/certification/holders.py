@@ -4,15 +4,12 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from shared.asking import NoAnswer, ask
-from shared.bus import Bus
-from shared.rights import HOLDER
 from shared.secrets import seal, unseal
 
 CERTIFICATION: Final = "certification"
@@ -69,25 +66,26 @@ class Holder:
 class Holders:
     """Asks enrolment."""
 
-    def __init__(self, bus: Bus) -> None:
-        self._bus = bus
+    def __init__(self, asking: Callable[[bytes], Awaitable[bytes]]) -> None:
+        """``asking`` brings a request to enrolment and its answer back; it raises ConnectionError."""
+        self._asking = asking
 
     async def ask(self, enrolments: Collection[str], purpose: str) -> Mapping[str, Holder]:
-        """The holders, by enrolment. Raises BrokerAway and NoAnswer, both of which are ConnectionErrors."""
+        """The holders, by enrolment. Raises ConnectionError."""
         found: dict[str, Holder] = {}
         wanted = sorted(set(enrolments))
         for first in range(0, len(wanted), LIMIT):
             asked = {"enrolments": wanted[first : first + LIMIT], "purpose": purpose}
-            body = await ask(self._bus, HOLDER, json.dumps(asked).encode())
+            body = await self._asking(json.dumps(asked).encode())
             try:
                 answers = _ANSWERS.validate_json(body)
             except ValidationError:
-                raise NoAnswer("enrolment's answer cannot be read") from None
+                raise ConnectionError("enrolment's answer cannot be read") from None
             found |= {enrolment: _holder(answer) for enrolment, answer in answers.items()}
         return {enrolment: found.get(enrolment, Holder("unknown")) for enrolment in wanted}
 
     async def one(self, enrolment: str, purpose: str) -> Holder:
-        """One holder. Raises BrokerAway and NoAnswer."""
+        """One holder. Raises ConnectionError."""
         return (await self.ask([enrolment], purpose))[enrolment]
 
 

@@ -154,10 +154,9 @@ class Issuer:
         settled = await self._settled(enrolments, "settle")
         if not settled.to_sign and not settled.to_confirm:
             return
-        if settled.to_sign:
-            await self._sign(settled.to_sign)
+        forgotten = await self._sign(settled.to_sign) if settled.to_sign else set()
         await self._confirm([*settled.to_confirm, *(wish.fact.certificate for wish in settled.to_sign)])
-        await self._settled(enrolments, "publish")
+        await self._settled([one for one in enrolments if one not in forgotten], "publish")
 
     async def _settled(self, enrolments: Sequence[str], step: str) -> Settled:
         async def work(session: AsyncSession) -> Settled:
@@ -174,16 +173,17 @@ class Issuer:
 
     # --- documents
 
-    async def _sign(self, wishes: Sequence[Wish]) -> None:
+    async def _sign(self, wishes: Sequence[Wish]) -> set[str]:
+        """Sign what can be signed; the enrolments whose persons are forgotten."""
         holders = await self._holders.ask({wish.fact.enrolment for wish in wishes}, CERTIFICATION)
-        forgotten = [wish.fact.certificate for wish in wishes if holders[wish.fact.enrolment].status == "forgotten"]
+        forgotten = {enrolment for enrolment, holder in holders.items() if holder.status == "forgotten"}
         if forgotten:
-            await self._run_in(lambda session: attestations.nobody_to_name(session, forgotten))
+            await self._run_in(lambda session: attestations.nobody_to_name(session, sorted(forgotten)))
         known = [wish for wish in wishes if holders[wish.fact.enrolment].status == "known"]
-        if len(known) + len(forgotten) < len(wishes):
+        if any(holder.status == "unknown" for holder in holders.values()):
             self.progress.problem = "enrolment does not know some holders (yet)"
         if not known:
-            return
+            return forgotten
 
         async def work(session: AsyncSession) -> tuple[IssuerKey, list[Job]]:
             key = await self._keys.current(session, self._clock())
@@ -195,8 +195,6 @@ class Issuer:
                     public_id=wish.public_id,
                     list=wish.list,
                     place=wish.place,
-                    valid_from=wish.fact.awarded_on,
-                    valid_until=wish.fact.valid_until,
                 )
                 for wish in known
             ]
@@ -212,6 +210,7 @@ class Issuer:
         await self._step("store")
         await self._run_in(lambda session: attestations.keep_drafts(session, drafts))
         self.progress.signed += len(drafts)
+        return forgotten
 
     async def _confirm(self, certificates: Sequence[str]) -> None:
         """Read back what was stored, open it and verify it, as whoever is served it will."""
@@ -221,7 +220,10 @@ class Issuer:
         holders = await self._holders.ask({draft["enrolment"] for draft in drafts}, CERTIFICATION)
         opened = {draft["certificate"]: _opened(draft, holders[draft["enrolment"]]) for draft in drafts}
         tried = [draft for draft in drafts if opened[draft["certificate"]] is not None]
-        stored = [Stored(opened[draft["certificate"]] or b"", draft["digest"], draft["public"]) for draft in tried]
+        stored = [
+            Stored(opened[draft["certificate"]] or b"", draft["digest"], draft["key"], draft["public"])
+            for draft in tried
+        ]
         verdicts = await self._signers.verify(self._operator, stored)
         good = {draft["certificate"]: draft["digest"] for draft, fine in zip(tried, verdicts, strict=True) if fine}
         bad = [draft["certificate"] for draft in drafts if draft["certificate"] not in good]

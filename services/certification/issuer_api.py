@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.certification.issued import counts
 from services.certification.issuer import Issuer
 from services.certification.issuer_keys import IssuerKeys, NoSuchKey, every_key, name_of
 from services.certification.operator import Operator
@@ -124,17 +125,6 @@ def routes(
         return rotated
 
     return router
-
-
-async def counts(session: AsyncSession) -> tuple[dict[str, int], int]:
-    """What is public, by standing, and how many certificates the issuer has to look at."""
-    rows = await session.execute(
-        text(
-            "SELECT status, count(*) AS number FROM attestations WHERE status <> 'prepared' GROUP BY status ORDER BY 1"
-        )
-    )
-    waiting = (await session.execute(text("SELECT count(*) FROM certificates WHERE due"))).scalar_one()
-    return {row.status: row.number for row in rows}, waiting
 
 
 async def _line(session: AsyncSession, row: IssuerKeyRow) -> KeyLine:

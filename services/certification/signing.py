@@ -1,20 +1,21 @@
 """Documents: from what is said of a certificate to what is signed, and back. No database and no clock; runs in any process."""
 
-import base64
-import gzip
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from typing import Any, NamedTuple
-
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from datetime import date, datetime, timedelta
+from typing import Any, Final, NamedTuple
 
 from services.certification.issuer_keys import IssuerKey, name_of
 from services.certification.operator import Operator
-from shared.events.envelope import canonical
+from shared.vc import jwt, proof, status
+from shared.vc import keys as vc_keys
+from shared.vc.document import CONTEXTS, Attested, Body, Code, Course, Issuer, Mark, credential, isced, isco
+from shared.vc.loading import context
+
+LIST_GOOD_FOR: Final = timedelta(days=1)
+"""After this much time a verifier has to ask for a status list anew; it is signed anew well before."""
 
 
 class Document(NamedTuple):
@@ -39,15 +40,14 @@ class Job:
     public_id: str
     list: int
     place: int
-    valid_from: date | None
-    valid_until: date | None
 
 
 class Stored(NamedTuple):
-    """A document as it was read back, with the digest of what was signed, and the public half of the key."""
+    """A document as it was read back, with the digest of what was signed, and the key's number and public half."""
 
     packed: bytes
     digest: bytes
+    key: int
     public: bytes
 
 
@@ -63,11 +63,14 @@ def unpacked(content: bytes) -> Document:
 
 def warm() -> None:
     """Load what every document needs, before the first."""
+    for address in CONTEXTS:
+        context(address)
 
 
 def sign_all(operator: Operator, key: IssuerKey, now: datetime, jobs: Sequence[Job]) -> list[Document]:
     """The signed documents, in order."""
-    return [_signed(operator, key, now, _credential(operator, now, job)) for job in jobs]
+    issuer = Issuer(operator.did, operator.name, operator.url)
+    return [_signed(operator, key, now, credential(attested(operator, job), issuer)) for job in jobs]
 
 
 def verify_all(operator: Operator, stored: Sequence[Stored]) -> list[bool]:
@@ -75,105 +78,107 @@ def verify_all(operator: Operator, stored: Sequence[Stored]) -> list[bool]:
     return [_verified(operator, one) for one in stored]
 
 
-def sign_list(operator: Operator, key: IssuerKey, number: int, places: Sequence[int], now: datetime) -> tuple[str, str]:
-    """A status list in both its forms, with the bits of these places set."""
-    document = _signed(operator, key, now, _status_list(operator, number, places, now))
-    return document.json, document.jwt
+def sign_lists(
+    operator: Operator, key: IssuerKey, number: int, standings: Mapping[int, str], now: datetime
+) -> tuple[Document, Document]:
+    """A status list, and the list of reasons beside it, of standings by place; bits of places that are not there are not set."""
+    address = operator.status_list(number)
+    bits = status.status_credential(address, operator.did, standings, now, LIST_GOOD_FOR)
+    reasons = status.reasons_credential(f"{address}/reasons", operator.did, standings, now, LIST_GOOD_FOR)
+    return _signed(operator, key, now, bits), _signed(operator, key, now, reasons)
 
 
-# --- until shared.vc is here: the proof is eddsa-jcs-2022
+def places_of(document: str | None) -> set[int]:
+    """The set bits of a signed status list."""
+    if document is None:
+        return set()
+    bits = status.decode(json.loads(document)["credentialSubject"]["encodedList"])
+    return {8 * at + bit for at, byte in enumerate(bits) if byte for bit in range(8) if byte & 128 >> bit}
 
 
-def _credential(operator: Operator, now: datetime, job: Job) -> dict[str, Any]:
-    subject: dict[str, Any] = {"type": ["AchievementSubject"], "said": dict(job.said)}
-    if job.names:
-        subject["name"] = dict(job.names)
-    return {
-        "@context": ["https://www.w3.org/ns/credentials/v2"],
-        "id": operator.credential(job.public_id),
-        "type": ["VerifiableCredential", "OpenBadgeCredential"],
-        "issuer": {"id": operator.did, "type": ["Profile"], "name": operator.name, "url": operator.url},
-        "validFrom": now.isoformat(),
-        "credentialSubject": subject,
-        "credentialStatus": {
-            "id": f"{operator.status_list(job.list)}#{job.place}",
-            "type": "BitstringStatusListEntry",
-            "statusPurpose": "revocation",
-            "statusListIndex": str(job.place),
-            "statusListCredential": operator.status_list(job.list),
-        },
-    }
+def did_document(operator: Operator, keys: Mapping[int, bytes]) -> str:
+    """The DID document with these public keys, by number."""
+    return json.dumps(vc_keys.did_document(operator.did, {name_of(number): public for number, public in keys.items()}))
 
 
-def _status_list(operator: Operator, number: int, places: Sequence[int], now: datetime) -> dict[str, Any]:
-    bits = bytearray(2**17 // 8)
-    for place in places:
-        bits[place // 8] |= 128 >> place % 8
-    encoded = base64.urlsafe_b64encode(gzip.compress(bytes(bits), mtime=0)).decode().rstrip("=")
-    return {
-        "@context": ["https://www.w3.org/ns/credentials/v2"],
-        "id": operator.status_list(number),
-        "type": ["VerifiableCredential", "BitstringStatusListCredential"],
-        "issuer": operator.did,
-        "validFrom": now.isoformat(),
-        "credentialSubject": {
-            "id": f"{operator.status_list(number)}#list",
-            "type": "BitstringStatusList",
-            "statusPurpose": "revocation",
-            "encodedList": f"u{encoded}",
-        },
-    }
+def attested(operator: Operator, job: Job) -> Attested:
+    """What a document says, in the words of credentials."""
+    said, fact = job.said, job.said["certificate"]
+    scheme, occupation, level = said["scheme"], said["occupation"] or {}, said["level"] or {}
+    occupation_title = _title(occupation.get("titles")) or fact["occupation"]
+    return Attested(
+        id=operator.credential(job.public_id),
+        certificate=fact["certificate"],
+        edition=fact["edition"],
+        scheme=fact["scheme"],
+        scheme_title=_title(scheme["titles"]),
+        body=Body(_title(scheme["awarding_body"]), scheme.get("lookup_url")),
+        occupation=fact["occupation"],
+        occupation_title=occupation_title,
+        level=fact["level"],
+        level_title=_title(level.get("titles")) or fact["level"],
+        printed=level.get("printed"),
+        number=fact["number"],
+        awarded_on=date.fromisoformat(fact["awarded_on"]),
+        valid_until=_day(fact["valid_until"]),
+        course=_course(fact["cohort"], said["cohort"]),
+        status_list=operator.status_list(job.list),
+        status_place=job.place,
+        page=operator.page(job.public_id),
+        names=() if job.names is None else (job.names["original"], job.names["romanised"]),
+        marks=tuple(
+            Mark(part["name"], f"{part['mark']:g}", f"{part['out_of']:g}", part["passed"]) for part in said["parts"]
+        ),
+        codes=_codes(occupation, occupation_title),
+        passed_on=_day(fact["passed_on"]),
+        local=operator.is_local,
+    )
+
+
+def _course(cohort: str, about: Mapping[str, Any]) -> Course:
+    return Course(
+        cohort,
+        _title(about.get("titles")) or cohort,
+        about.get("host_centre", ""),
+        about.get("host_country", ""),
+        _day(about.get("starts_on")),
+        _day(about.get("ends_on")),
+    )
+
+
+def _codes(occupation: Mapping[str, Any], title: str) -> tuple[Code, ...]:
+    codes = []
+    if occupation.get("isco"):
+        codes.append(isco(occupation["isco"], title))
+    if occupation.get("iscedf"):
+        codes.append(isced(occupation["iscedf"], title))
+    return tuple(codes)
+
+
+def _title(titles: Mapping[str, str] | None) -> str:
+    """In English where there is one: the languages of a page are the page's."""
+    titles = titles or {}
+    return titles.get("en") or next(iter(titles.values()), "")
+
+
+def _day(written: str | None) -> date | None:
+    return date.fromisoformat(written) if written else None
 
 
 def _signed(operator: Operator, key: IssuerKey, now: datetime, document: dict[str, Any]) -> Document:
-    private = Ed25519PrivateKey.from_private_bytes(key.private)
-    proof = {
-        "type": "DataIntegrityProof",
-        "created": now.isoformat(),
-        "verificationMethod": f"{operator.did}#{key.name}",
-    }
-    signature = private.sign(_hashed(document, proof))
-    whole = document | {"proof": proof | {"proofValue": base64.b16encode(signature).decode()}}
-    header = {"alg": "EdDSA", "kid": f"{operator.did}#{key.name}", "typ": "vc+jwt"}
-    said = f"{_part(header)}.{_part(document)}"
-    signed = base64.urlsafe_b64encode(private.sign(said.encode())).decode().rstrip("=")
-    return Document(json.dumps(whole, ensure_ascii=False), f"{said}.{signed}")
+    signing = vc_keys.SigningKey(f"{operator.did}#{key.name}", key.private)
+    whole = proof.sign(document, signing, now)
+    return Document(json.dumps(whole, ensure_ascii=False, separators=(",", ":")), jwt.sign(document, signing))
 
 
 def _verified(operator: Operator, stored: Stored) -> bool:
     try:
         document = unpacked(stored.packed)
         whole = json.loads(document.json)
-        proof = whole.pop("proof")
-        signature = base64.b16decode(proof.pop("proofValue"))
-        public = Ed25519PublicKey.from_public_bytes(stored.public)
-        public.verify(signature, _hashed(whole, proof))
-        said, _, jws = document.jwt.rpartition(".")
-        public.verify(base64.urlsafe_b64decode(jws + "=="), said.encode())
-    except (ValueError, KeyError, TypeError, InvalidSignature):
+        keys = {f"{operator.did}#{name_of(stored.key)}": stored.public}
+        proof.check(whole, keys)
+        _, said = jwt.check(document.jwt, keys)
+        without_proof = {name: value for name, value in whole.items() if name != "proof"}
+        return document.digest == stored.digest and json.loads(said) == without_proof
+    except (ValueError, KeyError, TypeError):  # a BadProof is a ValueError
         return False
-    return document.digest == stored.digest and str(whole["issuer"]["id"]) == operator.did
-
-
-def _hashed(document: Mapping[str, Any], proof: Mapping[str, Any]) -> bytes:
-    return hashlib.sha256(canonical(proof)).digest() + hashlib.sha256(canonical(document)).digest()
-
-
-def _part(fields: Mapping[str, Any]) -> str:
-    return base64.urlsafe_b64encode(canonical(fields)).decode().rstrip("=")
-
-
-def did_document(operator: Operator, keys: Mapping[int, bytes]) -> str:
-    """The DID document with these public keys, by number."""
-    names = {f"{operator.did}#{name_of(number)}": public for number, public in keys.items()}
-    return json.dumps(
-        {
-            "@context": ["https://www.w3.org/ns/did/v1"],
-            "id": operator.did,
-            "verificationMethod": [
-                {"id": name, "type": "Multikey", "controller": operator.did, "publicKeyHex": public.hex()}
-                for name, public in names.items()
-            ],
-            "assertionMethod": list(names),
-        }
-    )

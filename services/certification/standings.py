@@ -14,8 +14,8 @@ from shared.events.certification import CertificateFact
 Status = Literal["prepared", "valid", "suspended", "revoked", "superseded", "void"]
 LIVE: Final = frozenset({"valid", "suspended"})
 """What the holder has."""
-ACCEPTED: Final = frozenset({"valid"})
-"""What a verifier accepts; of every other the bit in the status list is set."""
+UNSET: Final = frozenset({"valid", "prepared"})
+"""Standings whose bit in the status list is not set: a verifier accepts the one, and nobody could present the other."""
 
 
 class Standing(NamedTuple):

@@ -11,10 +11,10 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.certification.attestations import set_places
 from services.certification.issuer_keys import IssuerKeys
 from services.certification.operator import Operator
-from services.certification.signing import sign_list
+from services.certification.places import set_places
+from services.certification.signing import Document, sign_lists
 from shared.database import Database
 
 OLD: Final = timedelta(hours=6)
@@ -23,10 +23,10 @@ OLD: Final = timedelta(hours=6)
 
 @dataclass(frozen=True, slots=True)
 class SignedList:
-    """A list in both its forms."""
+    """A list, and the one beside it that says why a bit is set, each in both its forms."""
 
-    document: str
-    jwt: str
+    bits: Document
+    reasons: Document
     signed: datetime
 
 
@@ -41,23 +41,31 @@ async def signed_list(
             return None
         key = await keys.current(session, now)
         if _fresh(row, key.id, now):
-            return SignedList(row["document"], row["jwt"], row["signed"])
+            return _of(row)
         row = await _row(session, number, lock=True)
         assert row is not None
         if _fresh(row, key.id, now):  # somebody else was about it
-            return SignedList(row["document"], row["jwt"], row["signed"])
+            return _of(row)
         places = await set_places(session, number)
-        document, jwt = sign_list(operator, key, number, places, now)
+        bits, reasons = sign_lists(operator, key, number, places, now)
         await session.execute(
             text(
                 """
-                UPDATE status_lists SET document = :document, jwt = :jwt, key = :key, signed = :now,
-                    signed_version = version WHERE list = :list
+                UPDATE status_lists SET document = :document, jwt = :jwt, reasons = :reasons, reasons_jwt = :reasons_jwt,
+                    key = :key, signed = :now, signed_version = version WHERE list = :list
                 """
             ),
-            {"document": document, "jwt": jwt, "key": key.id, "now": now, "list": number},
+            {
+                "document": bits.json,
+                "jwt": bits.jwt,
+                "reasons": reasons.json,
+                "reasons_jwt": reasons.jwt,
+                "key": key.id,
+                "now": now,
+                "list": number,
+            },
         )
-        return SignedList(document, jwt, now)
+        return SignedList(bits, reasons, now)
 
     return await database.run(work)
 
@@ -88,4 +96,10 @@ def _fresh(row: dict[str, Any], key: int, now: datetime) -> bool:
         and row["key"] == key
         and row["signed"] is not None
         and now - row["signed"] < OLD
+    )
+
+
+def _of(row: dict[str, Any]) -> SignedList:
+    return SignedList(
+        Document(row["document"], row["jwt"]), Document(row["reasons"], row["reasons_jwt"]), row["signed"]
     )

@@ -262,6 +262,9 @@ class StatusListRow(Base, table=True):
     signed_version: int | None = Field(default=None, sa_type=BigInteger)
     document: str | None = Field(default=None, sa_type=Text)
     jwt: str | None = Field(default=None, sa_type=Text)
+    reasons: str | None = Field(default=None, sa_type=Text)
+    """The list beside it that says why each bit is set."""
+    reasons_jwt: str | None = Field(default=None, sa_type=Text)
     key: int | None = None
     signed: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
 

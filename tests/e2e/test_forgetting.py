@@ -39,6 +39,11 @@ def details_of(person: dict[str, Any]) -> list[str]:
     ]
 
 
+@pytest.fixture(scope="module")
+def program(own_program: Program) -> Program:
+    return own_program
+
+
 def answers(program: Program) -> dict[str, str]:
     """What can be asked of the services: exports, details, dead letters and rejected bodies with what is in them."""
     found: dict[str, str] = {}

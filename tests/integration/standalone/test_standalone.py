@@ -45,7 +45,7 @@ from services import standalone
 from services.processes import StandaloneError
 
 standalone.ROOT = Path(sys.argv[1])
-standalone._ASK = 0.5
+standalone._ASK = standalone._ANSWER = 0.5
 try:
     with standalone.Standalone(Path(sys.argv[2])) as sampan:
         parts = (sampan.nats, sampan.postgres, *sampan.services)

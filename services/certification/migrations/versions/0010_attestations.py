@@ -80,6 +80,8 @@ def upgrade() -> None:
         sa.Column("signed_version", sa.BigInteger),
         sa.Column("document", sa.Text),
         sa.Column("jwt", sa.Text),
+        sa.Column("reasons", sa.Text),
+        sa.Column("reasons_jwt", sa.Text),
         sa.Column("key", sa.Integer),
         sa.Column("signed", sa.DateTime(timezone=True)),
     )
