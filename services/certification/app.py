@@ -6,7 +6,7 @@ from functools import partial
 
 from fastapi import FastAPI
 
-from services.certification import credentials_api, desk, documents_api, issuer_api, rosters, wallet_api
+from services.certification import credentials_api, desk, documents_api, issuer_api, log_api, rosters, wallet_api
 from services.certification.api import routes
 from services.certification.attested import Attested
 from services.certification.check import check
@@ -73,7 +73,7 @@ def create(settings: Settings) -> FastAPI:
     keys = IssuerKeys(secret)
     operator = Operator.at(settings.public_url, settings.operator_name) if settings.public_url else None
     holders = Holders(partial(ask, bus, HOLDER))
-    issuer = documents = attested = printing = None
+    issuer = documents = attested = printing = transparency = None
     if operator is not None:
         transparency = Log(secret, operator.host)
         issuer = Issuer(database, keys, holders, operator, transparency.append)
@@ -98,6 +98,7 @@ def create(settings: Settings) -> FastAPI:
         routes(handlers, database, door, audit),
         issuer_api.routes(database, door, audit, operator, keys, issuer),
         credentials_api.routes(database, door, operator, keys, documents, Visitors()),
+        log_api.routes(transparency, database, Visitors()),
         documents_api.routes(printing, database, door, sessions, audit),
         wallet_api.routes(operator.url if operator else None, database, door, audit),
         rejections(database, door, handlers.rejected, audit),

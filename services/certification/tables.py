@@ -307,7 +307,7 @@ class LogNodeRow(Base, table=True):
     __tablename__ = "log_nodes"
 
     level: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
-    index: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
+    place: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
     hash: bytes = Field(sa_type=LargeBinary)
 
 
