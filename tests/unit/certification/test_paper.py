@@ -107,9 +107,8 @@ def test_the_credential_is_in_the_file_byte_by_byte() -> None:
 
 
 def test_the_page_says_where_the_original_is_and_that_it_is_not_the_original() -> None:
-    said = " ".join(
-        read(paper.pdf(replace(PLAIN, look_up="https://lookup.example.org"))).pages[0].extract_text().split()
-    )
+    page = paper.pdf(replace(PLAIN, look_up="https://lookup.example.org"))
+    said = "".join(read(page).pages[0].extract_text().split())
     for text in (
         "The original certificate can be checked with the awarding body: https://lookup.example.org",
         "The certificate itself is the awarding body's; this page does not replace it.",
@@ -120,7 +119,7 @@ def test_the_page_says_where_the_original_is_and_that_it_is_not_the_original() -
         "Chan Sophea",
         "certificates.example.org/c/k3v7qf2mznr5wx4tya6hbjd2pe",
     ):
-        assert text in said
+        assert text.replace(" ", "") in said
     assert "REVOKED" not in said
 
 
