@@ -6,7 +6,16 @@ from functools import partial
 
 from fastapi import FastAPI
 
-from services.certification import credentials_api, desk, documents_api, issuer_api, log_api, rosters, wallet_api
+from services.certification import (
+    credentials_api,
+    desk,
+    documents_api,
+    issuer_api,
+    log_api,
+    recognitions_api,
+    rosters,
+    wallet_api,
+)
 from services.certification.api import routes
 from services.certification.attested import Attested
 from services.certification.check import check
@@ -19,6 +28,7 @@ from services.certification.log import Log
 from services.certification.operator import Operator
 from services.certification.printing import Printing
 from services.certification.public_pages import PublicPages
+from services.certification.recognitions import worth
 from services.certification.settings import Settings
 from services.certification.subscribers import subscribe
 from services.certification.tables import KeptFile, Office, Session, Token
@@ -99,6 +109,7 @@ def create(settings: Settings) -> FastAPI:
         issuer_api.routes(database, door, audit, operator, keys, issuer),
         credentials_api.routes(database, door, operator, keys, documents, Visitors()),
         log_api.routes(transparency, database, Visitors()),
+        recognitions_api.routes(database, Visitors()),
         documents_api.routes(printing, database, door, sessions, audit),
         wallet_api.routes(operator.url if operator else None, database, door, audit),
         rejections(database, door, handlers.rejected, audit),
@@ -120,7 +131,7 @@ def create(settings: Settings) -> FastAPI:
     app.include_router(desk.routes(handlers, database, sessions, pages, addresses))
     app.include_router(signin.routes(sessions, audit, https=settings.address.startswith("https:")))
     if operator and printing:
-        app.include_router(PublicPages(database, holders, printing, operator).routes())
+        app.include_router(PublicPages(database, holders, printing, operator, worth).routes())
     show_contract(app, door, sessions, "certification")
     return app
 

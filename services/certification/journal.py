@@ -12,12 +12,13 @@ from sqlmodel import col
 
 from services.certification.awards import Ref
 from services.certification.domain import Outcome
+from services.certification.recognising import recognised_by
 from services.certification.rules import number_of
 from services.certification.tables import EventRow, ReceiptRow, RefusedRow
 from shared import correlation
 from shared.database import write
 from shared.events.envelope import Event
-from shared.events.offices_to_certification import TYPES, AwardRef, SchemeRegistered
+from shared.events.offices_to_certification import TYPES, AwardRef, RecognitionRef, SchemeRegistered
 from shared.events.offices_to_enrolment import EventVoided
 from shared.offices import Caller
 
@@ -73,9 +74,12 @@ async def add(session: AsyncSession, taken: Sequence[Taken], now: datetime) -> N
             **_journal(one, now),
             "type": one.event.type,
             "enrolment": one.event.data.enrolment_id if isinstance(one.event.data, AwardRef) else None,
-            "scheme": one.event.data.scheme if isinstance(one.event.data, AwardRef | SchemeRegistered) else None,
+            "scheme": one.event.data.scheme
+            if isinstance(one.event.data, AwardRef | RecognitionRef | SchemeRegistered)
+            else None,
             "number": number_of(one.event),
             "target": target_of(one.event),
+            "recognised": recognised_by(one.event) if isinstance(one.event.data, RecognitionRef) else None,
             "correlation": correlation.id_of(one.event.ref),
             "status": NEW.status,
             "code": NEW.code,

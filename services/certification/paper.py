@@ -137,11 +137,7 @@ def covered(texts: Iterable[str]) -> bool:
 
 def _missing(text: str) -> set[str]:
     firsts, lasts = _coverage()
-    return {
-        one
-        for one in set(text)
-        if not one.isspace() and (not (place := bisect_right(firsts, ord(one))) or lasts[place - 1] < ord(one))
-    }
+    return {one for one in set(text) if (not (place := bisect_right(firsts, ord(one))) or lasts[place - 1] < ord(one))}
 
 
 @cache

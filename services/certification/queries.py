@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from pydantic import BaseModel
@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.certification.rules import sentence
-from shared.events.certification import CertificateFact, SchemeFact
+from shared.events.certification import CertificateFact, RecognitionFact, SchemeFact
 from shared.events.codes import CODE_PATTERN
 from shared.events.receipts import Standing
 from shared.http import Page, Paging, Problem
@@ -65,6 +65,28 @@ async def schemes(session: AsyncSession, paging: Paging) -> Page[SchemeFact]:
     )
     found = [SchemeFact.model_validate(row.data) for row in rows]
     return _page(found, paging.limit, lambda scheme: scheme.scheme)
+
+
+async def recognitions(
+    session: AsyncSession, paging: Paging, filters: Mapping[str, str | None], on: date | None = None
+) -> Page[RecognitionFact]:
+    """Recognitions by id, also those that are withdrawn; with ``on``, those that held on that day. Void ones never."""
+    rows = await session.execute(
+        text(
+            """
+            SELECT data FROM recognitions WHERE status <> 'void' AND recognition > :after
+            AND (CAST(:scheme AS text) IS NULL OR scheme = :scheme)
+            AND (CAST(:occupation AS text) IS NULL OR occupation = :occupation)
+            AND (CAST(:level AS text) IS NULL OR level = :level)
+            AND (CAST(:country AS text) IS NULL OR country = :country)
+            AND (CAST(:on AS date) IS NULL OR :on BETWEEN starts_on AND COALESCE(ends_on, 'infinity'))
+            ORDER BY recognition LIMIT :limit
+            """
+        ),
+        {**filters, "on": on, "after": _code(paging), "limit": paging.limit + 1},
+    )
+    found = [RecognitionFact.model_validate(data) for data in rows.scalars()]
+    return _page(found, paging.limit, lambda fact: fact.recognition)
 
 
 async def roster_codes(session: AsyncSession, caller: Caller) -> dict[str, list[str]]:

@@ -27,7 +27,7 @@ from shared.database import write
 from shared.events.certification import CertificateFact, SchemeFact
 from shared.events.enrolment import CohortFact, TraineeFact
 from shared.events.envelope import Event
-from shared.events.offices_to_certification import AwardRef
+from shared.events.offices_to_certification import AwardRef, RecognitionRef
 from shared.offices import Caller
 
 ABOUT = {"titles", "host_centre", "host_country", "mode", "trades", "starts_on", "ends_on", "language"}
@@ -51,37 +51,44 @@ class Loaded:
     events: dict[Ref, Stored] = field(default_factory=dict)
     trainees: dict[str, Trainee] = field(default_factory=dict)
     enrolments: set[str] = field(default_factory=set)
+    recognised: set[str] = field(default_factory=set)
 
     @property
     def schemes(self) -> set[str]:
-        """The schemes that events on awards name."""
-        return {one.event.data.scheme for one in self.events.values() if isinstance(one.event.data, AwardRef)}
+        """The schemes that events on awards and recognitions name."""
+        named = AwardRef | RecognitionRef
+        return {one.event.data.scheme for one in self.events.values() if isinstance(one.event.data, named)}
 
 
 # ---- whole units
 
 
-async def load(session: AsyncSession, enrolments: Iterable[str], refs: Iterable[Ref]) -> Loaded:
-    """Everything that hangs together with these enrolments and events.
+async def load(
+    session: AsyncSession, enrolments: Iterable[str], refs: Iterable[Ref], recognised: Iterable[str] = ()
+) -> Loaded:
+    """Everything that hangs together with these enrolments, events, and ids of what is recognised.
 
     Enrolments hang together by person, events by enrolment, by voiding and replacing each other, and by the awarding body's
-    number; registrations of one scheme by its code. A round follows each tie one step further, until nothing new comes.
+    number; registrations of one scheme by its code, recognitions by what they recognise. A round follows each tie one step
+    further, until nothing new comes.
     """
     loaded = Loaded()
-    enrolments, missing = set(enrolments), set(refs)
+    enrolments, missing, recognised = set(enrolments), set(refs), set(recognised)
     targets: set[Ref] = set(missing)
     numbers: set[Ref] = set()
     schemes: set[str] = set()
     followed: set[Ref] = set()
     registrations: set[str] = set()
-    while enrolments or missing or targets or numbers or schemes:
+    while enrolments or missing or targets or numbers or schemes or recognised:
         enrolments |= await _same_person(session, loaded, enrolments)
         loaded.enrolments |= enrolments
+        loaded.recognised |= recognised
         rows = await session.execute(
             _TIED,
             {
                 "enrolments": list(enrolments),
                 "schemes": list(schemes),
+                "recognised": list(recognised),
                 **pairs("sources", "ids", missing),
                 **pairs("target_sources", "targets", targets),
                 **pairs("number_schemes", "numbers", numbers),
@@ -95,7 +102,8 @@ async def load(session: AsyncSession, enrolments: Iterable[str], refs: Iterable[
                 event_of(row), row.place, Outcome(row.status, row.code), row.receipt
             )
         enrolments = {row.enrolment for row in fresh if row.enrolment} - loaded.enrolments
-        schemes = {row.scheme for row in fresh if row.scheme and not row.enrolment} - registrations
+        schemes = {row.scheme for row in fresh if row.scheme and not (row.enrolment or row.recognised)} - registrations
+        recognised = {row.recognised for row in fresh if row.recognised} - loaded.recognised
         named = {(row.source, row.target) for row in fresh if row.target}
         missing = named - loaded.events.keys() - followed
         targets = ({(row.source, row.id) for row in fresh} | named) - followed
@@ -119,8 +127,10 @@ _TIED = text(
         UNION
         SELECT source, id FROM events
         WHERE type = 'scheme.registered.v1' AND scheme = ANY(CAST(:schemes AS text[]))
+        UNION
+        SELECT source, id FROM events WHERE recognised = ANY(CAST(:recognised AS text[]))
     )
-    SELECT source, id, place, type, body, enrolment, scheme, number, target, status, code, receipt
+    SELECT source, id, place, type, body, enrolment, scheme, number, target, recognised, status, code, receipt
     FROM events JOIN tied USING (source, id)
     """
 )

@@ -57,6 +57,8 @@ class EventRow(Base, table=True):
     """The awarding body's number that the event gives."""
     target: str | None = Field(default=None, sa_type=Text)
     """The id of the event that this one voids or replaces."""
+    recognised: str | None = Field(default=None, index=True, sa_type=Text)
+    """The id of what a country recognises by it, or recognises no more."""
     recordedtime: datetime = Field(sa_type=DateTime(timezone=True))
     postedby: str = Field(sa_type=Text)
     correlation: str | None = Field(default=None, sa_type=Text)
@@ -322,6 +324,24 @@ class LogHead(Base, table=True):
     size: int = Field(sa_type=BigInteger)
     checkpoint: str = Field(sa_type=Text)
     """As it was signed."""
+
+
+class RecognitionRow(Base, table=True):
+    """A recognition as it now stands: the data of its fact, and what it is asked by."""
+
+    __tablename__ = "recognitions"
+    __table_args__ = (Index("recognitions_level_idx", "scheme", "occupation", "level", "country"),)
+
+    recognition: str = Field(primary_key=True, sa_type=Text)
+    recognised: str = Field(index=True, sa_type=Text)
+    country: str = Field(sa_type=Text)
+    scheme: str = Field(sa_type=Text)
+    occupation: str = Field(sa_type=Text)
+    level: str = Field(sa_type=Text)
+    status: str = Field(sa_type=Text)
+    starts_on: date
+    ends_on: date | None = None
+    data: dict[str, Any] = Field(sa_type=JSONB)
 
 
 class Office(offices.OfficeRow, Base, table=True):
