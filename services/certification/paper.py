@@ -104,7 +104,7 @@ def pdf(paper: Paper) -> bytes:
         sys_inputs={"said": json.dumps(_said(paper))},
         format="pdf",
         pdf_standards=_STANDARD,
-        timestamp=paper.made,
+        timestamp=paper.made.replace(microsecond=0),
     )
     assert isinstance(found, bytes)
     return found

@@ -34,7 +34,7 @@ PLAIN = Paper(
     valid_until=None,
     address="https://certificates.example.org/c/k3v7qf2mznr5wx4tya6hbjd2pe",
     operator="ILO/China Partnership on Skills Development",
-    made=datetime(2026, 11, 25, 6, 0, tzinfo=UTC),
+    made=datetime(2026, 11, 25, 6, 0, 1, 234_567, tzinfo=UTC),
     course=({"en": "Electrical installation and information network cabling"}, date(2025, 3, 31), date(2025, 4, 13)),
     credential=CREDENTIAL,
 )
