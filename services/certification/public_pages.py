@@ -41,6 +41,8 @@ NOBODY: Final = "00000000-0000-0000-0000-000000000000"
 """Asked for where there is no holder, so that no answer is quicker than another."""
 LOOKUPS_PER_SECOND: Final = 0.2
 """How often numbers with names may be tried from one address; twenty at once."""
+DOCUMENTS_PER_SECOND: Final = 0.5
+"""How often what a link leads to may be asked for from one address; fifty at once: a class takes theirs together."""
 STANDINGS: Final[Mapping[str, tuple[str, str]]] = {
     "valid": ("good", _("This certificate is valid")),
     "suspended": ("decide-box", _("This certificate is suspended: it is not valid at present")),
@@ -104,6 +106,7 @@ class PublicPages:
         self._pages = Pages(TEMPLATES, DESK_TEMPLATES)
         self._visitors = Visitors()
         self._lookups = Visitors(LOOKUPS_PER_SECOND)
+        self._takers = Visitors(DOCUMENTS_PER_SECOND)
 
     def routes(self) -> APIRouter:
         """Every page and file that needs no token."""
@@ -189,7 +192,7 @@ class PublicPages:
         return router
 
     async def _linked(self, request: Request, token: str) -> tuple[str, datetime]:
-        await self._lookups.open(request)
+        await self._takers.open(request)
         async with self._database.transaction() as session:
             found = await wallet.certificate_of(session, token, datetime.now(UTC))
         if found is None:
