@@ -176,6 +176,38 @@ def _certificate(row: Any) -> CertificateAnswer:
     return CertificateAnswer(**row.data, attestation=public)
 
 
+async def named_certificates(
+    session: AsyncSession, caller: Caller, *, certificate: str | None = None, cohort: str | None = None
+) -> list[CertificateFact]:
+    """One certificate, or a cohort's that were awarded, for those who may see their holders' names, by trainee number."""
+    rows = await session.execute(
+        text(
+            f"""
+            SELECT certificates.data FROM certificates JOIN cohorts USING (cohort)
+            WHERE {_NAMED} AND (certificate = :certificate OR cohort = :cohort)
+            AND status NOT IN ('void', 'assessed', 'eligible') ORDER BY certificates.data ->> 'trainee', certificate
+            """  # noqa: S608 - a constant of this module
+        ),
+        {**_seer(caller), "certificate": certificate, "cohort": cohort},
+    )
+    return [CertificateFact.model_validate(data) for data in rows.scalars()]
+
+
+# Whoever coordinates sees figures and no names: who sends somebody sees theirs, who hosts or assesses a cohort its trainees'.
+_NAMED = """
+(
+    CAST(:everything AS boolean)
+    OR jsonb_path_exists(
+        cohorts.parties,
+        '$[*] ? (@.office == $office && (@.role == "host-centre" || @.role == "awarding-body"))',
+        jsonb_build_object('office', CAST(:office AS text))
+    )
+    OR certificates.country = :country AND cohorts.parties @> jsonb_build_array(
+        jsonb_build_object('office', CAST(:office AS text), 'role', 'sending-office')
+    )
+)
+"""
+
 # A cohort's parties see its certificates; who only sends trainees sees those of its own country, who only reads sees none.
 _VISIBLE = """
 (

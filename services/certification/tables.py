@@ -153,7 +153,10 @@ class CertificateRow(Base, table=True):
     """
 
     __tablename__ = "certificates"
-    __table_args__ = (Index("certificates_due_idx", "enrolment", postgresql_where=text("due")),)
+    __table_args__ = (
+        Index("certificates_due_idx", "enrolment", postgresql_where=text("due")),
+        Index("certificates_number_idx", text("(data ->> 'number')")),
+    )
 
     certificate: str = Field(primary_key=True, sa_type=Text)
     enrolment: str = Field(index=True, sa_type=Text)
@@ -282,6 +285,22 @@ class NumberRow(Base, table=True):
     scheme: str = Field(sa_type=Text)
     occupation: str = Field(sa_type=Text)
     level: str = Field(sa_type=Text)
+
+
+class WalletLinkRow(Base, table=True):
+    """A link that a holder keeps: by the SHA-256 of what it ends in, so that a copy of the table opens nothing."""
+
+    __tablename__ = "wallet_links"
+
+    sha256: str = Field(primary_key=True, sa_type=Text)
+    certificate: str = Field(
+        index=True,
+        sa_type=Text,
+        sa_column_args=(ForeignKey("certificates.certificate", name="wallet_links_certificate_fkey"),),
+    )
+    madeby: str = Field(sa_type=Text)
+    made: datetime = Field(sa_type=DateTime(timezone=True))
+    expires: datetime = Field(sa_type=DateTime(timezone=True))
 
 
 class LogLeafRow(Base, table=True):

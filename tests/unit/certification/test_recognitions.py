@@ -100,7 +100,9 @@ class TestTwo:
         assert codes(folded, "r", "s", "w") == ["applied"] * 3
         assert (on(folded, 19), on(folded, 20)) == (["3"], ["4"])
         withdrawn_too = [withdrawn("x", 30, ends=25)]
-        again = fold(*[recognised("r", 2, starts=1), recognised("s", 3, starts=20, framework_level="4")], *withdrawn_too)
+        again = fold(
+            *[recognised("r", 2, starts=1), recognised("s", 3, starts=20, framework_level="4")], *withdrawn_too
+        )
         assert codes(again, "s") == ["recognition_overlaps"]
 
     def test_another_country_or_framework_is_another_matter(self) -> None:
