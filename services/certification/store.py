@@ -69,8 +69,8 @@ async def load(
     """Everything that hangs together with these enrolments, events, and ids of what is recognised.
 
     Enrolments hang together by person, events by enrolment, by voiding and replacing each other, and by the number that one
-    awarding body gives; registrations of one scheme by its code, recognitions by what they recognise. A round follows each tie one
-    step further, until nothing new comes.
+    awarding body gives; registrations of one scheme by its code, recognitions by what they recognise. A round follows each tie
+    one step further, until nothing new comes.
     """
     loaded = Loaded()
     enrolments, missing, recognised = set(enrolments), set(refs), set(recognised)
