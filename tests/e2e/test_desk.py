@@ -17,7 +17,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from shared.events.identity import enrolment_id
-from tests.e2e.conftest import EXAMPLE, ROOT, Program, on_this_machine
+from tests.e2e.conftest import EXAMPLE, ROOT, Program
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 SHOTS = Path(__file__).parents[1] / "screenshots"
@@ -55,7 +55,6 @@ NARROW = {"home", "form", "said", "cohort", "rosters", "details", "same"}
 """Pages that are looked at on a telephone too."""
 
 pytestmark = [
-    on_this_machine,
     pytest.mark.xdist_group("desk"),
     pytest.mark.timeout(600),
     pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here (Debian, Ubuntu: apt install chromium)"),
