@@ -154,15 +154,17 @@ async def _touched_by(session: AsyncSession, changed: Rows) -> Rows:
     """All that the effect of a change depends on, as it was before the change."""
     trainees = changed.enrolments.values()
     awarded = {award.enrolment for award in changed.certificates.values()}
-    touched = or_(
-        _among(col(Enrolment.enrolment), awarded | changed.enrolments.keys()),
-        _among(col(Enrolment.cohort), changed.cohorts),
-    )
-    persons = set(await session.scalars(select(col(Enrolment.person)).where(touched)))
-    persons.update(trainee.person for trainee in trainees)
+    touched = _among(col(Enrolment.enrolment), awarded | changed.enrolments.keys())
+    if trainees or changed.cohorts:  # an award changes nothing of the person's other enrolments
+        moved = or_(
+            _among(col(Enrolment.enrolment), changed.enrolments), _among(col(Enrolment.cohort), changed.cohorts)
+        )
+        persons = set(await session.scalars(select(col(Enrolment.person)).where(moved)))
+        persons.update(trainee.person for trainee in trainees)
+        touched = or_(touched, moved, _among(col(Enrolment.person), persons))
     return await _load(
         session,
-        or_(touched, _among(col(Enrolment.person), persons)),
+        touched,
         changed.cohorts.keys() | {trainee.cohort for trainee in trainees},
         awarded | changed.enrolments.keys(),
     )

@@ -8,6 +8,7 @@ import re
 import unicodedata
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import available_timezones
 
@@ -214,6 +215,7 @@ AgeBand = Literal["Y_LT15", "Y15T24", "Y25T34", "Y35T44", "Y45T54", "Y55T64", "Y
 """Age in completed years on the cohort's first day, in SDMX's manner of writing; _U when the birth date is not known."""
 
 
+@lru_cache(maxsize=1024)  # few numbers, said again and again
 def hundredths(hours: float) -> int:
     """Hours as whole hundredths, so that sums are exact."""
     return int((Decimal(str(hours)) * 100).to_integral_value())
