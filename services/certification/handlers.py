@@ -26,7 +26,7 @@ from shared.database import Database
 from shared.events import offices_to_enrolment
 from shared.events.certification import CertificateFact, certificate_fact, scheme_fact
 from shared.events.enrolment import CohortFact, OfficeFact, TraineeFact
-from shared.events.envelope import Event, Refusal, canonical, digest, read_event
+from shared.events.envelope import Event, Refusal, digest, read_event
 from shared.events.facts import Fact
 from shared.events.offices_to_certification import TYPES, AwardRef, SchemeRegistered
 from shared.events.receipts import Receipt, Receipts, Standing
@@ -181,7 +181,7 @@ class Handlers:
         for index, (post, one) in enumerate(zip(posts, read, strict=True)):
             if isinstance(one, Refusal):
                 continue
-            taken = Taken(one, digest(self._content, one.fields), post.caller)
+            taken = Taken(one, digest(self._content, one.written), post.caller)
             if one.ref not in known:
                 known[one.ref] = taken.content
                 fresh[one.ref] = taken
@@ -230,7 +230,7 @@ class Handlers:
         code = sender_refused(post, read)
         if code is None and not post.caller.administrator:
             code = role_refused(read, post.caller.roles)
-        if code is None and len(canonical(read.fields)) > EVENT_LIMIT:
+        if code is None and len(read.written) > EVENT_LIMIT:
             code = "event_too_large"
         return refusal(read, code, REFUSALS[code]) if code else read
 

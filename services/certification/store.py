@@ -1,6 +1,5 @@
 """Load and save: whole units of events with what they depend on, what they led to, and what enrolment tells."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,7 +22,7 @@ from services.certification.tables import (
     SchemeRow,
     TraineeRow,
 )
-from shared.database import write
+from shared.database import as_json, write
 from shared.events.certification import CertificateFact, SchemeFact
 from shared.events.enrolment import CohortFact, TraineeFact
 from shared.events.envelope import Event
@@ -276,7 +275,7 @@ async def put(
         RETURNING new.{columns[0]} AS key, to_jsonb(old) ->> 'person' AS person,
                   to_jsonb(old) {but} IS DISTINCT FROM to_jsonb(new) {but} AS differs
     """  # noqa: S608 (the names of fixed tables)
-    taken = await session.execute(text(statement), {"lines": json.dumps(list(newest.values()), default=str)})
+    taken = await session.execute(text(statement), {"lines": as_json(list(newest.values()))})
     return {row.key: row.person for row in taken if row.differs}
 
 

@@ -363,7 +363,8 @@ def _at(cell: Cell, measure: str, on: date) -> Cell:
 
 
 def _in(cell: Cell, measure: str, month: str) -> Cell:
-    return Cell(measure, *cell[1:_MONTH], month, *cell[_MONTH + 1 :])  # what _replace does, in a fifth of its time
+    # What _replace does, in a fifth of its time.
+    return Cell._make((measure, *cell[1:_MONTH], month, *cell[_MONTH + 1 :]))
 
 
 _MONTH = Cell._fields.index("month")
