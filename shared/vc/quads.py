@@ -32,7 +32,9 @@ _AS_THEY_ARE: Final = {"@context", "type", "proofPurpose"}
 _ADDRESS: Final = re.compile(r"(?:https?://|did:|urn:)[^\s<>\"{}|\\^`\x00-\x20]+")
 _WRITTEN_DIFFERENTLY: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
 """What RDFC-1.0 escapes and implementations of its drafts, pyld among them, do not."""
-_OPTIONS: Final = {"documentLoader": loader, "processingMode": "json-ld-1.1", "base": ""}
+_BASE: Final = "https://base.invalid/"
+"""Where a word that is no whole address ends up, and is found."""
+_OPTIONS: Final = {"documentLoader": loader, "processingMode": "json-ld-1.1", "base": _BASE}
 
 Term = rdf.NamedNode | rdf.BlankNode | rdf.Literal
 Quad = tuple[Any, rdf.NamedNode, Any, Any]
@@ -121,7 +123,7 @@ def _refuse_what_means_nothing(slotted: Any) -> None:
     found = {slot for quad in _expanded(marked) for term in quad for slot in _slots(term)}
     if len(found) < len(texts):
         raise NotCanonical("something in it means nothing in its contexts, so no signature covers it")
-    if not all(":" in kind for kind in _types(_as_json_ld(jsonld.expand, marked))):
+    if any(":" not in kind or kind.startswith(_BASE) for kind in _types(_as_json_ld(jsonld.expand, marked))):
         raise NotCanonical("a type in it is not known in its contexts, so no signature covers it")
 
 

@@ -1,5 +1,6 @@
 """Given a file and what is known, then one word and a sentence, in bounded time."""
 
+import base64
 import json
 import time
 from datetime import date, timedelta
@@ -180,8 +181,6 @@ def test_given_no_proof_or_two_then_another_kind_of_proof() -> None:
 
 @pytest.mark.parametrize("header", [b'{"alg":"none","typ":"vc+jwt"}', b'{"alg":"HS256","typ":"vc+jwt","kid":"k"}'])
 def test_given_a_jwt_of_another_kind_then_that_verdict(header: bytes) -> None:
-    import base64  # noqa: PLC0415
-
     head = base64.urlsafe_b64encode(header).rstrip(b"=")
     file = head + TOKEN[TOKEN.index(b".") :]
 
