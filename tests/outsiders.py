@@ -3,7 +3,7 @@
 import json
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,8 @@ import pytest
 FOLDER = Path(__file__).parent / "verifiers"
 
 
-def accepted(credentials: Sequence[Mapping[str, Any]], documents: Mapping[str, Any]) -> list[bool]:
-    """Whether each credential is accepted by them, given the documents (keys, status lists) by address. Skips without Node."""
+def accepted(asked: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> list[bool]:
+    """Whether each credential is accepted, given the documents (keys, status lists) by address. Skips without Node."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
         pytest.skip("no Node here to run the verifiers from npm")
@@ -21,6 +21,6 @@ def accepted(credentials: Sequence[Mapping[str, Any]], documents: Mapping[str, A
         command = [npm, "ci", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund"]
         if subprocess.run(command, cwd=FOLDER, capture_output=True, check=False).returncode:
             pytest.skip("the verifiers from npm cannot be installed here")
-    lines = "".join(json.dumps({"credential": one, "documents": documents}) + "\n" for one in credentials)
+    lines = "".join(json.dumps({"credential": one, "documents": documents}) + "\n" for one, documents in asked)
     ended = subprocess.run([node, "verify.mjs"], cwd=FOLDER, input=lines, capture_output=True, text=True, check=True)
     return [json.loads(line)["accepted"] for line in ended.stdout.splitlines()]

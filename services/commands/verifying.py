@@ -1,6 +1,7 @@
 """`sampan verify` and `sampan trust`: whether a certificate is true, without asking anybody."""
 
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,6 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
+from services import logbook
+from services.commands.log import look
+from services.commands.options import say
 from services.verifying import fetch, read_file, trusted
 from shared.vc.verdict import Verdict, judge
 
@@ -20,7 +24,9 @@ Folder = Annotated[
 
 @app.command(epilog="Example: `sampan verify certificate.pdf`")
 def verify(
-    file: Annotated[Path, typer.Argument(help="A credential: JSON, a JWT, or a PDF or PNG with one of them inside.")],
+    file: Annotated[
+        Path | None, typer.Argument(help="A credential: JSON, a JWT, or a PDF or PNG with one of them inside.")
+    ] = None,
     trust: Folder = TRUST,
     status: Annotated[
         list[Path] | None, typer.Option("--status", help="A status list that you got otherwise; may be repeated.")
@@ -28,20 +34,32 @@ def verify(
     fresh: Annotated[
         float, typer.Option("--fresh-hours", min=0, help="How old a status list may be that says `valid`.")
     ] = 24.0,
+    log: Annotated[
+        str | None, typer.Option(help="Ask the log too: a file with its proof, or the issuer's address as you know it.")
+    ] = None,
+    checkpoint: Annotated[
+        Path, typer.Option(help="The log's checkpoint that you keep (`sampan log look`); its key lies beside it.")
+    ] = Path("sampan.checkpoint"),
     as_json: Annotated[bool, typer.Option("--json", help="The verdict as JSON.")] = False,
 ) -> None:
     """Check a certificate offline, against keys and status lists that you got with `sampan trust`.
 
-    Exit 0 if it is valid, 1 for any other verdict.
+    Exit 0 if it is valid, 1 for any other verdict. With `--log` alone, and no file, the log itself is compared with the
+    checkpoint that you kept. Exit 2 when the log does not fit.
     """
-    verdict = judge(read_file(file), trusted(trust, status or []), datetime.now(UTC), timedelta(hours=fresh))
+    if file is None:
+        look_at_log(log, checkpoint)
+        return
+    content = read_file(file)
+    verdict = judge(content, trusted(trust, status or []), datetime.now(UTC), timedelta(hours=fresh))
     if as_json:
         print(json.dumps(_fields(verdict), ensure_ascii=False, indent=2))
     else:
         print(f"{verdict.word.upper()}: {verdict.sentence}")
         for line in _lines(verdict.document or {}):
             print(f"  {line}")
-    raise typer.Exit(0 if verdict.is_good else 1)
+    in_log = log is None or (verdict.document is not None and _in_log(log, checkpoint, content, verdict.document))
+    raise typer.Exit(0 if verdict.is_good and in_log else 1)
 
 
 @app.command("trust", epilog="Example: `sampan trust https://skills.example.org`")
@@ -55,6 +73,26 @@ def trust_issuer(
     """
     got = fetch(address, folder)
     print(f"{got.did}: keys and {got.lists} status lists are in {got.folder}/.")
+
+
+def look_at_log(address: str | None, checkpoint: Path) -> None:
+    """Without a credential: whether the log still begins with what was kept of it."""
+    if address is None or not address.startswith(("https://", "http://")):
+        raise typer.BadParameter("Give a certificate's file, or with --log the address of the log to be compared.")
+    look(address, checkpoint)
+
+
+def _in_log(place: str, checkpoint: Path, content: bytes, document: Mapping[str, Any]) -> bool:
+    """Say what the log says of a credential; whether it is one to be accepted."""
+    proof = logbook.evidence_at(place, document)
+    own = content if content.lstrip()[:1] == b"{" else None  # in another form it has other bytes
+    try:
+        good, said = logbook.logged(document, own, proof, checkpoint)
+    except logbook.LogDiffers as differs:
+        say.print(f"sampan: {differs}", markup=False)
+        raise typer.Exit(2) from None
+    print(f"  {'log':12} {said}", file=sys.stderr)
+    return good
 
 
 def _fields(verdict: Verdict) -> dict[str, Any]:
