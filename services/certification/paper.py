@@ -27,6 +27,7 @@ LANGUAGE_OF: Final[Mapping[str, str]] = {"KH": "km", "LA": "lo", "MM": "my", "CN
 """The language that a paper is in besides English, by the holder's country."""
 PIXELS_PER_INCH: Final = 150
 _BOX: Final = "\u25a1"
+_AS_IT_IS: Final = {"credential", "address", "qr"}
 _STANDARD: Final = "a-3a"
 BADGE: Final = b"openbadgecredential"
 _AFTER_HEADER: Final = 33
@@ -167,7 +168,7 @@ def _shown(paper: Paper) -> tuple[str, ...]:
 def _said(paper: Paper) -> dict[str, Any]:
     """What the template is given, with a box for each character that no font of ours has: PDF/A allows none without a picture."""
     said = _everything(paper, whole=covered(_texts(paper)))
-    return _boxed(said) | {name: said[name] for name in ("credential", "address", "qr")}
+    return {name: one if name in _AS_IT_IS else _boxed(one) for name, one in said.items()}
 
 
 def _boxed(value: Any) -> Any:
