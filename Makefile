@@ -1,7 +1,7 @@
 # What people and CI both call. Everything it needs goes to .venv, from the hash-pinned locks.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint bench docs schemas catalogue lock
+.PHONY: help demo up test long lint bench docs schemas catalogue lock
 BIN := .venv/bin
 
 help: ## show this list
@@ -13,8 +13,15 @@ demo: .venv/runtime ## run everything with the example from Wuxi and show the re
 up: .venv/runtime ## run everything on this machine, with its data in ./data; Ctrl-C stops it
 	@$(BIN)/sampan up --data data
 
-test: .venv/development ## run all tests
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+# What is compiled is kept, also where the environment says otherwise: tests start hundreds of processes.
+test long: export PYTHONDONTWRITEBYTECODE :=
+
+# More workers than cores: tests of outages and pauses mostly wait.
+test: .venv/development ## run the tests, but for those that take long
+	$(BIN)/python -m pytest -n 3 --dist loadgroup -m "not long"
+
+long: .venv/development ## run the tests that take long: 20,000 rows, pauses, every page wide in every language
+	$(BIN)/python -m pytest -n 3 --dist loadgroup -m long
 
 lint: .venv/development ## check style, types and the import rules
 	$(BIN)/ruff check .

@@ -20,6 +20,8 @@ _REGISTERS = {
     "programme.registered.v1": "coordinator",
     "centre.registered.v1": "coordinator",
     "scheme.registered.v1": "awarding-body",
+    "recognition.granted.v1": "recognition-authority",
+    "recognition.withdrawn.v1": "recognition-authority",
 }
 
 

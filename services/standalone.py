@@ -36,7 +36,8 @@ _READY_DEADLINE = 90.0  # seconds
 _GRACE = 5  # seconds that a service gives its open requests when it is stopped
 _LONGEST_WAIT = 30.0  # seconds between two attempts to bring a part back
 _ASK = 5.0  # seconds between two looks whether a part that lives also answers
-_SILENT = 6  # of these in a row: it is started again
+_ANSWER = 2.0  # seconds that it may take to answer then
+_SILENT = 6  # times without an answer in a row: it is started again
 _STEADY = 60.0  # seconds of life after which an earlier failure no longer counts
 
 
@@ -76,7 +77,7 @@ class Service(Part):
 
     def answers(self) -> bool:
         """Whether it answers at all, whatever it says."""
-        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=2)
+        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=_ANSWER)
         try:
             connection.request("GET", "/livez")
             connection.getresponse()

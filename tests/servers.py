@@ -4,16 +4,22 @@ import os
 import re
 import secrets
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import alembic.command
+import alembic.config
 import nats
+import pytest
 from nats.aio.client import Client, RawCredentials
 
-from services.embedded import EmbeddedNats, EmbeddedPostgres
+from services.embedded import SERVICES, EmbeddedNats, EmbeddedPostgres
 from services.processes import LOOPBACK, installed
 from shared.credentials import Authority, Keys
 from shared.rights import Rights
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 class PostgresForTests(EmbeddedPostgres):
@@ -21,10 +27,23 @@ class PostgresForTests(EmbeddedPostgres):
 
     settings = {**EmbeddedPostgres.settings, "fsync": "off", "max_connections": "200"}
 
+    _migrated: str | None = None
+
     def create_database(self) -> str:
         """A fresh database that holds every service's empty schema; for `url(service, database)`."""
         name = f"test_{secrets.token_hex(6)}"
         self.execute(f"CREATE DATABASE {name}")
+        return name
+
+    def create_migrated_database(self) -> str:
+        """A fresh database with the tables of every service, as its migrations make them."""
+        if self._migrated is None:
+            made = self.create_database()
+            for service in SERVICES:
+                migrate(service, self.url(service, made))
+            self._migrated = made
+        name = f"test_{secrets.token_hex(6)}"
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {self._migrated}")  # a tenth of the time of the migrations
         return name
 
     def drop_database(self, name: str) -> None:
@@ -57,6 +76,18 @@ class PostgresForTests(EmbeddedPostgres):
         )
         assert ended.returncode == 0, ended.stderr
         return ended.stdout.strip()
+
+
+def migrate(service: str, url: str) -> None:
+    """What `alembic -n SERVICE upgrade head` does, without a process that loads everything again."""
+
+    def upgrade() -> None:
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv("SAMPAN_DATABASE_URL", url)
+            alembic.command.upgrade(alembic.config.Config(ROOT / "alembic.ini", ini_section=service), "head")
+
+    with ThreadPoolExecutor(1) as thread:  # the migrations run a loop of their own, and the caller may be in one
+        thread.submit(upgrade).result()
 
 
 def broker_files(folder: Path, service: str, keys: Keys | None = None) -> dict[str, Path]:

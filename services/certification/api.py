@@ -9,7 +9,7 @@ from fastapi.responses import PlainTextResponse
 from services.certification import queries
 from services.certification.handlers import Handlers
 from services.certification.issued import issuing_metrics
-from services.certification.queries import CertificateFact, EventAnswer, EventHistory, PersonExport
+from services.certification.queries import CertificateAnswer, EventAnswer, EventHistory, PersonExport
 from shared.audit import Act, Audit
 from shared.database import Database
 from shared.events.certification import SchemeFact
@@ -80,14 +80,14 @@ def routes(handlers: Handlers, database: Database, door: Doorkeeper, audit: Audi
         scheme: Filter = None,
         status: Filter = None,
         enrolment: Filter = None,
-    ) -> Page[CertificateFact]:
+    ) -> Page[CertificateAnswer]:
         """The certificates of the cohorts to which the office is a party."""
         filters = {"cohort": cohort, "scheme": scheme, "status": status, "enrolment": enrolment}
         async with database.transaction() as session:
             return await queries.certificates(session, caller, paging, filters)
 
     @router.get("/v1/certificates/{certificate}", responses=refusals(403))
-    async def certificate(certificate: Named, caller: Annotated[Caller, Depends(office)]) -> CertificateFact:
+    async def certificate(certificate: Named, caller: Annotated[Caller, Depends(office)]) -> CertificateAnswer:
         """One certificate."""
         async with database.transaction() as session:
             return _or_404(await queries.certificate(session, caller, certificate))

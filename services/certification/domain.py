@@ -10,6 +10,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Final, Literal, NamedTuple, cast
 
+from services.certification import recognising
 from services.certification.awards import Award, Edition, Key, Moment, Pass, Ref, State, Suspension, World
 from services.certification.rules import (
     LIFTS,
@@ -24,7 +25,7 @@ from services.certification.rules import (
     sentence,
     settled,
 )
-from shared.events.certification import Attempt, CertificateFact, SchemeFact
+from shared.events.certification import Attempt, CertificateFact, RecognitionFact, SchemeFact
 from shared.events.envelope import Event
 from shared.events.offices_to_certification import (
     AwardRef,
@@ -33,6 +34,7 @@ from shared.events.offices_to_certification import (
     CertificateReplaced,
     CertificateRevoked,
     CertificateSuspended,
+    RecognitionRef,
     SchemeRegistered,
     TraineeAssessed,
 )
@@ -133,6 +135,41 @@ def fold_schemes(events: Iterable[Event]) -> Schemes:
                 **dict(event.data), office=event.source, status="registered" if outcome == APPLIED else "void"
             )
     return Schemes(outcomes, schemes)
+
+
+@dataclass(frozen=True, slots=True)
+class Recognitions:
+    """What a fold of events on recognitions leads to: the outcome of each, and what is recognised by id."""
+
+    outcomes: dict[Ref, Outcome] = field(default_factory=dict)
+    recognitions: dict[str, RecognitionFact] = field(default_factory=dict)
+
+
+def fold_recognitions(events: Iterable[Event], schemes: Mapping[str, SchemeFact]) -> Recognitions:
+    """What countries recognise. Events on awards and schemes may be among them and are passed over.
+
+    The set must hold whole units: with an event, all on what the same country recognises of the same, and those that void or
+    replace it or that it voids or replaces.
+    """
+    events = sorted(events, key=moment_of)
+    folded = Recognitions()
+    if not any(isinstance(event.data, RecognitionRef) for event in events):
+        return folded
+    _, settled = withdrawals(events)
+    told: dict[str, list[Event]] = {}
+    for event in events:
+        if not isinstance(event.data, RecognitionRef):
+            continue
+        if event.ref in settled:
+            folded.outcomes[event.ref] = settled[event.ref]
+        else:
+            told.setdefault(recognising.recognised_by(event), []).append(event)
+    for several in told.values():
+        spans, stuck = recognising.decide(several, schemes.get(cast(RecognitionRef, several[0].data).scheme))
+        folded.outcomes.update(dict.fromkeys((event.ref for event in several), APPLIED))
+        folded.outcomes.update({ref: Outcome(guard.status, guard.code) for ref, guard in stuck.items()})
+        folded.recognitions.update({fact.recognition: fact for fact in (span.fact() for span in spans)})
+    return folded
 
 
 @dataclass(frozen=True, slots=True)

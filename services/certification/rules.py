@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final, Literal, cast
 
+from services.certification import recognising
 from services.certification.awards import Award, Cohort, Holding, Key, Moment, State, Trainee, World
 from shared.events import receipts
 from shared.events.certification import SchemeFact
@@ -30,17 +31,20 @@ RANKS: Final[dict[str, int]] = {
     "certificate.suspended.v1": 50,
     "certificate.reinstated.v1": 60,
     "certificate.revoked.v1": 70,
+    "recognition.granted.v1": 80,
+    "recognition.withdrawn.v1": 85,
     "event.voided.v1": 90,
 }
 """Among events of the same moment, the lower rank comes first."""
 
-_AWARDING_BODY: Final = frozenset({"awarding-body"})
-ROLES: Final[dict[str, frozenset[str]]] = {
-    name: _AWARDING_BODY | {"host-centre"} if name == "trainee.assessed.v1" else _AWARDING_BODY
-    for name in RANKS
-    if name != "event.voided.v1"
+_OTHERS: Final = {
+    "trainee.assessed.v1": frozenset({"awarding-body", "host-centre"}),
+    **dict.fromkeys(recognising.GUARDS, frozenset({"recognition-authority"})),
 }
-"""Which roles may say what: the office must be registered in one of them, and (but for schemes) be it in the cohort."""
+ROLES: Final[dict[str, frozenset[str]]] = {
+    name: _OTHERS.get(name, frozenset({"awarding-body"})) for name in RANKS if name != "event.voided.v1"
+}
+"""Which roles may say what: the office must be registered in one of them, and where there is a cohort be it there."""
 
 SENTENCES: Final[dict[str, str]] = {
     "applied": "Taken: the event is part of the record.",
@@ -61,7 +65,7 @@ SENTENCES: Final[dict[str, str]] = {
         "A scheme with this code is registered already: the first stays. Correct it with an event that replaces it, or use "
         "another code."
     ),
-}
+} | recognising.SENTENCES
 """What each code means that no guard of ``GUARDS`` gives."""
 
 OF_REPLACEMENTS: Final[tuple[str, ...]] = ("type_differs", "already_replaced", "replaces_itself")

@@ -57,6 +57,8 @@ class EventRow(Base, table=True):
     """The awarding body's number that the event gives."""
     target: str | None = Field(default=None, sa_type=Text)
     """The id of the event that this one voids or replaces."""
+    recognised: str | None = Field(default=None, index=True, sa_type=Text)
+    """The id of what a country recognises by it, or recognises no more."""
     recordedtime: datetime = Field(sa_type=DateTime(timezone=True))
     postedby: str = Field(sa_type=Text)
     correlation: str | None = Field(default=None, sa_type=Text)
@@ -151,7 +153,10 @@ class CertificateRow(Base, table=True):
     """
 
     __tablename__ = "certificates"
-    __table_args__ = (Index("certificates_due_idx", "enrolment", postgresql_where=text("due")),)
+    __table_args__ = (
+        Index("certificates_due_idx", "enrolment", postgresql_where=text("due")),
+        Index("certificates_number_idx", text("(data ->> 'number')")),
+    )
 
     certificate: str = Field(primary_key=True, sa_type=Text)
     enrolment: str = Field(index=True, sa_type=Text)
@@ -282,6 +287,22 @@ class NumberRow(Base, table=True):
     level: str = Field(sa_type=Text)
 
 
+class WalletLinkRow(Base, table=True):
+    """A link that a holder keeps: by the SHA-256 of what it ends in, so that a copy of the table opens nothing."""
+
+    __tablename__ = "wallet_links"
+
+    sha256: str = Field(primary_key=True, sa_type=Text)
+    certificate: str = Field(
+        index=True,
+        sa_type=Text,
+        sa_column_args=(ForeignKey("certificates.certificate", name="wallet_links_certificate_fkey"),),
+    )
+    madeby: str = Field(sa_type=Text)
+    made: datetime = Field(sa_type=DateTime(timezone=True))
+    expires: datetime = Field(sa_type=DateTime(timezone=True))
+
+
 class LogLeafRow(Base, table=True):
     """A leaf of the transparency log, and what it commits to: see ``services.certification.log``."""
 
@@ -319,6 +340,24 @@ class LogHead(Base, table=True):
     size: int = Field(sa_type=BigInteger)
     checkpoint: str = Field(sa_type=Text)
     """As it was signed."""
+
+
+class RecognitionRow(Base, table=True):
+    """A recognition as it now stands: the data of its fact, and what it is asked by."""
+
+    __tablename__ = "recognitions"
+    __table_args__ = (Index("recognitions_level_idx", "scheme", "occupation", "level", "country"),)
+
+    recognition: str = Field(primary_key=True, sa_type=Text)
+    recognised: str = Field(index=True, sa_type=Text)
+    country: str = Field(sa_type=Text)
+    scheme: str = Field(sa_type=Text)
+    occupation: str = Field(sa_type=Text)
+    level: str = Field(sa_type=Text)
+    status: str = Field(sa_type=Text)
+    starts_on: date
+    ends_on: date | None = None
+    data: dict[str, Any] = Field(sa_type=JSONB)
 
 
 class Office(offices.OfficeRow, Base, table=True):

@@ -34,6 +34,7 @@ FACT_OF: dict[str, Callable[..., Fact]] = {
     "trainee.v1": enrolment.trainee_fact,
     "scheme.v1": certification.scheme_fact,
     "certificate.v1": certification.certificate_fact,
+    "recognition.v1": certification.recognition_fact,
 }
 
 

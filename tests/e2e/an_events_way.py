@@ -6,10 +6,7 @@ NATS is shown as it was; only what differs from run to run (times of the clock, 
 
 import asyncio
 import json
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -157,13 +154,12 @@ async def running(postgres: PostgresForTests, nats_server: NatsForTests) -> Asyn
         streams = connection.jetstream(timeout=5)
         for info in await streams.streams_info():
             await streams.delete_stream(info.config.name or "")
-        database = postgres.create_database()
+        database = postgres.create_migrated_database()
         stack.callback(postgres.drop_database, database)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         clients = {}
         for number, (service, (create, settings)) in enumerate(APPS.items()):
             url = postgres.url(service, database)
-            migrate(service, url)
             (folder / service).write_text(f"{number:02x}" * 32)
             (folder / "admin").write_text(ADMINISTRATOR)
             app = create(
@@ -185,16 +181,6 @@ async def running(postgres: PostgresForTests, nats_server: NatsForTests) -> Asyn
                 )
             )
         yield River(clients, streams)
-
-
-def migrate(service: str, url: str) -> None:
-    subprocess.run(
-        [sys.executable, "-m", "alembic", "-c", str(ROOT / "alembic.ini"), "-n", service, "upgrade", "head"],
-        env={**os.environ, "SAMPAN_DATABASE_URL": url},
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-    )
 
 
 # --- the page

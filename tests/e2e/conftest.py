@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -124,17 +125,41 @@ class RunningElsewhere(Program):
 
 @pytest.fixture(scope="module")
 def data_folder() -> Iterator[Path]:
+    with _folder() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def program() -> Iterator[Program]:
+    """One for all who can live with what the others said: each start costs seconds."""
+    with _folder() as folder, _running(folder) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def own_program(data_folder: Path) -> Iterator[Program]:
+    """One that is empty, for whoever counts all that there is or changes it for good."""
+    with _running(data_folder) as running:
+        if ELSEWHERE is not None:
+            cohorts = httpx.get(f"{running.url('enrolment')}/v1/cohorts", headers=running.admin).raise_for_status()
+            if cohorts.json()["items"]:
+                pytest.skip("needs a program that is empty: docker compose down -v, and up again")
+        yield running
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
     folder = Path(tempfile.gettempdir()) / f"sampan-e2e-{secrets.token_hex(4)}"
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture(scope="module")
-def program(data_folder: Path) -> Iterator[Program]:
+@contextmanager
+def _running(folder: Path) -> Iterator[Program]:
     if ELSEWHERE is not None:
-        yield RunningElsewhere(data_folder)
+        yield RunningElsewhere(folder)
         return
-    running = Program(data_folder)
+    running = Program(folder)
     running.start()
     yield running
     if running.process is not None and running.process.poll() is None:

@@ -55,7 +55,12 @@ class Wuxi:
         return judge(document, self.trust(), datetime.now(UTC)).word
 
     def post(self, kind: str, source: str, **data: Any) -> None:
-        event = {"specversion": "1.0", "id": f"{kind.replace('.', '-')}-{data['number']}", "source": source, "type": f"{kind}.v1"}
+        event = {
+            "specversion": "1.0",
+            "id": f"{kind.replace('.', '-')}-{data['number']}",
+            "source": source,
+            "type": f"{kind}.v1",
+        }
         event |= {"time": "2025-06-02T09:00:00+08:00", "data": {"cohort": "wuxi-2025-spring", **data}}
         service = "enrolment" if kind.startswith("person") else "certification"
         answer = httpx.post(

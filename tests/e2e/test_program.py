@@ -262,7 +262,7 @@ def test_given_a_busy_port_when_the_program_starts_then_one_sentence_names_it(tm
 
 
 @on_this_machine
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL])
 def test_given_the_program_ended_when_it_starts_again_then_it_carries_on_with_the_same_data(
     program: Program, ending: signal.Signals
 ) -> None:

@@ -30,6 +30,11 @@ SHEETS = {"kh/dgtvet": (), "cn/wuxi-institute": ("--sheet", "attendance"), "cn/w
 
 
 @pytest.fixture(scope="module")
+def program(own_program: Program) -> Program:
+    return own_program
+
+
+@pytest.fixture(scope="module")
 def tokens(program: Program) -> dict[str, str]:
     """The tokens of the cohort's offices."""
     found = {}

@@ -89,6 +89,7 @@ def test_services_that_start_before_broker_and_database(river: River) -> None:
     assert river.pids() == before
 
 
+@pytest.mark.long
 def test_a_database_that_hangs_is_told_while_somebody_waits_for_the_answer(river: River) -> None:
     """As when its machine is frozen: connections stay open, and nothing comes through them."""
     server = psutil.Process(river.sampan.postgres.pid)
@@ -123,6 +124,7 @@ def test_sessions_that_the_database_ends_are_made_anew(river: River) -> None:
     assert river.pids() == before
 
 
+@pytest.mark.long
 def test_a_check_while_events_come_in_finds_nothing(river: River) -> None:
     with river.posting("checked") as poster:
         for _ in range(3):

@@ -43,6 +43,7 @@ def second(river: River, name: str) -> Iterator[str]:
         yield f"http://127.0.0.1:{copy.port}"
 
 
+@pytest.mark.long
 def test_a_leader_that_is_paused_loses_its_place_and_wakes_up_harmless(river: River) -> None:
     with ExitStack() as stack:
         enrolment = stack.enter_context(second(river, "enrolment"))
@@ -88,6 +89,7 @@ asyncio.run(hold())
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="TCP_USER_TIMEOUT is Linux's")
 def test_a_holder_that_is_paused_in_the_middle_of_an_answer_loses_its_lock_too(river: River) -> None:
     """Its session is not idle: the server waits until it takes the rest, and its kernel answers every probe."""

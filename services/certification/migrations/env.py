@@ -6,12 +6,11 @@ import os
 from alembic import context
 from sqlalchemy import Connection
 
-from services.certification.tables import Base
 from shared.database import Database
 
 
 def migrate(connection: Connection) -> None:
-    context.configure(connection=connection, target_metadata=Base.metadata)
+    context.configure(connection=connection)  # no metadata: loading the tables takes longer than making them
     with context.begin_transaction():
         context.run_migrations()
 

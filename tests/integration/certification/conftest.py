@@ -1,7 +1,5 @@
 """Certification on the real PostgreSQL: migrated once per worker, emptied for each test."""
 
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -10,6 +8,7 @@ from sqlalchemy import text
 
 from services.certification.tables import Base
 from shared.database import Database
+from tests.emptying import clear
 from tests.servers import PostgresForTests
 
 ROOT = Path(__file__).parents[3]
@@ -18,16 +17,8 @@ ROOT = Path(__file__).parents[3]
 @pytest.fixture(scope="session")
 def migrated(postgres: PostgresForTests) -> Iterator[str]:
     """The address of a database that certification's migrations have made."""
-    name = postgres.create_database()
-    url = postgres.url("certification", name)
-    subprocess.run(
-        [sys.executable, "-m", "alembic", "-c", str(ROOT / "alembic.ini"), "-n", "certification", "upgrade", "head"],
-        env={"SAMPAN_DATABASE_URL": url},
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-    )
-    yield url
+    name = postgres.create_migrated_database()
+    yield postgres.url("certification", name)
     postgres.drop_database(name)
 
 
@@ -41,7 +32,6 @@ async def database(migrated: str) -> AsyncIterator[Database]:
 
 async def empty(database: Database) -> None:
     """As after the migration."""
-    tables = ", ".join(table.name for table in Base.metadata.sorted_tables if table.name != "outbox_head")
     async with database.transaction() as session:
-        await session.execute(text(f"TRUNCATE {tables} RESTART IDENTITY"))
-        await session.execute(text("UPDATE outbox_head SET epoch = 1, position = 0"))
+        await clear(session, Base.metadata)
+        await session.execute(text("INSERT INTO outbox_head (id, epoch, position) VALUES (1, 1, 0)"))

@@ -47,6 +47,7 @@ OPEN = {
     "/v1/credentials/{public_id}/standing",
     "/v1/credentials/{public_id}",
     "/v1/credentials/{public_id}.jwt",
+    "/v1/recognitions",
 }
 ONE, BATCH, NDJSON = "application/cloudevents+json", "application/cloudevents-batch+json", "application/x-ndjson"
 

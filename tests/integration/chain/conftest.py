@@ -1,7 +1,5 @@
 """All three services' databases on the real PostgreSQL, migrated once per worker."""
 
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -17,16 +15,8 @@ ROOT = Path(__file__).parents[3]
 @pytest.fixture(scope="session")
 def databases(postgres: PostgresForTests) -> Iterator[dict[str, str]]:
     """The addresses of a database for each service, as its migrations have made it."""
-    names = {service: postgres.create_database() for service in ("enrolment", "certification", "reporting")}
+    names = {service: postgres.create_migrated_database() for service in ("enrolment", "certification", "reporting")}
     urls = {service: postgres.url(service, name) for service, name in names.items()}
-    for service, url in urls.items():
-        subprocess.run(
-            [sys.executable, "-m", "alembic", "-c", str(ROOT / "alembic.ini"), "-n", service, "upgrade", "head"],
-            env={"SAMPAN_DATABASE_URL": url},
-            cwd=ROOT,
-            check=True,
-            capture_output=True,
-        )
     yield urls
     for name in names.values():
         postgres.drop_database(name)

@@ -1,8 +1,6 @@
 """Enrolment on the real PostgreSQL: migrated once per worker, emptied for each test."""
 
 import asyncio
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from time import monotonic
@@ -25,16 +23,8 @@ ROOT = Path(__file__).parents[3]
 @pytest.fixture(scope="session")
 def migrated(postgres: PostgresForTests) -> Iterator[str]:
     """The address of a database that enrolment's migrations have made."""
-    name = postgres.create_database()
-    url = postgres.url("enrolment", name)
-    subprocess.run(
-        [sys.executable, "-m", "alembic", "-c", str(ROOT / "alembic.ini"), "-n", "enrolment", "upgrade", "head"],
-        env={"SAMPAN_DATABASE_URL": url},
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-    )
-    yield url
+    name = postgres.create_migrated_database()
+    yield postgres.url("enrolment", name)
     postgres.drop_database(name)
 
 

@@ -20,6 +20,7 @@ from shared.events.receipts import Receipt, Receipts
 from shared.events.wire import Raw
 from shared.offices import Caller
 from shared.rejected import RejectedBodies
+from tests.emptying import clear
 from tests.unit.enrolment.story import centre, programme
 
 ADMINISTRATOR = "sampan_admin_of_these_tests"
@@ -30,9 +31,8 @@ REGISTRATIONS = [programme(), centre(), centre("ntti", "KH")]
 
 
 async def empty(database: Database) -> None:
-    tables = ", ".join(table.name for table in Base.metadata.sorted_tables)
     async with database.transaction() as session:
-        await session.execute(text(f"TRUNCATE {tables} RESTART IDENTITY"))
+        await clear(session, Base.metadata)
         await session.execute(text("INSERT INTO outbox_head (id, epoch, position) VALUES (1, 1, 0)"))
 
 

@@ -35,6 +35,7 @@ OPEN = {
     "/v1/credentials/{public_id}/standing",
     "/v1/credentials/{public_id}",
     "/v1/credentials/{public_id}.jwt",
+    "/v1/recognitions",
 }
 ADMINISTRATOR = secrets.token_urlsafe(32)
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}

@@ -1,7 +1,5 @@
 """Reporting on the real PostgreSQL: migrated once per worker, emptied for each test."""
 
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -10,7 +8,6 @@ from pathlib import Path
 import httpx
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import text
 
 from services.reporting.api import routes
 from services.reporting.tables import Base, Office, Session, Token
@@ -21,6 +18,7 @@ from shared.http import create_app
 from shared.offices import Doorkeeper, token_digest
 from shared.sessions import Sessions
 from tests.contract.answers import as_documented
+from tests.emptying import clear
 from tests.servers import PostgresForTests
 
 ROOT = Path(__file__).parents[3]
@@ -31,16 +29,8 @@ BEARER = {"Authorization": f"Bearer {ADMINISTRATOR}"}
 @pytest.fixture(scope="session")
 def migrated(postgres: PostgresForTests) -> Iterator[str]:
     """The address of a database that reporting's migrations have made."""
-    name = postgres.create_database()
-    url = postgres.url("reporting", name)
-    subprocess.run(
-        [sys.executable, "-m", "alembic", "-c", str(ROOT / "alembic.ini"), "-n", "reporting", "upgrade", "head"],
-        env={"SAMPAN_DATABASE_URL": url},
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-    )
-    yield url
+    name = postgres.create_migrated_database()
+    yield postgres.url("reporting", name)
     postgres.drop_database(name)
 
 
@@ -53,9 +43,8 @@ async def database(migrated: str) -> AsyncIterator[Database]:
 
 
 async def empty(database: Database) -> None:
-    tables = ", ".join(table.name for table in Base.metadata.sorted_tables)
     async with database.transaction() as session:
-        await session.execute(text(f"TRUNCATE {tables} RESTART IDENTITY"))
+        await clear(session, Base.metadata)
 
 
 @dataclass

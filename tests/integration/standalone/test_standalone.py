@@ -1,4 +1,4 @@
-"""The program as one: starts, faults and ends, with small services in the places of the real ones."""
+"""The program as one: starts, faults and ends, with small services and a small alembic in the places of the real ones."""
 
 import json
 import os
@@ -38,6 +38,10 @@ def from_environment():
     assert len(pathlib.Path(os.environ["SAMPAN_SECRET_FILE"]).read_text().strip()) == 64
     return application
 """
+MIGRATION = """
+import runpy, sys
+runpy.run_path(f"services/{sys.argv[sys.argv.index('-n') + 1]}/migrations/env.py")
+"""
 PROGRAM = """
 import json, sys
 from pathlib import Path
@@ -45,7 +49,7 @@ from services import standalone
 from services.processes import StandaloneError
 
 standalone.ROOT = Path(sys.argv[1])
-standalone._ASK = 0.5
+standalone._ASK = standalone._ANSWER = 0.5
 try:
     with standalone.Standalone(Path(sys.argv[2])) as sampan:
         parts = (sampan.nats, sampan.postgres, *sampan.services)
@@ -123,11 +127,12 @@ def place() -> Iterator[Place]:
         migrations = root / "services" / service / "migrations"
         migrations.mkdir(parents=True)
         migrations.joinpath("env.py").touch()
-        migrations.joinpath("versions").mkdir()
         migrations.parent.joinpath("app.py").write_text(SERVICE)
         migrations.parent.joinpath("__init__.py").touch()
     root.joinpath("services", "__init__.py").touch()
-    shutil.copy(ROOT / "alembic.ini", root)
+    root.joinpath("alembic").mkdir()
+    root.joinpath("alembic", "__init__.py").touch()
+    root.joinpath("alembic", "__main__.py").write_text(MIGRATION)
     yield Place(root, folder / "data", {variable: str(free_port()) for variable, _ in PORTS.values()})
     shutil.rmtree(folder)
 
