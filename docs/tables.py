@@ -80,9 +80,7 @@ def certifications_rules() -> dict[str, Rules]:
             ("waiting", "event_unknown"),
             *(("conflict", code) for code in ("type_differs", "already_voided", "voids_itself")),
         ),
-        **{
-            name: tuple((guard.status, guard.code) for guard in guards) for name, guards in recognising.GUARDS.items()
-        },
+        **{name: tuple((guard.status, guard.code) for guard in guards) for name, guards in recognising.GUARDS.items()},
     }
     return {
         name: Rules(

@@ -102,9 +102,7 @@ async def load(
                 event_of(row), row.place, Outcome(row.status, row.code), row.receipt
             )
         enrolments = {row.enrolment for row in fresh if row.enrolment} - loaded.enrolments
-        schemes = {
-            row.scheme for row in fresh if row.scheme and not (row.enrolment or row.recognised)
-        } - registrations
+        schemes = {row.scheme for row in fresh if row.scheme and not (row.enrolment or row.recognised)} - registrations
         recognised = {row.recognised for row in fresh if row.recognised} - loaded.recognised
         named = {(row.source, row.target) for row in fresh if row.target}
         missing = named - loaded.events.keys() - followed

@@ -61,7 +61,11 @@ class RecognitionFact(RecognitionGranted):
     reason: str | None = None
 
 
-DATA: dict[str, type[Model]] = {"scheme.v1": SchemeFact, "certificate.v1": CertificateFact, "recognition.v1": RecognitionFact}
+DATA: dict[str, type[Model]] = {
+    "scheme.v1": SchemeFact,
+    "certificate.v1": CertificateFact,
+    "recognition.v1": RecognitionFact,
+}
 """The data of each fact type on the stream CERTIFICATION."""
 
 ADDRESSES: dict[str, str] = {

@@ -1,6 +1,7 @@
 """What countries recognise, and what they did: one thing at a time, whatever the order in which it is said."""
 
 import random
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -100,7 +101,9 @@ class TestTwo:
         assert codes(folded, "r", "s", "w") == ["applied"] * 3
         assert (on(folded, 19), on(folded, 20)) == (["3"], ["4"])
         withdrawn_too = [withdrawn("x", 30, ends=25)]
-        again = fold(*[recognised("r", 2, starts=1), recognised("s", 3, starts=20, framework_level="4")], *withdrawn_too)
+        again = fold(
+            *[recognised("r", 2, starts=1), recognised("s", 3, starts=20, framework_level="4")], *withdrawn_too
+        )
         assert codes(again, "s") == ["recognition_overlaps"]
 
     def test_another_country_or_framework_is_another_matter(self) -> None:
@@ -200,7 +203,7 @@ def test_every_event_has_its_standing_and_nothing_is_recognised_twice(events: li
         by_what.setdefault((fact.country, fact.level), []).append(fact)
     for facts in by_what.values():
         ordered = sorted(facts, key=lambda fact: fact.starts_on)
-        for one, other in zip(ordered, ordered[1:], strict=False):
+        for one, other in pairwise(ordered):
             assert one.ends_on is not None
             assert one.ends_on < other.starts_on
 
