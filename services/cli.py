@@ -6,7 +6,7 @@ import sys
 import typer
 
 from services.client import ClientError
-from services.commands import figures, inventing, issuer, keys, officers, offices, posting, running, trail, upkeep
+from services.commands import figures, inventing, issuer, keys, log, officers, offices, posting, running, trail, upkeep
 from services.commands.options import say
 from services.processes import StandaloneError
 
@@ -25,6 +25,7 @@ app.add_typer(keys.keys_app, name="keys")
 app.add_typer(issuer.issuer_app, name="issuer")
 app.add_typer(officers.token_app, name="token")
 app.add_typer(trail.audit_app, name="audit")
+app.add_typer(log.log_app, name="log")
 app.add_typer(upkeep.deadletter_app, name="deadletters")
 
 

@@ -1,7 +1,7 @@
 """A Merkle tree over a list that only grows: hashes, proofs and what they prove, as RFC 6962 and RFC 9162 (2.1) define them.
 
-A `Node` is a perfect part of the tree, complete whatever comes after it, so it is hashed once and kept: (level, index) covers the
-leaves from index * 2^level, 2^level of them; level 0 is the leaves' own hashes. What a proof needs is named as nodes first, a few
+A `Node` is a perfect part of the tree, complete whatever comes after it, so it is hashed once and kept: (level, place) covers the
+leaves from place * 2^level, 2^level of them; level 0 is the leaves' own hashes. What a proof needs is named as nodes first, a few
 for each doubling of the tree, so that whoever keeps them reads just those. No I/O here.
 """
 
@@ -21,7 +21,7 @@ class Node(NamedTuple):
     """A perfect part of the tree."""
 
     level: int
-    index: int
+    place: int
 
 
 Path = tuple[tuple[Node, ...], ...]

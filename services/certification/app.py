@@ -6,7 +6,16 @@ from functools import partial
 
 from fastapi import FastAPI
 
-from services.certification import credentials_api, desk, issuer_api, recognitions_api, rosters
+from services.certification import (
+    credentials_api,
+    desk,
+    documents_api,
+    issuer_api,
+    log_api,
+    recognitions_api,
+    rosters,
+    wallet_api,
+)
 from services.certification.api import routes
 from services.certification.attested import Attested
 from services.certification.check import check
@@ -17,6 +26,9 @@ from services.certification.issuer import Issuer
 from services.certification.issuer_keys import IssuerKeys
 from services.certification.log import Log
 from services.certification.operator import Operator
+from services.certification.printing import Printing
+from services.certification.public_pages import PublicPages
+from services.certification.recognitions import worth
 from services.certification.settings import Settings
 from services.certification.subscribers import subscribe
 from services.certification.tables import KeptFile, Office, Session, Token
@@ -70,11 +82,13 @@ def create(settings: Settings) -> FastAPI:
     bus.sweep(handlers.rejected.forget_expired)
     keys = IssuerKeys(secret)
     operator = Operator.at(settings.public_url, settings.operator_name) if settings.public_url else None
-    issuer = documents = attested = None
+    holders = Holders(partial(ask, bus, HOLDER))
+    issuer = documents = attested = printing = transparency = None
     if operator is not None:
-        holders, transparency = Holders(partial(ask, bus, HOLDER)), Log(secret, operator.host)
+        transparency = Log(secret, operator.host)
         issuer = Issuer(database, keys, holders, operator, transparency.append)
         documents, attested = Documents(database, holders, issuer), Attested(holders, transparency)
+        printing = Printing(database, documents, operator)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -89,14 +103,18 @@ def create(settings: Settings) -> FastAPI:
         return [*bus.health(), *relay.health()]
 
     app = create_app("Sampan certification", lifespan, problems)
-    app.include_router(
-        administration(database, door, dead_letters, bus, partial(check, bus=bus, attested=attested), audit)
-    )
-    app.include_router(routes(handlers, database, door, audit))
-    app.include_router(issuer_api.routes(database, door, audit, operator, keys, issuer))
-    app.include_router(credentials_api.routes(database, door, operator, keys, documents, Visitors()))
-    app.include_router(recognitions_api.routes(database, Visitors()))
-    app.include_router(rejections(database, door, handlers.rejected, audit))
+    for part in (
+        administration(database, door, dead_letters, bus, partial(check, bus=bus, attested=attested), audit),
+        routes(handlers, database, door, audit),
+        issuer_api.routes(database, door, audit, operator, keys, issuer),
+        credentials_api.routes(database, door, operator, keys, documents, Visitors()),
+        log_api.routes(transparency, database, Visitors()),
+        recognitions_api.routes(database, Visitors()),
+        documents_api.routes(printing, database, door, sessions, audit),
+        wallet_api.routes(operator.url if operator else None, database, door, audit),
+        rejections(database, door, handlers.rejected, audit),
+    ):
+        app.include_router(part)
     addresses = {
         "enrolment": settings.enrolment_url,
         "certification": settings.address,
@@ -112,6 +130,8 @@ def create(settings: Settings) -> FastAPI:
     pages = Rosters(taking, keeping, choices, CODES, tuple(taking.roles))
     app.include_router(desk.routes(handlers, database, sessions, pages, addresses))
     app.include_router(signin.routes(sessions, audit, https=settings.address.startswith("https:")))
+    if operator and printing:
+        app.include_router(PublicPages(database, holders, printing, operator, worth).routes())
     show_contract(app, door, sessions, "certification")
     return app
 

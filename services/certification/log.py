@@ -6,7 +6,7 @@ has the database alone can put no other tree in its place, and who has both is f
 """
 
 from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -18,6 +18,7 @@ from services.certification.tables import LogLeafRow
 from shared import merkle
 from shared.checkpoints import Checkpoint, LogKey, NotACheckpoint, Statement, leaf, opened, signed
 from shared.database import write
+from shared.evidence import LogEvidence, LoggedStanding, Standing, encoded
 from shared.merkle import EMPTY, Node, covering, grown, leaf_hash, root_of
 from shared.secrets import derive
 
@@ -33,24 +34,13 @@ class Entry:
     salt: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Proved:
-    """A leaf, what it commits to, and its way to the checkpoint's root."""
-
-    place: int
-    leaf: str
-    statement: Statement
-    salt: bytes
-    proof: list[bytes]
-
-
 class Log:
     """One installation's log."""
 
-    def __init__(self, secret: bytes, origin: str) -> None:
-        """``secret`` is the service's own. ``origin`` names the log for ever: the first append writes it down."""
+    def __init__(self, secret: bytes, host: str) -> None:
+        """``secret`` is the service's own. The log is named for the public address' ``host`` as it is at its first leaf."""
         self._private = Ed25519PrivateKey.from_private_bytes(derive(secret, "transparency log"))
-        self._origin = origin
+        self._origin = f"{host}/v1/log"
 
     async def append(self, session: AsyncSession, entries: Sequence[Entry], now: datetime) -> None:
         """Append in the transaction that makes the entries true.
@@ -86,7 +76,7 @@ class Log:
             _ADD_NODES,
             {
                 "levels": [node.level for node in made],
-                "indexes": [node.index for node in made],
+                "places": [node.place for node in made],
                 "hashes": list(made.values()),
             },
         )
@@ -127,8 +117,8 @@ class Log:
         )
         return list(rows.scalars())
 
-    async def proved(self, session: AsyncSession, public_id: str) -> tuple[str, list[Proved]]:
-        """The newest checkpoint, and every leaf of one certificate with its way there, oldest first."""
+    async def evidence(self, session: AsyncSession, public_id: str) -> LogEvidence:
+        """Every standing of one certificate and its way to the newest checkpoint; no standings when there are none."""
         checkpoint = await self.checkpoint(session)
         size = opened(checkpoint, await self.key(session)).size
         rows = await session.execute(
@@ -138,16 +128,25 @@ class Log:
         found = rows.mappings().all()
         paths = {row["place"]: merkle.inclusion(row["place"], size) for row in found}
         nodes = await _nodes(session, {node for path in paths.values() for part in path for node in part})
-        return checkpoint, [
-            Proved(row["place"], row["leaf"], _statement(row), row["salt"], merkle.proof(paths[row["place"]], nodes))
-            for row in found
-        ]
+        return LogEvidence(
+            checkpoint=checkpoint,
+            standings=[
+                LoggedStanding(
+                    place=row["place"],
+                    leaf=row["leaf"],
+                    standing=Standing(**asdict(_statement(row))),
+                    salt=row["salt"].hex(),
+                    proof=encoded(merkle.proof(paths[row["place"]], nodes)),
+                )
+                for row in found
+            ],
+        )
 
     async def verify(self, session: AsyncSession) -> AsyncIterator[tuple[str, str]]:
         """Every place at which the log is not as it was signed, and why; the session must see one snapshot."""
         size, edge = 0, dict[Node, bytes]()
         async for rows in _leaves(session):
-            hashes = []
+            hashes: list[bytes] = []
             for row in rows:
                 if row["place"] != size + len(hashes):
                     yield f"{size + len(hashes)}", "is missing"
@@ -159,7 +158,7 @@ class Log:
             held = await _nodes(session, made)
             for node, value in made.items():
                 if held.get(node) != value:
-                    yield f"{node.index << node.level}", f"does not give the hash that is kept at level {node.level}"
+                    yield f"{node.place << node.level}", f"does not give the hash that is kept at level {node.level}"
                     break
             size += len(hashes)
             edge = {node: (made | edge)[node] for node in covering(0, size)}
@@ -174,8 +173,8 @@ class Log:
 
 _ADD_NODES = text(
     """
-    INSERT INTO log_nodes (level, index, hash)
-    SELECT * FROM unnest(CAST(:levels AS int[]), CAST(:indexes AS bigint[]), CAST(:hashes AS bytea[]))
+    INSERT INTO log_nodes (level, place, hash)
+    SELECT * FROM unnest(CAST(:levels AS int[]), CAST(:places AS bigint[]), CAST(:hashes AS bytea[]))
     """
 )
 
@@ -187,13 +186,13 @@ async def _nodes(session: AsyncSession, nodes: Iterable[Node]) -> dict[Node, byt
     rows = await session.execute(
         text(
             """
-            SELECT level, index, hash FROM log_nodes
-            JOIN unnest(CAST(:levels AS int[]), CAST(:indexes AS bigint[])) AS asked (level, index) USING (level, index)
+            SELECT level, place, hash FROM log_nodes
+            JOIN unnest(CAST(:levels AS int[]), CAST(:places AS bigint[])) AS asked (level, place) USING (level, place)
             """
         ),
-        {"levels": [node.level for node in asked], "indexes": [node.index for node in asked]},
+        {"levels": [node.level for node in asked], "places": [node.place for node in asked]},
     )
-    return {Node(row.level, row.index): row.hash for row in rows}
+    return {Node(row.level, row.place): row.hash for row in rows}
 
 
 async def _leaves(session: AsyncSession) -> AsyncIterator[Sequence[Any]]:

@@ -150,7 +150,10 @@ class CertificateRow(Base, table=True):
     """A certificate as it now stands: the data of its fact, and what it is asked by."""
 
     __tablename__ = "certificates"
-    __table_args__ = (Index("certificates_due_idx", "enrolment", postgresql_where=text("due")),)
+    __table_args__ = (
+        Index("certificates_due_idx", "enrolment", postgresql_where=text("due")),
+        Index("certificates_number_idx", text("(data ->> 'number')")),
+    )
 
     certificate: str = Field(primary_key=True, sa_type=Text)
     enrolment: str = Field(index=True, sa_type=Text)
@@ -268,6 +271,22 @@ class StatusListRow(Base, table=True):
     signed: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
 
 
+class WalletLinkRow(Base, table=True):
+    """A link that a holder keeps: by the SHA-256 of what it ends in, so that a copy of the table opens nothing."""
+
+    __tablename__ = "wallet_links"
+
+    sha256: str = Field(primary_key=True, sa_type=Text)
+    certificate: str = Field(
+        index=True,
+        sa_type=Text,
+        sa_column_args=(ForeignKey("certificates.certificate", name="wallet_links_certificate_fkey"),),
+    )
+    madeby: str = Field(sa_type=Text)
+    made: datetime = Field(sa_type=DateTime(timezone=True))
+    expires: datetime = Field(sa_type=DateTime(timezone=True))
+
+
 class LogLeafRow(Base, table=True):
     """A leaf of the transparency log, and what it commits to: see ``services.certification.log``."""
 
@@ -290,7 +309,7 @@ class LogNodeRow(Base, table=True):
     __tablename__ = "log_nodes"
 
     level: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
-    index: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
+    place: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
     hash: bytes = Field(sa_type=LargeBinary)
 
 

@@ -1,10 +1,12 @@
 """The transparency log on the real database: it grows, it proves, and whatever is done to it is found out."""
 
 import asyncio
+import json
 from base64 import b64decode
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime
 from time import monotonic
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -13,10 +15,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.certification.log import Entry, Log
 from shared.checkpoints import Checkpoint, NotACheckpoint, Statement, opened
 from shared.database import Database
+from shared.evidence import proved, read
 from shared.merkle import extends, includes, leaf_hash
 
-LOG = Log(b"\x07" * 32, "sampan.example/v1/log")
-OTHER = Log(b"\x08" * 32, "sampan.example/v1/log")
+LOG = Log(b"\x07" * 32, "sampan.example")
+OTHER = Log(b"\x08" * 32, "sampan.example")
 NOW = datetime(2025, 5, 1, 8, tzinfo=UTC)
 
 
@@ -80,12 +83,39 @@ async def test_a_certificates_leaves_prove_what_is_public_of_it(database: Databa
     await append(database, 3, 1, "revoked")
     await append(database, 5, 5)
     async with database.transaction() as session:
-        note, proved = await LOG.proved(session, "public-3")
-        checkpoint = opened(note, await LOG.key(session))
-    assert [one.statement.status for one in proved] == ["valid", "revoked"]
-    for one in proved:
-        assert one.statement.commitment(one.salt).hex() in one.leaf
-        assert includes(checkpoint.root, checkpoint.size, one.place, leaf_hash(one.leaf.encode()), one.proof)
+        evidence, key = await LOG.evidence(session, "public-3"), await LOG.key(session)
+    checkpoint, statements = proved(read(evidence.model_dump_json().encode()), key)
+    assert checkpoint == await newest(database)
+    assert [one.status for one in statements] == ["valid", "revoked"]
+
+
+CLAIMS: dict[str, Callable[[dict[str, Any]], object]] = {
+    "another status": lambda told: told["standings"][1]["standing"].update(status="valid"),
+    "another document": lambda told: told["standings"][0]["standing"].update(digest="00" * 32),
+    "another salt": lambda told: told["standings"][0].update(salt="00" * 16),
+    "another place": lambda told: told["standings"][0].update(place=4),
+    "another proof": lambda told: told["standings"][0]["proof"].reverse(),
+    "no proof": lambda told: told["standings"][0].update(proof=[]),
+    "no hashes": lambda told: told["standings"][0].update(proof=["!"]),
+    "another order": lambda told: told["standings"].reverse(),
+    "a leaf that is nothing": lambda told: told["standings"][0].update(leaf="["),
+    "a leaf of nothing": lambda told: told["standings"][0].update(leaf="[]"),
+    "another root": lambda told: told.update(checkpoint=told["checkpoint"].replace("\n7\n", "\n8\n")),
+    "no checkpoint": lambda told: told.update(checkpoint="once upon a time"),
+    "something else": lambda told: told.update(standings="many"),
+}
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+async def test_whoever_changes_what_the_log_said_is_found_out(database: Database, claim: str) -> None:
+    await append(database, 0, 6)
+    await append(database, 3, 1, "revoked")
+    async with database.transaction() as session:
+        told = (await LOG.evidence(session, "public-3")).model_dump(mode="json")
+        key = await LOG.key(session)
+    CLAIMS[claim](told)
+    with pytest.raises(NotACheckpoint):
+        proved(read(json.dumps(told).encode()), key)
 
 
 async def test_leaves_tell_nothing_of_whom_they_are_about(database: Database) -> None:
@@ -156,7 +186,7 @@ TAMPERINGS = {
         "11",
     ),
     "another statement beside it": (sql("UPDATE log_leaves SET status = 'revoked' WHERE place = 3"), "3"),
-    "another hash above it": (sql("UPDATE log_nodes SET hash = sha256('x') WHERE (level, index) = (2, 0)"), "0"),
+    "another hash above it": (sql("UPDATE log_nodes SET hash = sha256('x') WHERE (level, place) = (2, 0)"), "0"),
     "another checkpoint": (
         sql("UPDATE log_head SET checkpoint = replace(checkpoint, E'\\n11\\n', E'\\n10\\n')"),
         "checkpoint",

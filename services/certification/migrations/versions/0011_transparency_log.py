@@ -25,7 +25,7 @@ def upgrade() -> None:
     op.create_table(
         "log_nodes",
         sa.Column("level", sa.Integer, primary_key=True, autoincrement=False),
-        sa.Column("index", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("place", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("hash", sa.LargeBinary, nullable=False),
     )
     op.create_table(
