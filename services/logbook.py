@@ -5,9 +5,11 @@ Only addresses that the user gives are asked.
 """
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,12 +17,13 @@ import httpx
 
 from services.client import ClientError
 from shared.checkpoints import LONGEST_CHECKPOINT, Checkpoint, LogKey, NotACheckpoint, Statement, hashes_of, opened
-from shared.evidence import proved, read
+from shared.evidence import LONGEST, proved, read
 from shared.merkle import EMPTY, Node, covering, extends, grown, leaf_hash, root_of
 
 ANSWER_LIMIT: Final = 8 * 1024 * 1024
 """Bytes of one answer: a thousand leaves are about a quarter of a megabyte."""
 SECONDS: Final = 30.0
+PUBLIC_ID_PATTERN: Final = "[a-z2-7]{26}"
 ATTEMPTS: Final = 8
 """Tries of one request while the log says that this address asks too fast."""
 
@@ -118,6 +121,44 @@ def evidence_of(body: bytes, checkpoint: Path) -> tuple[Checkpoint, list[Stateme
     if kept is not None and kept.size == shown.size and kept.root != shown.root:
         raise LogDiffers(_FORKED.format(size=kept.size))
     return shown, statements
+
+
+def evidence_at(place: str, credential: Mapping[str, Any]) -> bytes:
+    """What a log says of a credential: from a file, or asked at an installation's address that the user gave.
+
+    Of the credential only its public id is used, never an address.
+    """
+    if not place.startswith(("https://", "http://")):
+        try:
+            with Path(place).open("rb") as file:
+                return file.read(LONGEST + 1)
+        except OSError as error:
+            raise ClientError(f"{place} cannot be read: {error.strerror or error}.") from None
+    public_id = _public_id(credential)
+    if not re.fullmatch(PUBLIC_ID_PATTERN, public_id):
+        raise ClientError("The certificate has no id that a log could be asked for.")
+    return asking(place)(f"certificates/{public_id}", {})
+
+
+def logged(credential: Mapping[str, Any], content: bytes | None, proof: bytes, checkpoint: Path) -> tuple[bool, str]:
+    """Whether the log has a credential as one to be accepted, and what to say of it.
+
+    ``content`` is the signed document's own bytes when they are at hand: the log knows their digest. Raises LogDiffers.
+    """
+    shown, statements = evidence_of(proof, checkpoint)
+    public_id = _public_id(credential)
+    if not statements or any(one.public_id != public_id for one in statements):
+        return False, "The log's proof is of another certificate."
+    last = statements[-1]
+    digest = None if content is None else sha256(content).hexdigest()
+    if digest is not None and digest not in {one.digest for one in statements}:
+        return False, "The log has this certificate, but with another document than this one."
+    since = "" if last.on is None else f" since {last.on}"
+    return last.status == "valid", f"{last.status}{since}, in the log of {shown.size} leaves that {shown.origin} signed"
+
+
+def _public_id(credential: Mapping[str, Any]) -> str:
+    return str(credential.get("id", "")).rpartition("/")[2]
 
 
 _FORKED: Final = (

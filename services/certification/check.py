@@ -158,6 +158,16 @@ async def _compare_decided(session: AsyncSession, findings: Findings, refs: Sequ
 
 
 _STRAYS = {
+    "number": """
+        WITH told AS (
+            SELECT DISTINCT schemes.data ->> 'office', certificates.data ->> 'number', enrolment, scheme,
+                   certificates.data ->> 'occupation', certificates.data ->> 'level'
+            FROM certificates JOIN schemes USING (scheme) WHERE certificates.data ->> 'number' IS NOT NULL
+        )
+        SELECT office || ' ' || number AS which
+        FROM ((TABLE told EXCEPT TABLE certificate_numbers) UNION (TABLE certificate_numbers EXCEPT TABLE told))
+            AS differing (office, number)
+    """,
     "certificate": """
         SELECT certificate AS which FROM certificates
         WHERE NOT EXISTS (SELECT FROM events WHERE events.enrolment = certificates.enrolment)

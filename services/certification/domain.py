@@ -7,6 +7,7 @@ order and number of arrivals do not matter.
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import pairwise
 from typing import Final, Literal, NamedTuple, cast
 
 from services.certification import recognising
@@ -14,6 +15,7 @@ from services.certification.awards import Award, Edition, Key, Moment, Pass, Ref
 from services.certification.rules import (
     LIFTS,
     Case,
+    held_besides,
     holding_of,
     holds_one,
     key_of,
@@ -275,7 +277,7 @@ def _ties(event: Event, world: World) -> Iterable[tuple[str, ...]]:
         trainee = world.trainees.get(event.data.enrolment_id)
         yield ("person", trainee.person) if trainee else ("enrolment", event.data.enrolment_id)
         if number := number_of(event):
-            yield "number", event.data.scheme, number
+            yield "number", event.source, number  # of any scheme: only the body itself gives its numbers
 
 
 # ---- how each event changes an award
@@ -283,8 +285,22 @@ def _ties(event: Event, world: World) -> Iterable[tuple[str, ...]]:
 
 def _apply(state: State, event: Event, world: World) -> State:
     case = Case(state, world, event)
-    state = replace(state, awards={**state.awards, case.key: _EVOLVE[event.type](case.award, event)})
+    state = _with_award(state, world, case.key, _EVOLVE[event.type](case.award, event))
     return _issue_passed(state, world, moment_of(event))
+
+
+def _with_award(state: State, world: World, key: Key, award: Award) -> State:
+    """An award as it now is. Its day follows its passes, but never into days on which the person holds another certificate."""
+    after = replace(state, awards={**state.awards, key: award})
+    if key not in state.awards or all(one.awarded_on or one.kept_on for one in state.awards[key].editions):
+        return after
+    day, now = holding_of(state, world, key).issue_day(), holding_of(after, world, key)
+    besides = (days for other in held_besides(after, world, key) for days in other.held())
+    held = sorted([*now.held(), *besides])
+    if day == now.issue_day() or all(first[1] < second[0] for first, second in pairwise(held)):
+        return after
+    editions = tuple(replace(one, kept_on=one.kept_on or (None if one.awarded_on else day)) for one in award.editions)
+    return replace(after, awards={**after.awards, key: replace(award, editions=editions)})
 
 
 def _remember_pass(state: State, event: Event, world: World, why: Withdrawal) -> State:
@@ -294,7 +310,7 @@ def _remember_pass(state: State, event: Event, world: World, why: Withdrawal) ->
     if not isinstance(data, TraineeAssessed) or data.result != "pass" or settled(case):
         return state
     gone = (*case.award.gone_passes, Pass(data.date, why.at))
-    state = replace(state, awards={**state.awards, case.key: replace(case.award, gone_passes=gone)})
+    state = _with_award(state, world, case.key, replace(case.award, gone_passes=gone))
     return _retry(_issue_passed(state, world, moment_of(event)), event, world)
 
 

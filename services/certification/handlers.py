@@ -324,6 +324,8 @@ async def _save_certificates(
     gone = [_void(fact) for key, fact in held.items() if key not in certificates and fact.status != "void"]
     changed = [fact for key, fact in certificates.items() if held.get(key) != fact] + gone
     await store.save_certificates(session, changed)
+    numbered = {fact.enrolment for fact in changed for one in (fact, held.get(fact.certificate)) if one and one.number}
+    await store.save_numbers(session, numbered)
     return changed
 
 

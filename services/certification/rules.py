@@ -3,7 +3,7 @@
 ``docs`` shows these tables as they are; each code has its sentence here and nowhere else.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import Final, Literal, cast
@@ -109,13 +109,18 @@ def number_of(event: Event) -> str | None:
 
 def holds_one(state: State, world: World, key: Key, day: date) -> bool:
     """Whether the person holds a live certificate of this scheme, occupation and level, in whatever enrolment."""
-    person = world.trainees[key.enrolment].person
     return any(
-        other[1:] == key[1:]
-        and world.trainees[other.enrolment].person == person
-        and holding_of(state, world, other).is_live_on(day)
-        for other in state.awards
+        one.is_live_on(day)
+        for one in (*held_besides(state, world, key), *([holding_of(state, world, key)] if key in state.awards else ()))
     )
+
+
+def held_besides(state: State, world: World, key: Key) -> Iterator[Holding]:
+    """What the same person has of this scheme, occupation and level in other enrolments."""
+    person = world.trainees[key.enrolment].person
+    for other in state.awards:
+        if other != key and other[1:] == key[1:] and world.trainees[other.enrolment].person == person:
+            yield holding_of(state, world, other)
 
 
 def holding_of(state: State, world: World, key: Key) -> Holding:
@@ -226,7 +231,7 @@ def _already_revoked(case: Case) -> bool:
 def _number_taken(case: Case) -> bool:
     number = number_of(case.event)
     return number is not None and any(
-        key.scheme == case.key.scheme
+        case.world.schemes[key.scheme].office == case.scheme.office
         and key != case.key
         and any(edition.number == number for edition in award.editions)
         for key, award in case.state.awards.items()
@@ -294,7 +299,7 @@ _FROM_THE_BODY = (
 _NUMBER_FREE = Guard(
     "number_taken",
     "conflict",
-    "Another certificate of this scheme has this number. Check both, and correct the wrong one.",
+    "Another certificate of this awarding body has this number. Check both, and correct the wrong one.",
     _number_taken,
 )
 _ROOM_LEFT = Guard(

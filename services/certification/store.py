@@ -68,9 +68,9 @@ async def load(
 ) -> Loaded:
     """Everything that hangs together with these enrolments, events, and ids of what is recognised.
 
-    Enrolments hang together by person, events by enrolment, by voiding and replacing each other, and by the awarding body's
-    number; registrations of one scheme by its code, recognitions by what they recognise. A round follows each tie one step
-    further, until nothing new comes.
+    Enrolments hang together by person, events by enrolment, by voiding and replacing each other, and by the number that one
+    awarding body gives; registrations of one scheme by its code, recognitions by what they recognise. A round follows each tie
+    one step further, until nothing new comes.
     """
     loaded = Loaded()
     enrolments, missing, recognised = set(enrolments), set(refs), set(recognised)
@@ -78,6 +78,7 @@ async def load(
     numbers: set[Ref] = set()
     schemes: set[str] = set()
     followed: set[Ref] = set()
+    numbered: set[Ref] = set()
     registrations: set[str] = set()
     while enrolments or missing or targets or numbers or schemes or recognised:
         enrolments |= await _same_person(session, loaded, enrolments)
@@ -91,10 +92,11 @@ async def load(
                 "recognised": list(recognised),
                 **pairs("sources", "ids", missing),
                 **pairs("target_sources", "targets", targets),
-                **pairs("number_schemes", "numbers", numbers),
+                **pairs("number_sources", "numbers", numbers),
             },
         )
-        followed |= targets | numbers  # a source begins with a slash and a scheme's code does not
+        followed |= targets
+        numbered |= numbers
         registrations |= schemes
         fresh = [row for row in rows if (row.source, row.id) not in loaded.events]
         for row in fresh:
@@ -107,7 +109,7 @@ async def load(
         named = {(row.source, row.target) for row in fresh if row.target}
         missing = named - loaded.events.keys() - followed
         targets = ({(row.source, row.id) for row in fresh} | named) - followed
-        numbers = {(row.scheme, row.number) for row in fresh if row.number} - followed
+        numbers = {(row.source, row.number) for row in fresh if row.number} - numbered
     return loaded
 
 
@@ -123,7 +125,7 @@ _TIED = text(
         JOIN unnest(CAST(:target_sources AS text[]), CAST(:targets AS text[])) AS asked (source, target) USING (source, target)
         UNION
         SELECT source, id FROM events
-        JOIN unnest(CAST(:number_schemes AS text[]), CAST(:numbers AS text[])) AS asked (scheme, number) USING (scheme, number)
+        JOIN unnest(CAST(:number_sources AS text[]), CAST(:numbers AS text[])) AS asked (source, number) USING (source, number)
         UNION
         SELECT source, id FROM events
         WHERE type = 'scheme.registered.v1' AND scheme = ANY(CAST(:schemes AS text[]))
@@ -262,6 +264,29 @@ async def look_again(
         ),
         {"enrolments": list(enrolments), "cohorts": list(cohorts), "schemes": list(schemes)},
     )
+
+
+async def save_numbers(session: AsyncSession, enrolments: Iterable[str]) -> None:
+    """Save which awards the numbers on these enrolments' certificates are of; those must be saved.
+
+    A replacement may keep its award's number. Raises IntegrityError when two awards would have one number of one awarding body.
+    """
+    asked = {"enrolments": sorted(enrolments)}
+    if not asked["enrolments"]:
+        return
+    await session.execute(text("DELETE FROM certificate_numbers WHERE enrolment = ANY(:enrolments)"), asked)
+    await session.execute(_NUMBERS, asked)
+
+
+_NUMBERS = text(
+    """
+    INSERT INTO certificate_numbers (office, number, enrolment, scheme, occupation, level)
+    SELECT DISTINCT schemes.data ->> 'office', certificates.data ->> 'number', enrolment, scheme,
+           certificates.data ->> 'occupation', certificates.data ->> 'level'
+    FROM certificates JOIN schemes USING (scheme)
+    WHERE enrolment = ANY(:enrolments) AND certificates.data ->> 'number' IS NOT NULL
+    """
+)
 
 
 # ---- what enrolment tells

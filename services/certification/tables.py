@@ -39,7 +39,7 @@ class EventRow(Base, table=True):
     # The three ways in which events hang together: see store.load.
     __table_args__ = (
         Index("events_target_idx", "source", "target"),
-        Index("events_number_idx", "scheme", "number"),
+        Index("events_number_idx", "source", "number"),
         Index("events_waiting_idx", "code", postgresql_where=text("status = 'waiting'")),
     )
 
@@ -147,7 +147,10 @@ class SchemeRow(Base, table=True):
 
 
 class CertificateRow(Base, table=True):
-    """A certificate as it now stands: the data of its fact, and what it is asked by."""
+    """A certificate as it now stands: the data of its fact, and what it is asked by.
+
+    The database holds besides (migration 0012) that nobody has two of one award that are live on the same day.
+    """
 
     __tablename__ = "certificates"
     __table_args__ = (
@@ -285,6 +288,19 @@ class WalletLinkRow(Base, table=True):
     madeby: str = Field(sa_type=Text)
     made: datetime = Field(sa_type=DateTime(timezone=True))
     expires: datetime = Field(sa_type=DateTime(timezone=True))
+
+
+class NumberRow(Base, table=True):
+    """Which award has a number of an awarding body's (its scheme's office): just one, whatever became of its certificates."""
+
+    __tablename__ = "certificate_numbers"
+
+    office: str = Field(primary_key=True, sa_type=Text)
+    number: str = Field(primary_key=True, sa_type=Text)
+    enrolment: str = Field(index=True, sa_type=Text)
+    scheme: str = Field(sa_type=Text)
+    occupation: str = Field(sa_type=Text)
+    level: str = Field(sa_type=Text)
 
 
 class LogLeafRow(Base, table=True):

@@ -49,7 +49,7 @@ def payload(token: str) -> bytes:
 
 
 def _key(public: bytes, private: bytes | None = None) -> OKPKey:
-    fields = {"kty": "OKP", "crv": "Ed25519", "x": _part(public)}
+    fields: dict[str, str | list[str]] = {"kty": "OKP", "crv": "Ed25519", "x": _part(public)}
     return OKPKey.import_key(fields if private is None else fields | {"d": _part(private)})
 
 

@@ -30,7 +30,11 @@ _SLOT: Final = "urn:sampan:slot:"
 _AS_THEY_ARE: Final = {"@context", "type", "proofPurpose"}
 """What is a word of the contexts themselves."""
 _ADDRESS: Final = re.compile(r"(?:https?://|did:|urn:)[^\s<>\"{}|\\^`\x00-\x20]+")
-_OPTIONS: Final = {"documentLoader": loader, "processingMode": "json-ld-1.1"}
+_WRITTEN_DIFFERENTLY: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
+"""What RDFC-1.0 escapes and implementations of its drafts, pyld among them, do not."""
+_BASE: Final = "https://base.invalid/"
+"""Where a word that is no whole address ends up, and is found."""
+_OPTIONS: Final = {"documentLoader": loader, "processingMode": "json-ld-1.1", "base": _BASE}
 
 Term = rdf.NamedNode | rdf.BlankNode | rdf.Literal
 Quad = tuple[Any, rdf.NamedNode, Any, Any]
@@ -81,6 +85,8 @@ def _slotted(value: Any, texts: list[str], key: str = "") -> Any:
     if isinstance(value, list):
         return [_slotted(one, texts) for one in value]
     if isinstance(value, str):
+        if _WRITTEN_DIFFERENTLY.search(value):
+            raise NotCanonical("it holds a control character, which not everybody writes in one way")
         texts.append(value)
         return f"{_SLOT}{len(texts) - 1}:"
     return value
@@ -117,7 +123,7 @@ def _refuse_what_means_nothing(slotted: Any) -> None:
     found = {slot for quad in _expanded(marked) for term in quad for slot in _slots(term)}
     if len(found) < len(texts):
         raise NotCanonical("something in it means nothing in its contexts, so no signature covers it")
-    if not all(":" in kind for kind in _types(_as_json_ld(jsonld.expand, marked))):
+    if any(":" not in kind or kind.startswith(_BASE) for kind in _types(_as_json_ld(jsonld.expand, marked))):
         raise NotCanonical("a type in it is not known in its contexts, so no signature covers it")
 
 
