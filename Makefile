@@ -13,6 +13,9 @@ demo: .venv/runtime ## run everything with the example from Wuxi and show the re
 up: .venv/runtime ## run everything on this machine, with its data in ./data; Ctrl-C stops it
 	@$(BIN)/sampan up --data data
 
+# What is compiled is kept, also where the environment says otherwise: tests start hundreds of processes.
+test long: export PYTHONDONTWRITEBYTECODE :=
+
 # More workers than cores: tests of outages and pauses mostly wait.
 test: .venv/development ## run the tests, but for those that take long
 	$(BIN)/python -m pytest -n 3 --dist loadgroup -m "not long"

@@ -19,7 +19,7 @@ LONGEST: Final = 1_000_000
 _Short = Annotated[str, Field(max_length=1000)]
 
 
-class Standing(BaseModel):
+class LoggedStatement(BaseModel):
     """What a leaf commits to. ``digest`` is the SHA-256 of the signed document, in hexadecimal."""
 
     certificate: _Short
@@ -34,7 +34,7 @@ class LoggedStanding(BaseModel):
 
     place: Annotated[int, Field(ge=0)]
     leaf: _Short
-    standing: Standing
+    standing: LoggedStatement
     salt: Annotated[str, Field(pattern="^([0-9a-f]{2}){0,64}$")]
     proof: Annotated[list[_Short], Field(max_length=LONGEST_PROOF)]
 

@@ -126,13 +126,14 @@ async def publish(session: AsyncSession, service: str, facts: Sequence[Fact]) ->
     latest = {(fact.kind, fact.key): fact for fact in facts}
     if not latest:
         return head
-    data = {thing: fact.data.model_dump(mode="json") for thing, fact in latest.items()}
+    data = {thing: fact.data.model_dump_json() for thing, fact in latest.items()}
     changed = await session.execute(
         text(
             """
             INSERT INTO things AS known (kind, key, subject, revision, body)
-            SELECT kind, key, subject, 1, body
-            FROM jsonb_to_recordset(CAST(:facts AS jsonb)) AS said (kind text, key text, subject text, body jsonb)
+            SELECT kind, key, subject, 1, CAST(body AS jsonb)
+            FROM unnest(CAST(:kinds AS text[]), CAST(:keys AS text[]), CAST(:subjects AS text[]), CAST(:bodies AS text[]))
+                 AS said (kind, key, subject, body)
             ON CONFLICT (kind, key) DO UPDATE
             SET subject = excluded.subject, revision = known.revision + 1, body = excluded.body
             WHERE (known.subject, known.body) IS DISTINCT FROM (excluded.subject, excluded.body)
@@ -140,12 +141,10 @@ async def publish(session: AsyncSession, service: str, facts: Sequence[Fact]) ->
             """
         ),
         {
-            "facts": _json(
-                [
-                    {"kind": kind, "key": key, "subject": fact.address, "body": data[kind, key]}
-                    for (kind, key), fact in latest.items()
-                ]
-            )
+            "kinds": [kind for kind, _ in latest],
+            "keys": [key for _, key in latest],
+            "subjects": [fact.address for fact in latest.values()],
+            "bodies": [data[thing] for thing in latest],
         },
     )
     revisions = {(row.kind, row.key): row.revision for row in changed}
@@ -155,7 +154,7 @@ async def publish(session: AsyncSession, service: str, facts: Sequence[Fact]) ->
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     bodies = []
     for position, (fact, revision) in enumerate(said, head.position + 1):
-        body = _json(
+        around = _json(
             {
                 "specversion": "1.0",
                 "id": f"{head.epoch}-{position}",
@@ -167,9 +166,9 @@ async def publish(session: AsyncSession, service: str, facts: Sequence[Fact]) ->
                 "epoch": head.epoch,
                 "revision": revision,
                 **({"cause": fact.cause} if fact.cause is not None else {}),
-                "data": data[fact.kind, fact.key],
             }
         )
+        body = f'{around[:-1]},"data":{data[fact.kind, fact.key]}}}'  # which is JSON by now
         bodies.append(_publishable(_FACT_SUBJECT, fact.address, body))
     await session.execute(
         text(

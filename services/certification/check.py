@@ -145,15 +145,15 @@ async def _compare_decided(session: AsyncSession, findings: Findings, refs: Sequ
     for key, fact in held.items():
         if key not in decided.certificates and fact.status != "void":
             findings.differs("certificate", key, "is held, but no event gives it any more")
-    about = [loaded.events[ref].event for ref in refs]
-    recognised = {recognised_by(event) for event in about if isinstance(event.data, RecognitionRef)}
-    registered_so = await recognitions.held(session, recognised)
-    findings.compared("recognitions", len(registered_so))
-    for key, decided_so in recognising.recognitions.items():
-        if recognitions.recognised_of(decided_so) in recognised and registered_so.get(key) != decided_so:
+    spoken = [loaded.events[ref].event for ref in refs]
+    recognised = {recognised_by(event) for event in spoken if isinstance(event.data, RecognitionRef)}
+    there = await recognitions.held(session, recognised)
+    findings.compared("recognitions", len(there))
+    for key, given_one in recognising.recognitions.items():
+        if recognitions.recognised_of(given_one) in recognised and there.get(key) != given_one:
             findings.differs("recognition", key, "is not what its events give")
-    for key, recognition in registered_so.items():
-        if key not in recognising.recognitions and recognition.status != "void":
+    for key, held_one in there.items():
+        if key not in recognising.recognitions and held_one.status != "void":
             findings.differs("recognition", key, "is held, but no event gives it any more")
 
 

@@ -65,25 +65,26 @@ def routes(
             raise Problem(404, "not_found", "There is no status list of this number.")
         return found
 
+    # What ends in .jwt before what does not: the first that fits is taken.
+    @router.get("/v1/status/{number}.jwt", openapi_extra=OPEN, responses=answers, response_class=Response)
+    async def status_list_jwt(number: ListNumber, request: Request) -> Response:
+        """The status list as a signed JWT."""
+        return _cached(request, (await the_list(number)).bits.jwt, JWT, f"public, max-age={LIST_SECONDS}")
+
     @router.get("/v1/status/{number}", openapi_extra=OPEN, responses=answers, response_class=Response)
     async def status_list(number: ListNumber, request: Request) -> Response:
         """A status list: a signed credential with one bit for each document; a set bit says that nobody should accept it."""
         return _cached(request, (await the_list(number)).bits.json, VC, f"public, max-age={LIST_SECONDS}")
 
-    @router.get("/v1/status/{number}.jwt", openapi_extra=OPEN, responses=answers, response_class=Response)
-    async def status_list_jwt(number: ListNumber, request: Request) -> Response:
-        """The same as a signed JWT."""
-        return _cached(request, (await the_list(number)).bits.jwt, JWT, f"public, max-age={LIST_SECONDS}")
+    @router.get("/v1/status/{number}/reasons.jwt", openapi_extra=OPEN, responses=answers, response_class=Response)
+    async def reasons_jwt(number: ListNumber, request: Request) -> Response:
+        """The list of reasons as a signed JWT."""
+        return _cached(request, (await the_list(number)).reasons.jwt, JWT, f"public, max-age={LIST_SECONDS}")
 
     @router.get("/v1/status/{number}/reasons", openapi_extra=OPEN, responses=answers, response_class=Response)
     async def reasons(number: ListNumber, request: Request) -> Response:
         """Why bits of the list are set: revoked, suspended, superseded or void, in four bits for each place."""
         return _cached(request, (await the_list(number)).reasons.json, VC, f"public, max-age={LIST_SECONDS}")
-
-    @router.get("/v1/status/{number}/reasons.jwt", openapi_extra=OPEN, responses=answers, response_class=Response)
-    async def reasons_jwt(number: ListNumber, request: Request) -> Response:
-        """The same as a signed JWT."""
-        return _cached(request, (await the_list(number)).reasons.jwt, JWT, f"public, max-age={LIST_SECONDS}")
 
     @router.get("/v1/credentials/{public_id}/standing", openapi_extra=OPEN, responses=answers)
     async def standing(public_id: PublicId, response: Response) -> PublicStanding:
@@ -100,6 +101,11 @@ def routes(
 
     with_document: dict[str, Any] = {"responses": refusals(401, 403, 404, 410, 429, 503), "openapi_extra": OPEN}
 
+    @router.get("/v1/credentials/{public_id}.jwt", response_class=Response, **with_document)
+    async def credential_jwt(public_id: PublicId, request: Request) -> Response:
+        """The signed document as a JWT."""
+        return _private(request, (await opened(public_id, request)).document.jwt, JWT)
+
     @router.get("/v1/credentials/{public_id}", response_class=Response, **with_document)
     async def credential(public_id: PublicId, request: Request) -> Response:
         """The signed document: an Open Badge 3.0 with its proof.
@@ -107,11 +113,6 @@ def routes(
         One that names its holder needs a token of an office that may see it, or the holder's consent to its being public.
         """
         return _private(request, (await opened(public_id, request)).document.json, VC)
-
-    @router.get("/v1/credentials/{public_id}.jwt", response_class=Response, **with_document)
-    async def credential_jwt(public_id: PublicId, request: Request) -> Response:
-        """The same as a signed JWT."""
-        return _private(request, (await opened(public_id, request)).document.jwt, JWT)
 
     return router
 

@@ -1,7 +1,7 @@
 """What certification does: take events from offices, hear facts of enrolment. One call, one transaction."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -27,7 +27,7 @@ from shared.database import Database
 from shared.events import offices_to_enrolment
 from shared.events.certification import CertificateFact, certificate_fact, recognition_fact, scheme_fact
 from shared.events.enrolment import CohortFact, OfficeFact, TraineeFact
-from shared.events.envelope import Event, Refusal, canonical, digest, read_event
+from shared.events.envelope import Event, Refusal, digest, read_event
 from shared.events.facts import Fact
 from shared.events.offices_to_certification import TYPES, AwardRef, RecognitionRef, SchemeRegistered
 from shared.events.receipts import Receipt, Receipts, Standing
@@ -182,7 +182,7 @@ class Handlers:
         for index, (post, one) in enumerate(zip(posts, read, strict=True)):
             if isinstance(one, Refusal):
                 continue
-            taken = Taken(one, digest(self._content, one.fields), post.caller)
+            taken = Taken(one, digest(self._content, one.written), post.caller)
             if one.ref not in known:
                 known[one.ref] = taken.content
                 fresh[one.ref] = taken
@@ -192,9 +192,8 @@ class Handlers:
                 reused.append(taken)
                 read[index] = refusal(one, "id_reused", REFUSALS["id_reused"])
         await self._keep(session, list(zip(posts, read, strict=True)), now)
-        await journal.add(session, list(fresh.values()), now)
         await journal.keep_refused(session, reused, now)
-        changed, facts = await _decide(session, set(), list(fresh), {}, now)
+        changed, facts = await _decide(session, set(), fresh, {}, now)
         others = {one.ref for one in read if isinstance(one, Event)} - changed.keys()
         standings = changed | (await journal.standings(session, others) if others else {})
         receipts = [
@@ -232,7 +231,7 @@ class Handlers:
         code = sender_refused(post, read)
         if code is None and not post.caller.administrator:
             code = role_refused(read, post.caller.roles)
-        if code is None and len(canonical(read.fields)) > EVENT_LIMIT:
+        if code is None and len(read.written) > EVENT_LIMIT:
             code = "event_too_large"
         return refusal(read, code, REFUSALS[code]) if code else read
 
@@ -263,19 +262,20 @@ async def hear(session: AsyncSession, told: Sequence[Told], now: datetime) -> No
         causes |= dict.fromkeys(there, cause) if (cause := parties[cohort]) else {}
     if not touched:
         return
-    changed, facts = await _decide(session, touched, [], causes, now)
+    changed, facts = await _decide(session, touched, {}, causes, now)
     await notify(session, [_changed(ref, standing) for ref, standing in changed.items()])
     await publish(session, SERVICE, facts)
 
 
 async def _decide(
-    session: AsyncSession, enrolments: set[str], fresh: Sequence[Ref], causes: dict[str, str], now: datetime
+    session: AsyncSession, enrolments: set[str], fresh: Mapping[Ref, Taken], causes: dict[str, str], now: datetime
 ) -> tuple[dict[Ref, journal.Standing], list[Fact]]:
-    """Decide the units of these enrolments and fresh events anew, and save what changed.
+    """Decide the units of these enrolments and fresh events anew, write those into the journal, and save what changed.
 
     ``causes`` says which event is behind a change, by enrolment. Answers the standings that changed, and the facts.
     """
-    loaded = await store.load(session, enrolments, fresh)
+    new = [store.Stored(taken.event, place, journal.NEW, 0) for place, taken in enumerate(fresh.values())]
+    loaded = await store.load(session, enrolments, (), new)
     registered = fold_schemes(one.event for one in loaded.events.values())
     held = await store.schemes(session, registered.schemes)
     schemes = {
@@ -290,11 +290,11 @@ async def _decide(
             await recognitions.recognised_under(session, schemes),
         )
         if not (under <= loaded.enrolments and recognised <= loaded.recognised):
-            loaded = await store.load(session, enrolments | under, fresh, recognised)
+            loaded = await store.load(session, enrolments | under, (), new, recognised)
     events, world = [one.event for one in loaded.events.values()], await store.world(session, loaded)
     decided, recognising = fold(events, world), fold_recognitions(events, world.schemes)
     outcomes = decided.outcomes | registered.outcomes | recognising.outcomes
-    standings = await _save_outcomes(session, loaded, outcomes, now)
+    standings = await _save_outcomes(session, loaded, fresh, outcomes, now)
     certificates = await _save_certificates(session, loaded, decided.certificates)
     recognised_now = await recognitions.save(session, loaded.recognised, recognising.recognitions)
     causes = causes | _causes(loaded, fresh)
@@ -306,14 +306,19 @@ async def _decide(
 
 
 async def _save_outcomes(
-    session: AsyncSession, loaded: Loaded, outcomes: Mapping[Ref, Outcome], now: datetime
+    session: AsyncSession,
+    loaded: Loaded,
+    fresh: Mapping[Ref, Taken],
+    outcomes: Mapping[Ref, Outcome],
+    now: datetime,
 ) -> dict[Ref, journal.Standing]:
     changed = {
         ref: journal.Standing(stored.event.type, outcomes[ref], stored.receipt + 1, now)
-        for ref, stored in sorted(loaded.events.items(), key=lambda item: item[1].place)
+        for ref, stored in sorted(loaded.events.items(), key=lambda item: (item[0] in fresh, item[1].place))
         if ref in outcomes and outcomes[ref] != stored.outcome
     }
-    await journal.save_outcomes(session, changed)
+    await journal.add(session, list(fresh.values()), changed)
+    await journal.save_outcomes(session, {ref: standing for ref, standing in changed.items() if ref not in fresh})
     return changed
 
 
@@ -346,7 +351,7 @@ def _void(fact: CertificateFact) -> CertificateFact:
     return CertificateFact(**{name: getattr(fact, name) for name in kept}, status="void")
 
 
-def _causes(loaded: Loaded, fresh: Sequence[Ref]) -> dict[str, str]:
+def _causes(loaded: Loaded, fresh: Iterable[Ref]) -> dict[str, str]:
     """The last fresh event that spoke of each enrolment (or scheme, or what is recognised), also by voiding or replacing."""
     causes = {}
     for ref in fresh:

@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 BATCH = 256
 """Enrolments whose certificates are settled in one transaction."""
+ABREAST = 4
+"""Batches at a time: while one is signed, another is read or written."""
 LOOK_SECONDS = 0.5
 """Between two looks when nobody wakes it: another copy of the service may have taken the event."""
 AGAIN_SECONDS = 1.0
@@ -137,25 +139,38 @@ class Issuer:
     async def look(self) -> Progress:
         """Settle everything that is due, once, and sign lists that have changed or aged."""
         self.progress = Progress()
-        after = ""
-        while enrolments := await self._run_in(partial(attestations.due, after=after, limit=BATCH)):
-            after = enrolments[-1]
-            try:
-                await self._settle(enrolments)
-            except ConnectionError as error:  # enrolment or the broker is away: standings are settled, documents wait
-                self.progress.problem = str(error)
-                log.warning("documents wait: %s", error)
+        after, abreast = "", set[asyncio.Task[None]]()
+        try:
+            while enrolments := await self._run_in(partial(attestations.due, after=after, limit=BATCH)):
+                after = enrolments[-1]
+                abreast.add(asyncio.create_task(self._settle_what_can_be(enrolments)))
+                if len(abreast) == ABREAST:
+                    done, abreast = await asyncio.wait(abreast, return_when=asyncio.FIRST_COMPLETED)
+                    for one in done:
+                        one.result()
+            while abreast:
+                await abreast.pop()
+        finally:
+            await end(abreast, 2.0)
         await self._names_by_now()
         await status_lists.refresh(self._database, self._keys, self._operator, self._clock())
         return self.progress
+
+    async def _settle_what_can_be(self, enrolments: Sequence[str]) -> None:
+        try:
+            await self._settle(enrolments)
+        except ConnectionError as error:  # enrolment or the broker is away: standings are settled, documents wait
+            self.progress.problem = str(error)
+            log.warning("documents wait: %s", error)
 
     async def _settle(self, enrolments: Sequence[str]) -> None:
         """From what is due to what is public, as far as it goes now: each line a transaction, or none."""
         settled = await self._settled(enrolments, "settle")
         if not settled.to_sign and not settled.to_confirm:
             return
-        forgotten = await self._sign(settled.to_sign) if settled.to_sign else set()
-        await self._confirm([*settled.to_confirm, *(wish.fact.certificate for wish in settled.to_sign)])
+        holders = await self._sign(settled.to_sign) if settled.to_sign else {}
+        forgotten = {enrolment for enrolment, holder in holders.items() if holder.status == "forgotten"}
+        await self._confirm([*settled.to_confirm, *(wish.fact.certificate for wish in settled.to_sign)], holders)
         await self._settled([one for one in enrolments if one not in forgotten], "publish")
 
     async def _settled(self, enrolments: Sequence[str], step: str) -> Settled:
@@ -173,8 +188,8 @@ class Issuer:
 
     # --- documents
 
-    async def _sign(self, wishes: Sequence[Wish]) -> set[str]:
-        """Sign what can be signed; the enrolments whose persons are forgotten."""
+    async def _sign(self, wishes: Sequence[Wish]) -> Mapping[str, Holder]:
+        """Sign what can be signed; the holders, by enrolment."""
         holders = await self._holders.ask({wish.fact.enrolment for wish in wishes}, CERTIFICATION)
         forgotten = {enrolment for enrolment, holder in holders.items() if holder.status == "forgotten"}
         if forgotten:
@@ -183,7 +198,7 @@ class Issuer:
         if any(holder.status == "unknown" for holder in holders.values()):
             self.progress.problem = "enrolment does not know some holders (yet)"
         if not known:
-            return forgotten
+            return holders
 
         async def work(session: AsyncSession) -> tuple[IssuerKey, list[Job]]:
             key = await self._keys.current(session, self._clock())
@@ -210,14 +225,15 @@ class Issuer:
         await self._step("store")
         await self._run_in(lambda session: attestations.keep_drafts(session, drafts))
         self.progress.signed += len(drafts)
-        return forgotten
+        return holders
 
-    async def _confirm(self, certificates: Sequence[str]) -> None:
+    async def _confirm(self, certificates: Sequence[str], known: Mapping[str, Holder]) -> None:
         """Read back what was stored, open it and verify it, as whoever is served it will."""
         drafts = await self._run_in(lambda session: attestations.read_drafts(session, certificates))
         if not drafts:
             return
-        holders = await self._holders.ask({draft["enrolment"] for draft in drafts}, CERTIFICATION)
+        unknown = {draft["enrolment"] for draft in drafts} - known.keys()
+        holders = {**known, **(await self._holders.ask(unknown, CERTIFICATION) if unknown else {})}
         opened = {draft["certificate"]: _opened(draft, holders[draft["enrolment"]]) for draft in drafts}
         tried = [draft for draft in drafts if opened[draft["certificate"]] is not None]
         stored = [

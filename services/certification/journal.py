@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Row, select, text
 from sqlalchemy.dialects.postgresql import insert
@@ -23,7 +23,7 @@ from shared.events.offices_to_enrolment import EventVoided
 from shared.offices import Caller
 
 NEW: Outcome = Outcome("waiting", "new")
-"""The standing of an event between its being written and being decided, in one transaction; nobody ever sees it."""
+"""The standing of an event until it is decided, in one transaction; nobody ever sees it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,16 @@ class Taken:
     event: Event
     content: bytes
     caller: Caller
+
+
+class Ties(NamedTuple):
+    """What events hang together by: columns of the journal, each with its index."""
+
+    enrolment: str | None
+    scheme: str | None
+    number: str | None
+    target: str | None
+    recognised: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,27 +77,23 @@ async def digests(session: AsyncSession, refs: Iterable[Ref]) -> dict[Ref, bytes
     return {(row.source, row.id): row.digest for row in rows}
 
 
-async def add(session: AsyncSession, taken: Sequence[Taken], now: datetime) -> None:
-    """Write new events into the journal."""
+async def add(session: AsyncSession, taken: Sequence[Taken], standings: Mapping[Ref, Standing]) -> None:
+    """Write new events into the journal, as they stand."""
     lines = [
         {
-            **_journal(one, now),
+            **_journal(one, standing.recordedtime),
             "type": one.event.type,
-            "enrolment": one.event.data.enrolment_id if isinstance(one.event.data, AwardRef) else None,
-            "scheme": one.event.data.scheme
-            if isinstance(one.event.data, AwardRef | RecognitionRef | SchemeRegistered)
-            else None,
-            "number": number_of(one.event),
-            "target": target_of(one.event),
-            "recognised": recognised_by(one.event) if isinstance(one.event.data, RecognitionRef) else None,
+            **ties_of(one.event)._asdict(),
             "correlation": correlation.id_of(one.event.ref),
-            "status": NEW.status,
-            "code": NEW.code,
-            "receipt": 0,
+            "status": standing.outcome.status,
+            "code": standing.outcome.code,
+            "receipt": standing.number,
         }
         for one in taken
+        for standing in (standings[one.event.ref],)
     ]
     await write(session, EventRow, lines)
+    await _history(session, {one.event.ref: standings[one.event.ref] for one in taken})
 
 
 async def keep_refused(session: AsyncSession, reused: Sequence[Taken], now: datetime) -> None:
@@ -106,6 +112,18 @@ async def keep_refused(session: AsyncSession, reused: Sequence[Taken], now: date
 def target_of(event: Event) -> str | None:
     """The id of the event that this one voids or replaces."""
     return event.data.event if isinstance(event.data, EventVoided) else event.replaces
+
+
+def ties_of(event: Event) -> Ties:
+    """What an event hangs together with others by."""
+    data = event.data
+    return Ties(
+        data.enrolment_id if isinstance(data, AwardRef) else None,
+        data.scheme if isinstance(data, AwardRef | RecognitionRef | SchemeRegistered) else None,
+        number_of(event),
+        target_of(event),
+        recognised_by(event) if isinstance(data, RecognitionRef) else None,
+    )
 
 
 def _journal(taken: Taken, now: datetime) -> dict[str, Any]:
@@ -137,10 +155,7 @@ def event_of(row: Row[Any]) -> Event:
     return Event(row.source, row.id, row.type, time, data, body, body.get("replaces"))
 
 
-async def save_outcomes(session: AsyncSession, standings: Mapping[Ref, Standing]) -> None:
-    """Save the new standing of events, and add it to their history."""
-    if not standings:
-        return
+async def _history(session: AsyncSession, standings: Mapping[Ref, Standing]) -> None:
     lines = [
         {
             "source": source,
@@ -153,6 +168,13 @@ async def save_outcomes(session: AsyncSession, standings: Mapping[Ref, Standing]
         for (source, id_), standing in standings.items()
     ]
     await write(session, ReceiptRow, lines)
+
+
+async def save_outcomes(session: AsyncSession, standings: Mapping[Ref, Standing]) -> None:
+    """Save the new standing of events of the journal, and add it to their history."""
+    if not standings:
+        return
+    await _history(session, standings)
     await session.execute(
         text(
             """

@@ -18,7 +18,7 @@ from services.certification.tables import LogLeafRow
 from shared import merkle
 from shared.checkpoints import Checkpoint, LogKey, NotACheckpoint, Statement, leaf, opened, signed
 from shared.database import write
-from shared.evidence import LogEvidence, LoggedStanding, Standing, encoded
+from shared.evidence import LogEvidence, LoggedStanding, LoggedStatement, encoded
 from shared.merkle import EMPTY, Node, covering, grown, leaf_hash, root_of
 from shared.secrets import derive
 
@@ -134,7 +134,7 @@ class Log:
                 LoggedStanding(
                     place=row["place"],
                     leaf=row["leaf"],
-                    standing=Standing(**asdict(_statement(row))),
+                    standing=LoggedStatement(**asdict(_statement(row))),
                     salt=row["salt"].hex(),
                     proof=encoded(merkle.proof(paths[row["place"]], nodes)),
                 )

@@ -1,6 +1,5 @@
 """Load and save: whole units of events with what they depend on, what they led to, and what enrolment tells."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,7 +13,7 @@ from sqlmodel import col
 
 from services.certification.awards import Cohort, Ref, Trainee, World
 from services.certification.domain import Outcome
-from services.certification.journal import event_of, pairs
+from services.certification.journal import Ties, event_of, pairs, ties_of
 from services.certification.tables import (
     CertificateRow,
     CohortRow,
@@ -23,7 +22,7 @@ from services.certification.tables import (
     SchemeRow,
     TraineeRow,
 )
-from shared.database import write
+from shared.database import as_json, write
 from shared.events.certification import CertificateFact, SchemeFact
 from shared.events.enrolment import CohortFact, TraineeFact
 from shared.events.envelope import Event
@@ -36,7 +35,7 @@ ABOUT = {"titles", "host_centre", "host_country", "mode", "trades", "starts_on",
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """An event in the journal, and its standing when it was read."""
+    """An event in the journal, and its standing when it was read; one that is ``NEW`` has yet to be written."""
 
     event: Event
     place: int
@@ -64,76 +63,89 @@ class Loaded:
 
 
 async def load(
-    session: AsyncSession, enrolments: Iterable[str], refs: Iterable[Ref], recognised: Iterable[str] = ()
+    session: AsyncSession,
+    enrolments: Iterable[str],
+    refs: Iterable[Ref],
+    fresh: Iterable[Stored] = (),
+    recognised: Iterable[str] = (),
 ) -> Loaded:
     """Everything that hangs together with these enrolments, events, and ids of what is recognised.
+
+    ``fresh`` events are not in the journal yet.
 
     Enrolments hang together by person, events by enrolment, by voiding and replacing each other, and by the number that one
     awarding body gives; registrations of one scheme by its code, recognitions by what they recognise. A round follows each tie
     one step further, until nothing new comes.
     """
-    loaded = Loaded()
-    enrolments, missing, recognised = set(enrolments), set(refs), set(recognised)
-    targets: set[Ref] = set(missing)
-    numbers: set[Ref] = set()
-    schemes: set[str] = set()
+    loaded = Loaded({one.event.ref: one for one in fresh})
+    news = {ref: ties_of(one.event) for ref, one in loaded.events.items()}
+    enrolments, missing, targets, recognised = set(enrolments), set(refs), set(refs), set(recognised)
     followed: set[Ref] = set()
     numbered: set[Ref] = set()
+    sought: set[Ref] = set()
     registrations: set[str] = set()
-    while enrolments or missing or targets or numbers or schemes or recognised:
+    while True:
+        enrolments = (enrolments | {tie.enrolment for tie in news.values() if tie.enrolment}) - loaded.enrolments
+        recognised = (recognised | {tie.recognised for tie in news.values() if tie.recognised}) - loaded.recognised
+        schemes = {
+            tie.scheme for tie in news.values() if tie.scheme and not (tie.enrolment or tie.recognised)
+        } - registrations
+        named = {(ref[0], tie.target) for ref, tie in news.items() if tie.target}
+        targets = (targets | news.keys() | named) - followed
+        numbers = {(ref[0], tie.number) for ref, tie in news.items() if tie.number} - numbered
+        missing = (missing | named) - loaded.events.keys() - sought
+        if not (enrolments or missing or targets or numbers or schemes or recognised):
+            return loaded
         enrolments |= await _same_person(session, loaded, enrolments)
         loaded.enrolments |= enrolments
         loaded.recognised |= recognised
-        rows = await session.execute(
+        tied = await session.execute(
             _TIED,
-            {
-                "enrolments": list(enrolments),
-                "schemes": list(schemes),
-                "recognised": list(recognised),
-                **pairs("sources", "ids", missing),
-                **pairs("target_sources", "targets", targets),
-                **pairs("number_sources", "numbers", numbers),
-            },
+            pairs("sources", "targets", targets)
+            | pairs("number_sources", "numbers", numbers)
+            | {"schemes": list(schemes), "recognised": list(recognised)},
         )
+        missing |= {(row.source, row.id) for row in tied} - loaded.events.keys()
         followed |= targets
         numbered |= numbers
+        sought |= missing
         registrations |= schemes
-        fresh = [row for row in rows if (row.source, row.id) not in loaded.events]
-        for row in fresh:
-            loaded.events[row.source, row.id] = Stored(
-                event_of(row), row.place, Outcome(row.status, row.code), row.receipt
-            )
-        enrolments = {row.enrolment for row in fresh if row.enrolment} - loaded.enrolments
-        schemes = {row.scheme for row in fresh if row.scheme and not (row.enrolment or row.recognised)} - registrations
-        recognised = {row.recognised for row in fresh if row.recognised} - loaded.recognised
-        named = {(row.source, row.target) for row in fresh if row.target}
-        missing = named - loaded.events.keys() - followed
-        targets = ({(row.source, row.id) for row in fresh} | named) - followed
-        numbers = {(row.source, row.number) for row in fresh if row.number} - numbered
-    return loaded
+        news = {}
+        if enrolments or missing:
+            asked = pairs("sources", "ids", missing) | {"enrolments": list(enrolments)}
+            for row in await session.execute(_WHOLE, asked):
+                ref = row.source, row.id
+                if ref not in loaded.events:
+                    loaded.events[ref] = Stored(event_of(row), row.place, Outcome(row.status, row.code), row.receipt)
+                    news[ref] = Ties(row.enrolment, row.scheme, row.number, row.target, row.recognised)
+        enrolments, missing, targets, recognised = set(), set(), set(), set()
 
 
+# Each asked for by its index: joined as sets, the whole journal was read for a few hundred of them.
 _TIED = text(
     """
-    WITH tied AS (
-        SELECT source, id FROM events WHERE enrolment = ANY(CAST(:enrolments AS text[]))
-        UNION
-        SELECT source, id FROM events
-        JOIN unnest(CAST(:sources AS text[]), CAST(:ids AS text[])) AS asked (source, id) USING (source, id)
-        UNION
-        SELECT source, id FROM events
-        JOIN unnest(CAST(:target_sources AS text[]), CAST(:targets AS text[])) AS asked (source, target) USING (source, target)
-        UNION
-        SELECT source, id FROM events
-        JOIN unnest(CAST(:number_sources AS text[]), CAST(:numbers AS text[])) AS asked (source, number) USING (source, number)
-        UNION
-        SELECT source, id FROM events
-        WHERE type = 'scheme.registered.v1' AND scheme = ANY(CAST(:schemes AS text[]))
-        UNION
-        SELECT source, id FROM events WHERE recognised = ANY(CAST(:recognised AS text[]))
-    )
+    SELECT found.source, found.id FROM unnest(CAST(:sources AS text[]), CAST(:targets AS text[])) AS asked (source, target),
+    LATERAL (SELECT source, id FROM events WHERE (source, target) = (asked.source, asked.target) OFFSET 0) AS found
+    UNION ALL
+    SELECT found.source, found.id
+    FROM unnest(CAST(:number_sources AS text[]), CAST(:numbers AS text[])) AS asked (source, number),
+    LATERAL (SELECT source, id FROM events WHERE (source, number) = (asked.source, asked.number) OFFSET 0) AS found
+    UNION ALL
+    SELECT source, id FROM events WHERE type = 'scheme.registered.v1' AND scheme = ANY(CAST(:schemes AS text[]))
+    UNION ALL
+    SELECT source, id FROM events WHERE recognised = ANY(CAST(:recognised AS text[]))
+    """
+)
+_WHOLE = text(
+    """
     SELECT source, id, place, type, body, enrolment, scheme, number, target, recognised, status, code, receipt
-    FROM events JOIN tied USING (source, id)
+    FROM events WHERE enrolment = ANY(CAST(:enrolments AS text[]))
+    UNION ALL
+    SELECT found.* FROM unnest(CAST(:sources AS text[]), CAST(:ids AS text[])) AS asked (source, id),
+    LATERAL (
+        SELECT source, id, place, type, body, enrolment, scheme, number, target, recognised, status, code, receipt
+        FROM events WHERE (source, id) = (asked.source, asked.id) OFFSET 0
+    ) AS found
     """
 )
 
@@ -147,21 +159,10 @@ async def _same_person(session: AsyncSession, loaded: Loaded, enrolments: set[st
         return set()
     there = col(TraineeRow.void).is_(False)
     persons = select(col(TraineeRow.person)).where(_among(col(TraineeRow.enrolment), enrolments), there)
-    rows = await session.execute(select(TraineeRow).where(col(TraineeRow.person).in_(persons), there))
-    found = {row.enrolment: row for row in rows.scalars()}
-    loaded.trainees |= {
-        enrolment: Trainee(
-            enrolment=enrolment,
-            cohort=row.cohort,
-            number=row.number,
-            person=row.person,
-            country=row.country,
-            completion=row.completion,  # type: ignore[arg-type]  # written from the fact's own three words
-            completed_on=row.completed_on,
-            completion_withdrawn_at=row.completion_withdrawn_at,
-        )
-        for enrolment, row in found.items()
-    }
+    columns = (col(getattr(TraineeRow, name)) for name in Trainee.__dataclass_fields__)
+    rows = await session.execute(select(*columns).where(col(TraineeRow.person).in_(persons), there))
+    found = {row.enrolment: Trainee(*row) for row in rows}
+    loaded.trainees |= found
     return set(found) - loaded.enrolments
 
 
@@ -202,8 +203,9 @@ async def schemes(session: AsyncSession, codes: Iterable[str]) -> dict[str, Sche
 
 async def certificates(session: AsyncSession, enrolments: Iterable[str]) -> dict[str, CertificateFact]:
     """The certificates of enrolments as saved."""
-    rows = await session.execute(select(CertificateRow).where(_among(col(CertificateRow.enrolment), enrolments)))
-    return {row.certificate: CertificateFact.model_validate(row.data) for row in rows.scalars()}
+    columns = col(CertificateRow.certificate), cast(col(CertificateRow.data), Text)
+    rows = await session.execute(select(*columns).where(_among(col(CertificateRow.enrolment), enrolments)))
+    return {certificate: CertificateFact.model_validate_json(data) for certificate, data in rows}
 
 
 async def enrolments_under(session: AsyncSession, schemes: Iterable[str]) -> set[str]:
@@ -332,7 +334,7 @@ async def put(
         RETURNING new.{columns[0]} AS key, to_jsonb(old) ->> 'person' AS person,
                   to_jsonb(old) {but} IS DISTINCT FROM to_jsonb(new) {but} AS differs
     """  # noqa: S608 (the names of fixed tables)
-    taken = await session.execute(text(statement), {"lines": json.dumps(list(newest.values()), default=str)})
+    taken = await session.execute(text(statement), {"lines": as_json(list(newest.values()))})
     return {row.key: row.person for row in taken if row.differs}
 
 

@@ -274,6 +274,19 @@ class StatusListRow(Base, table=True):
     signed: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
 
 
+class NumberRow(Base, table=True):
+    """Which award has a number of an awarding body's (its scheme's office): just one, whatever became of its certificates."""
+
+    __tablename__ = "certificate_numbers"
+
+    office: str = Field(primary_key=True, sa_type=Text)
+    number: str = Field(primary_key=True, sa_type=Text)
+    enrolment: str = Field(index=True, sa_type=Text)
+    scheme: str = Field(sa_type=Text)
+    occupation: str = Field(sa_type=Text)
+    level: str = Field(sa_type=Text)
+
+
 class WalletLinkRow(Base, table=True):
     """A link that a holder keeps: by the SHA-256 of what it ends in, so that a copy of the table opens nothing."""
 
@@ -288,19 +301,6 @@ class WalletLinkRow(Base, table=True):
     madeby: str = Field(sa_type=Text)
     made: datetime = Field(sa_type=DateTime(timezone=True))
     expires: datetime = Field(sa_type=DateTime(timezone=True))
-
-
-class NumberRow(Base, table=True):
-    """Which award has a number of an awarding body's (its scheme's office): just one, whatever became of its certificates."""
-
-    __tablename__ = "certificate_numbers"
-
-    office: str = Field(primary_key=True, sa_type=Text)
-    number: str = Field(primary_key=True, sa_type=Text)
-    enrolment: str = Field(index=True, sa_type=Text)
-    scheme: str = Field(sa_type=Text)
-    occupation: str = Field(sa_type=Text)
-    level: str = Field(sa_type=Text)
 
 
 class LogLeafRow(Base, table=True):

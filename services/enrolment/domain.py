@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from shared.events.codes import AgeBand, Model, Outcome, Sex, TraineeRole, YesNo
+from shared.events.codes import AgeBand, Model, Outcome, Sex, TraineeRole, YesNo, named
 from shared.events.enrolment import FormerParty, Session
 from shared.events.offices_to_enrolment import (
     CentreRegistered,
@@ -85,12 +85,14 @@ class Entry:
     @cached_property
     def enrolment(self) -> str | None:
         """The enrolment that the event is about, if it is about one."""
-        return getattr(self.data, "enrolment_id", None)
+        enrolment: str | None = named(self.data, "enrolment_id")
+        return enrolment
 
-    @property
+    @cached_property
     def cohort(self) -> str | None:
         """The cohort that the event names, if it names one."""
-        return getattr(self.data, "cohort", None)
+        cohort: str | None = named(self.data, "cohort")
+        return cohort
 
     @property
     def voids(self) -> Ref | None:
@@ -105,20 +107,20 @@ class Entry:
     @property
     def when(self) -> "When":
         """When it happened."""
-        return When(self.time, getattr(self.data, "date", None))
+        return When(self.time, named(self.data, "date"))
 
     @property
     def pair(self) -> tuple[str, str] | None:
         """The two enrolments that it says to be one person's or two persons', the smaller first."""
         return self.data.pair if isinstance(self.data, PersonMerged | PersonParted) else None
 
-    @property
+    @cached_property
     def needs(self) -> frozenset[str]:
         """The units that must be registered, and the enrolments of other units that must be there, before it can apply."""
         if self.pair:
             return frozenset(f"enrolment/{enrolment}" for enrolment in self.pair)
-        programme = getattr(self.data, "programme", None) if self.type == "cohort.announced.v1" else None
-        centres = (getattr(self.data, name, None) for name in ("host_centre", "sending_centre"))
+        programme = named(self.data, "programme") if self.type == "cohort.announced.v1" else None
+        centres = (named(self.data, "host_centre"), named(self.data, "sending_centre"))
         needed = {f"centre/{centre}" for centre in centres if centre}
         return frozenset(needed | ({f"programme/{programme}"} if programme else set()))
 

@@ -15,6 +15,7 @@ from services.enrolment.domain import (
     Withheld,
     session_of,
 )
+from shared.events.codes import named
 from shared.events.offices_to_enrolment import (
     CohortChanged,
     CompetitorNominated,
@@ -109,7 +110,7 @@ def proposed(state: State, entry: Entry) -> State:
 
 
 def enrolled(state: State, entry: Entry) -> State:
-    said = {name: getattr(entry.data, name, None) for name in ("role", "country", "trade", "sending_centre")}
+    said = {name: named(entry.data, name) for name in ("role", "country", "trade", "sending_centre")}
     differs: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
     trainee = replace(_candidate(state, entry), **differs, status="enrolled", enrolled=entry.when, declined=None)
     return _with(state, trainee)

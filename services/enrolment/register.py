@@ -20,7 +20,7 @@ from services.enrolment.rules import RANKS
 from shared.events import offices_to_enrolment as said
 from shared.events import persons
 from shared.events.codes import AgeBand, Model
-from shared.events.envelope import Event, canonical, digest, keyed
+from shared.events.envelope import Event, digest, keyed
 from shared.secrets import derive, seal, unseal
 
 _CANDIDATE = ("person", "employer")
@@ -69,7 +69,7 @@ class Register:
 
     def content(self, event: Event) -> bytes:
         """A keyed digest: two events with one id say the same if and only if theirs are equal."""
-        return digest(self._content, event.fields)
+        return digest(self._content, event.written)
 
     def keyed(self, value: Any) -> str:
         """A keyed digest of what a row of a roster says."""
@@ -165,7 +165,7 @@ def holds_personal(event: Event) -> bool:
 
 def original(event: Event) -> bytes:
     """The whole event as it came: what is sealed."""
-    return canonical(event.fields)
+    return event.written
 
 
 def birth_date_of(fields: bytes) -> date | None:

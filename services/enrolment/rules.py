@@ -10,7 +10,7 @@ from typing import Any, Literal
 from services.enrolment import effects
 from services.enrolment.domain import APPLIED, Cohort, Enrolment, Entry, Known, Standing, State
 from services.enrolment.seers import SEERS, does_not_see_both, someone_unknown
-from shared.events.envelope import Event, canonical
+from shared.events.envelope import Event
 from shared.events.identity import enrolment_id, office_of
 from shared.events.offices_to_enrolment import CohortAnnounced, EventVoided
 
@@ -66,7 +66,7 @@ def refusal_of(event: Event, roles: frozenset[str], *, administrator: bool) -> s
     """The code of why an office with these registered roles may not post this event, if it may not."""
     if not administrator and not roles & GUARDS[event.type].roles:
         return "role_not_allowed"
-    if len(canonical(event.fields)) > EVENT_LIMIT:
+    if len(event.written) > EVENT_LIMIT:
         return "event_too_large"
     if _takes_back_forgetting(event):
         return "forgotten_stays"

@@ -1,7 +1,6 @@
 """Facts become rows and cube, in the transaction that also says how far the streams are heard."""
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
@@ -154,15 +153,17 @@ async def _touched_by(session: AsyncSession, changed: Rows) -> Rows:
     """All that the effect of a change depends on, as it was before the change."""
     trainees = changed.enrolments.values()
     awarded = {award.enrolment for award in changed.certificates.values()}
-    touched = or_(
-        _among(col(Enrolment.enrolment), awarded | changed.enrolments.keys()),
-        _among(col(Enrolment.cohort), changed.cohorts),
-    )
-    persons = set(await session.scalars(select(col(Enrolment.person)).where(touched)))
-    persons.update(trainee.person for trainee in trainees)
+    touched = _among(col(Enrolment.enrolment), awarded | changed.enrolments.keys())
+    if trainees or changed.cohorts:  # an award changes nothing of the person's other enrolments
+        moved = or_(
+            _among(col(Enrolment.enrolment), changed.enrolments), _among(col(Enrolment.cohort), changed.cohorts)
+        )
+        persons = set(await session.scalars(select(col(Enrolment.person)).where(moved)))
+        persons.update(trainee.person for trainee in trainees)
+        touched = or_(touched, moved, _among(col(Enrolment.person), persons))
     return await _load(
         session,
-        or_(touched, _among(col(Enrolment.person), persons)),
+        touched,
         changed.cohorts.keys() | {trainee.cohort for trainee in trainees},
         awarded | changed.enrolments.keys(),
     )
@@ -186,8 +187,9 @@ async def _load(
 
 _SAVE = """
     INSERT INTO {table} ({columns}, epoch, revision, data)
-    SELECT {columns}, epoch, revision, data
-    FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS said ({declared}, epoch bigint, revision bigint, data jsonb)
+    SELECT {columns}, epoch, revision, CAST(data AS jsonb)
+    FROM unnest({arrays}, CAST(:epoch AS bigint[]), CAST(:revision AS bigint[]), CAST(:data AS text[]))
+         AS said ({columns}, epoch, revision, data)
     ON CONFLICT ({key}) DO UPDATE
     SET ({columns}, epoch, revision, data) = ROW ({excluded}, excluded.epoch, excluded.revision, excluded.data)
 """
@@ -201,25 +203,22 @@ _COLUMNS = {
 async def _save(session: AsyncSession, facts: Sequence[Known]) -> None:
     for kind, (table, _) in _TABLES.items():
         columns = _COLUMNS[kind]
-        rows = [
-            {
-                **{name: getattr(fact.data, name) for name in columns},
-                "epoch": fact.version.epoch,
-                "revision": fact.version.revision,
-                "data": fact.data.model_dump(mode="json"),
-            }
-            for fact in facts
-            if fact.kind == kind
-        ]
-        if rows:
+        of_kind = [fact for fact in facts if fact.kind == kind]
+        if of_kind:
             statement = _SAVE.format(
                 table=table.__tablename__,
                 columns=", ".join(columns),
                 key=columns[0],
-                declared=", ".join(f"{name} text" for name in columns),
+                arrays=", ".join(f"CAST(:{name} AS text[])" for name in columns),
                 excluded=", ".join(f"excluded.{name}" for name in columns),
             )
-            await session.execute(text(statement), {"rows": json.dumps(rows)})
+            values = {
+                **{name: [getattr(fact.data, name) for fact in of_kind] for name in columns},
+                "epoch": [fact.version.epoch for fact in of_kind],
+                "revision": [fact.version.revision for fact in of_kind],
+                "data": [fact.data.model_dump_json() for fact in of_kind],
+            }
+            await session.execute(text(statement), values)
 
 
 # --- cube

@@ -8,6 +8,7 @@ import re
 import unicodedata
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import cache, lru_cache
 from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import available_timezones
 
@@ -47,19 +48,34 @@ class Model(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
 
 
+@cache
+def _has(kind: type[Model], name: str) -> bool:
+    return name in kind.model_fields or hasattr(kind, name)
+
+
+def named(data: Model, name: str) -> Any:
+    """What a field or property holds, or None where this kind has none of that name: pydantic takes long to say so."""
+    return getattr(data, name) if _has(type(data), name) else None
+
+
 def _day(value: Any) -> Any:
-    if isinstance(value, datetime) or not isinstance(value, str | date):
-        raise PydanticCustomError("date_impossible", "is not a date: write it as YYYY-MM-DD")
     if isinstance(value, str):
-        if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value, re.ASCII):
-            raise PydanticCustomError("date_impossible", "is not a date: write it as YYYY-MM-DD")
-        _year(int(value[:4]))
-        try:
-            value = date.fromisoformat(value)
-        except ValueError:
-            raise PydanticCustomError("date_impossible", "is not a day of the calendar") from None
+        return _written_day(value)
+    if isinstance(value, datetime) or not isinstance(value, date):
+        raise PydanticCustomError("date_impossible", "is not a date: write it as YYYY-MM-DD")
     _year(value.year)
     return value
+
+
+@lru_cache(maxsize=8192)  # the days of some twenty years, read in event after event and fact after fact
+def _written_day(value: str) -> date:
+    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value, re.ASCII):
+        raise PydanticCustomError("date_impossible", "is not a date: write it as YYYY-MM-DD")
+    _year(int(value[:4]))
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise PydanticCustomError("date_impossible", "is not a day of the calendar") from None
 
 
 def _moment(value: Any) -> Any:
@@ -117,6 +133,8 @@ _BREAKS = frozenset({"Cc", "Zl", "Zp"})
 
 
 def _text(value: str) -> str:
+    if value.isascii() and value.isprintable() and not value.isspace():
+        return value  # what follows finds nothing in it, and takes each character by itself
     if all(unicodedata.category(character) in _UNSEEN for character in value):
         raise PydanticCustomError("invalid_text", "holds nothing that can be read")
     for character in value:
@@ -220,6 +238,7 @@ AgeBand = Literal["Y_LT15", "Y15T24", "Y25T34", "Y35T44", "Y45T54", "Y55T64", "Y
 """Age in completed years on the cohort's first day, in SDMX's manner of writing; _U when the birth date is not known."""
 
 
+@lru_cache(maxsize=1024)  # few numbers, said again and again
 def hundredths(hours: float) -> int:
     """Hours as whole hundredths, so that sums are exact."""
     return int((Decimal(str(hours)) * 100).to_integral_value())

@@ -11,12 +11,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import Annotated, Any, Final, Literal, TypedDict
 
 from pydantic import StringConstraints, ValidationError
 
-from shared.events.codes import Code, Model, Moment, Source, Text
+from shared.events.codes import Code, Model, Moment, Source, Text, named
 from shared.events.offices_to_enrolment import EventVoided
 from shared.events.wire import Raw
 
@@ -38,7 +38,7 @@ class Envelope(Model):
     data: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Event:
     """One event that an office posted, read and valid by itself."""
 
@@ -55,6 +55,11 @@ class Event:
     def ref(self) -> tuple[str, str]:
         """(source, id): what an event is known by."""
         return self.source, self.id
+
+    @cached_property
+    def written(self) -> bytes:
+        """The whole event, ``canonical``."""
+        return canonical(self.fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +103,10 @@ def read_event(
     except ValidationError as error:
         return refuse(*_explain(error, model, "data"))
     if isinstance(data, EventVoided):
-        for named in (data.type, data.about):
-            if named is not None and named not in types:
-                return refuse(*_unknown(named, types, elsewhere))
-    happened = getattr(data, "date", None)
+        for type_ in (data.type, data.about):
+            if type_ is not None and type_ not in types:
+                return refuse(*_unknown(type_, types, elsewhere))
+    happened = named(data, "date")
     if happened is not None and happened > (envelope.time + timedelta(days=1)).date():
         return refuse(
             "date_after_time",
@@ -130,12 +135,12 @@ def canonical(fields: Mapping[str, Any]) -> bytes:
     return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def digest(key: bytes, fields: Mapping[str, Any]) -> bytes:
-    """A keyed digest of the content: two events with one id are the same if and only if their digests are.
+def digest(key: bytes, written: bytes) -> bytes:
+    """A keyed digest of canonical content: two events with one id are the same if and only if their digests are.
 
     Without the service's key nobody can find out by trying whether an event held a certain name.
     """
-    return hmac.digest(key, hashlib.sha256(canonical(fields)).digest(), hashlib.sha256)
+    return hmac.digest(key, hashlib.sha256(written).digest(), hashlib.sha256)
 
 
 def keyed(key: bytes, value: Any) -> str:

@@ -27,8 +27,8 @@ class Wuxi:
 
     def __init__(self, sampan: Standalone, administrator: Client) -> None:
         self.administrator = administrator
-        self.url = sampan.urls["certification"]
-        self.public = httpx.Client(base_url=self.url)
+        self.urls = sampan.urls
+        self.public = httpx.Client(base_url=self.urls["certification"])
         self.admin = {"Authorization": f"Bearer {sampan.admin_token}"}
 
     def attested(self) -> dict[str, dict[str, Any]]:
@@ -55,11 +55,16 @@ class Wuxi:
         return judge(document, self.trust(), datetime.now(UTC)).word
 
     def post(self, kind: str, source: str, **data: Any) -> None:
-        event = {"specversion": "1.0", "id": f"{kind}-{data['number']}", "source": source, "type": f"{kind}.v1"}
+        event = {
+            "specversion": "1.0",
+            "id": f"{kind.replace('.', '-')}-{data['number']}",
+            "source": source,
+            "type": f"{kind}.v1",
+        }
         event |= {"time": "2025-06-02T09:00:00+08:00", "data": {"cohort": "wuxi-2025-spring", **data}}
         service = "enrolment" if kind.startswith("person") else "certification"
         answer = httpx.post(
-            f"{self.url if service == 'certification' else self.administrator.server}/v1/events",
+            f"{self.urls[service]}/v1/events",
             content=json.dumps(event),
             headers=self.admin | {"Content-Type": "application/cloudevents+json"},
         )
@@ -75,10 +80,9 @@ def eventually(holds: Callable[[], bool], seconds: float) -> float:
 
 
 @pytest.fixture(scope="module")
-def wuxi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wuxi]:
-    folder: Path = tmp_path_factory.mktemp("wuxi")
+def wuxi(data_folder: Path) -> Iterator[Wuxi]:
     with (
-        Standalone(folder, environment() | {"SAMPAN_PUBLIC_URL": "http://127.0.0.1"}) as sampan,
+        Standalone(data_folder, environment() | {"SAMPAN_PUBLIC_URL": "http://127.0.0.1"}) as sampan,
         Client(sampan.urls["enrolment"], sampan.admin_token, meanwhile=sampan.look) as client,
     ):
         demo.post_as_offices(client, read_events(EXAMPLE), lambda _: None)

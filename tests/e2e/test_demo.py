@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.conftest import EXAMPLE, ROOT, environment, kill_service, on_this_machine, sampan
 
-pytestmark = [pytest.mark.xdist_group("e2e"), on_this_machine]
+pytestmark = [pytest.mark.xdist_group("demo"), on_this_machine]
 STORY = {
     "enrolled": 9,
     "completed": 9,

@@ -10,11 +10,11 @@ import httpx
 import pytest
 
 from shared.events.identity import enrolment_id
-from tests.e2e.conftest import EXAMPLE, Program, on_this_machine
+from tests.e2e.conftest import EXAMPLE, Program
 from tests.e2e.inside import inside
 from tests.e2e.test_program import eventually, totals
 
-pytestmark = [pytest.mark.xdist_group("e2e"), on_this_machine]  # others that share a program want everybody known
+pytestmark = pytest.mark.xdist_group("e2e")
 
 COHORT, NUMBER = "wuxi-2025-spring", "001"
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import EXAMPLE, Program, on_this_machine
+from tests.e2e.conftest import EXAMPLE, Program
 from tests.e2e.test_program import eventually
 from tests.e2e.test_upkeep import in_database
 
-pytestmark = [pytest.mark.xdist_group("e2e"), on_this_machine]
+pytestmark = pytest.mark.xdist_group("e2e")
 
 
 @pytest.fixture(scope="module")

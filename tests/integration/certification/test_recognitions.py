@@ -1,4 +1,4 @@
-"""The register of recognitions on the real PostgreSQL: any order, who may ask, and what a certificate is worth."""
+"""The register of recognitions on the real PostgreSQL: what comes in any order, who may ask, what a certificate is worth."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""The program as one: starts, faults and ends, with small services in the places of the real ones."""
+"""The program as one: starts, faults and ends, with small services and a small alembic in the places of the real ones."""
 
 import json
 import os
@@ -37,6 +37,10 @@ async def application(scope, receive, send):
 def from_environment():
     assert len(pathlib.Path(os.environ["SAMPAN_SECRET_FILE"]).read_text().strip()) == 64
     return application
+"""
+MIGRATION = """
+import runpy, sys
+runpy.run_path(f"services/{sys.argv[sys.argv.index('-n') + 1]}/migrations/env.py")
 """
 PROGRAM = """
 import json, sys
@@ -123,11 +127,12 @@ def place() -> Iterator[Place]:
         migrations = root / "services" / service / "migrations"
         migrations.mkdir(parents=True)
         migrations.joinpath("env.py").touch()
-        migrations.joinpath("versions").mkdir()
         migrations.parent.joinpath("app.py").write_text(SERVICE)
         migrations.parent.joinpath("__init__.py").touch()
     root.joinpath("services", "__init__.py").touch()
-    shutil.copy(ROOT / "alembic.ini", root)
+    root.joinpath("alembic").mkdir()
+    root.joinpath("alembic", "__init__.py").touch()
+    root.joinpath("alembic", "__main__.py").write_text(MIGRATION)
     yield Place(root, folder / "data", {variable: str(free_port()) for variable, _ in PORTS.values()})
     shutil.rmtree(folder)
 
