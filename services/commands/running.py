@@ -51,6 +51,7 @@ def demo(
                 print_demo(report)
             if not once:
                 _say_addresses(sampan)
+                _say_where_certificates_are(sampan)
                 _stay_up(sampan, "Stop it with Ctrl-C; the demo's data are removed then.")
 
 
@@ -68,6 +69,26 @@ def _say_addresses(sampan: Standalone) -> None:
         f"  reporting      {sampan.urls['reporting']}   (open it in a browser)\n"
         f"  NATS           {sampan.nats.url}\n"
         f"The administrator's token is in {sampan.folder / 'admin-token'}; the page in the browser asks for it.",
+        markup=False,
+    )
+
+
+def _say_where_certificates_are(sampan: Standalone) -> None:
+    """What to look at next: one certificate, as its holder and as a stranger sees it."""
+    with Client(sampan.urls["enrolment"], sampan.admin_token, meanwhile=sampan.look) as client:
+        certificate = demonstration.attested(client)
+    if certificate is None:
+        say.print("No certificate is attested to so far; `sampan issuer status` says why.")
+        return
+    public, desk = sampan.issuing_at, sampan.urls["certification"]
+    say.print(
+        "Certificates, attested to for this machine only. Anybody may look at, without a token:\n"
+        f"  one of them    {public}/c/{certificate['attestation']['public_id']}\n"
+        f"  number, name   {public}/check\n"
+        "With the administrator's token:\n"
+        f"  on paper       {desk}/v1/certificates/{certificate['certificate']}/document.pdf\n"
+        f"  all, and marks {desk}/cohorts/{certificate['cohort']}   (open it in a browser)\n"
+        "What offices can do with them: docs/certificates.md",
         markup=False,
     )
 

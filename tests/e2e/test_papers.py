@@ -152,6 +152,31 @@ def test_the_page_behind_the_code_says_how_it_stands_and_names_nobody(
     until(public_page(program, certificates["002"]), "This certificate was revoked")
 
 
+def test_the_page_says_what_a_certificate_is_worth_where_an_authority_says_so(
+    program: Program, certificates: dict[str, dict[str, Any]]
+) -> None:
+    address = public_page(program, certificates["003"])
+    assert "no recognition is recorded" in httpx.get(f"{address}?in=LA").text
+    what = {name: certificates["003"][name] for name in ("scheme", "occupation", "level")}
+    what |= {"framework": "lnqf", "framework_level": "3", "degree": "partial", "starts_on": "2026-04-01"}
+    event = {
+        "specversion": "1.0",
+        "id": "electricians",
+        "source": "/offices/la/qualifications",
+        "type": "recognition.granted.v1",
+        "time": "2026-03-02T09:00:00+07:00",
+        "data": {**what, "source": "An invented decision"},
+    }
+    headers = program.admin | {"Content-Type": "application/cloudevents+json"}
+    httpx.post(f"{program.url('certification')}/v1/events", json=event, headers=headers).raise_for_status()
+    page = until(f"{address}?in=LA", "An invented decision")
+    assert "level 3 of LNQF" in page
+    assert "partly equal" in page
+    assert "no recognition is recorded" in httpx.get(f"{address}?in=KH").text
+    answer = httpx.get(f"{program.url('certification')}/v1/recognitions", params={"country": "LA", "on": "2026-03-31"})
+    assert answer.json() == {"items": [], "next": None}
+
+
 def test_number_and_name_match_or_they_do_not(program: Program, certificates: dict[str, dict[str, Any]]) -> None:
     number, address = certificates["001"]["number"], f"{program.url('certification')}/check"
 
