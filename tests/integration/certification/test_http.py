@@ -48,6 +48,12 @@ OPEN = {
     "/v1/credentials/{public_id}",
     "/v1/credentials/{public_id}.jwt",
     "/v1/recognitions",
+    "/v1/log/checkpoint",
+    "/v1/log/key",
+    "/v1/log/proof/inclusion",
+    "/v1/log/proof/consistency",
+    "/v1/log/leaves",
+    "/v1/log/certificates/{public_id}",
 }
 ONE, BATCH, NDJSON = "application/cloudevents+json", "application/cloudevents-batch+json", "application/x-ndjson"
 
