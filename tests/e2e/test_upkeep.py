@@ -70,7 +70,10 @@ CORRUPTIONS = {
         "cube": "UPDATE cube SET value = value + 1 WHERE measure = 'certified'",
     },
 }
-REFERENCED = "UPDATE certificates SET data = kept.data FROM kept_certificates AS kept WHERE kept.certificate = certificates.certificate"
+REFERENCED = (
+    "UPDATE certificates SET data = kept.data FROM kept_certificates AS kept "
+    "WHERE kept.certificate = certificates.certificate"
+)
 """Other tables hold on to certificates: they are put right where they are."""
 FOUND = (
     f"enrolment: cohort {COHORT}: its state is not the fold of its events",
