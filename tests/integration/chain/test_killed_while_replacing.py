@@ -134,6 +134,7 @@ async def nothing_is_left(chain: Chain) -> None:
         assert (await session.execute(text("SELECT count(*) FROM certificates WHERE due"))).scalar_one() == 0
 
 
+@pytest.mark.long  # minutes: seventy kills; test_issuing has the same steps in one process
 @pytest.mark.timeout(400)
 def test_a_process_killed_at_any_statement_leaves_one_good_certificate(databases: dict[str, str]) -> None:
     def run(work: Callable[[Chain], Awaitable[Any]]) -> Any:
