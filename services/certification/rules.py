@@ -6,6 +6,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from typing import Final, Literal, cast
 
 from services.certification.awards import Award, Cohort, Holding, Key, Moment, State, Trainee, World
@@ -119,7 +120,7 @@ def holding_of(state: State, world: World, key: Key) -> Holding:
     return Holding(key, state.awards[key], trainee, world.cohorts[trainee.cohort], world.schemes[key.scheme])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Case:
     """An event on an award, in the state it meets. What guards ask for; each may rely on those before it."""
 
@@ -127,31 +128,31 @@ class Case:
     world: World
     event: Event
 
-    @property
+    @cached_property
     def data(self) -> AwardRef:
         return cast(AwardRef, self.event.data)
 
-    @property
+    @cached_property
     def key(self) -> Key:
         return key_of(self.data)
 
-    @property
+    @cached_property
     def trainee(self) -> Trainee:
         return self.world.trainees[self.key.enrolment]
 
-    @property
+    @cached_property
     def cohort(self) -> Cohort:
         return self.world.cohorts[self.trainee.cohort]
 
-    @property
+    @cached_property
     def scheme(self) -> SchemeFact:
         return self.world.schemes[self.key.scheme]
 
-    @property
+    @cached_property
     def award(self) -> Award:
         return self.state.awards.get(self.key, Award())
 
-    @property
+    @cached_property
     def holding(self) -> Holding:
         return Holding(self.key, self.award, self.trainee, self.cohort, self.scheme)
 
@@ -391,12 +392,13 @@ GUARDS: Final[dict[str, tuple[Guard, ...]]] = {
 
 _SETTLED: Final = frozenset(_FROM_THE_BODY)
 """Guards that ask nothing of other events: within one fold they never give way."""
+_CLOSED: Final = {name: tuple(guard for guard in guards if guard in _SETTLED) for name, guards in GUARDS.items()}
 _OPEN: Final = {name: tuple(guard for guard in guards if guard not in _SETTLED) for name, guards in GUARDS.items()}
 
 
 def settled(case: Case) -> Guard | None:
     """The first guard in an event's way that no other event can take out of it."""
-    return next((guard for guard in GUARDS[case.event.type] if guard in _SETTLED and guard.blocks(case)), None)
+    return next((guard for guard in _CLOSED[case.event.type] if guard.blocks(case)), None)
 
 
 def obstacle(case: Case) -> Guard | None:
