@@ -12,6 +12,7 @@ from typing import Any
 
 from bench.bare import bare
 from bench.floor import floor
+from bench.issuing import issuing
 from bench.latency import latency
 from bench.load import Load, load
 from bench.machine import machine, versions
@@ -26,6 +27,9 @@ PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 def main() -> None:
     """Take all rounds, print the table, write the file; exit 1 when a target is missed."""
     options = _options()
+    if options.issuing:
+        sys.stdout.write(json.dumps(issuing(options.issuing), indent=2) + "\n")
+        return
     given = load(options.events, options.single)
     rounds = []
     for number in range(1, options.rounds + 1):
@@ -96,6 +100,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--single", type=int, default=200, help="events posted one by one: that is slow too")
     parser.add_argument("--samples", type=int, default=40, help="events for the latency, of each kind, in each round")
     parser.add_argument("--nats", action="store_true", help="also with the posts as messages on INTAKE")
+    parser.add_argument(
+        "--issuing", type=int, nargs="?", const=10_000, help="only issue about so many certificates (10000)"
+    )
     parser.add_argument("--output", type=Path, default=RESULTS)
     return parser.parse_args()
 

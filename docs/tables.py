@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from docs import roster_columns
+from services.certification import recognising
 from services.certification import rules as certification
 from services.enrolment import rules as enrolment
 from services.enrolment import sentences
@@ -79,6 +80,7 @@ def certifications_rules() -> dict[str, Rules]:
             ("waiting", "event_unknown"),
             *(("conflict", code) for code in ("type_differs", "already_voided", "voids_itself")),
         ),
+        **{name: tuple((guard.status, guard.code) for guard in guards) for name, guards in recognising.GUARDS.items()},
     }
     return {
         name: Rules(

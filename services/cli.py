@@ -6,7 +6,20 @@ import sys
 import typer
 
 from services.client import ClientError
-from services.commands import figures, inventing, keys, officers, offices, posting, running, trail, upkeep
+from services.commands import (
+    figures,
+    inventing,
+    issuer,
+    keys,
+    log,
+    officers,
+    offices,
+    posting,
+    running,
+    trail,
+    upkeep,
+    verifying,
+)
 from services.commands.options import say
 from services.processes import StandaloneError
 
@@ -18,12 +31,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for room in (running, posting, figures, upkeep, inventing):
+for room in (running, posting, figures, upkeep, inventing, verifying):
     app.add_typer(room.app)
 app.add_typer(offices.office_app, name="office")
 app.add_typer(keys.keys_app, name="keys")
+app.add_typer(issuer.issuer_app, name="issuer")
 app.add_typer(officers.token_app, name="token")
 app.add_typer(trail.audit_app, name="audit")
+app.add_typer(log.log_app, name="log")
 app.add_typer(upkeep.deadletter_app, name="deadletters")
 
 

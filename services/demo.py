@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -14,12 +15,16 @@ EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "wuxi-2025" / "e
 DIMENSIONS = ("trade", "role", "sex")
 
 SERVICES: tuple[ServiceName, ...] = ("enrolment", "certification")
+ATTESTED_WITHIN = 30.0
+"""Seconds that the demo waits for signatures before it says what there is to see."""
 _SOURCE = re.compile(SOURCE_PATTERN)
 _ROLES = frozenset(get_args(Role))
 _REGISTERS = {
     "programme.registered.v1": "coordinator",
     "centre.registered.v1": "coordinator",
     "scheme.registered.v1": "awarding-body",
+    "recognition.granted.v1": "recognition-authority",
+    "recognition.withdrawn.v1": "recognition-authority",
 }
 
 
@@ -63,6 +68,15 @@ def say_what_is_open(administrator: Client, say: Callable[[str], None]) -> int:
                 current = event["current"]
                 say(f"{event['source']} {event['id']}: {status}, {current['code']}: {current['sentence']}")
     return found
+
+
+def attested(administrator: Client) -> dict[str, Any] | None:
+    """A certificate that is public, once all are that will be; None where none is within a while."""
+    deadline = time.monotonic() + ATTESTED_WITHIN
+    while time.monotonic() < deadline and administrator.get("certification", "/v1/issuer")["waiting"]:
+        time.sleep(0.2)
+    found = administrator.every("certification", "/v1/certificates", [("status", "issued")])
+    return next((one for one in found if one["attestation"]), None)
 
 
 def offices_of(lines: list[Line]) -> dict[str, set[str]]:

@@ -106,8 +106,12 @@ class Standalone:
         ports = _ports(environment)
         logs = self.folder / "logs"
         self.urls = {service: f"http://{LOOPBACK}:{ports[service]}" for service in SERVICES}
-        # What others are told, behind a proxy that brings them here: SAMPAN_ENROLMENT_URL and so on.
-        self._told = {name: environment.get(f"SAMPAN_{name.upper()}_URL", url) for name, url in self.urls.items()}
+        # What others are told, behind a proxy that brings them here: SAMPAN_ENROLMENT_URL ..., or SAMPAN_PUBLIC_URL for all.
+        start = environment.get("SAMPAN_PUBLIC_URL", "").rstrip("/")
+        public = {name: f"{start}:{ports[name]}" for name in SERVICES} if start else self.urls
+        self._told = {name: environment.get(f"SAMPAN_{name.upper()}_URL", url) for name, url in public.items()}
+        # It stands in every document that is issued, so it is somebody's decision.
+        self.issuing_at = self._told["certification"] if start or "SAMPAN_CERTIFICATION_URL" in environment else None
         nats_log = logs / "nats-server.log"
         self.nats = EmbeddedNats(self.folder / "nats", ports["nats-server"], nats_log, self.folder / "secrets")
         self.postgres = EmbeddedPostgres(self.folder / "postgres", log=logs / "postgresql.log")
@@ -215,7 +219,7 @@ class Standalone:
             "SAMPAN_NATS_CREDENTIALS_FILE": str(self.folder / "secrets" / f"{service}.creds"),
             "SAMPAN_SECRET_FILE": str(self.folder / "secrets" / service),
             "SAMPAN_ADMIN_TOKEN_FILE": str(self.folder / "admin-token"),
-            "SAMPAN_PUBLIC_URL": self._told[service],
+            "SAMPAN_PUBLIC_URL": (self.issuing_at or "") if service == "certification" else self._told[service],
             **{f"SAMPAN_{name.upper()}_URL": url for name, url in self._told.items()},
         }
 

@@ -32,6 +32,7 @@ PARAMETERS: Final[Mapping[str, str]] = {
     "number": "the trainee's number in the cohort",
     "office": "the office's code",
     "programme": "the programme's code",
+    "recognition": "the recognition's id",
     "scheme": "the scheme's code",
 }
 """What stands between the dots of a subject."""
@@ -86,7 +87,7 @@ CONTRACTS: Final[Mapping[str, Contract]] = {
         ),
         Contract(
             "certification",
-            "Certification schemes, assessments and certificates.",
+            "Certification schemes, assessments, certificates, and what countries recognise of them.",
             offices_to_certification.TYPES,
             _CERTIFICATION,
             (_ENROLMENT,),

@@ -34,7 +34,10 @@ ACTIONS: Final[dict[str, str]] = {
     "details.compared": "was shown details of so many persons who may be somebody already enrolled",
     "details.exported": "took all that is held about a person",
     "details.shown": "was shown the details of so many persons",
+    "documents.taken": "took so many documents of certificates, with the names of their holders",
     "events.posted": "handed in so many events, whatever became of them",
+    "issuer.compromised": "gave up a key that signs what is attested to, with so many documents to be signed anew",
+    "issuer.rotated": "made a new key that signs what is attested to",
     "keys.rotated": "made a new master key, and began to wrap every other key anew",
     "officer.revoked": "took every token and all NATS credentials from one officer",
     "office.registered": "registered an office, or changed its name or roles, and made a token for an officer",
@@ -44,6 +47,8 @@ ACTIONS: Final[dict[str, str]] = {
     "session.ended": "signed out of the pages",
     "session.started": "signed in to the pages",
     "token.rotated": "made a new token for an officer, whose old ones end soon",
+    "wallet.ended": "ended the links to a certificate's documents that its holder had",
+    "wallet.made": "made a link to a certificate's documents, to be given to its holder",
 }
 """What is recorded. An action that is not here cannot be: whoever adds one says what it means."""
 SUBJECT_PATTERN: Final = "[A-Za-z0-9/_.:-]{1,200}"

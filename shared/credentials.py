@@ -37,6 +37,8 @@ _UNLIMITED = dict.fromkeys(
     -1,
 ) | {"wildcards": True}
 _NO_STREAMS = {"mem_storage": 0, "disk_storage": 0, "streams": 0, "consumer": 0}
+ANSWER_NANOSECONDS = 60 * 10**9
+"""How long after a request it may still be answered."""
 _FOR_USERS = {"subs": -1, "data": -1, "payload": -1}
 
 
@@ -210,7 +212,8 @@ def _claims(subject: str, kind: str, **nats: Any) -> dict[str, Any]:
 
 
 def _permissions(rights: Rights) -> dict[str, Any]:
-    return {"pub": {"allow": list(rights.publish)}, "sub": {"allow": list(rights.hear)}}
+    allowed: dict[str, Any] = {"pub": {"allow": list(rights.publish)}, "sub": {"allow": list(rights.hear)}}
+    return allowed | {"resp": {"max": 1, "ttl": ANSWER_NANOSECONDS}} if rights.answers else allowed
 
 
 def _sign(claims: Mapping[str, Any], seed: str, issued: int | None = None) -> str:

@@ -59,6 +59,7 @@ _ANSWERS: Final[Mapping[int, tuple[str, Schema]]] = {
     403: ("This caller may not do this.", {}),
     404: ("There is no such thing, or none that this caller may see.", {}),
     409: ("It cannot be done as things are.", {}),
+    410: ("It was here, and is gone for good: its person is forgotten.", {}),
     413: ("The body is too large. Nothing was taken.", {}),
     415: ("The body is of another type, or encoded. Nothing was taken.", {}),
     429: ("This office sends too much at a time, or too many bad tokens were tried. Nothing was taken; wait.", _RETRY),

@@ -14,6 +14,8 @@ class Rights:
 
     publish: tuple[str, ...]
     hear: tuple[str, ...]
+    answers: bool = False
+    """Whether it may answer, once, what it is asked on a subject that it hears."""
 
 
 def inbox_prefix(user: str) -> str:
@@ -25,6 +27,9 @@ def office_durable(country: str, office: str) -> str:
     """The durable on RECEIPTS through which an office reads, also after an absence. Codes have no underscore."""
     return f"{country}_{office}"
 
+
+HOLDER = "register.holder"
+"""On which certification asks, and enrolment answers, who holds a certificate: names, and keys of persons' documents."""
 
 OFFICES_MAY_ASK = {
     "intake.enrolment.*.*": "Singleton",
@@ -50,9 +55,17 @@ def office_rights(country: str, office: str) -> Rights:
 
 
 def _service_rights(
-    service: str, *, publishes: tuple[str, ...], owns: tuple[str, ...] = (), hears: Mapping[str, str | None]
+    service: str,
+    *,
+    publishes: tuple[str, ...],
+    owns: tuple[str, ...] = (),
+    hears: Mapping[str, str | None],
+    answers: tuple[str, ...] = (),
 ) -> Rights:
-    """Of a service that makes the streams it `owns` and reads others, all of a stream or the subject named beside it."""
+    """Of a service that makes the streams it `owns` and reads others, all of a stream or the subject named beside it.
+
+    What it `answers` are subjects of requests that no stream captures.
+    """
     publish = [*publishes, f"deadletter.{service}"]
     publish += [f"$JS.API.STREAM.INFO.{stream}" for stream in {*owns, *hears}]
     for stream in owns:
@@ -68,7 +81,7 @@ def _service_rights(
         publish.append(f"$JS.ACK.{stream}.{service}.>")
         if subject is None:  # facts: a position in the database is compared with the stream
             publish += [f"$JS.API.CONSUMER.RESET.{stream}.{service}", f"$JS.API.STREAM.MSG.GET.{stream}"]
-    return Rights(tuple(sorted(publish)), (f"{inbox_prefix(service)}.>",))
+    return Rights(tuple(sorted(publish)), (f"{inbox_prefix(service)}.>", *answers), bool(answers))
 
 
 _ENROLMENT = _service_rights(
@@ -83,10 +96,11 @@ _ENROLMENT = _service_rights(
     ),
     owns=("INTAKE", "RECEIPTS", "ENROLMENT", "DEADLETTERS"),
     hears={"INTAKE": "intake.enrolment.>"},
+    answers=(HOLDER,),
 )
 _CERTIFICATION = _service_rights(
     "certification",
-    publishes=("certification.>", "receipts.>"),
+    publishes=("certification.>", "receipts.>", HOLDER),
     owns=("CERTIFICATION",),
     hears={"INTAKE": "intake.certification.>", "ENROLMENT": None},
 )

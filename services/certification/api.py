@@ -8,10 +8,11 @@ from fastapi.responses import PlainTextResponse
 
 from services.certification import queries
 from services.certification.handlers import Handlers
-from services.certification.queries import EventAnswer, EventHistory, PersonExport
+from services.certification.issued import issuing_metrics
+from services.certification.queries import CertificateAnswer, EventAnswer, EventHistory, PersonExport
 from shared.audit import Act, Audit
 from shared.database import Database
-from shared.events.certification import CertificateFact, SchemeFact
+from shared.events.certification import SchemeFact
 from shared.events.codes import CODE_PATTERN
 from shared.http import BUNDLE, EVENTS, Page, Paging, Positions, Problem, events_body, metrics_and, receipts_response
 from shared.offices import Caller, Doorkeeper
@@ -79,14 +80,14 @@ def routes(handlers: Handlers, database: Database, door: Doorkeeper, audit: Audi
         scheme: Filter = None,
         status: Filter = None,
         enrolment: Filter = None,
-    ) -> Page[CertificateFact]:
+    ) -> Page[CertificateAnswer]:
         """The certificates of the cohorts to which the office is a party."""
         filters = {"cohort": cohort, "scheme": scheme, "status": status, "enrolment": enrolment}
         async with database.transaction() as session:
             return await queries.certificates(session, caller, paging, filters)
 
     @router.get("/v1/certificates/{certificate}", responses=refusals(403))
-    async def certificate(certificate: Named, caller: Annotated[Caller, Depends(office)]) -> CertificateFact:
+    async def certificate(certificate: Named, caller: Annotated[Caller, Depends(office)]) -> CertificateAnswer:
         """One certificate."""
         async with database.transaction() as session:
             return _or_404(await queries.certificate(session, caller, certificate))
@@ -110,7 +111,7 @@ def routes(handlers: Handlers, database: Database, door: Doorkeeper, audit: Audi
     @router.get("/metrics", dependencies=[Depends(door.scrape)], response_class=PlainTextResponse)
     async def metrics() -> Response:
         """The process's metrics in Prometheus' text format, and how many events wait for what, and for how long."""
-        return metrics_and(await waiting_metrics(database, "certification"))
+        return metrics_and(await waiting_metrics(database, "certification") + await issuing_metrics(database))
 
     return router
 

@@ -1,20 +1,40 @@
 """Certification's only wiring."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 
 from fastapi import FastAPI
 
-from services.certification import desk, rosters
+from services.certification import (
+    credentials_api,
+    desk,
+    documents_api,
+    issuer_api,
+    log_api,
+    recognitions_api,
+    rosters,
+    wallet_api,
+)
 from services.certification.api import routes
+from services.certification.attested import Attested
 from services.certification.check import check
+from services.certification.documents import Documents
 from services.certification.handlers import Handlers
+from services.certification.holders import Holders
+from services.certification.issuer import Issuer
+from services.certification.issuer_keys import IssuerKeys
+from services.certification.log import Log
+from services.certification.operator import Operator
+from services.certification.printing import Printing
+from services.certification.public_pages import PublicPages
+from services.certification.recognitions import worth
 from services.certification.settings import Settings
 from services.certification.subscribers import subscribe
 from services.certification.tables import KeptFile, Office, Session, Token
 from services.certification.wording import CODES
 from shared import brought, signin, uploads
+from shared.asking import ask
 from shared.audit import Audit
 from shared.bus import Bus
 from shared.contracts import show_contract
@@ -28,9 +48,11 @@ from shared.limits import Limits
 from shared.offices import Doorkeeper, token_digest
 from shared.rejections import rejections
 from shared.relay import Relay
+from shared.rights import HOLDER
 from shared.sessions import Sessions
 from shared.telemetry import configure
 from shared.upkeep import administration
+from shared.visitors import Visitors
 
 
 def create(settings: Settings) -> FastAPI:
@@ -58,11 +80,20 @@ def create(settings: Settings) -> FastAPI:
     handlers = Handlers(database, secret, settings.enrolment_url)
     subscribe(bus, handlers)
     bus.sweep(handlers.rejected.forget_expired)
+    keys = IssuerKeys(secret)
+    operator = Operator.at(settings.public_url, settings.operator_name) if settings.public_url else None
+    holders = Holders(partial(ask, bus, HOLDER))
+    issuer = documents = attested = printing = transparency = None
+    if operator is not None:
+        transparency = Log(secret, operator.host)
+        issuer = Issuer(database, keys, holders, operator, transparency.append)
+        documents, attested = Documents(database, holders, issuer), Attested(holders, transparency)
+        printing = Printing(database, documents, operator)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         try:
-            async with bus.running(), relay.running(), depths.running():
+            async with bus.running(), relay.running(), depths.running(), issuer.running() if issuer else nullcontext():
                 yield
         finally:
             await database.close()
@@ -72,12 +103,21 @@ def create(settings: Settings) -> FastAPI:
         return [*bus.health(), *relay.health()]
 
     app = create_app("Sampan certification", lifespan, problems)
-    app.include_router(administration(database, door, dead_letters, bus, partial(check, bus=bus), audit))
-    app.include_router(routes(handlers, database, door, audit))
-    app.include_router(rejections(database, door, handlers.rejected, audit))
+    for part in (
+        administration(database, door, dead_letters, bus, partial(check, bus=bus, attested=attested), audit),
+        routes(handlers, database, door, audit),
+        issuer_api.routes(database, door, audit, operator, keys, issuer),
+        credentials_api.routes(database, door, operator, keys, documents, Visitors()),
+        log_api.routes(transparency, database, Visitors()),
+        recognitions_api.routes(database, Visitors()),
+        documents_api.routes(printing, database, door, sessions, audit),
+        wallet_api.routes(operator.url if operator else None, database, door, audit),
+        rejections(database, door, handlers.rejected, audit),
+    ):
+        app.include_router(part)
     addresses = {
         "enrolment": settings.enrolment_url,
-        "certification": settings.public_url,
+        "certification": settings.address,
         "reporting": settings.reporting_url,
     }
     tell_addresses(app, door.open, addresses)
@@ -89,7 +129,9 @@ def create(settings: Settings) -> FastAPI:
     bus.sweep(keeping.forget_expired)
     pages = Rosters(taking, keeping, choices, CODES, tuple(taking.roles))
     app.include_router(desk.routes(handlers, database, sessions, pages, addresses))
-    app.include_router(signin.routes(sessions, audit, https=settings.public_url.startswith("https:")))
+    app.include_router(signin.routes(sessions, audit, https=settings.address.startswith("https:")))
+    if operator and printing:
+        app.include_router(PublicPages(database, holders, printing, operator, worth).routes())
     show_contract(app, door, sessions, "certification")
     return app
 

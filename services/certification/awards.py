@@ -102,10 +102,14 @@ class Suspension:
 
 @dataclass(frozen=True, slots=True)
 class Edition:
-    """One certificate. ``awarded_on`` is None when a pass issued it: the day then follows from the passes."""
+    """One certificate. ``awarded_on`` is None when a pass issued it: the day then follows from the passes.
+
+    ``kept_on`` is the day that it stays at when it cannot follow them: see ``domain``.
+    """
 
     made_by: Moment
     awarded_on: date | None
+    kept_on: date | None = None
     number: str | None = None
     suspension: Suspension | None = None
     reinstated_at: datetime | None = None
@@ -115,7 +119,7 @@ class Edition:
 
 @dataclass(frozen=True, slots=True)
 class Award:
-    """All that was said of one award. Only the last edition can be live."""
+    """All that was said of one award. What is said of a certificate is said of the last edition."""
 
     attempts: tuple[Attempt, ...] = ()
     reports: tuple[TraineeAssessed, ...] = ()
@@ -180,7 +184,7 @@ class Holding:
 
     def awarded_on(self, edition: Edition) -> date | None:
         """The day of the award, which a replacement keeps."""
-        return edition.awarded_on or self.issue_day()
+        return edition.awarded_on or edition.kept_on or self.issue_day()
 
     def valid_until(self, edition: Edition) -> date | None:
         """The last day of validity, or None for ever."""
@@ -189,12 +193,17 @@ class Holding:
             return None
         return _months_after(day, self.scheme.valid_months)
 
+    def held(self) -> list[tuple[date, date]]:
+        """First and last days on which the person holds a certificate of this award. Suspended is held; revoked is not.
+
+        An edition that expired is followed by another award, not superseded: each that stands has days of its own.
+        """
+        standing = [one for one in self.award.editions if not one.revoked and not one.superseded]
+        return [(self.awarded_on(one) or date.min, self.valid_until(one) or date.max) for one in standing]
+
     def is_live_on(self, day: date) -> bool:
-        """Whether the person holds this certificate on a day. Suspended is held; revoked and expired is not."""
-        if not self.award.editions or self.award.last.revoked:
-            return False
-        until = self.valid_until(self.award.last)
-        return until is None or day <= until
+        """Whether the person holds a certificate of this award on a day, or after it."""
+        return any(day <= until for _, until in self.held())
 
     def basis_gone(self) -> list[datetime]:
         """When completion or the last pass went from under the certificate, as far as the body has not decided since."""

@@ -7,9 +7,11 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from services.certification import store
+from services.certification import recognitions, store
+from services.certification.attested import Attested
 from services.certification.awards import Ref
-from services.certification.domain import fold, fold_schemes
+from services.certification.domain import fold, fold_recognitions, fold_schemes
+from services.certification.recognising import recognised_by
 from services.certification.subscribers import read
 from services.certification.tables import CohortRow, Office, SigningKey, Token, TraineeRow
 from shared.bus import Bus
@@ -27,13 +29,14 @@ from shared.checking import (
 )
 from shared.delivery import Delivery
 from shared.events.enrolment import CohortFact, OfficeFact
+from shared.events.offices_to_certification import RecognitionRef
 
 EVENTS = 200
 """Events to begin with at a time; all that hangs together with them is loaded too."""
 
 
-async def check(session: AsyncSession, findings: Findings, bus: Bus) -> None:
-    """Compare journal and stream, what was heard, and every standing, certificate and scheme with the fold.
+async def check(session: AsyncSession, findings: Findings, bus: Bus, attested: Attested | None = None) -> None:
+    """Compare journal and stream, what was heard, and every standing, certificate and scheme with the fold; and what is public.
 
     ``session`` must see one snapshot.
     """
@@ -51,6 +54,8 @@ async def check(session: AsyncSession, findings: Findings, bus: Bus) -> None:
     for what, query in _STRAYS.items():
         rows = await session.execute(text(query))
         named(findings, what, [row.which for row in rows], "is there, but not what it goes with")
+    if attested is not None:
+        await attested.compare(session, findings)
 
 
 # --- what was heard
@@ -114,8 +119,9 @@ async def _compare_decided(session: AsyncSession, findings: Findings, refs: Sequ
     """Decide the units of these events anew. What hangs together with them is theirs to compare in its own turn."""
     loaded = await store.load(session, [], refs)
     registered = fold_schemes(one.event for one in loaded.events.values())
-    decided = fold((one.event for one in loaded.events.values()), await store.world(session, loaded))
-    outcomes = decided.outcomes | registered.outcomes
+    events, world = [one.event for one in loaded.events.values()], await store.world(session, loaded)
+    decided, recognising = fold(events, world), fold_recognitions(events, world.schemes)
+    outcomes = decided.outcomes | registered.outcomes | recognising.outcomes
     findings.compared("events", len(refs))
     for ref in refs:
         stored, given = loaded.events[ref].outcome, outcomes.get(ref)
@@ -139,15 +145,39 @@ async def _compare_decided(session: AsyncSession, findings: Findings, refs: Sequ
     for key, fact in held.items():
         if key not in decided.certificates and fact.status != "void":
             findings.differs("certificate", key, "is held, but no event gives it any more")
+    spoken = [loaded.events[ref].event for ref in refs]
+    recognised = {recognised_by(event) for event in spoken if isinstance(event.data, RecognitionRef)}
+    there = await recognitions.held(session, recognised)
+    findings.compared("recognitions", len(there))
+    for key, given_one in recognising.recognitions.items():
+        if recognitions.recognised_of(given_one) in recognised and there.get(key) != given_one:
+            findings.differs("recognition", key, "is not what its events give")
+    for key, held_one in there.items():
+        if key not in recognising.recognitions and held_one.status != "void":
+            findings.differs("recognition", key, "is held, but no event gives it any more")
 
 
 _STRAYS = {
+    "number": """
+        WITH told AS (
+            SELECT DISTINCT schemes.data ->> 'office', certificates.data ->> 'number', enrolment, scheme,
+                   certificates.data ->> 'occupation', certificates.data ->> 'level'
+            FROM certificates JOIN schemes USING (scheme) WHERE certificates.data ->> 'number' IS NOT NULL
+        )
+        SELECT office || ' ' || number AS which
+        FROM ((TABLE told EXCEPT TABLE certificate_numbers) UNION (TABLE certificate_numbers EXCEPT TABLE told))
+            AS differing (office, number)
+    """,
     "certificate": """
         SELECT certificate AS which FROM certificates
         WHERE NOT EXISTS (SELECT FROM events WHERE events.enrolment = certificates.enrolment)
     """,
     "scheme": "SELECT scheme AS which FROM schemes WHERE NOT EXISTS "
     "(SELECT FROM events WHERE type = 'scheme.registered.v1' AND events.scheme = schemes.scheme)",
+    "recognition": """
+        SELECT recognition AS which FROM recognitions
+        WHERE NOT EXISTS (SELECT FROM events WHERE events.recognised = recognitions.recognised)
+    """,
     "standing": """
         SELECT events.source || '/' || events.id AS which
         FROM events LEFT JOIN receipts ON (receipts.source, receipts.id, receipts.number) = (events.source, events.id, receipt)
@@ -156,6 +186,11 @@ _STRAYS = {
     "certificate's fact": """
         SELECT coalesce(certificate, key) AS which
         FROM certificates FULL JOIN (SELECT key, body FROM things WHERE kind = 'certificate') AS told ON key = certificate
+        WHERE data IS DISTINCT FROM body
+    """,
+    "recognition's fact": """
+        SELECT coalesce(recognition, key) AS which
+        FROM recognitions FULL JOIN (SELECT key, body FROM things WHERE kind = 'recognition') AS told ON key = recognition
         WHERE data IS DISTINCT FROM body
     """,
     "scheme's fact": """

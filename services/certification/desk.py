@@ -9,7 +9,7 @@ from typing import Annotated, Final, cast
 from fastapi import APIRouter, Request, Response
 from fastapi import Path as InPath
 
-from services.certification import overview, queries
+from services.certification import overview, queries, recognitions
 from services.certification.handlers import Handlers
 from services.certification.rules import ROLES
 from services.certification.wording import CODES
@@ -19,6 +19,7 @@ from shared.desk.frame import Desk
 from shared.desk.house import House, Overview
 from shared.desk.leaves import From, leaf
 from shared.desk.rosters import Rosters
+from shared.desk.saying import day_of
 from shared.events.codes import CODE_PATTERN
 from shared.events.offices_to_certification import TYPES
 from shared.http import Paging, Problem
@@ -34,6 +35,7 @@ LINKS: Final = (
     Link("/rosters", _("Rosters")),
     Link("/said", _("What we said")),
     Link("/schemes", _("Schemes")),
+    Link("/recognitions", _("Recognition")),
     Link("/guide", _("Guide")),
 )
 ON_A_CERTIFICATE: Final = (
@@ -45,6 +47,7 @@ ON_A_CERTIFICATE: Final = (
     "certificate.reinstated.v1",
     "certificate.revoked.v1",
 )
+ON_A_RECOGNITION: Final = ("recognition.granted.v1", "recognition.withdrawn.v1")
 Named = Annotated[str, InPath(pattern=CODE_PATTERN)]
 _ALL = Paging(limit=1000)
 
@@ -95,13 +98,15 @@ def routes(
         visit = await desk.visit(request)
         async with database.transaction() as session:
             found = await queries.certificate(session, visit.caller, certificate)
-        if found is None:
-            raise Problem(404, "not_found", "")
+            if found is None:
+                raise Problem(404, "not_found", "")
+            worths = await recognitions.worth(session, found, None, datetime.now(visit.zone).date())
         return desk.page(
             request,
             visit,
             "certificate.html",
             certificate=found,
+            worths=worths,
             kinds=[type_ for type_ in ON_A_CERTIFICATE if type_ in may_say(visit.caller)],
             trainee=f"{addresses['enrolment']}/people/{found.enrolment}",
         )
@@ -112,6 +117,22 @@ def routes(
         async with database.transaction() as session:
             found = (await queries.schemes(session, _ALL)).items
         return desk.page(request, visit, "schemes.html", schemes=found)
+
+    @router.get("/recognitions")
+    async def register(request: Request, on: str = "") -> Response:
+        visit = await desk.visit(request)
+        day = day_of(on)
+        async with database.transaction() as session:
+            found = await overview.recognitions(session, day)
+        return desk.page(
+            request,
+            visit,
+            "recognitions.html",
+            countries=found,
+            on=day,
+            today=datetime.now(visit.zone).date(),
+            kinds=[type_ for type_ in ON_A_RECOGNITION if type_ in may_say(visit.caller)],
+        )
 
     router.include_router(desk_routes.routes(desk, house, rosters))
     return router

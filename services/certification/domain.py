@@ -7,12 +7,15 @@ order and number of arrivals do not matter.
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import pairwise
 from typing import Final, Literal, NamedTuple, cast
 
+from services.certification import recognising
 from services.certification.awards import Award, Edition, Key, Moment, Pass, Ref, State, Suspension, World
 from services.certification.rules import (
     LIFTS,
     Case,
+    held_besides,
     holding_of,
     holds_one,
     key_of,
@@ -22,7 +25,7 @@ from services.certification.rules import (
     sentence,
     settled,
 )
-from shared.events.certification import Attempt, CertificateFact, SchemeFact
+from shared.events.certification import Attempt, CertificateFact, RecognitionFact, SchemeFact
 from shared.events.envelope import Event
 from shared.events.offices_to_certification import (
     AwardRef,
@@ -31,6 +34,7 @@ from shared.events.offices_to_certification import (
     CertificateReplaced,
     CertificateRevoked,
     CertificateSuspended,
+    RecognitionRef,
     SchemeRegistered,
     TraineeAssessed,
 )
@@ -131,6 +135,41 @@ def fold_schemes(events: Iterable[Event]) -> Schemes:
                 **dict(event.data), office=event.source, status="registered" if outcome == APPLIED else "void"
             )
     return Schemes(outcomes, schemes)
+
+
+@dataclass(frozen=True, slots=True)
+class Recognitions:
+    """What a fold of events on recognitions leads to: the outcome of each, and what is recognised by id."""
+
+    outcomes: dict[Ref, Outcome] = field(default_factory=dict)
+    recognitions: dict[str, RecognitionFact] = field(default_factory=dict)
+
+
+def fold_recognitions(events: Iterable[Event], schemes: Mapping[str, SchemeFact]) -> Recognitions:
+    """What countries recognise. Events on awards and schemes may be among them and are passed over.
+
+    The set must hold whole units: with an event, all on what the same country recognises of the same, and those that void or
+    replace it or that it voids or replaces.
+    """
+    events = sorted(events, key=moment_of)
+    folded = Recognitions()
+    if not any(isinstance(event.data, RecognitionRef) for event in events):
+        return folded
+    _, settled = withdrawals(events)
+    told: dict[str, list[Event]] = {}
+    for event in events:
+        if not isinstance(event.data, RecognitionRef):
+            continue
+        if event.ref in settled:
+            folded.outcomes[event.ref] = settled[event.ref]
+        else:
+            told.setdefault(recognising.recognised_by(event), []).append(event)
+    for several in told.values():
+        spans, stuck = recognising.decide(several, schemes.get(cast(RecognitionRef, several[0].data).scheme))
+        folded.outcomes.update(dict.fromkeys((event.ref for event in several), APPLIED))
+        folded.outcomes.update({ref: Outcome(guard.status, guard.code) for ref, guard in stuck.items()})
+        folded.recognitions.update({fact.recognition: fact for fact in (span.fact() for span in spans)})
+    return folded
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +277,7 @@ def _ties(event: Event, world: World) -> Iterable[tuple[str, ...]]:
         trainee = world.trainees.get(event.data.enrolment_id)
         yield ("person", trainee.person) if trainee else ("enrolment", event.data.enrolment_id)
         if number := number_of(event):
-            yield "number", event.data.scheme, number
+            yield "number", event.source, number  # of any scheme: only the body itself gives its numbers
 
 
 # ---- how each event changes an award
@@ -246,8 +285,22 @@ def _ties(event: Event, world: World) -> Iterable[tuple[str, ...]]:
 
 def _apply(state: State, event: Event, world: World) -> State:
     case = Case(state, world, event)
-    state = replace(state, awards={**state.awards, case.key: _EVOLVE[event.type](case.award, event)})
+    state = _with_award(state, world, case.key, _EVOLVE[event.type](case.award, event))
     return _issue_passed(state, world, moment_of(event))
+
+
+def _with_award(state: State, world: World, key: Key, award: Award) -> State:
+    """An award as it now is. Its day follows its passes, but never into days on which the person holds another certificate."""
+    after = replace(state, awards={**state.awards, key: award})
+    if key not in state.awards or all(one.awarded_on or one.kept_on for one in state.awards[key].editions):
+        return after
+    day, now = holding_of(state, world, key).issue_day(), holding_of(after, world, key)
+    besides = (days for other in held_besides(after, world, key) for days in other.held())
+    held = sorted([*now.held(), *besides])
+    if day == now.issue_day() or all(first[1] < second[0] for first, second in pairwise(held)):
+        return after
+    editions = tuple(replace(one, kept_on=one.kept_on or (None if one.awarded_on else day)) for one in award.editions)
+    return replace(after, awards={**after.awards, key: replace(award, editions=editions)})
 
 
 def _remember_pass(state: State, event: Event, world: World, why: Withdrawal) -> State:
@@ -257,7 +310,7 @@ def _remember_pass(state: State, event: Event, world: World, why: Withdrawal) ->
     if not isinstance(data, TraineeAssessed) or data.result != "pass" or settled(case):
         return state
     gone = (*case.award.gone_passes, Pass(data.date, why.at))
-    state = replace(state, awards={**state.awards, case.key: replace(case.award, gone_passes=gone)})
+    state = _with_award(state, world, case.key, replace(case.award, gone_passes=gone))
     return _retry(_issue_passed(state, world, moment_of(event)), event, world)
 
 

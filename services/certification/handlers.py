@@ -10,10 +10,11 @@ from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.certification import journal, store
+from services.certification import journal, recognitions, store
 from services.certification.awards import Ref
-from services.certification.domain import Outcome, fold, fold_schemes
+from services.certification.domain import Outcome, fold, fold_recognitions, fold_schemes
 from services.certification.journal import Taken
+from services.certification.recognising import recognised_by
 from services.certification.rules import EVENT_LIMIT, REFUSALS
 from services.certification.rules import refusal as role_refused
 from services.certification.store import Loaded
@@ -24,11 +25,11 @@ from shared.bundles import opened
 from shared.correlation import Way
 from shared.database import Database
 from shared.events import offices_to_enrolment
-from shared.events.certification import CertificateFact, certificate_fact, scheme_fact
+from shared.events.certification import CertificateFact, certificate_fact, recognition_fact, scheme_fact
 from shared.events.enrolment import CohortFact, OfficeFact, TraineeFact
 from shared.events.envelope import Event, Refusal, digest, read_event
 from shared.events.facts import Fact
-from shared.events.offices_to_certification import TYPES, AwardRef, SchemeRegistered
+from shared.events.offices_to_certification import TYPES, AwardRef, RecognitionRef, SchemeRegistered
 from shared.events.receipts import Receipt, Receipts, Standing
 from shared.events.wire import Raw
 from shared.offices import Caller, apply_office
@@ -253,7 +254,9 @@ async def hear(session: AsyncSession, told: Sequence[Told], now: datetime) -> No
     touched = before.keys() | await store.enrolments_of(session, {person for person in before.values() if person})
     parties = {data.cohort: fact.cause for fact, data in cohorts}
     lines = [(store.cohort_values(data), fact.epoch, fact.revision) for fact, data in cohorts]
-    for cohort in await store.put(session, CohortRow, lines):
+    differing = await store.put(session, CohortRow, lines)
+    await store.look_again(session, cohorts=differing)
+    for cohort in differing:
         there = await store.enrolments_in(session, [cohort])
         touched |= there
         causes |= dict.fromkeys(there, cause) if (cause := parties[cohort]) else {}
@@ -282,15 +285,23 @@ async def _decide(
     }
     if schemes:
         await store.save_schemes(session, schemes.values())
-        under = await store.enrolments_under(session, schemes)
-        if not under <= loaded.enrolments:
-            loaded = await store.load(session, enrolments | under, (), new)
-    decided = fold((one.event for one in loaded.events.values()), await store.world(session, loaded))
-    standings = await _save_outcomes(session, loaded, fresh, decided.outcomes | registered.outcomes, now)
+        under, recognised = (
+            await store.enrolments_under(session, schemes),
+            await recognitions.recognised_under(session, schemes),
+        )
+        if not (under <= loaded.enrolments and recognised <= loaded.recognised):
+            loaded = await store.load(session, enrolments | under, (), new, recognised)
+    events, world = [one.event for one in loaded.events.values()], await store.world(session, loaded)
+    decided, recognising = fold(events, world), fold_recognitions(events, world.schemes)
+    outcomes = decided.outcomes | registered.outcomes | recognising.outcomes
+    standings = await _save_outcomes(session, loaded, fresh, outcomes, now)
     certificates = await _save_certificates(session, loaded, decided.certificates)
+    recognised_now = await recognitions.save(session, loaded.recognised, recognising.recognitions)
     causes = causes | _causes(loaded, fresh)
+    await store.look_again(session, enrolments=causes, schemes=schemes)
     facts = [scheme_fact(scheme, causes.get(f"scheme {scheme.scheme}")) for scheme in schemes.values()]
     facts += [certificate_fact(one, causes.get(one.enrolment)) for one in certificates]
+    facts += [recognition_fact(one, causes.get(recognitions.recognised_of(one))) for one in recognised_now]
     return standings, facts
 
 
@@ -318,6 +329,8 @@ async def _save_certificates(
     gone = [_void(fact) for key, fact in held.items() if key not in certificates and fact.status != "void"]
     changed = [fact for key, fact in certificates.items() if held.get(key) != fact] + gone
     await store.save_certificates(session, changed)
+    numbered = {fact.enrolment for fact in changed for one in (fact, held.get(fact.certificate)) if one and one.number}
+    await store.save_numbers(session, numbered)
     return changed
 
 
@@ -339,7 +352,7 @@ def _void(fact: CertificateFact) -> CertificateFact:
 
 
 def _causes(loaded: Loaded, fresh: Iterable[Ref]) -> dict[str, str]:
-    """The last fresh event that spoke of each enrolment (or scheme), by itself or by voiding or replacing."""
+    """The last fresh event that spoke of each enrolment (or scheme, or what is recognised), also by voiding or replacing."""
     causes = {}
     for ref in fresh:
         event = loaded.events[ref].event
@@ -348,6 +361,8 @@ def _causes(loaded: Loaded, fresh: Iterable[Ref]) -> dict[str, str]:
                 causes[one.data.enrolment_id] = "/".join(ref)
             elif isinstance(one.data, SchemeRegistered):
                 causes[f"scheme {one.data.scheme}"] = "/".join(ref)
+            elif isinstance(one.data, RecognitionRef):
+                causes[recognised_by(one)] = "/".join(ref)
     return causes
 
 

@@ -12,12 +12,13 @@ from sqlmodel import col
 
 from services.certification.awards import Ref
 from services.certification.domain import Outcome
+from services.certification.recognising import recognised_by
 from services.certification.rules import number_of
 from services.certification.tables import EventRow, ReceiptRow, RefusedRow
 from shared import correlation
 from shared.database import write
 from shared.events.envelope import Event
-from shared.events.offices_to_certification import TYPES, AwardRef, SchemeRegistered
+from shared.events.offices_to_certification import TYPES, AwardRef, RecognitionRef, SchemeRegistered
 from shared.events.offices_to_enrolment import EventVoided
 from shared.offices import Caller
 
@@ -41,6 +42,7 @@ class Ties(NamedTuple):
     scheme: str | None
     number: str | None
     target: str | None
+    recognised: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +119,10 @@ def ties_of(event: Event) -> Ties:
     data = event.data
     return Ties(
         data.enrolment_id if isinstance(data, AwardRef) else None,
-        data.scheme if isinstance(data, AwardRef | SchemeRegistered) else None,
+        data.scheme if isinstance(data, AwardRef | RecognitionRef | SchemeRegistered) else None,
         number_of(event),
         target_of(event),
+        recognised_by(event) if isinstance(data, RecognitionRef) else None,
     )
 
 

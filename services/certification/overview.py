@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
+from itertools import groupby
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.certification import queries
 from shared.desk.entries import Said
-from shared.events.certification import CertificateFact
+from shared.events.certification import CertificateFact, RecognitionFact, SchemeFact
 from shared.http import Paging
 from shared.offices import Caller
 
@@ -104,6 +106,45 @@ async def candidates(session: AsyncSession, caller: Caller, cohort: str) -> list
         )
         for row in rows
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """A recognition with its scheme, for the titles that its codes stand for."""
+
+    fact: RecognitionFact
+    scheme: SchemeFact
+
+    @property
+    def occupation(self) -> Mapping[str, str]:
+        titles = (one.titles for one in self.scheme.occupations if one.occupation == self.fact.occupation)
+        return next(titles, {"en": self.fact.occupation})
+
+    @property
+    def level(self) -> Mapping[str, str]:
+        titles = (one.titles for one in self.scheme.levels if one.level == self.fact.level)
+        return next(titles, {"en": self.fact.level})
+
+
+async def recognitions(session: AsyncSession, on: date | None) -> list[tuple[str, list[Recognised]]]:
+    """The register by the country that recognises: what ever held, or what held on a day."""
+    rows = await session.execute(
+        text(
+            """
+            SELECT recognitions.country, recognitions.data AS fact, schemes.data AS scheme
+            FROM recognitions JOIN schemes USING (scheme)
+            WHERE recognitions.status <> 'void'
+            AND (CAST(:on AS date) IS NULL OR :on BETWEEN starts_on AND COALESCE(ends_on, 'infinity'))
+            ORDER BY recognitions.country, scheme, occupation, level, recognised, starts_on LIMIT :limit
+            """
+        ),
+        {"on": on, "limit": _ALL.limit},
+    )
+    found = [
+        (row.country, Recognised(RecognitionFact.model_validate(row.fact), SchemeFact.model_validate(row.scheme)))
+        for row in rows
+    ]
+    return [(country, [one for _, one in lines]) for country, lines in groupby(found, key=lambda line: line[0])]
 
 
 async def suggestions(session: AsyncSession, caller: Caller) -> dict[str, list[tuple[str, Mapping[str, str]]]]:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from pydantic import BaseModel
@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.certification.rules import sentence
-from shared.events.certification import CertificateFact, SchemeFact
+from shared.events.certification import CertificateFact, RecognitionFact, SchemeFact
 from shared.events.codes import CODE_PATTERN
 from shared.events.receipts import Standing
 from shared.http import Page, Paging, Problem
@@ -52,6 +52,23 @@ class PersonExport(BaseModel):
     events: list[EventHistory]
 
 
+class Attestation(BaseModel):
+    """What is public of a certificate."""
+
+    public_id: str
+    """The 26 letters and digits of its addresses: ``/c/...`` is its page, ``/v1/credentials/...`` its document."""
+    status: str
+    """valid, suspended, revoked, superseded or void."""
+    published: datetime
+    """When this became public."""
+
+
+class CertificateAnswer(CertificateFact):
+    """A certificate, and what is public of it; null while nothing is."""
+
+    attestation: Attestation | None = None
+
+
 async def schemes(session: AsyncSession, paging: Paging) -> Page[SchemeFact]:
     """Registered schemes by code."""
     rows = await session.execute(
@@ -65,6 +82,28 @@ async def schemes(session: AsyncSession, paging: Paging) -> Page[SchemeFact]:
     )
     found = [SchemeFact.model_validate(row.data) for row in rows]
     return _page(found, paging.limit, lambda scheme: scheme.scheme)
+
+
+async def recognitions(
+    session: AsyncSession, paging: Paging, filters: Mapping[str, str | None], on: date | None = None
+) -> Page[RecognitionFact]:
+    """Recognitions by id, also those that are withdrawn; with ``on``, those that held on that day. Void ones never."""
+    rows = await session.execute(
+        text(
+            """
+            SELECT data FROM recognitions WHERE status <> 'void' AND recognition > :after
+            AND (CAST(:scheme AS text) IS NULL OR scheme = :scheme)
+            AND (CAST(:occupation AS text) IS NULL OR occupation = :occupation)
+            AND (CAST(:level AS text) IS NULL OR level = :level)
+            AND (CAST(:country AS text) IS NULL OR country = :country)
+            AND (CAST(:on AS date) IS NULL OR :on BETWEEN starts_on AND COALESCE(ends_on, 'infinity'))
+            ORDER BY recognition LIMIT :limit
+            """
+        ),
+        {**filters, "on": on, "after": _code(paging), "limit": paging.limit + 1},
+    )
+    found = [RecognitionFact.model_validate(data) for data in rows.scalars()]
+    return _page(found, paging.limit, lambda fact: fact.recognition)
 
 
 async def roster_codes(session: AsyncSession, caller: Caller) -> dict[str, list[str]]:
@@ -90,40 +129,84 @@ async def roster_codes(session: AsyncSession, caller: Caller) -> dict[str, list[
 
 async def certificates(
     session: AsyncSession, caller: Caller, paging: Paging, filters: Mapping[str, str | None]
-) -> Page[CertificateFact]:
+) -> Page[CertificateAnswer]:
     """The certificates that the caller may see, by id. Void ones only when they are asked for."""
     rows = await session.execute(
         text(
             f"""
-            SELECT certificates.data FROM certificates LEFT JOIN cohorts USING (cohort)
+            SELECT {_ANSWERED} FROM certificates LEFT JOIN cohorts USING (cohort)
+            LEFT JOIN attestations USING (certificate)
             WHERE {_VISIBLE} AND certificate > :after
             AND (CAST(:cohort AS text) IS NULL OR cohort = :cohort)
             AND (CAST(:scheme AS text) IS NULL OR scheme = :scheme)
             AND (CAST(:enrolment AS text) IS NULL OR enrolment = :enrolment)
-            AND status = COALESCE(:status, NULLIF(status, 'void'))
+            AND certificates.status = COALESCE(:status, NULLIF(certificates.status, 'void'))
             ORDER BY certificate LIMIT :limit
             """  # noqa: S608 - a constant of this module
         ),
         {**_seer(caller), **filters, "after": _code(paging), "limit": paging.limit + 1},
     )
-    found = [CertificateFact.model_validate(row.data) for row in rows]
+    found = [_certificate(row) for row in rows]
     return _page(found, paging.limit, lambda fact: fact.certificate)
 
 
-async def certificate(session: AsyncSession, caller: Caller, certificate: str) -> CertificateFact | None:
+async def certificate(session: AsyncSession, caller: Caller, certificate: str) -> CertificateAnswer | None:
     """One certificate, if the caller may see it."""
     rows = await session.execute(
         text(
             f"""
-            SELECT certificates.data FROM certificates LEFT JOIN cohorts USING (cohort)
+            SELECT {_ANSWERED} FROM certificates LEFT JOIN cohorts USING (cohort)
+            LEFT JOIN attestations USING (certificate)
             WHERE {_VISIBLE} AND certificate = :certificate
             """  # noqa: S608 - a constant of this module
         ),
         {**_seer(caller), "certificate": certificate},
     )
     row = rows.one_or_none()
-    return CertificateFact.model_validate(row.data) if row else None
+    return _certificate(row) if row else None
 
+
+_ANSWERED = "certificates.data, public_id, attestations.status, changed"
+
+
+def _certificate(row: Any) -> CertificateAnswer:
+    public = None
+    if row.status not in (None, "prepared"):
+        public = Attestation(public_id=row.public_id, status=row.status, published=row.changed)
+    return CertificateAnswer(**row.data, attestation=public)
+
+
+async def named_certificates(
+    session: AsyncSession, caller: Caller, *, certificate: str | None = None, cohort: str | None = None
+) -> list[CertificateFact]:
+    """One certificate, or a cohort's that were awarded, for those who may see their holders' names, by trainee number."""
+    rows = await session.execute(
+        text(
+            f"""
+            SELECT certificates.data FROM certificates JOIN cohorts USING (cohort)
+            WHERE {_NAMED} AND (certificate = :certificate OR cohort = :cohort)
+            AND status NOT IN ('void', 'assessed', 'eligible') ORDER BY certificates.data ->> 'trainee', certificate
+            """  # noqa: S608 - a constant of this module
+        ),
+        {**_seer(caller), "certificate": certificate, "cohort": cohort},
+    )
+    return [CertificateFact.model_validate(data) for data in rows.scalars()]
+
+
+# Whoever coordinates sees figures and no names: who sends somebody sees theirs, who hosts or assesses a cohort its trainees'.
+_NAMED = """
+(
+    CAST(:everything AS boolean)
+    OR jsonb_path_exists(
+        cohorts.parties,
+        '$[*] ? (@.office == $office && (@.role == "host-centre" || @.role == "awarding-body"))',
+        jsonb_build_object('office', CAST(:office AS text))
+    )
+    OR certificates.country = :country AND cohorts.parties @> jsonb_build_array(
+        jsonb_build_object('office', CAST(:office AS text), 'role', 'sending-office')
+    )
+)
+"""
 
 # A cohort's parties see its certificates; who only sends trainees sees those of its own country, who only reads sees none.
 _VISIBLE = """

@@ -3,11 +3,13 @@
 ``docs`` shows these tables as they are; each code has its sentence here and nowhere else.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from typing import Final, Literal, cast
 
+from services.certification import recognising
 from services.certification.awards import Award, Cohort, Holding, Key, Moment, State, Trainee, World
 from shared.events import receipts
 from shared.events.certification import SchemeFact
@@ -30,17 +32,20 @@ RANKS: Final[dict[str, int]] = {
     "certificate.suspended.v1": 50,
     "certificate.reinstated.v1": 60,
     "certificate.revoked.v1": 70,
+    "recognition.granted.v1": 80,
+    "recognition.withdrawn.v1": 85,
     "event.voided.v1": 90,
 }
 """Among events of the same moment, the lower rank comes first."""
 
-_AWARDING_BODY: Final = frozenset({"awarding-body"})
-ROLES: Final[dict[str, frozenset[str]]] = {
-    name: _AWARDING_BODY | {"host-centre"} if name == "trainee.assessed.v1" else _AWARDING_BODY
-    for name in RANKS
-    if name != "event.voided.v1"
+_OTHERS: Final = {
+    "trainee.assessed.v1": frozenset({"awarding-body", "host-centre"}),
+    **dict.fromkeys(recognising.GUARDS, frozenset({"recognition-authority"})),
 }
-"""Which roles may say what: the office must be registered in one of them, and (but for schemes) be it in the cohort."""
+ROLES: Final[dict[str, frozenset[str]]] = {
+    name: _OTHERS.get(name, frozenset({"awarding-body"})) for name in RANKS if name != "event.voided.v1"
+}
+"""Which roles may say what: the office must be registered in one of them, and where there is a cohort be it there."""
 
 SENTENCES: Final[dict[str, str]] = {
     "applied": "Taken: the event is part of the record.",
@@ -61,7 +66,7 @@ SENTENCES: Final[dict[str, str]] = {
         "A scheme with this code is registered already: the first stays. Correct it with an event that replaces it, or use "
         "another code."
     ),
-}
+} | recognising.SENTENCES
 """What each code means that no guard of ``GUARDS`` gives."""
 
 OF_REPLACEMENTS: Final[tuple[str, ...]] = ("type_differs", "already_replaced", "replaces_itself")
@@ -105,13 +110,18 @@ def number_of(event: Event) -> str | None:
 
 def holds_one(state: State, world: World, key: Key, day: date) -> bool:
     """Whether the person holds a live certificate of this scheme, occupation and level, in whatever enrolment."""
-    person = world.trainees[key.enrolment].person
     return any(
-        other[1:] == key[1:]
-        and world.trainees[other.enrolment].person == person
-        and holding_of(state, world, other).is_live_on(day)
-        for other in state.awards
+        one.is_live_on(day)
+        for one in (*held_besides(state, world, key), *([holding_of(state, world, key)] if key in state.awards else ()))
     )
+
+
+def held_besides(state: State, world: World, key: Key) -> Iterator[Holding]:
+    """What the same person has of this scheme, occupation and level in other enrolments."""
+    person = world.trainees[key.enrolment].person
+    for other in state.awards:
+        if other != key and other[1:] == key[1:] and world.trainees[other.enrolment].person == person:
+            yield holding_of(state, world, other)
 
 
 def holding_of(state: State, world: World, key: Key) -> Holding:
@@ -119,7 +129,7 @@ def holding_of(state: State, world: World, key: Key) -> Holding:
     return Holding(key, state.awards[key], trainee, world.cohorts[trainee.cohort], world.schemes[key.scheme])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Case:
     """An event on an award, in the state it meets. What guards ask for; each may rely on those before it."""
 
@@ -127,31 +137,31 @@ class Case:
     world: World
     event: Event
 
-    @property
+    @cached_property
     def data(self) -> AwardRef:
         return cast(AwardRef, self.event.data)
 
-    @property
+    @cached_property
     def key(self) -> Key:
         return key_of(self.data)
 
-    @property
+    @cached_property
     def trainee(self) -> Trainee:
         return self.world.trainees[self.key.enrolment]
 
-    @property
+    @cached_property
     def cohort(self) -> Cohort:
         return self.world.cohorts[self.trainee.cohort]
 
-    @property
+    @cached_property
     def scheme(self) -> SchemeFact:
         return self.world.schemes[self.key.scheme]
 
-    @property
+    @cached_property
     def award(self) -> Award:
         return self.state.awards.get(self.key, Award())
 
-    @property
+    @cached_property
     def holding(self) -> Holding:
         return Holding(self.key, self.award, self.trainee, self.cohort, self.scheme)
 
@@ -222,7 +232,7 @@ def _already_revoked(case: Case) -> bool:
 def _number_taken(case: Case) -> bool:
     number = number_of(case.event)
     return number is not None and any(
-        key.scheme == case.key.scheme
+        case.world.schemes[key.scheme].office == case.scheme.office
         and key != case.key
         and any(edition.number == number for edition in award.editions)
         for key, award in case.state.awards.items()
@@ -290,7 +300,7 @@ _FROM_THE_BODY = (
 _NUMBER_FREE = Guard(
     "number_taken",
     "conflict",
-    "Another certificate of this scheme has this number. Check both, and correct the wrong one.",
+    "Another certificate of this awarding body has this number. Check both, and correct the wrong one.",
     _number_taken,
 )
 _ROOM_LEFT = Guard(
@@ -391,12 +401,13 @@ GUARDS: Final[dict[str, tuple[Guard, ...]]] = {
 
 _SETTLED: Final = frozenset(_FROM_THE_BODY)
 """Guards that ask nothing of other events: within one fold they never give way."""
+_CLOSED: Final = {name: tuple(guard for guard in guards if guard in _SETTLED) for name, guards in GUARDS.items()}
 _OPEN: Final = {name: tuple(guard for guard in guards if guard not in _SETTLED) for name, guards in GUARDS.items()}
 
 
 def settled(case: Case) -> Guard | None:
     """The first guard in an event's way that no other event can take out of it."""
-    return next((guard for guard in GUARDS[case.event.type] if guard in _SETTLED and guard.blocks(case)), None)
+    return next((guard for guard in _CLOSED[case.event.type] if guard.blocks(case)), None)
 
 
 def obstacle(case: Case) -> Guard | None:

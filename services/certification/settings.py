@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from pydantic import field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -20,7 +21,22 @@ class Settings(BaseSettings):
     office_events_per_second: float = 2000
     office_bytes_per_second: float = 2 * 1024 * 1024
     """What one office may send on average; see ``shared.limits``."""
-    public_url: str = "http://127.0.0.1:8002"
-    """Where people and programs reach this service."""
+    public_url: str | None = None
+    """Where anybody checks certificates: it stands in every document and QR code, so nothing is issued until it is set."""
+    operator_name: str = "Sampan operator (name not set)"
+    """Who issues documents, in words that people know: SAMPAN_OPERATOR_NAME."""
+    certification_url: str = "http://127.0.0.1:8002"
+    """Where people and programs reach this service when no public address is set."""
     enrolment_url: str = "http://127.0.0.1:8001"
     reporting_url: str = "http://127.0.0.1:8003"
+
+    @field_validator("public_url", mode="before")
+    @classmethod
+    def _set(cls, value: object) -> object:
+        """A variable that is there and empty is not set: docker-compose.yml has no other way to pass one on."""
+        return value or None
+
+    @property
+    def address(self) -> str:
+        """Where people and programs reach this service."""
+        return self.public_url or self.certification_url

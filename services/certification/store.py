@@ -26,8 +26,11 @@ from shared.database import as_json, write
 from shared.events.certification import CertificateFact, SchemeFact
 from shared.events.enrolment import CohortFact, TraineeFact
 from shared.events.envelope import Event
-from shared.events.offices_to_certification import AwardRef
+from shared.events.offices_to_certification import AwardRef, RecognitionRef
 from shared.offices import Caller
+
+ABOUT = {"titles", "host_centre", "host_country", "mode", "trades", "starts_on", "ends_on", "language"}
+"""What is held of a cohort for the documents of its certificates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,49 +50,64 @@ class Loaded:
     events: dict[Ref, Stored] = field(default_factory=dict)
     trainees: dict[str, Trainee] = field(default_factory=dict)
     enrolments: set[str] = field(default_factory=set)
+    recognised: set[str] = field(default_factory=set)
 
     @property
     def schemes(self) -> set[str]:
-        """The schemes that events on awards name."""
-        return {one.event.data.scheme for one in self.events.values() if isinstance(one.event.data, AwardRef)}
+        """The schemes that events on awards and recognitions name."""
+        named = AwardRef | RecognitionRef
+        return {one.event.data.scheme for one in self.events.values() if isinstance(one.event.data, named)}
 
 
 # ---- whole units
 
 
 async def load(
-    session: AsyncSession, enrolments: Iterable[str], refs: Iterable[Ref], fresh: Iterable[Stored] = ()
+    session: AsyncSession,
+    enrolments: Iterable[str],
+    refs: Iterable[Ref],
+    fresh: Iterable[Stored] = (),
+    recognised: Iterable[str] = (),
 ) -> Loaded:
-    """Everything that hangs together with these enrolments and events; ``fresh`` ones are not in the journal yet.
+    """Everything that hangs together with these enrolments, events, and ids of what is recognised.
 
-    Enrolments hang together by person, events by enrolment, by voiding and replacing each other, and by the awarding body's
-    number; registrations of one scheme by its code. A round follows each tie one step further, until nothing new comes.
+    ``fresh`` events are not in the journal yet.
+
+    Enrolments hang together by person, events by enrolment, by voiding and replacing each other, and by the number that one
+    awarding body gives; registrations of one scheme by its code, recognitions by what they recognise. A round follows each tie
+    one step further, until nothing new comes.
     """
     loaded = Loaded({one.event.ref: one for one in fresh})
     news = {ref: ties_of(one.event) for ref, one in loaded.events.items()}
-    enrolments, missing, targets = set(enrolments), set(refs), set(refs)
+    enrolments, missing, targets, recognised = set(enrolments), set(refs), set(refs), set(recognised)
     followed: set[Ref] = set()
+    numbered: set[Ref] = set()
     sought: set[Ref] = set()
     registrations: set[str] = set()
     while True:
         enrolments = (enrolments | {tie.enrolment for tie in news.values() if tie.enrolment}) - loaded.enrolments
-        schemes = {tie.scheme for tie in news.values() if tie.scheme and not tie.enrolment} - registrations
+        recognised = (recognised | {tie.recognised for tie in news.values() if tie.recognised}) - loaded.recognised
+        schemes = {
+            tie.scheme for tie in news.values() if tie.scheme and not (tie.enrolment or tie.recognised)
+        } - registrations
         named = {(ref[0], tie.target) for ref, tie in news.items() if tie.target}
         targets = (targets | news.keys() | named) - followed
-        numbers = {(tie.scheme, tie.number) for tie in news.values() if tie.scheme and tie.number} - followed
+        numbers = {(ref[0], tie.number) for ref, tie in news.items() if tie.number} - numbered
         missing = (missing | named) - loaded.events.keys() - sought
-        if not (enrolments or missing or targets or numbers or schemes):
+        if not (enrolments or missing or targets or numbers or schemes or recognised):
             return loaded
         enrolments |= await _same_person(session, loaded, enrolments)
         loaded.enrolments |= enrolments
+        loaded.recognised |= recognised
         tied = await session.execute(
             _TIED,
             pairs("sources", "targets", targets)
-            | pairs("number_schemes", "numbers", numbers)
-            | {"schemes": list(schemes)},
+            | pairs("number_sources", "numbers", numbers)
+            | {"schemes": list(schemes), "recognised": list(recognised)},
         )
         missing |= {(row.source, row.id) for row in tied} - loaded.events.keys()
-        followed |= targets | numbers  # a source begins with a slash and a scheme's code does not
+        followed |= targets
+        numbered |= numbers
         sought |= missing
         registrations |= schemes
         news = {}
@@ -99,8 +117,8 @@ async def load(
                 ref = row.source, row.id
                 if ref not in loaded.events:
                     loaded.events[ref] = Stored(event_of(row), row.place, Outcome(row.status, row.code), row.receipt)
-                    news[ref] = Ties(row.enrolment, row.scheme, row.number, row.target)
-        enrolments, missing, targets = set(), set(), set()
+                    news[ref] = Ties(row.enrolment, row.scheme, row.number, row.target, row.recognised)
+        enrolments, missing, targets, recognised = set(), set(), set(), set()
 
 
 # Each asked for by its index: joined as sets, the whole journal was read for a few hundred of them.
@@ -110,20 +128,22 @@ _TIED = text(
     LATERAL (SELECT source, id FROM events WHERE (source, target) = (asked.source, asked.target) OFFSET 0) AS found
     UNION ALL
     SELECT found.source, found.id
-    FROM unnest(CAST(:number_schemes AS text[]), CAST(:numbers AS text[])) AS asked (scheme, number),
-    LATERAL (SELECT source, id FROM events WHERE (scheme, number) = (asked.scheme, asked.number) OFFSET 0) AS found
+    FROM unnest(CAST(:number_sources AS text[]), CAST(:numbers AS text[])) AS asked (source, number),
+    LATERAL (SELECT source, id FROM events WHERE (source, number) = (asked.source, asked.number) OFFSET 0) AS found
     UNION ALL
     SELECT source, id FROM events WHERE type = 'scheme.registered.v1' AND scheme = ANY(CAST(:schemes AS text[]))
+    UNION ALL
+    SELECT source, id FROM events WHERE recognised = ANY(CAST(:recognised AS text[]))
     """
 )
 _WHOLE = text(
     """
-    SELECT source, id, place, type, body, enrolment, scheme, number, target, status, code, receipt
+    SELECT source, id, place, type, body, enrolment, scheme, number, target, recognised, status, code, receipt
     FROM events WHERE enrolment = ANY(CAST(:enrolments AS text[]))
     UNION ALL
     SELECT found.* FROM unnest(CAST(:sources AS text[]), CAST(:ids AS text[])) AS asked (source, id),
     LATERAL (
-        SELECT source, id, place, type, body, enrolment, scheme, number, target, status, code, receipt
+        SELECT source, id, place, type, body, enrolment, scheme, number, target, recognised, status, code, receipt
         FROM events WHERE (source, id) = (asked.source, asked.id) OFFSET 0
     ) AS found
     """
@@ -226,10 +246,49 @@ async def save_certificates(session: AsyncSession, certificates: Iterable[Certif
             "status": fact.status,
             "country": fact.country,
             "data": fact.model_dump(mode="json"),
+            "due": True,
         }
         for fact in certificates
     ]
-    await write(session, CertificateRow, lines, ["cohort", "status", "country", "data"])
+    await write(session, CertificateRow, lines, ["cohort", "status", "country", "data", "due"])
+
+
+async def look_again(
+    session: AsyncSession, *, enrolments: Iterable[str] = (), cohorts: Iterable[str] = (), schemes: Iterable[str] = ()
+) -> None:
+    """Have the issuer look at the certificates of these: their documents may have to say something else."""
+    await session.execute(
+        text(
+            """
+            UPDATE certificates SET due = true WHERE NOT due
+            AND (enrolment = ANY(:enrolments) OR cohort = ANY(:cohorts) OR scheme = ANY(:schemes))
+            """
+        ),
+        {"enrolments": list(enrolments), "cohorts": list(cohorts), "schemes": list(schemes)},
+    )
+
+
+async def save_numbers(session: AsyncSession, enrolments: Iterable[str]) -> None:
+    """Save which awards the numbers on these enrolments' certificates are of; those must be saved.
+
+    A replacement may keep its award's number. Raises IntegrityError when two awards would have one number of one awarding body.
+    """
+    asked = {"enrolments": sorted(enrolments)}
+    if not asked["enrolments"]:
+        return
+    await session.execute(text("DELETE FROM certificate_numbers WHERE enrolment = ANY(:enrolments)"), asked)
+    await session.execute(_NUMBERS, asked)
+
+
+_NUMBERS = text(
+    """
+    INSERT INTO certificate_numbers (office, number, enrolment, scheme, occupation, level)
+    SELECT DISTINCT schemes.data ->> 'office', certificates.data ->> 'number', enrolment, scheme,
+           certificates.data ->> 'occupation', certificates.data ->> 'level'
+    FROM certificates JOIN schemes USING (scheme)
+    WHERE enrolment = ANY(:enrolments) AND certificates.data ->> 'number' IS NOT NULL
+    """
+)
 
 
 # ---- what enrolment tells
@@ -301,6 +360,7 @@ def cohort_values(fact: CohortFact) -> dict[str, Any]:
         "timezone": fact.timezone,
         "parties": [party.model_dump(mode="json") for party in fact.parties],
         "former_parties": [party.model_dump(mode="json") for party in fact.former_parties],
+        "about": fact.model_dump(mode="json", include=ABOUT),
         "void": fact.status == "void",
     }
 

@@ -3,7 +3,18 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Identity, Index, LargeBinary, MetaData, Text, text
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    LargeBinary,
+    MetaData,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
@@ -28,7 +39,7 @@ class EventRow(Base, table=True):
     # The three ways in which events hang together: see store.load.
     __table_args__ = (
         Index("events_target_idx", "source", "target"),
-        Index("events_number_idx", "scheme", "number"),
+        Index("events_number_idx", "source", "number"),
         Index("events_waiting_idx", "code", postgresql_where=text("status = 'waiting'")),
     )
 
@@ -46,6 +57,8 @@ class EventRow(Base, table=True):
     """The awarding body's number that the event gives."""
     target: str | None = Field(default=None, sa_type=Text)
     """The id of the event that this one voids or replaces."""
+    recognised: str | None = Field(default=None, index=True, sa_type=Text)
+    """The id of what a country recognises by it, or recognises no more."""
     recordedtime: datetime = Field(sa_type=DateTime(timezone=True))
     postedby: str = Field(sa_type=Text)
     correlation: str | None = Field(default=None, sa_type=Text)
@@ -98,6 +111,8 @@ class CohortRow(Base, table=True):
     timezone: str = Field(sa_type=Text)
     parties: list[dict[str, str]] = Field(sa_type=JSONB)
     former_parties: list[dict[str, str]] = Field(sa_type=JSONB)
+    about: dict[str, Any] = Field(sa_type=JSONB)
+    """What a certificate's document says of the course: decides nothing."""
     void: bool
     """Held all the same, so that an older fact of it is known to be old."""
     epoch: int = Field(sa_type=BigInteger)
@@ -132,9 +147,16 @@ class SchemeRow(Base, table=True):
 
 
 class CertificateRow(Base, table=True):
-    """A certificate as it now stands: the data of its fact, and what it is asked by."""
+    """A certificate as it now stands: the data of its fact, and what it is asked by.
+
+    The database holds besides (migration 0012) that nobody has two of one award that are live on the same day.
+    """
 
     __tablename__ = "certificates"
+    __table_args__ = (
+        Index("certificates_due_idx", "enrolment", postgresql_where=text("due")),
+        Index("certificates_number_idx", text("(data ->> 'number')")),
+    )
 
     certificate: str = Field(primary_key=True, sa_type=Text)
     enrolment: str = Field(index=True, sa_type=Text)
@@ -142,6 +164,199 @@ class CertificateRow(Base, table=True):
     scheme: str = Field(index=True, sa_type=Text)
     status: str = Field(sa_type=Text)
     country: str = Field(sa_type=Text)
+    data: dict[str, Any] = Field(sa_type=JSONB)
+    due: bool = Field(default=True, sa_column_kwargs={"server_default": text("true")})
+    """Decided anew since the issuer last looked: what is public of it may have to follow."""
+
+
+class AttestationRow(Base, table=True):
+    """What is public of one certificate: its id in addresses, its standing, and the signed document, sealed.
+
+    Made when a certificate is to be issued; ``prepared`` is not public yet. Its standing changes only in
+    ``services.certification.attestations``.
+    """
+
+    __tablename__ = "attestations"
+    __table_args__ = (UniqueConstraint("list", "place", name="attestations_list_key"),)
+
+    certificate: str = Field(
+        primary_key=True,
+        sa_type=Text,
+        sa_column_args=(ForeignKey("certificates.certificate", name="attestations_certificate_fkey"),),
+    )
+    public_id: str = Field(unique=True, sa_type=Text)
+    """128 random bits: nobody guesses it, and it stays when the document is signed anew."""
+    salt: bytes = Field(sa_type=LargeBinary)
+    """Of its commitments in the log."""
+    list: int
+    place: int
+    """Its bit: random among the free ones, so that neighbours in a list have nothing in common."""
+    status: str = Field(sa_type=Text)
+    """prepared, valid, suspended, revoked, superseded or void."""
+    live: bool
+    """Valid or suspended: the certificate that its holder has."""
+    since: date | None = None
+    """The day of the standing, as the awarding body said it."""
+    changed: datetime = Field(sa_type=DateTime(timezone=True))
+    """When this became public."""
+    issued: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    """When it first became public."""
+    key: int | None = Field(
+        default=None, index=True, sa_column_args=(ForeignKey("issuer_keys.id", name="attestations_key_fkey"),)
+    )
+    """What its document is signed with."""
+    digest: bytes | None = Field(default=None, sa_type=LargeBinary)
+    """SHA-256 of the signed document."""
+    content: bytes | None = Field(default=None, sa_type=LargeBinary)
+    """SHA-256 of what the document says but the name: it is signed anew when this changes."""
+    holder: bytes | None = Field(default=None, sa_type=LargeBinary)
+    """Digest of the name, keyed with the person's key: means nothing once that is destroyed."""
+    named: bool = False
+    sealed: bytes | None = Field(default=None, sa_type=LargeBinary)
+    """The signed document in both its forms, under a key that only enrolment has."""
+    signed: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+
+
+class DraftRow(Base, table=True):
+    """A signed document on its way: stored, then read back and verified, then made the attestation's own."""
+
+    __tablename__ = "attestation_drafts"
+
+    certificate: str = Field(
+        primary_key=True,
+        sa_type=Text,
+        sa_column_args=(
+            ForeignKey("attestations.certificate", name="attestation_drafts_certificate_fkey", ondelete="CASCADE"),
+        ),
+    )
+    key: int
+    digest: bytes = Field(sa_type=LargeBinary)
+    content: bytes = Field(sa_type=LargeBinary)
+    holder: bytes = Field(sa_type=LargeBinary)
+    named: bool
+    sealed: bytes = Field(sa_type=LargeBinary)
+    signed: datetime = Field(sa_type=DateTime(timezone=True))
+    confirmed: bool = False
+
+
+class IssuerKeyRow(Base, table=True):
+    """A key that signs what this installation attests to; the newest that is neither retired nor compromised signs."""
+
+    __tablename__ = "issuer_keys"
+
+    id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    public: bytes = Field(sa_type=LargeBinary)
+    sealed: bytes | None = Field(default=None, sa_type=LargeBinary)
+    """The private key, under a key from the service's secret; destroyed when it is compromised."""
+    made: datetime = Field(sa_type=DateTime(timezone=True))
+    retired: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    """Signs nothing any more; what it signed stays good."""
+    compromised: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    """Nothing that it ever signed is good any more."""
+
+
+class StatusListRow(Base, table=True):
+    """A list of bits, one for each attestation in it; the bits themselves follow from the attestations."""
+
+    __tablename__ = "status_lists"
+
+    list: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    taken: int = 0
+    version: int = Field(default=1, sa_type=BigInteger)
+    """Counts the changes of its bits."""
+    signed_version: int | None = Field(default=None, sa_type=BigInteger)
+    document: str | None = Field(default=None, sa_type=Text)
+    jwt: str | None = Field(default=None, sa_type=Text)
+    reasons: str | None = Field(default=None, sa_type=Text)
+    """The list beside it that says why each bit is set."""
+    reasons_jwt: str | None = Field(default=None, sa_type=Text)
+    key: int | None = None
+    signed: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+
+
+class NumberRow(Base, table=True):
+    """Which award has a number of an awarding body's (its scheme's office): just one, whatever became of its certificates."""
+
+    __tablename__ = "certificate_numbers"
+
+    office: str = Field(primary_key=True, sa_type=Text)
+    number: str = Field(primary_key=True, sa_type=Text)
+    enrolment: str = Field(index=True, sa_type=Text)
+    scheme: str = Field(sa_type=Text)
+    occupation: str = Field(sa_type=Text)
+    level: str = Field(sa_type=Text)
+
+
+class WalletLinkRow(Base, table=True):
+    """A link that a holder keeps: by the SHA-256 of what it ends in, so that a copy of the table opens nothing."""
+
+    __tablename__ = "wallet_links"
+
+    sha256: str = Field(primary_key=True, sa_type=Text)
+    certificate: str = Field(
+        index=True,
+        sa_type=Text,
+        sa_column_args=(ForeignKey("certificates.certificate", name="wallet_links_certificate_fkey"),),
+    )
+    madeby: str = Field(sa_type=Text)
+    made: datetime = Field(sa_type=DateTime(timezone=True))
+    expires: datetime = Field(sa_type=DateTime(timezone=True))
+
+
+class LogLeafRow(Base, table=True):
+    """A leaf of the transparency log, and what it commits to: see ``services.certification.log``."""
+
+    __tablename__ = "log_leaves"
+
+    place: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
+    leaf: str = Field(sa_type=Text)
+    """What is hashed, and all of it that anybody sees."""
+    certificate: str = Field(sa_type=Text)
+    public_id: str = Field(index=True, sa_type=Text)
+    digest: str = Field(sa_type=Text)
+    status: str = Field(sa_type=Text)
+    since: date | None = None
+    salt: bytes = Field(sa_type=LargeBinary)
+
+
+class LogNodeRow(Base, table=True):
+    """The hash of a complete part of the log's tree; level 0 has the leaves' own."""
+
+    __tablename__ = "log_nodes"
+
+    level: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    place: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
+    hash: bytes = Field(sa_type=LargeBinary)
+
+
+class LogHead(Base, table=True):
+    """How far the log reaches: one row (id 1), made with the first leaf. Its lock is the log's."""
+
+    __tablename__ = "log_head"
+
+    id: int = Field(default=1, primary_key=True, sa_column_kwargs={"autoincrement": False})
+    origin: str = Field(sa_type=Text)
+    """The log's name, which stays whatever the address is called later."""
+    size: int = Field(sa_type=BigInteger)
+    checkpoint: str = Field(sa_type=Text)
+    """As it was signed."""
+
+
+class RecognitionRow(Base, table=True):
+    """A recognition as it now stands: the data of its fact, and what it is asked by."""
+
+    __tablename__ = "recognitions"
+    __table_args__ = (Index("recognitions_level_idx", "scheme", "occupation", "level", "country"),)
+
+    recognition: str = Field(primary_key=True, sa_type=Text)
+    recognised: str = Field(index=True, sa_type=Text)
+    country: str = Field(sa_type=Text)
+    scheme: str = Field(sa_type=Text)
+    occupation: str = Field(sa_type=Text)
+    level: str = Field(sa_type=Text)
+    status: str = Field(sa_type=Text)
+    starts_on: date
+    ends_on: date | None = None
     data: dict[str, Any] = Field(sa_type=JSONB)
 
 

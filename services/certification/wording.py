@@ -49,5 +49,15 @@ CODES: Final[Mapping[str, str]] = {
     "number_taken": _("Another certificate of this scheme has this number. Check both and correct the wrong one."),
     "limit_reached": _("There are too many certificates of this award. Withdraw those that should never have been."),
     "already_revoked": _("The certificate is revoked, and that is final. Award a new one."),
+    "not_a_country": _("Your office is not registered for a country. Ask the administrator."),
+    "recognition_overlaps": _(
+        "Something is on record for this occupation, level and framework on some of these days. "
+        "End that one first, or correct one of the two."
+    ),
+    "recognitions_limit_reached": _("There are too many entries on this. Withdraw those that should never have been."),
+    "recognition_already_withdrawn": _("This was ended before. Correct the entry that ended it."),
+    "recognition_unknown": _(
+        "Nothing of this is recognised on that day. Check codes and day; this counts as soon as it is recognised."
+    ),
     "already_numbered": _("The certificate has another number already. Correct the entry that gave it."),
 }

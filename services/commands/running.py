@@ -1,6 +1,7 @@
 """`sampan up` and `sampan demo`: the whole program on this machine."""
 
 import json
+import os
 import tempfile
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -22,6 +23,7 @@ def up(data: Data = DATA) -> None:
     """Run the whole program on this machine until Ctrl-C; a second start carries on with the same data."""
     with Standalone(data) as sampan, suppress(KeyboardInterrupt):  # from here on, Ctrl-C is how it ends
         _say_addresses(sampan)
+        _say_whether_it_issues(sampan)
         _stay_up(sampan, "Stop it with Ctrl-C.")
 
 
@@ -33,7 +35,8 @@ def demo(
 ) -> None:
     """Start on a fresh folder, post the first cohort's events as its offices would, and show the report."""
     lines = read_events(events)
-    with tempfile.TemporaryDirectory(prefix="sampan-demo-") as folder, Standalone(Path(folder)) as sampan:
+    here = {"SAMPAN_PUBLIC_URL": "http://127.0.0.1", **os.environ}  # documents say that only this machine reaches it
+    with tempfile.TemporaryDirectory(prefix="sampan-demo-") as folder, Standalone(Path(folder), here) as sampan:
         say.print(f"Sampan runs; {len(lines)} events of {events.name} are posted by their offices:")
         with Client(sampan.urls["enrolment"], sampan.admin_token, meanwhile=sampan.look) as client:
             counts = demonstration.post_as_offices(client, lines, say_indented)
@@ -48,6 +51,7 @@ def demo(
                 print_demo(report)
             if not once:
                 _say_addresses(sampan)
+                _say_where_certificates_are(sampan)
                 _stay_up(sampan, "Stop it with Ctrl-C; the demo's data are removed then.")
 
 
@@ -67,3 +71,33 @@ def _say_addresses(sampan: Standalone) -> None:
         f"The administrator's token is in {sampan.folder / 'admin-token'}; the page in the browser asks for it.",
         markup=False,
     )
+
+
+def _say_where_certificates_are(sampan: Standalone) -> None:
+    """What to look at next: one certificate, as its holder and as a stranger sees it."""
+    with Client(sampan.urls["enrolment"], sampan.admin_token, meanwhile=sampan.look) as client:
+        certificate = demonstration.attested(client)
+    if certificate is None:
+        say.print("No certificate is attested to so far; `sampan issuer status` says why.")
+        return
+    public, desk = sampan.issuing_at, sampan.urls["certification"]
+    say.print(
+        "Certificates, attested to for this machine only. Anybody may look at, without a token:\n"
+        f"  one of them    {public}/c/{certificate['attestation']['public_id']}\n"
+        f"  number, name   {public}/check\n"
+        "With the administrator's token:\n"
+        f"  on paper       {desk}/v1/certificates/{certificate['certificate']}/document.pdf\n"
+        f"  all, and marks {desk}/cohorts/{certificate['cohort']}   (open it in a browser)\n"
+        "What offices can do with them: docs/certificates.md",
+        markup=False,
+    )
+
+
+def _say_whether_it_issues(sampan: Standalone) -> None:
+    if sampan.issuing_at:
+        say.print(f"Certificates are attested to, and can be checked by anybody at {sampan.issuing_at}.", markup=False)
+    else:
+        say.print(
+            "Certificates are recorded, and nothing is issued that others can check: set SAMPAN_PUBLIC_URL to where this "
+            "machine can be reached, and start again."
+        )

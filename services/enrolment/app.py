@@ -12,6 +12,7 @@ from services.enrolment.api import routes
 from services.enrolment.check import check
 from services.enrolment.forgetting import Archive
 from services.enrolment.handlers import Handlers
+from services.enrolment.holders import Holders
 from services.enrolment.people_api import people
 from services.enrolment.register import Register
 from services.enrolment.registry import Registry
@@ -20,6 +21,7 @@ from services.enrolment.subscribers import subscribe
 from services.enrolment.tables import KeptFile, Office, Session, Token
 from services.enrolment.wording import CODES
 from shared import brought, signin, uploads
+from shared.asking import Answers
 from shared.audit import Audit
 from shared.bus import Bus
 from shared.contracts import show_contract
@@ -35,6 +37,7 @@ from shared.offices import Doorkeeper, token_digest
 from shared.rejected import RejectedBodies
 from shared.rejections import rejections
 from shared.relay import Relay
+from shared.rights import HOLDER
 from shared.sessions import Sessions
 from shared.telemetry import configure
 from shared.upkeep import administration
@@ -61,6 +64,7 @@ def create(settings: Settings) -> FastAPI:
     archive = Archive(RejectedBodies("enrolment", secret), dead_letters)
     handlers = Handlers(database, register, archive, audit, settings.certification_url)
     subscribe(bus, handlers)
+    holders = Answers(bus, HOLDER, Holders(database, register).answer)
     bus.sweep(archive.rejected.forget_expired)
     limits = Limits(
         settings.office_requests_per_second, settings.office_events_per_second, settings.office_bytes_per_second
@@ -71,7 +75,7 @@ def create(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         try:
-            async with bus.running(), relay.running(), admissions.running(), depths.running():
+            async with bus.running(), relay.running(), admissions.running(), depths.running(), holders.running():
                 yield
         finally:
             await database.close()

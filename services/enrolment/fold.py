@@ -75,6 +75,8 @@ def _step(state: State, entry: Entry, known: Known, judged: dict[Ref, Standing])
     if standing != APPLIED:
         return replace(state, pending=(*state.pending, entry))
     state = GUARDS[entry.type].effect(state, entry)
+    if not state.pending:
+        return state
     news = _News.of(entry)
     while state.pending and news:
         left, later = [], _News()

@@ -16,7 +16,7 @@ from services.enrolment import domain
 from services.enrolment.deciding import Decision, decide, route, save, surroundings
 from services.enrolment.domain import Entry, Ref
 from services.enrolment.forgetting import Archive, enrolment_named, forget
-from services.enrolment.journal import Journal, New, Record
+from services.enrolment.journal import Journal, New
 from services.enrolment.keys import learn
 from services.enrolment.register import MasterUnknown, Register, holds_personal, original, without_details
 from services.enrolment.rules import refusal_of
@@ -219,11 +219,13 @@ class Handlers:
         changes, forgets, facts = decision.changes(), decision.forgets(), list[Fact]()
         if forgets:  # of these events' own receipts, too
             facts = await self._save(journal, store, decision, forgets, now, publishing=publishing)
-        records = await journal.records({one.event.ref for one in read if isinstance(one, _Taken)})
+        stands = {} if forgets else {ref: (standing, 1, now) for ref, standing in decision.standings().items()}
+        for ref, record in (await journal.records(contents.keys() - stands.keys())).items():
+            stands[ref] = record.standing, record.number, record.recordedtime
         receipts = [
             rejected(one, now, post.raw.place)
             if isinstance(one, Refusal)
-            else _answer(one.entry, records[one.event.ref], post.raw.place, repeated=index in repeated)
+            else _answer(one.entry, *stands[one.event.ref], post.raw.place, repeated=index in repeated)
             for index, (post, one) in enumerate(zip(posts, read, strict=True))
         ]
         notices = _announced(changes, now)
@@ -353,8 +355,10 @@ def _standing(standing: domain.Standing, number: int) -> Standing:
     return Standing(status=standing.status, code=standing.code, sentence=SENTENCES[standing.code], number=number)
 
 
-def _answer(entry: Entry, record: Record, place: int, *, repeated: bool) -> Receipt:
-    standing = _standing(record.standing, record.number)
+def _answer(
+    entry: Entry, stands: domain.Standing, number: int, recorded: datetime, place: int, *, repeated: bool
+) -> Receipt:
+    standing = _standing(stands, number)
     if repeated:
         return duplicate(entry.ref, entry.type, standing, place)
-    return receipt(entry.ref, entry.type, standing, record.recordedtime, place)
+    return receipt(entry.ref, entry.type, standing, recorded, place)

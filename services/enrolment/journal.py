@@ -194,7 +194,7 @@ class Journal:
         rows = await self.session.execute(
             text(
                 f"""
-                SELECT source, id, type, time, rank, unit, target, data, person, status, code, number,
+                SELECT source, id, type, time, rank, unit, target, CAST(data AS text) AS data, person, status, code, number,
                     entries.owner, entries.sealed, keys.sealed AS key
                 FROM events LEFT JOIN register_entries AS entries USING (source, id)
                 LEFT JOIN register_keys AS keys USING (owner)
@@ -215,7 +215,7 @@ class Journal:
             type=row.type,
             time=row.time,
             rank=row.rank,
-            data=TYPES[row.type].model_validate(row.data),
+            data=TYPES[row.type].model_validate_json(row.data),
             person=None if person is None else self._particulars(row, person),
             replaces=None if row.type == "event.voided.v1" else row.target,
         )

@@ -106,6 +106,10 @@ class Register:
         """Decrypt what ``seal`` made. Raises MasterUnknown."""
         return unseal(self._unwrap(wrapped, owner), sealed, place.encode())
 
+    def key_for(self, wrapped: bytes, owner: str, purpose: str) -> bytes:
+        """A key made from an owner's, for what is kept elsewhere: it is gone when theirs is destroyed. Raises MasterUnknown."""
+        return derive(self._unwrap(wrapped, owner), purpose)
+
     def _wrap(self, key: bytes, owner: str, master: int) -> bytes:
         number = b"" if master == FIRST_MASTER else master.to_bytes(_NUMBER_BYTES, "big")
         return number + seal(self._master_key(master), key, owner.encode())

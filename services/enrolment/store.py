@@ -73,16 +73,17 @@ class Store:
     async def held(self, cohorts: Collection[str]) -> dict[str, Held]:
         """Cohorts by code with their enrolments, as they are stored."""
         rows = await self.session.execute(
-            text("SELECT cohort, status, state FROM cohorts WHERE cohort = ANY(:cohorts)"), {"cohorts": sorted(cohorts)}
+            text("SELECT cohort, status, CAST(state AS text) AS state FROM cohorts WHERE cohort = ANY(:cohorts)"),
+            {"cohorts": sorted(cohorts)},
         )
         found = {cohort: Held() for cohort in cohorts}
         for row in rows:
-            found[row.cohort] = Held(COHORT.validate_python(row.state), row.status == "void")
+            found[row.cohort] = Held(COHORT.validate_json(row.state), row.status == "void")
         places: dict[str, dict[str, HeldPlace]] = {cohort: {} for cohort in cohorts}
         lines = await self.session.execute(
             text(
                 """
-                SELECT enrolment, cohort, status, person, state, enrolments.sealed, keys.sealed AS key
+                SELECT enrolment, cohort, status, person, CAST(state AS text) AS state, enrolments.sealed, keys.sealed AS key
                 FROM enrolments LEFT JOIN register_keys AS keys ON keys.owner = enrolment
                 WHERE cohort = ANY(:cohorts)
                 """
@@ -90,7 +91,7 @@ class Store:
             {"cohorts": sorted(cohorts)},
         )
         for row in lines:
-            enrolment = ENROLMENT.validate_python(row.state)
+            enrolment = ENROLMENT.validate_json(row.state)
             if row.sealed is not None and row.key is not None:
                 born = self._register.unseal(row.key, row.enrolment, row.sealed, row.enrolment).decode()
                 enrolment = replace(enrolment, birth_date=date.fromisoformat(born))

@@ -57,7 +57,7 @@ def read(body: bytes) -> Known:
 async def apply(session: AsyncSession, facts: Sequence[Known]) -> None:
     """Take up what the facts say that is new: offices, rows, and ``new - old`` into the cube.
 
-    Programmes, centres and schemes are passed over: nothing is counted from them alone.
+    Programmes, centres, schemes and recognitions are passed over: nothing is counted from them alone.
     """
     for fact in facts:
         if isinstance(fact.data, OfficeFact):

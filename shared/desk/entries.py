@@ -81,7 +81,7 @@ class Entry:
     @property
     def known(self) -> dict[str, str]:
         """What a form that resolves it can be filled in with."""
-        names = ("programme", "cohort", "number", "scheme", "occupation", "level")
+        names = ("programme", "cohort", "number", "scheme", "occupation", "level", "framework")
         return {name: str(self.data[name]) for name in names if self.data.get(name)}
 
 

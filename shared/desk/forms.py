@@ -149,7 +149,19 @@ def _kind(part: Mapping[str, Any]) -> str:
     word = part.get("description", "").partition(":")[0]
     if "enum" in part:
         return "choice"
-    if word in ("code", "reason", "office", "country", "time zone", "language", "date", "hours", "text", "texts"):
+    if word in (
+        "code",
+        "reason",
+        "office",
+        "country",
+        "time zone",
+        "language",
+        "date",
+        "hours",
+        "text",
+        "texts",
+        "address",
+    ):
         return str(word)
     return {"integer": "whole", "number": "number", "boolean": "yes-no"}.get(part.get("type", ""), "text")
 

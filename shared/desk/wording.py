@@ -39,6 +39,8 @@ KINDS: Final[Mapping[str, str]] = {
     "certificate.suspended.v1": _("Suspend a certificate"),
     "certificate.reinstated.v1": _("Reinstate a certificate"),
     "certificate.revoked.v1": _("Revoke a certificate"),
+    "recognition.granted.v1": _("Recognise a level"),
+    "recognition.withdrawn.v1": _("Recognise a level no more"),
 }
 """What an officer does with each type: the heading of its form, and its name in a list."""
 
@@ -117,12 +119,21 @@ FIELDS: Final[Mapping[str, str]] = {
     "occupations": _("Occupations"),
     "occupation": _("Occupation code"),
     "isco": _("ISCO-08 code"),
+    "iscedf": _("ISCED-F code"),
     "levels": _("Levels"),
     "level": _("Level"),
     "printed": _("Number that is printed"),
     "rule": _("When a certificate is issued"),
     "completion_required": _("Completion of the course is required"),
     "valid_months": _("Valid for months"),
+    "numbered": _("Every certificate gets a number of the awarding body"),
+    "lookup_url": _("Where the awarding body answers whether a certificate is good"),
+    "framework": _("Framework code"),
+    "framework_level": _("Level in the framework"),
+    "degree": _("How far"),
+    "source": _("Document that says so"),
+    "source_url": _("Where it can be read"),
+    "referenced": _("Framework of several countries that this one is referenced to"),
     "attempt": _("Attempt"),
     "assessor": _("Assessor's organisation"),
     "parts": _("Parts"),
@@ -199,6 +210,8 @@ VALUES: Final[Mapping[str, str]] = {
     "damaged": _("damaged"),
     "name-changed": _("name changed"),
     "error": _("error on the certificate"),
+    "equal": _("equal"),
+    "partial": _("partly equal"),
     "announced": _("announced"),
     "started": _("started"),
     "closed": _("over"),
@@ -241,6 +254,7 @@ HINTS: Final[Mapping[str, str]] = {
     "office": _("Country and code, such as kh/ntti."),
     "reason": _("One or a few words in small Latin letters with hyphens, such as family-reasons. Never a name."),
     "lines": _("One to a line."),
+    "address": _("An address that begins with https://."),
     "language": _("A code such as km, lo, my, zh-Hans or en."),
     "hours": _("At most 24, with at most two decimals."),
     "time zone": _("Such as Asia/Phnom_Penh or Asia/Shanghai."),
@@ -271,6 +285,8 @@ WRONG: Final[Mapping[str, str]] = {
     "office": _("Write the office as country and code, such as kh/ntti."),
     "language": _("Write a language code such as km, lo, my, zh-Hans or en."),
     "isco": _("Write one to four digits."),
+    "iscedf": _("Write two to four digits."),
+    "address": _("Write an address that begins with https://, without spaces."),
     "date_impossible": _("This is no date that can be taken. Use the Gregorian year: a Buddhist year is 543 too many."),
     "unknown_country": _("There is no such country code."),
     "unknown_timezone": _("There is no such time zone."),
@@ -294,6 +310,9 @@ WRONG: Final[Mapping[str, str]] = {
     "hours in partial has more than two decimals": _("At most two decimals."),
     "name two different enrolments": _("Name two different places."),
     "give the place, the medal, or both": _("Give the place, the medal, or both."),
+    "name the national framework, and this one under referenced": _(
+        "Give your own country's framework, and this one as the framework of several countries."
+    ),
 }
 """What is wrong with a field, by the code or the words in which reading it says so."""
 
@@ -338,6 +357,8 @@ RESOLVED_BY: Final[Mapping[str, str]] = {
     "award_unknown": "certificate.awarded.v1",
     "not_suspended": "certificate.suspended.v1",
     "issued_on_pass": "certificate.numbered.v1",
+    "recognition_unknown": "recognition.granted.v1",
+    "recognition_overlaps": "recognition.withdrawn.v1",
 }
 """The type that resolves a code, for offices that may say it."""
 

@@ -5,7 +5,7 @@ from typing import Literal
 from shared.events.codes import Country as CountryCode
 from shared.events.codes import Day, Model
 from shared.events.facts import Fact
-from shared.events.offices_to_certification import SchemeRegistered
+from shared.events.offices_to_certification import RecognitionGranted, SchemeRegistered
 
 
 class SchemeFact(SchemeRegistered):
@@ -51,14 +51,29 @@ class CertificateFact(Model):
     valid_until: Day | None = None
 
 
-DATA: dict[str, type[Model]] = {"scheme.v1": SchemeFact, "certificate.v1": CertificateFact}
+class RecognitionFact(RecognitionGranted):
+    """What one country recognises, from ``starts_on`` up to and with ``ends_on``; without one, until it is withdrawn."""
+
+    recognition: str
+    country: CountryCode
+    office: str
+    status: Literal["granted", "withdrawn", "void"]
+    reason: str | None = None
+
+
+DATA: dict[str, type[Model]] = {
+    "scheme.v1": SchemeFact,
+    "certificate.v1": CertificateFact,
+    "recognition.v1": RecognitionFact,
+}
 """The data of each fact type on the stream CERTIFICATION."""
 
 ADDRESSES: dict[str, str] = {
     "scheme.v1": "certification.scheme.{scheme}",
     "certificate.v1": "certification.certificate.{country}.{certificate}",
+    "recognition.v1": "certification.recognition.{country}.{recognition}",
 }
-"""The NATS subject of each fact type; the country is the trainee's sending one, in lower case."""
+"""The NATS subject of each fact type; the country, in lower case, is the trainee's sending one or the one that recognises."""
 
 
 def scheme_fact(data: SchemeFact, cause: str | None) -> Fact:
@@ -68,3 +83,8 @@ def scheme_fact(data: SchemeFact, cause: str | None) -> Fact:
 def certificate_fact(data: CertificateFact, cause: str | None) -> Fact:
     address = ADDRESSES["certificate.v1"].format(country=data.country.lower(), certificate=data.certificate)
     return Fact("certificate", data.certificate, address, data, cause)
+
+
+def recognition_fact(data: RecognitionFact, cause: str | None) -> Fact:
+    address = ADDRESSES["recognition.v1"].format(country=data.country.lower(), recognition=data.recognition)
+    return Fact("recognition", data.recognition, address, data, cause)

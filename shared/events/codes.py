@@ -212,6 +212,12 @@ Titles = Annotated[
     dict[Language, Text],
     Field(min_length=1, max_length=20, description='texts: by language, such as {"en": "...", "km": "..."}'),
 ]
+Link = Annotated[
+    str,
+    StringConstraints(max_length=TEXT_LIMIT, pattern=r"^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[!-;=?-~]*)?$"),
+    Field(description="address: https and what a browser opens, in ASCII without spaces"),
+]
+"""Only ever shown for a person to follow: nothing here opens what an office wrote."""
 Hours = Annotated[
     float, Field(gt=0, le=24, description="hours: up to 24, with at most two decimals"), AfterValidator(_two_decimals)
 ]

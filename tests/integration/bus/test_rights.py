@@ -10,13 +10,14 @@ from itertools import permutations
 import nats.errors
 import pytest
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.errors import NoStreamResponseError
 
 from shared.admission import keep_durables, shut_out
 from shared.bus import Bus
 from shared.deadletters import DeadLetters
-from shared.rights import SERVICE_RIGHTS, inbox_prefix, office_durable
+from shared.rights import HOLDER, SERVICE_RIGHTS, inbox_prefix, office_durable
 from shared.streams import STREAMS, ensure_stream
 from tests.integration.bus.house import House, eventually
 from tests.servers import NatsForTests
@@ -269,6 +270,8 @@ async def test_what_no_service_would_take_in_is_not_kept(place: Place) -> None:
 async def test_a_service_does_nothing_with_what_is_not_its_own(place: Place, name: str) -> None:
     service = await place.service(name)
     subjects = [*EVERYWHERE, *ELSEWHERE, "intake.enrolment.kh.ntti", "intake.certification.kh.ntti"]
+    if name == "certification":
+        subjects.remove(HOLDER)
     subjects += [f"{other}.thing.kh.x" for other in FACTS if other != name]
     subjects += [f"deadletter.{other}" for other in SERVICE_RIGHTS if other != name]
     if name == "reporting":
@@ -312,6 +315,28 @@ async def test_certification_reads_no_intake_but_its_own(place: Place) -> None:
     taken = await service.connection.request(subject, asking("intake.certification.>"), timeout=5)
     assert b'"error"' in refused.data
     assert b'"error"' not in taken.data
+
+
+async def test_only_enrolment_hears_who_is_asked_for_and_only_certification_asks(place: Place) -> None:
+    """Names and keys are in the answer: nobody else may ask, answer, or listen to either."""
+    everybody = {name: await place.service(name) for name in SERVICE_RIGHTS} | {
+        office: await place.office(*office.split("_")) for office in ("kh_ntti", "la_ntti")
+    }
+    for name, who in everybody.items():
+        assert await who.tries([HOLDER]) == (set() if name == "certification" else {HOLDER}), name
+        hidden = ["register.>", "register.*", f"{inbox_prefix('certification')}.>"]
+        hidden = [subject for subject in hidden if name != "certification" or not subject.startswith("_INBOX")]
+        assert await who.listens([HOLDER, *hidden]) == {*hidden, *(() if name == "enrolment" else (HOLDER,))}, name
+
+    async def answer(message: Msg) -> None:
+        await message.respond(b"known")
+
+    answers = (await place.service("enrolment")).connection
+    await answers.subscribe(HOLDER, queue="enrolment", cb=answer)
+    await answers.flush()
+    said = await everybody["certification"].connection.request(HOLDER, b"{}", timeout=5)
+    assert said.data == b"known"
+    assert await everybody["enrolment"].tries([f"{inbox_prefix('certification')}.x"]), "unasked"
 
 
 async def test_request_subjects_are_in_no_stream(place: Place) -> None:

@@ -12,11 +12,17 @@ from shared.events.envelope import Event
 from shared.events.receipts import Receipts
 from shared.events.wire import Raw
 from shared.offices import Caller, token_digest
-from tests.unit.certification.given import BODY, CENTRE, OTHER_BODY, PARTIES, SENDER
+from tests.unit.certification.given import AUTHORITY, BODY, CENTRE, OTHER_BODY, PARTIES, SENDER
 
 SECRET = b"\x02" * 32
 ADMINISTRATOR = Caller(None, frozenset(), "administrator", administrator=True)
-ROLES = {BODY: "awarding-body", OTHER_BODY: "awarding-body", CENTRE: "host-centre", SENDER: "sending-office"}
+ROLES = {
+    BODY: "awarding-body",
+    OTHER_BODY: "awarding-body",
+    CENTRE: "host-centre",
+    SENDER: "sending-office",
+    AUTHORITY: "recognition-authority",
+}
 
 
 def caller(source: str) -> Caller:

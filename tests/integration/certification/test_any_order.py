@@ -13,6 +13,7 @@ from services.certification.awards import Cohort, Trainee, World
 from services.certification.domain import fold, fold_schemes
 from services.certification.handlers import Told
 from shared.database import Database
+from shared.events.certification import CertificateFact
 from shared.events.envelope import Event
 from shared.http import Paging
 from tests.integration.certification.conftest import empty
@@ -92,7 +93,14 @@ async def _live_through(
                 assert body["revision"] == before + 1  # type: ignore[operator]
                 said[body["subject"]] = body
         outcomes = {(one.source, one.id): (one.current.status, one.current.code) for one in listed.items}
-        return outcomes, {fact.certificate: fact.model_dump(mode="json") for fact in held.items}, said
+        return (
+            outcomes,
+            {
+                fact.certificate: fact.model_dump(mode="json", include=set(CertificateFact.model_fields))
+                for fact in held.items
+            },
+            said,
+        )
     finally:
         await database.close()
 

@@ -20,7 +20,7 @@ from tests.integration.desk.browser import Browser
 from tests.integration.enrolment import conftest as enrolment
 from tests.integration.enrolment.house import ADMINISTRATOR, BEARER, House, empty
 from tests.servers import PostgresForTests, broker_files
-from tests.unit.certification.given import BODY, trainee
+from tests.unit.certification.given import AUTHORITY, BODY, trainee
 from tests.unit.enrolment.story import COORDINATOR, HOST, SENDER, STRANGER
 
 READER = "/offices/cn/press"
@@ -32,6 +32,7 @@ OFFICES = {
     READER: "reader",
 }
 BODYS_TOKEN = new_token(BODY)
+AUTHORITYS_TOKEN = new_token(AUTHORITY)
 
 migrated = enrolment.migrated
 database = enrolment.database
@@ -91,7 +92,8 @@ async def at_certification(migrated_certification: str, tmp_path: Path) -> Async
     made = Database(migrated_certification, "certification")
     await certification.empty(made)
     parties = [{"office": office, "role": role} for office, role in ROLES.items()]
-    await tell(made, an_office(BODY, BODYS_TOKEN), a_cohort(parties=parties), a_trainee(trainee("001")))
+    authority = an_office(AUTHORITY, AUTHORITYS_TOKEN, ["recognition-authority"])
+    await tell(made, an_office(BODY, BODYS_TOKEN), authority, a_cohort(parties=parties), a_trainee(trainee("001")))
     await made.close()
     (tmp_path / "secret").write_text("ab" * 32)
     (tmp_path / "admin").write_text(ADMINISTRATOR)

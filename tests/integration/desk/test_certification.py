@@ -1,6 +1,6 @@
 """Certification's desk over HTTP: marks, awards and numbers by form, in the look of the other desk."""
 
-from tests.integration.desk.conftest import BODYS_TOKEN, Opened
+from tests.integration.desk.conftest import AUTHORITYS_TOKEN, BODYS_TOKEN, Opened
 from tests.integration.enrolment.house import ADMINISTRATOR
 
 AWARD = {"cohort": "wuxi", "number": "001", "scheme": "vslc", "occupation": "electrician", "level": "junior"}
@@ -14,6 +14,18 @@ SCHEME = {
     "levels.0.titles.en": "Junior",
     "rule": "by_awarding_body",
     "completion_required": "no",
+}
+
+RECOGNISED = {
+    "scheme": "vslc",
+    "occupation": "electrician",
+    "level": "junior",
+    "framework": "cqf",
+    "framework_level": "3",
+    "degree": "partial",
+    "starts_on": "2025-05-01",
+    "source": "Invented decision",
+    "source_url": "https://authority.example/decisions",
 }
 
 
@@ -49,6 +61,45 @@ async def test_what_needs_a_decision_is_on_the_first_page_with_what_resolves_it(
     await body.fill("/record/scheme.registered.v1", **{**SCHEME, "rule": "on_pass"}, happened="2025-03-01")
     page = await body.see("/")
     assert "Under this scheme a pass issues the certificate by itself." in page.shown
+
+
+async def test_an_authority_recognises_a_level_and_ends_it_again(at_certification: Opened) -> None:
+    body, authority = [await at_certification.browser(token) for token in (BODYS_TOKEN, AUTHORITYS_TOKEN)]
+    await body.fill("/record/scheme.registered.v1", **SCHEME, happened="2025-03-01")
+    assert "/record/recognition.granted.v1" in (await authority.see("/record")).links
+    said = await authority.fill("/record/recognition.granted.v1", **RECOGNISED, happened="2025-05-02")
+    assert said.status_code == 303, said.text
+    page = await body.see("/recognitions")
+    for words in ("Cambodia", "Electrician · Junior", "Partly equal to level 3 of CQF", "since 1 May 2025"):
+        assert words in page.shown
+    await body.fill("/record/certificate.awarded.v1", **AWARD, date="2025-04-13")
+    (certificate,) = [link for link in (await body.see("/cohorts/wuxi")).links if link.startswith("/certificates/")]
+    assert "Cambodia: Partly equal to level 3 of CQF" in (await body.see(certificate)).shown
+    ended = {name: RECOGNISED[name] for name in ("scheme", "occupation", "level", "framework")}
+    ended |= {"ends_on": "2025-05-31", "reason": "reformed"}
+    await authority.fill("/record/recognition.withdrawn.v1", **ended, happened="2025-05-20")
+    assert "Not any more: from 1 May 2025 to 31 May 2025" in (await body.see("/recognitions")).shown
+    assert "Electrician · Junior" in (await body.see("/recognitions?on=2025-05-31")).shown
+    assert "No recognition is recorded for this day." in (await body.see("/recognitions?on=2025-06-01")).shown
+    assert "No recognition is recorded." in (await body.see(certificate)).shown
+
+
+async def test_who_is_no_authority_is_offered_no_recognition(at_certification: Opened) -> None:
+    body = await at_certification.browser(BODYS_TOKEN)
+    assert not [link for link in (await body.see("/recognitions")).links if link.startswith("/record/")]
+    await body.see("/record/recognition.granted.v1", 403)
+
+
+async def test_a_regional_framework_and_a_bad_address_are_said_beside_the_form(at_certification: Opened) -> None:
+    authority = await at_certification.browser(AUTHORITYS_TOKEN)
+    bad = {**RECOGNISED, "framework": "aqrf"}
+    answer = await authority.fill("/record/recognition.granted.v1", **bad, happened="2025-05-02")
+    assert answer.status_code == 422
+    assert "Give your own country" in answer.text
+    bad = {**RECOGNISED, "source_url": "javascript:alert(1)"}
+    answer = await authority.fill("/record/recognition.granted.v1", **bad, happened="2025-05-02")
+    assert answer.status_code == 422
+    assert "Write an address that begins with https://" in answer.text
 
 
 async def test_the_administrator_sees_every_office(at_certification: Opened) -> None:

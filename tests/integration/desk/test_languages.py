@@ -11,8 +11,8 @@ from shared.limits import FailedLogins, Limits, TooFast
 from shared.pages.languages import LANGUAGES
 from shared.sessions import Sessions
 from tests.integration.desk.browser import Browser, Page
-from tests.integration.desk.conftest import BODYS_TOKEN, Opened
-from tests.integration.desk.test_certification import AWARD, SCHEME
+from tests.integration.desk.conftest import AUTHORITYS_TOKEN, BODYS_TOKEN, Opened
+from tests.integration.desk.test_certification import AWARD, RECOGNISED, SCHEME
 from tests.integration.desk.test_rosters import HEAD, show, trainee, workbook
 from tests.integration.enrolment.house import ADMINISTRATOR, REGISTRATIONS, House
 from tests.unit.enrolment.story import announced, proposed, whole
@@ -23,8 +23,9 @@ DATA = (
     r"|sokha|Vocational Skill Level Certification|Appraisal centre|Electrician|Junior|junior|S-1|desk-[0-9a-f]+"
     r"|family-reasons|family|Sokha"
     r"|[a-z]{2}/[a-z0-9-]+|/offices/[a-z]{2}/[a-z0-9-]+|[a-z]+-[a-z0-9-]*[0-9]+|centre-[a-z-]+"
+    r"|cqf|CQF|AQRF|Invented decision|authority\.example/decisions"
     # what is the same everywhere
-    r"|Sampan|English|KH|LA|MM|CN|km|lo|my|zh-Hans|en|ISCO-08|Asia/\w+|a (?:ដល់|ຫາ|မှ|到) z|_"
+    r"|Sampan|English|ISCED-F|https|KH|LA|MM|CN|km|lo|my|zh-Hans|en|ISCO-08|Asia/\w+|a (?:ដល់|ຫາ|မှ|到) z|_"
 )
 
 
@@ -73,7 +74,9 @@ async def test_complaints_and_refusals(sender: Browser, tag: str) -> None:
 @pytest.mark.parametrize("tag", [tag for tag in LANGUAGES if tag != "en"])
 async def test_certification(at_certification: Opened, tag: str) -> None:
     body = await at_certification.browser(BODYS_TOKEN)
+    authority = await at_certification.browser(AUTHORITYS_TOKEN)
     await body.fill("/record/scheme.registered.v1", **SCHEME, happened="2025-03-01")
+    await authority.fill("/record/recognition.granted.v1", **RECOGNISED, happened="2025-05-02")
     await body.fill("/record/certificate.awarded.v1", **AWARD, date="2025-04-13", certificate_number="S-1")
     await body.fill("/record/certificate.awarded.v1", **AWARD, date="2025-04-14")
     await body.fill("/record/certificate.awarded.v1", **{**AWARD, "number": "009"}, date="2025-04-14")
@@ -82,6 +85,12 @@ async def test_certification(at_certification: Opened, tag: str) -> None:
         paths += [link for link in (await body.see(path)).links if re.match("/(certificates|said|record)/", link)]
     for path in dict.fromkeys(paths):
         page = await body.see(path, **{"Accept-Language": tag})
+        assert (path, left_over(page)) == (path, [])
+    paths = ["/record", "/recognitions", "/recognitions?on=2024-01-01", "/said"]
+    for path in ("/said", "/record"):
+        paths += [link for link in (await authority.see(path)).links if re.match("/(said|record)/", link)]
+    for path in dict.fromkeys(paths):
+        page = await authority.see(path, **{"Accept-Language": tag})
         assert (path, left_over(page)) == (path, [])
 
 

@@ -22,7 +22,21 @@ from services.processes import LOOPBACK, free_port
 from shared.offices import metrics_token, new_token, token_digest
 from tests.servers import broker_files
 
-OPEN = {"/livez", "/readyz"}
+OPEN = {
+    "/livez",
+    "/readyz",
+    # What anybody may check.
+    "/.well-known/did.json",
+    "/did.json",
+    "/v1/status/{number}",
+    "/v1/status/{number}.jwt",
+    "/v1/status/{number}/reasons",
+    "/v1/status/{number}/reasons.jwt",
+    "/v1/credentials/{public_id}/standing",
+    "/v1/credentials/{public_id}",
+    "/v1/credentials/{public_id}.jwt",
+    "/v1/recognitions",
+}
 ADMINISTRATOR = secrets.token_urlsafe(32)
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 SERVICES: dict[str, tuple[Callable[[Any], FastAPI], type[Any]]] = {

@@ -1,6 +1,7 @@
 """Facts into rows and cube on the real PostgreSQL."""
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Iterable
 
@@ -20,6 +21,7 @@ from shared.database import Database
 from shared.deadletters import DeadLetters
 from shared.delivery import Delivery
 from shared.outbox import heard_positions
+from tests.contract.models import example
 from tests.integration.reporting.conftest import empty
 from tests.unit.reporting.facts import a_certificate, a_cohort, a_trainee, known, wire
 from tests.unit.reporting.histories import arrivals, histories
@@ -169,3 +171,11 @@ def test_what_is_no_fact_cannot_be_read(body: bytes) -> None:
 def test_a_fact_of_an_unknown_type_cannot_be_read() -> None:
     with pytest.raises(LookupError):
         projection.read(wire(known(a_cohort())).replace(b"cohort.v1", b"cohort.v9"))
+
+
+async def test_a_recognition_counts_nothing_and_is_passed_over(database: Database) -> None:
+    await hear(database, [known(a_cohort()), known(a_trainee())])
+    before = await kept(database)
+    fact = projection.read(json.dumps(example("recognition.v1")).encode())
+    await database.run(lambda session: projection.apply(session, [fact]))
+    assert await kept(database) == before

@@ -14,6 +14,7 @@ BODY = "/offices/cn/appraisal"
 OTHER_BODY = "/offices/kh/skills-board"
 CENTRE = "/offices/cn/institute"
 SENDER = "/offices/kh/ntti"
+AUTHORITY = "/offices/kh/qualifications"
 PARTIES = frozenset(
     {(BODY, "awarding-body"), (OTHER_BODY, "awarding-body"), (CENTRE, "host-centre"), (SENDER, "sending-office")}
 )
@@ -100,6 +101,39 @@ def voided(name: str, on: int, target: Event, kind: str | None = None, source: s
 
 def registered(name: str, on: int, source: str = BODY, replaces: str | None = None, **changes: Any) -> Event:
     return event("scheme.registered.v1", name, on, scheme_data(**changes), source=source, replaces=replaces)
+
+
+def recognised(
+    name: str,
+    on: int,
+    starts: int,
+    ends: int | None = None,
+    source: str = AUTHORITY,
+    replaces: str | None = None,
+    **changes: Any,
+) -> Event:
+    """An invented recognition, from one day of April 2025 on."""
+    data = {
+        "scheme": "vslc",
+        "occupation": "electrician",
+        "level": "junior",
+        "framework": "cqf",
+        "framework_level": "3",
+        "degree": "equal",
+        "starts_on": day(starts).isoformat(),
+        "ends_on": day(ends).isoformat() if ends else None,
+        "source": "Invented decision 1",
+        **changes,
+    }
+    return event("recognition.granted.v1", name, on, data, source, replaces)
+
+
+def withdrawn(name: str, on: int, ends: int, source: str = AUTHORITY, **changes: Any) -> Event:
+    """The end of it, with a day of April 2025."""
+    data = {"scheme": "vslc", "occupation": "electrician", "level": "junior", "framework": "cqf", **changes}
+    return event(
+        "recognition.withdrawn.v1", name, on, {**data, "ends_on": day(ends).isoformat(), "reason": "reformed"}, source
+    )
 
 
 def trainee(number: str = "001", person: str | None = None, cohort: str = "wuxi", **changes: Any) -> Trainee:

@@ -20,6 +20,9 @@ from tests.unit.certification.given import (
 
 NUMBERS = ("001", "002", "003")
 DAYS = st.integers(1, 9)
+FOR_EVER: st.SearchStrategy[int | None] = st.none()
+FAR_APART = st.sampled_from((1, 2, 20, 40, 41, 80))
+"""For schemes whose certificates are valid for a month."""
 PRINTED = st.sampled_from((None, "S-1", "S-1", "S-2"))
 AWARDS = (
     "trainee.assessed.v1",
@@ -35,8 +38,8 @@ AWARDS = (
 
 
 @st.composite
-def award_events(draw: st.DrawFn, name: str) -> Event:
-    kind, on = draw(st.sampled_from(AWARDS)), draw(DAYS)
+def award_events(draw: st.DrawFn, name: str, days: st.SearchStrategy[int] = DAYS) -> Event:
+    kind, on = draw(st.sampled_from(AWARDS)), draw(days)
     levels = st.sampled_from(("junior",) * 8 + ("senior", "chief"))
     data = {**about(draw(st.sampled_from(NUMBERS)), level=draw(levels)), "date": day(on).isoformat()}
     data |= {
@@ -50,9 +53,11 @@ def award_events(draw: st.DrawFn, name: str) -> Event:
 
 
 @st.composite
-def event_sets(draw: st.DrawFn, most: int = 14, schemes: bool = False) -> list[Event]:
+def event_sets(
+    draw: st.DrawFn, most: int = 14, schemes: bool = False, days: st.SearchStrategy[int] = DAYS
+) -> list[Event]:
     """Events on awards, with voids and replacements of them; with ``schemes`` also their scheme's registration."""
-    events = [draw(award_events(f"e{place}")) for place in range(draw(st.integers(1, most)))]
+    events = [draw(award_events(f"e{place}", days)) for place in range(draw(st.integers(1, most)))]
     if schemes:
         rules = st.sampled_from(("by_awarding_body", "by_awarding_body", "on_pass"))
         events += [
@@ -62,9 +67,9 @@ def event_sets(draw: st.DrawFn, most: int = 14, schemes: bool = False) -> list[E
     for place in range(draw(st.integers(0, 6))):
         target = draw(st.sampled_from(events))
         if target.type == "event.voided.v1" or draw(st.booleans()):
-            events.append(voided(f"v{place}", draw(DAYS), target))
+            events.append(voided(f"v{place}", draw(days), target))
         elif target.type != "scheme.registered.v1":
-            other = draw(award_events(f"r{place}"))
+            other = draw(award_events(f"r{place}", days))
             source = draw(st.sampled_from((target.source, other.source)))
             events.append(Event(source, other.id, other.type, other.time, other.data, {}, target.id))
     return events
@@ -83,9 +88,9 @@ def trainees(draw: st.DrawFn, number: str) -> Trainee:
 
 
 @st.composite
-def worlds(draw: st.DrawFn) -> World:
+def worlds(draw: st.DrawFn, months: st.SearchStrategy[int | None] = FOR_EVER) -> World:
     known = [draw(trainees(number)) for number in NUMBERS if draw(st.integers(0, 4))]
     rules = st.sampled_from(("by_awarding_body", "by_awarding_body", "on_pass"))
-    given = world(*known, rule=draw(rules), completion_required=draw(st.booleans()))
+    given = world(*known, rule=draw(rules), completion_required=draw(st.booleans()), valid_months=draw(months))
     cohorts = given.cohorts if draw(st.integers(0, 9)) else {}
     return World({one.enrolment: one for one in known}, cohorts, given.schemes)

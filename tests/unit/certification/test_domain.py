@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from services.certification import recognising
 from services.certification.awards import World
 from services.certification.domain import fold
 from services.certification.rules import EDITIONS_LIMIT, GUARDS, RANKS, ROLES, SENTENCES, sentence
@@ -419,7 +420,7 @@ class TestVoidsAndReplacements:
 def test_every_type_has_its_rank_roles_and_guards() -> None:
     assert set(RANKS) == set(TYPES)
     assert set(ROLES) == set(TYPES) - {"event.voided.v1"}
-    assert set(GUARDS) == set(TYPES) - {"event.voided.v1", "scheme.registered.v1"}
+    assert set(GUARDS) | set(recognising.GUARDS) == set(TYPES) - {"event.voided.v1", "scheme.registered.v1"}
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 import random
 from collections import Counter
+from datetime import date
+from itertools import pairwise
 from unittest.mock import patch
 
 from hypothesis import given, settings
@@ -15,7 +17,7 @@ from shared.events.envelope import Event
 from shared.events.offices_to_certification import AwardRef
 from tests.unit.certification.given import awarded, numbered, standing, suspended
 from tests.unit.certification.given import world as a_world
-from tests.unit.certification.strategies import event_sets, worlds
+from tests.unit.certification.strategies import FAR_APART, event_sets, worlds
 
 
 @settings(max_examples=150, deadline=None)
@@ -60,6 +62,20 @@ def test_what_no_person_may_have(events: list[Event], world: World) -> None:
     assert all(len(of) == 1 for of in holders.values())
     for fact in certificates:
         assert (fact.awarded_on is None) == (fact.status in ("assessed", "eligible"))
+
+
+@settings(max_examples=300, deadline=None)
+@given(event_sets(days=FAR_APART), worlds(months=st.just(1)))
+def test_what_no_person_may_have_on_any_day(events: list[Event], world: World) -> None:
+    live: dict[tuple[str, ...], list[tuple[date, date]]] = {}
+    for fact in fold(events, world).certificates.values():
+        if fact.status in ("issued", "suspended"):
+            assert fact.awarded_on is not None
+            assert fact.valid_until is not None
+            award = (fact.person, fact.scheme, fact.occupation, fact.level)
+            live.setdefault(award, []).append((fact.awarded_on, fact.valid_until))
+    for held in live.values():
+        assert all(first[1] < second[0] for first, second in pairwise(sorted(held)))
 
 
 @settings(max_examples=100, deadline=None)

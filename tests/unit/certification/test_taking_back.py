@@ -12,12 +12,16 @@ from shared.events.envelope import Event
 from tests.unit.certification.given import (
     assessed,
     awarded,
+    certificates,
+    day,
     numbered,
     registered,
     reinstated,
     replaced,
     revoked,
+    standing,
     suspended,
+    trainee,
     voided,
     world,
 )
@@ -32,7 +36,8 @@ STORY = [
     replaced("lost", 7, "S-2"),
     revoked("end", 8),
 ]
-TYPES = sorted(set(RANKS) - {"event.voided.v1"})
+TYPES = sorted(type_ for type_ in set(RANKS) - {"event.voided.v1"} if not type_.startswith("recognition."))
+"""Recognitions have no part in the story of a certificate: see test_recognitions."""
 WORLD: World = world()
 
 
@@ -92,3 +97,19 @@ def test_replaced(type_: str, data: st.DataObject) -> None:
     before = decided(STORY)
     assert {ref: outcomes[ref] for ref in before[0]} == before[0]
     assert (certificates, schemes.schemes) == (before[1], before[2].schemes)
+
+
+def test_a_later_pass_leaves_a_certificate_on_its_day_where_it_would_meet_another() -> None:
+    known = world(trainee("001", "ann"), trainee("002", "ann"), rule="on_pass", valid_months=1)
+    first, second = assessed("first", 14), assessed("second", 50, number="002")
+    events = [first, voided("v", 60, first), second, assessed("third", 51, attempt=2)]
+    held = [(fact.trainee, fact.status, fact.awarded_on) for fact in certificates(fold(events, known))]
+    assert held == [("001", "issued", day(14)), ("002", "issued", day(50))]
+
+
+def test_an_expired_certificate_stays_in_the_way_of_one_for_its_own_days() -> None:
+    known = world(valid_months=1)
+    events = [awarded("a", 14), awarded("b", 15), awarded("c", 60), revoked("r", 61)]
+    decided = fold(events, known)
+    assert standing(decided, "a", "b", "c") == ["accepted", "conflict already_certified", "accepted"]
+    assert [fact.status for fact in certificates(decided)] == ["issued", "revoked"]

@@ -1,0 +1,131 @@
+"""What anybody may ask about certificates, without a token: the issuer's keys, the status lists, and documents."""
+
+import hashlib
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Path, Request, Response
+
+from services.certification.documents import Documents, Opened, PublicStanding
+from services.certification.issuer_keys import IssuerKeys, published
+from services.certification.operator import Operator
+from services.certification.signing import did_document
+from services.certification.status_lists import SignedList, signed_list
+from shared.database import Database
+from shared.http import Problem
+from shared.offices import Doorkeeper
+from shared.openapi import OPEN, refusals
+from shared.visitors import Visitors
+
+VC: Final = "application/vc"
+JWT: Final = "application/vc+jwt"
+DID: Final = "application/did+json"
+LIST_SECONDS: Final = 1
+"""How long a copy of a status list may be used without asking whether it is still good: asking costs a few hundred bytes."""
+KEYS_SECONDS: Final = 300
+PublicId = Annotated[
+    str, Path(pattern="^[a-z2-7]{26}$", description="The 26 letters and digits of a certificate's address.")
+]
+ListNumber = Annotated[int, Path(ge=1, le=10**6)]
+
+
+def routes(
+    database: Database,
+    door: Doorkeeper,
+    operator: Operator | None,
+    keys: IssuerKeys,
+    documents: Documents | None,
+    visitors: Visitors,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> APIRouter:
+    """The public addresses. Without an operator's address they all say that nothing is issued here."""
+    router = APIRouter(dependencies=[Depends(visitors.open)])
+    answers = refusals(404, 429, 503)
+
+    def issuing() -> tuple[Operator, Documents]:
+        if operator is None or documents is None:
+            raise Problem(404, "nothing_issued", "This installation issues nothing: its public address is not set.")
+        return operator, documents
+
+    @router.get("/.well-known/did.json", openapi_extra=OPEN, responses=answers, response_class=Response)
+    @router.get("/did.json", include_in_schema=False)
+    async def did(request: Request) -> Response:
+        """The issuer's keys (did:web): those that sign, and those whose signatures are still good."""
+        there, _ = issuing()
+        async with database.transaction() as session:
+            good = await published(session)
+        content = did_document(there, {row.id: row.public for row in good})
+        return _cached(request, content, DID, f"public, max-age={KEYS_SECONDS}")
+
+    async def the_list(number: int) -> SignedList:
+        there, _ = issuing()
+        found = await signed_list(database, keys, there, number, clock())
+        if found is None:
+            raise Problem(404, "not_found", "There is no status list of this number.")
+        return found
+
+    # What ends in .jwt before what does not: the first that fits is taken.
+    @router.get("/v1/status/{number}.jwt", openapi_extra=OPEN, responses=answers, response_class=Response)
+    async def status_list_jwt(number: ListNumber, request: Request) -> Response:
+        """The status list as a signed JWT."""
+        return _cached(request, (await the_list(number)).bits.jwt, JWT, f"public, max-age={LIST_SECONDS}")
+
+    @router.get("/v1/status/{number}", openapi_extra=OPEN, responses=answers, response_class=Response)
+    async def status_list(number: ListNumber, request: Request) -> Response:
+        """A status list: a signed credential with one bit for each document; a set bit says that nobody should accept it."""
+        return _cached(request, (await the_list(number)).bits.json, VC, f"public, max-age={LIST_SECONDS}")
+
+    @router.get("/v1/status/{number}/reasons.jwt", openapi_extra=OPEN, responses=answers, response_class=Response)
+    async def reasons_jwt(number: ListNumber, request: Request) -> Response:
+        """The list of reasons as a signed JWT."""
+        return _cached(request, (await the_list(number)).reasons.jwt, JWT, f"public, max-age={LIST_SECONDS}")
+
+    @router.get("/v1/status/{number}/reasons", openapi_extra=OPEN, responses=answers, response_class=Response)
+    async def reasons(number: ListNumber, request: Request) -> Response:
+        """Why bits of the list are set: revoked, suspended, superseded or void, in four bits for each place."""
+        return _cached(request, (await the_list(number)).reasons.json, VC, f"public, max-age={LIST_SECONDS}")
+
+    @router.get("/v1/credentials/{public_id}/standing", openapi_extra=OPEN, responses=answers)
+    async def standing(public_id: PublicId, response: Response) -> PublicStanding:
+        """How a certificate stands now. It says nothing of its holder."""
+        _, there = issuing()
+        response.headers["Cache-Control"] = "no-cache"
+        return await there.standing(public_id)
+
+    async def opened(public_id: str, request: Request) -> Opened:
+        _, there = issuing()
+        if "authorization" in request.headers:
+            return await there.for_caller(public_id, await door.open(request))
+        return await there.for_anybody(public_id)
+
+    with_document: dict[str, Any] = {"responses": refusals(401, 403, 404, 410, 429, 503), "openapi_extra": OPEN}
+
+    @router.get("/v1/credentials/{public_id}.jwt", response_class=Response, **with_document)
+    async def credential_jwt(public_id: PublicId, request: Request) -> Response:
+        """The signed document as a JWT."""
+        return _private(request, (await opened(public_id, request)).document.jwt, JWT)
+
+    @router.get("/v1/credentials/{public_id}", response_class=Response, **with_document)
+    async def credential(public_id: PublicId, request: Request) -> Response:
+        """The signed document: an Open Badge 3.0 with its proof.
+
+        One that names its holder needs a token of an office that may see it, or the holder's consent to its being public.
+        """
+        return _private(request, (await opened(public_id, request)).document.json, VC)
+
+    return router
+
+
+def _private(request: Request, content: str, media_type: str) -> Response:
+    return _cached(request, content, media_type, "private, no-cache")
+
+
+def _cached(request: Request, content: str, media_type: str, cache_control: str) -> Response:
+    """The content, or that it has not changed since it was asked for last (RFC 9110, If-None-Match)."""
+    etag = f'"{hashlib.sha256(content.encode()).hexdigest()[:32]}"'
+    headers = {"ETag": etag, "Cache-Control": cache_control, "Access-Control-Allow-Origin": "*"}
+    asked = {one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")}
+    if asked & {etag, "*"}:
+        return Response(status_code=304, headers=headers)
+    return Response(content, media_type=media_type, headers=headers)

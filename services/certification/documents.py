@@ -1,0 +1,146 @@
+"""Opening signed documents: for whom, and when it can no longer be done. What is opened is never stored or logged."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from pydantic import BaseModel
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.certification import attestations, queries
+from services.certification.holders import CERTIFICATION, PUBLIC, Holder, Holders
+from services.certification.issuer import Issuer, is_stale, opened_document
+from services.certification.signing import Document
+from shared.database import Database
+from shared.http import RETRY_AFTER_SECONDS, Problem
+from shared.offices import Caller
+
+
+class PublicStanding(BaseModel):
+    """How a certificate stands, for anybody; it names nobody."""
+
+    status: str
+    """valid, suspended, revoked, superseded or void."""
+    since: date | None
+    """The day since when its awarding body says so."""
+    published: datetime
+    """When it became public."""
+    valid_until: date | None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Opened:
+    """A document with the certificate that it attests to, and who holds it."""
+
+    certificate: str
+    public_id: str
+    status: str
+    document: Document
+    holder: Holder
+    signed: datetime
+
+
+class Documents:
+    """Opens documents for those who may have them."""
+
+    def __init__(self, database: Database, holders: Holders, issuer: Issuer) -> None:
+        self._database = database
+        self._holders = holders
+        self._issuer = issuer
+
+    async def standing(self, public_id: str) -> PublicStanding:
+        """How a certificate stands. Raises ``Problem`` 404."""
+        async with self._database.transaction() as session:
+            row = await _row(session, public_id)
+        return PublicStanding(
+            status=row["status"], since=row["since"], published=row["changed"], valid_until=row["data"]["valid_until"]
+        )
+
+    async def for_caller(self, public_id: str, caller: Caller) -> Opened:
+        """For an office that may see the certificate. Raises ``Problem`` 404, 410 and 503."""
+        async with self._database.transaction() as session:
+            row = await _row(session, public_id)
+            seen = not caller.only_reads() and await queries.certificate(session, caller, row["certificate"])
+        if not seen:
+            raise _nothing_here()
+        return await self._opened(row)
+
+    async def for_anybody(self, public_id: str) -> Opened:
+        """For whoever knows its address: only what says no name, or one that its holder wants to be public.
+
+        Raises ``Problem`` 403, 404, 410 and 503.
+        """
+        async with self._database.transaction() as session:
+            row = await _row(session, public_id)
+        if row["named"]:
+            holder = await self._asked(row["enrolment"], PUBLIC)
+            if holder.status == "known" and holder.names is None:
+                raise Problem(
+                    403,
+                    "not_public",
+                    "This document names its holder, who has not agreed to its being public. Ask the holder for it; "
+                    "how the certificate stands is public.",
+                )
+        return await self._opened(row)
+
+    async def for_holder(self, public_id: str) -> Opened:
+        """For whoever brings proof of being the holder, which is for the caller to check. Raises ``Problem`` 404, 410, 503."""
+        async with self._database.transaction() as session:
+            row = await _row(session, public_id)
+        return await self._opened(row)
+
+    async def _opened(self, row: dict[str, Any]) -> Opened:
+        holder = await self._asked(row["enrolment"], CERTIFICATION)
+        if holder.status == "forgotten" or row["sealed"] is None:
+            raise Problem(
+                410,
+                "forgotten",
+                "The holder's details are destroyed at their wish, and with them this document. "
+                "How the certificate stands can still be asked.",
+            )
+        if row["compromised"] or is_stale(row, holder):
+            async with self._database.transaction() as session:
+                await attestations.sign_anew(session, [row["certificate"]])
+            self._issuer.wake()
+            raise _wait("The document is being signed anew.")
+        try:
+            document = opened_document(row["sealed"], row["public_id"], holder)
+        except InvalidTag:
+            raise Problem(410, "forgotten", "This document can no longer be opened.") from None
+        return Opened(row["certificate"], row["public_id"], row["status"], document, holder, row["signed"])
+
+    async def _asked(self, enrolment: str, purpose: str) -> Holder:
+        try:
+            holder = await self._holders.one(enrolment, purpose)
+        except ConnectionError:
+            raise _wait("Documents can be opened only while enrolment answers, and it does not just now.") from None
+        if holder.status == "unknown":
+            raise _wait("Enrolment does not know the holder (yet).")
+        return holder
+
+
+async def _row(session: AsyncSession, public_id: str) -> dict[str, Any]:
+    rows = await session.execute(
+        text(
+            """
+            SELECT attestations.*, certificates.enrolment, certificates.data, compromised IS NOT NULL AS compromised
+            FROM attestations JOIN certificates USING (certificate) LEFT JOIN issuer_keys ON issuer_keys.id = key
+            WHERE public_id = :public_id AND attestations.status <> 'prepared'
+            """
+        ),
+        {"public_id": public_id},
+    )
+    row = rows.mappings().one_or_none()
+    if row is None:
+        raise _nothing_here()
+    return dict(row)
+
+
+def _nothing_here() -> Problem:
+    return Problem(404, "not_found", "No certificate has this address. Compare it with the paper, letter by letter.")
+
+
+def _wait(why: str) -> Problem:
+    return Problem(503, "not_now", f"{why} Try again in a few seconds.", {"Retry-After": str(RETRY_AFTER_SECONDS)})

@@ -1,0 +1,270 @@
+"""What anybody sees who scans the code on a paper, types in its number and name, or was given a link by an office.
+
+No sign-in, no script, nothing from elsewhere, and no name of anybody who has not agreed to be named in public.
+"""
+
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated, Any, Final, Protocol
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi import Path as InPath
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.certification import showing, wallet
+from services.certification.documents_api import NOT_KEPT, file_name
+from services.certification.holders import CERTIFICATION, PUBLIC, HolderNames, Holders
+from services.certification.matching import is_one_of
+from services.certification.operator import Operator
+from services.certification.printing import Printing
+from services.certification.showing import Shown
+from shared import desk, signin
+from shared.database import Database, is_transient
+from shared.events.certification import CertificateFact
+from shared.http import Problem
+from shared.pages.languages import noted as _
+from shared.pages.rendering import Frame, Link, Pages
+from shared.visitors import Visitors
+
+TEMPLATES: Final = Path(__file__).parent / "templates"
+DESK_TEMPLATES: Final = Path(desk.__file__).parent / "templates"
+LINKS: Final = (Link("/check", _("Check a certificate")),)
+FORM_BYTES: Final = 8_192
+NUMBER_CHARACTERS: Final = 63
+NAME_CHARACTERS: Final = 300
+COUNTRIES: Final = ("KH", "LA", "MM", "CN", "BN", "ID", "MY", "PH", "SG", "TH", "TL", "VN")
+"""Offered to ask what a certificate is worth there: the programme's countries first, then the others of ASEAN."""
+NOBODY: Final = "00000000-0000-0000-0000-000000000000"
+"""Asked for where there is no holder, so that no answer is quicker than another."""
+LOOKUPS_PER_SECOND: Final = 0.2
+"""How often numbers with names may be tried from one address; twenty at once."""
+DOCUMENTS_PER_SECOND: Final = 0.5
+"""How often what a link leads to may be asked for from one address; fifty at once: a class takes theirs together."""
+STANDINGS: Final[Mapping[str, tuple[str, str]]] = {
+    "valid": ("good", _("This certificate is valid")),
+    "suspended": ("decide-box", _("This certificate is suspended: it is not valid at present")),
+    "revoked": ("problem", _("This certificate was revoked: it is not valid")),
+    "superseded": ("decide-box", _("This certificate was replaced by a newer one: it is not valid any more")),
+    "expired": ("decide-box", _("This certificate has expired: it is not valid any more")),
+    "void": ("problem", _("This certificate should never have been issued: it is not valid")),
+}
+HEADINGS: Final = {404: _("Nothing here"), 410: _("Not kept any more"), 429: _("Too much at once"), 503: _("Not now")}
+MESSAGES: Final = {
+    404: _("There is no certificate at this address. Check it letter by letter, or scan the code again."),
+    410: _("The holder of this certificate was forgotten, as they asked. The document cannot be opened by anybody."),
+    413: _("The form is too long."),
+    415: _("Use the form on the page."),
+    429: _("Too much is asked from your address. Wait %(seconds)s seconds and try again."),
+    503: _("The documents cannot be opened just now. Try again in a moment."),
+}
+PublicId = Annotated[str, InPath(pattern=f"^{showing.PUBLIC_ID}$")]
+Token = Annotated[str, InPath(pattern=f"^{wallet.FORM}$")]
+
+
+class Worth(Protocol):
+    """What a country's authority says of a certificate like this one."""
+
+    @property
+    def framework(self) -> str: ...
+    @property
+    def framework_level(self) -> str: ...
+    @property
+    def degree(self) -> str: ...
+    @property
+    def from_(self) -> date: ...
+    @property
+    def source(self) -> str: ...
+
+
+Worths = Callable[[AsyncSession, CertificateFact, str, date], Awaitable[Sequence[Worth]]]
+
+
+async def nothing_recorded(session: AsyncSession, fact: CertificateFact, country: str, on: date) -> Sequence[Worth]:  # noqa: ARG001
+    """Where there is no register of recognitions."""
+    return ()
+
+
+class PublicPages:
+    """The pages, and what they are made from."""
+
+    def __init__(
+        self,
+        database: Database,
+        holders: Holders,
+        printing: Printing,
+        operator: Operator,
+        worths: Worths = nothing_recorded,
+    ) -> None:
+        self._database = database
+        self._holders = holders
+        self._printing = printing
+        self._operator = operator
+        self._worths = worths
+        self._pages = Pages(TEMPLATES, DESK_TEMPLATES)
+        self._visitors = Visitors()
+        self._lookups = Visitors(LOOKUPS_PER_SECOND)
+        self._takers = Visitors(DOCUMENTS_PER_SECOND)
+
+    def routes(self) -> APIRouter:
+        """Every page and file that needs no token."""
+        router = self._router()
+
+        @router.get("/c/{public_id}")
+        async def certificate(
+            request: Request,
+            public_id: PublicId,
+            country: Annotated[str | None, Query(alias="in", pattern="^[A-Z]{2}$")] = None,
+        ) -> Response:
+            await self._visitors.open(request)
+            now = datetime.now(UTC)
+            async with self._database.transaction() as session:
+                shown = await showing.by_public_id(session, public_id, now)
+                if shown is None:
+                    raise Problem(404, "not_found", "")
+                worths = await self._worths(session, shown.fact, country, now.date()) if country else ()
+                proved = await showing.proved(session, public_id)
+            return self._page(
+                request,
+                "public.html",
+                shown=shown,
+                names=await self._names(shown),
+                standings=STANDINGS,
+                country=country,
+                countries=COUNTRIES,
+                worths=worths,
+                proved=proved,
+                operator=self._operator,
+                now=now,
+            )
+
+        @router.get("/check")
+        async def check(request: Request) -> Response:
+            return self._page(request, "check.html", answer=None, number="", standings=STANDINGS)
+
+        @router.post("/check")
+        async def checked(request: Request) -> Response:
+            typed = dict(await signin.form(request, FORM_BYTES))
+            number, name = typed.get("number", "").strip(), typed.get("name", "").strip()
+            await self._lookups.open(request)
+            found = await self._matching(number, name)
+            return self._page(request, "check.html", answer=found or "no", number=number, standings=STANDINGS)
+
+        @router.get("/w/{token}")
+        async def wallet_page(request: Request, token: Token) -> Response:
+            certificate, expires = await self._linked(request, token)
+            now = datetime.now(UTC)
+            async with self._database.transaction() as session:
+                shown = await showing.by_certificate(session, certificate, now)
+            if shown is None:
+                raise Problem(404, "not_found", "")
+            return self._page(
+                request,
+                "wallet.html",
+                shown=shown,
+                standings=STANDINGS,
+                expires=expires,
+                base=f"/w/{token}",
+            )
+
+        @router.get("/w/{token}/document.pdf")
+        async def pdf(request: Request, token: Token) -> Response:
+            printable = await self._printing.open((await self._linked(request, token))[0])
+            return _file(await self._printing.pdf(printable), "application/pdf", printable.shown.fact, "pdf")
+
+        @router.get("/w/{token}/document.png")
+        async def png(request: Request, token: Token) -> Response:
+            printable = await self._printing.open((await self._linked(request, token))[0])
+            return _file(await self._printing.png(printable), "image/png", printable.shown.fact, "png")
+
+        @router.get("/w/{token}/credential.json")
+        async def credential(request: Request, token: Token) -> Response:
+            printable = await self._printing.open((await self._linked(request, token))[0])
+            return _file(printable.opened.document.json.encode(), "application/vc", printable.shown.fact, "json")
+
+        @router.get("/w/{token}/credential.jwt")
+        async def jwt(request: Request, token: Token) -> Response:
+            printable = await self._printing.open((await self._linked(request, token))[0])
+            return _file(printable.opened.document.jwt.encode(), "application/vc+jwt", printable.shown.fact, "jwt")
+
+        return router
+
+    async def _linked(self, request: Request, token: str) -> tuple[str, datetime]:
+        await self._takers.open(request)
+        async with self._database.transaction() as session:
+            found = await wallet.certificate_of(session, token, datetime.now(UTC))
+        if found is None:
+            raise Problem(404, "not_found", "")
+        return found
+
+    async def _names(self, shown: Shown) -> HolderNames | None:
+        """The holder's, where they agreed to be named in public; also none while enrolment does not answer."""
+        try:
+            return (await self._holders.one(shown.fact.enrolment, PUBLIC)).names
+        except ConnectionError:
+            return None
+
+    async def _matching(self, number: str, name: str) -> Shown | None:
+        """The certificate with this number, if it is held by somebody of this name who agreed to be named on it."""
+        found: list[Shown] = []
+        if 0 < len(number) <= NUMBER_CHARACTERS and 0 < len(name) <= NAME_CHARACTERS:
+            async with self._database.transaction() as session:
+                found = await showing.by_number(session, number, datetime.now(UTC))
+        try:
+            holders = await self._holders.ask([one.fact.enrolment for one in found] or [NOBODY], CERTIFICATION)
+        except ConnectionError:
+            raise Problem(503, "unavailable", "", {"Retry-After": "2"}) from None
+        for one in found:
+            names = holders[one.fact.enrolment].names
+            if one.named and names is not None and is_one_of(name, (names.original, names.romanised)):
+                return one
+        return None
+
+    def _router(self) -> APIRouter:
+        pages = self
+
+        class Route(APIRoute):
+            def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+                handler = super().get_route_handler()
+
+                async def answer(request: Request) -> Response:
+                    try:
+                        return await handler(request)
+                    except Problem as problem:
+                        return pages._refusal(request, problem)
+                    except RequestValidationError:
+                        return pages._refusal(request, Problem(404, "not_found", ""))
+                    except Exception as error:
+                        if not is_transient(error):
+                            raise
+                        return pages._refusal(request, Problem(503, "unavailable", "", {"Retry-After": "2"}))
+
+                return answer
+
+        return APIRouter(route_class=Route, include_in_schema=False)
+
+    def _page(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:
+        query = tuple(request.query_params.multi_items()) if request.method == "GET" else ()
+        frame = Frame(request.url.path, signin.language_of(request), query=query, links=LINKS)
+        answer = signin.answered(request, self._pages.render(template, frame, **values), status)
+        answer.headers["X-Robots-Tag"] = "noindex"
+        return answer
+
+    def _refusal(self, request: Request, problem: Problem) -> Response:
+        answer = self._page(
+            request,
+            "refusal.html",
+            problem.status,
+            heading=HEADINGS.get(problem.status, _("That did not work")),
+            message=MESSAGES.get(problem.status, MESSAGES[404]),
+            seconds=problem.headers.get("Retry-After", "1"),
+        )
+        answer.headers.update(problem.headers)
+        return answer
+
+
+def _file(content: bytes, kind: str, fact: CertificateFact, suffix: str) -> Response:
+    headers = {**NOT_KEPT, "Content-Disposition": f'attachment; filename="{file_name(fact)}.{suffix}"'}
+    return Response(content, media_type=kind, headers=headers)

@@ -1,0 +1,184 @@
+"""Documents: from what is said of a certificate to what is signed, and back. No database and no clock; runs in any process."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from services.certification.issuer_keys import IssuerKey, name_of
+from services.certification.operator import Operator
+from shared.vc import jwt, proof, status
+from shared.vc import keys as vc_keys
+from shared.vc.document import CONTEXTS, Attested, Body, Code, Course, Issuer, Mark, credential, isced, isco
+from shared.vc.loading import context
+
+LIST_GOOD_FOR: Final = timedelta(days=1)
+"""After this much time a verifier has to ask for a status list anew; it is signed anew well before."""
+
+
+class Document(NamedTuple):
+    """A signed document in both its forms."""
+
+    json: str
+    """With a proof in it (Data Integrity)."""
+    jwt: str
+
+    @property
+    def digest(self) -> bytes:
+        """What the log commits to."""
+        return hashlib.sha256(self.json.encode()).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A document to be signed: what it says of the certificate, whose it is, and where its bit is."""
+
+    said: Mapping[str, Any]
+    names: Mapping[str, Any] | None
+    public_id: str
+    list: int
+    place: int
+
+
+class Stored(NamedTuple):
+    """A document as it was read back, with the digest of what was signed, and the key's number and public half."""
+
+    packed: bytes
+    digest: bytes
+    key: int
+    public: bytes
+
+
+def packed(document: Document) -> bytes:
+    """Both forms as bytes, to be sealed."""
+    return json.dumps(document._asdict(), ensure_ascii=False).encode()
+
+
+def unpacked(content: bytes) -> Document:
+    """What ``packed`` made."""
+    return Document(**json.loads(content))
+
+
+def warm() -> None:
+    """Load what every document needs, before the first."""
+    for address in CONTEXTS:
+        context(address)
+
+
+def sign_all(operator: Operator, key: IssuerKey, now: datetime, jobs: Sequence[Job]) -> list[Document]:
+    """The signed documents, in order."""
+    issuer = Issuer(operator.did, operator.name, operator.url)
+    return [_signed(operator, key, now, credential(attested(operator, job), issuer)) for job in jobs]
+
+
+def verify_all(operator: Operator, stored: Sequence[Stored]) -> list[bool]:
+    """Whether each is what was signed, and both its forms verify."""
+    return [_verified(operator, one) for one in stored]
+
+
+def sign_lists(
+    operator: Operator, key: IssuerKey, number: int, standings: Mapping[int, str], now: datetime
+) -> tuple[Document, Document]:
+    """A status list, and the list of reasons beside it, of standings by place; bits of places that are not there are not set."""
+    address = operator.status_list(number)
+    bits = status.status_credential(address, operator.did, standings, now, LIST_GOOD_FOR)
+    reasons = status.reasons_credential(f"{address}/reasons", operator.did, standings, now, LIST_GOOD_FOR)
+    return _signed(operator, key, now, bits), _signed(operator, key, now, reasons)
+
+
+def places_of(document: str | None) -> set[int]:
+    """The set bits of a signed status list."""
+    if document is None:
+        return set()
+    bits = status.decode(json.loads(document)["credentialSubject"]["encodedList"])
+    return {8 * at + bit for at, byte in enumerate(bits) if byte for bit in range(8) if byte & 128 >> bit}
+
+
+def did_document(operator: Operator, keys: Mapping[int, bytes]) -> str:
+    """The DID document with these public keys, by number."""
+    return json.dumps(vc_keys.did_document(operator.did, {name_of(number): public for number, public in keys.items()}))
+
+
+def attested(operator: Operator, job: Job) -> Attested:
+    """What a document says, in the words of credentials."""
+    said, fact = job.said, job.said["certificate"]
+    scheme, occupation, level = said["scheme"], said["occupation"] or {}, said["level"] or {}
+    occupation_title = _title(occupation.get("titles")) or fact["occupation"]
+    return Attested(
+        id=operator.credential(job.public_id),
+        certificate=fact["certificate"],
+        edition=fact["edition"],
+        scheme=fact["scheme"],
+        scheme_title=_title(scheme["titles"]),
+        body=Body(_title(scheme["awarding_body"]), scheme.get("lookup_url")),
+        occupation=fact["occupation"],
+        occupation_title=occupation_title,
+        level=fact["level"],
+        level_title=_title(level.get("titles")) or fact["level"],
+        printed=level.get("printed"),
+        number=fact["number"],
+        awarded_on=date.fromisoformat(fact["awarded_on"]),
+        valid_until=_day(fact["valid_until"]),
+        course=_course(fact["cohort"], said["cohort"]),
+        status_list=operator.status_list(job.list),
+        status_place=job.place,
+        page=operator.page(job.public_id),
+        names=() if job.names is None else (job.names["original"], job.names["romanised"]),
+        marks=tuple(
+            Mark(part["name"], f"{part['mark']:g}", f"{part['out_of']:g}", part["passed"]) for part in said["parts"]
+        ),
+        codes=_codes(occupation, occupation_title),
+        passed_on=_day(fact["passed_on"]),
+        local=operator.is_local,
+    )
+
+
+def _course(cohort: str, about: Mapping[str, Any]) -> Course:
+    return Course(
+        cohort,
+        _title(about.get("titles")) or cohort,
+        about.get("host_centre", ""),
+        about.get("host_country", ""),
+        _day(about.get("starts_on")),
+        _day(about.get("ends_on")),
+    )
+
+
+def _codes(occupation: Mapping[str, Any], title: str) -> tuple[Code, ...]:
+    codes = []
+    if occupation.get("isco"):
+        codes.append(isco(occupation["isco"], title))
+    if occupation.get("iscedf"):
+        codes.append(isced(occupation["iscedf"], title))
+    return tuple(codes)
+
+
+def _title(titles: Mapping[str, str] | None) -> str:
+    """In English where there is one: the languages of a page are the page's."""
+    titles = titles or {}
+    return titles.get("en") or next(iter(titles.values()), "")
+
+
+def _day(written: str | None) -> date | None:
+    return date.fromisoformat(written) if written else None
+
+
+def _signed(operator: Operator, key: IssuerKey, now: datetime, document: dict[str, Any]) -> Document:
+    signing = vc_keys.SigningKey(f"{operator.did}#{key.name}", key.private)
+    whole = proof.sign(document, signing, now)
+    return Document(json.dumps(whole, ensure_ascii=False, separators=(",", ":")), jwt.sign(document, signing))
+
+
+def _verified(operator: Operator, stored: Stored) -> bool:
+    try:
+        document = unpacked(stored.packed)
+        whole = json.loads(document.json)
+        keys = {f"{operator.did}#{name_of(stored.key)}": stored.public}
+        proof.check(whole, keys)
+        _, said = jwt.check(document.jwt, keys)
+        without_proof = {name: value for name, value in whole.items() if name != "proof"}
+        return document.digest == stored.digest and json.loads(said) == without_proof
+    except (ValueError, KeyError, TypeError):  # a BadProof is a ValueError
+        return False

@@ -1,0 +1,65 @@
+"""What should be public of an award: the standing of each of its editions, given what the awarding body decided.
+
+A replacement is not public before its document is signed and confirmed. Until then the edition before it stands for the award: it
+is valid, suspended or revoked as the award is, and becomes superseded in the moment in which the new one becomes public. So at no
+time does the holder have nothing, or two.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import date
+from typing import Final, Literal, NamedTuple
+
+from shared.events.certification import CertificateFact
+
+Status = Literal["prepared", "valid", "suspended", "revoked", "superseded", "void"]
+LIVE: Final = frozenset({"valid", "suspended"})
+"""What the holder has."""
+UNSET: Final = frozenset({"valid", "prepared"})
+"""Standings whose bit in the status list is not set: a verifier accepts the one, and nobody could present the other."""
+
+
+class Standing(NamedTuple):
+    """What is public of a certificate, and the day since when the awarding body says so."""
+
+    status: Status
+    since: date | None
+
+
+def standing(fact: CertificateFact) -> Standing:
+    """What the awarding body decided of one edition; ``void`` when nothing was ever awarded, or not any more."""
+    match fact.status:
+        case "issued":
+            return Standing("valid", fact.awarded_on)
+        case "suspended":
+            return Standing("suspended", fact.suspended_on)
+        case "revoked":
+            return Standing("revoked", fact.revoked_on)
+        case "superseded":
+            return Standing("superseded", fact.superseded_on)
+        case _:
+            return Standing("void", None)
+
+
+def standing_edition(editions: Sequence[CertificateFact]) -> CertificateFact | None:
+    """The edition by which an award stands: neither superseded nor void. Only the last one can be."""
+    there = [fact for fact in editions if standing(fact).status not in {"superseded", "void"}]
+    return max(there, key=lambda fact: fact.edition, default=None)
+
+
+def wanted(editions: Sequence[CertificateFact], public: Collection[str], ready: Collection[str]) -> dict[str, Standing]:
+    """What should be public of these editions of one award, by certificate; an edition that is missing stays unheard of.
+
+    ``public`` are those of which something is public already, ``ready`` those with a document that is confirmed.
+    """
+    last = standing_edition(editions)
+    found = {fact.certificate: standing(fact) for fact in editions if fact.certificate in public}
+    if last is None or last.certificate in public:
+        return found
+    decided = standing(last)
+    if last.certificate in ready and decided.status == "valid":
+        return found | {last.certificate: decided}
+    before = [fact for fact in editions if fact.certificate in public and fact.status == "superseded"]
+    if before:
+        stands_for_it = max(before, key=lambda fact: fact.edition)
+        found[stands_for_it.certificate] = decided
+    return found

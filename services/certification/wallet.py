@@ -1,0 +1,62 @@
+"""Links that a holder keeps: an office makes one and gives it to them, and whoever has it gets the documents of one certificate.
+
+A link ends in 256 random bits, of which only the digest is stored; it ends by itself, and the office can end it earlier.
+"""
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+LIFE: Final = timedelta(days=90)
+"""Long enough to find work with; a new one takes an office a moment."""
+LONGEST: Final = timedelta(days=366)
+FORM: Final = "[A-Za-z0-9_-]{43}"
+"""What a link ends in: 32 bytes in base64 for addresses."""
+
+
+async def make(session: AsyncSession, certificate: str, made_by: str, now: datetime, life: timedelta = LIFE) -> str:
+    """A new link's secret; those that have ended are forgotten."""
+    token = secrets.token_urlsafe(32)
+    await session.execute(text("DELETE FROM wallet_links WHERE expires <= :now"), {"now": now})
+    await session.execute(
+        text(
+            """
+            INSERT INTO wallet_links (sha256, certificate, madeby, made, expires)
+            VALUES (:sha256, :certificate, :madeby, :made, :expires)
+            """
+        ),
+        {
+            "sha256": _digest(token),
+            "certificate": certificate,
+            "madeby": made_by,
+            "made": now,
+            "expires": now + min(life, LONGEST),
+        },
+    )
+    return token
+
+
+async def certificate_of(session: AsyncSession, token: str, now: datetime) -> tuple[str, datetime] | None:
+    """The certificate that a link is for, and when it ends; None for one that nobody made or that has ended."""
+    rows = await session.execute(
+        text("SELECT certificate, expires FROM wallet_links WHERE sha256 = :sha256 AND expires > :now"),
+        {"sha256": _digest(token), "now": now},
+    )
+    row = rows.one_or_none()
+    return (row.certificate, row.expires) if row else None
+
+
+async def end(session: AsyncSession, certificate: str) -> int:
+    """End every link to a certificate; how many there were."""
+    rows = await session.execute(
+        text("DELETE FROM wallet_links WHERE certificate = :certificate RETURNING sha256"), {"certificate": certificate}
+    )
+    return len(rows.all())
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

@@ -1,0 +1,73 @@
+"""`sampan issuer`: who attests to certificates, and the keys that it signs with."""
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from services.commands.options import DATA, HERE, Data, Server, Token, connected
+from services.printing import wide
+
+issuer_app = typer.Typer(no_args_is_help=True, help="What signs certificates' documents (administrator).")
+
+
+@issuer_app.command("status", epilog="Example: `sampan issuer status`")
+def status(server: Server = HERE, token: Token = None, data: Data = DATA) -> None:
+    """Who issues, how many documents are public and waiting, and every key with its days."""
+    with connected(server, token, data) as client:
+        state = client.get("certification", "/v1/issuer")
+    if state["issuer"] is None:
+        print("Nothing is issued: set SAMPAN_PUBLIC_URL to where certification can be reached, and start it again.")
+    else:
+        print(f"{state['name']} issues as {state['issuer']}.")
+    public = ", ".join(f"{number} {standing}" for standing, number in state["attested"].items())
+    print(f"Public: {public or 'nothing yet'}. {state['waiting']} wait for the issuer.")
+    if state["problem"] and state["waiting"]:
+        print(f"Some wait because {state['problem']}.")
+    table = Table("key", "made", "signs", "documents", box=None, header_style="bold")
+    for key in state["keys"]:
+        table.add_row(str(key["key"]), _day(key["made"]), _signs(key), str(key["documents"]))
+    if table.row_count:
+        wide(Console()).print(table)
+
+
+@issuer_app.command("rotate", epilog="Example: `sampan issuer rotate`")
+def rotate(server: Server = HERE, token: Token = None, data: Data = DATA) -> None:
+    """Make a new key that signs from now on. Documents that the old one signed stay good."""
+    with connected(server, token, data) as client:
+        made = client.post("certification", "/v1/issuer/keys/rotate")
+    print(f"{made['key']} signs from now on; what was signed before stays good, and nobody has to do anything.")
+
+
+@issuer_app.command("compromised", epilog="Example: `sampan issuer compromised 1`")
+def compromised(
+    key: Annotated[int, typer.Argument(min=1, help="The key's number: see `sampan issuer status`.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    server: Server = HERE,
+    token: Token = None,
+    data: Data = DATA,
+) -> None:
+    """Give up a key that somebody else may have: nothing that it signed verifies any more, and all of it is signed anew.
+
+    Addresses and QR codes stay as they are. Files that holders keep have to be fetched again.
+    """
+    if not yes:
+        typer.confirm(f"Every file that key {key} signed stops verifying, wherever it is. Go on?", abort=True)
+    with connected(server, token, data) as client:
+        made = client.post("certification", f"/v1/issuer/keys/{key}/compromised")
+    print(
+        f"Key {key} is given up and destroyed. {made['signed_anew']} documents are being signed anew with {made['key']}: "
+        "`sampan issuer status` shows how far it is."
+    )
+
+
+def _signs(key: dict[str, str | None]) -> str:
+    if key["compromised"]:
+        return f"nothing: given up on {_day(key['compromised'])}"
+    return f"no more since {_day(key['retired'])}; what it signed is good" if key["retired"] else "now"
+
+
+def _day(moment: str | None) -> str:
+    return datetime.fromisoformat(moment).date().isoformat() if moment else ""

@@ -1,0 +1,134 @@
+"""`sampan verify` and `sampan trust`: whether a certificate is true, without asking anybody."""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from services import logbook
+from services.commands.log import look
+from services.commands.options import say
+from services.verifying import fetch, read_file, trusted
+from shared.vc.verdict import Verdict, judge
+
+app = typer.Typer()
+TRUST = Path("trust")
+Folder = Annotated[
+    Path, typer.Option("--trust", envvar="SAMPAN_TRUST", help="The folder of issuers' keys and status lists.")
+]
+
+
+@app.command(epilog="Example: `sampan verify certificate.pdf`")
+def verify(
+    file: Annotated[
+        Path | None, typer.Argument(help="A credential: JSON, a JWT, or a PDF or PNG with one of them inside.")
+    ] = None,
+    trust: Folder = TRUST,
+    status: Annotated[
+        list[Path] | None, typer.Option("--status", help="A status list that you got otherwise; may be repeated.")
+    ] = None,
+    fresh: Annotated[
+        float, typer.Option("--fresh-hours", min=0, help="How old a status list may be that says `valid`.")
+    ] = 24.0,
+    log: Annotated[
+        str | None, typer.Option(help="Ask the log too: a file with its proof, or the issuer's address as you know it.")
+    ] = None,
+    checkpoint: Annotated[
+        Path, typer.Option(help="The log's checkpoint that you keep (`sampan log look`); its key lies beside it.")
+    ] = Path("sampan.checkpoint"),
+    as_json: Annotated[bool, typer.Option("--json", help="The verdict as JSON.")] = False,
+) -> None:
+    """Check a certificate offline, against keys and status lists that you got with `sampan trust`.
+
+    Exit 0 if it is valid, 1 for any other verdict. With `--log` alone, and no file, the log itself is compared with the
+    checkpoint that you kept. Exit 2 when the log does not fit.
+    """
+    if file is None:
+        look_at_log(log, checkpoint)
+        return
+    content = read_file(file)
+    verdict = judge(content, trusted(trust, status or []), datetime.now(UTC), timedelta(hours=fresh))
+    if as_json:
+        print(json.dumps(_fields(verdict), ensure_ascii=False, indent=2))
+    else:
+        print(f"{verdict.word.upper()}: {verdict.sentence}")
+        for line in _lines(verdict.document or {}):
+            print(f"  {line}")
+    in_log = log is None or (verdict.document is not None and _in_log(log, checkpoint, content, verdict.document))
+    raise typer.Exit(0 if verdict.is_good and in_log else 1)
+
+
+@app.command("trust", epilog="Example: `sampan trust https://skills.example.org`")
+def trust_issuer(
+    address: Annotated[str, typer.Argument(help="The issuer's address, from a source that you rely on.")],
+    folder: Folder = TRUST,
+) -> None:
+    """Get an issuer's keys, status lists and the checkpoint of its log, to check certificates with.
+
+    Give the address that you know to be the issuer's, not one that stands on a certificate. Run it again for newer lists.
+    """
+    got = fetch(address, folder)
+    print(f"{got.did}: keys and {got.lists} status lists are in {got.folder}/.")
+
+
+def look_at_log(address: str | None, checkpoint: Path) -> None:
+    """Without a credential: whether the log still begins with what was kept of it."""
+    if address is None or not address.startswith(("https://", "http://")):
+        raise typer.BadParameter("Give a certificate's file, or with --log the address of the log to be compared.")
+    look(address, checkpoint)
+
+
+def _in_log(place: str, checkpoint: Path, content: bytes, document: Mapping[str, Any]) -> bool:
+    """Say what the log says of a credential; whether it is one to be accepted."""
+    proof = logbook.evidence_at(place, document)
+    own = content if content.lstrip()[:1] == b"{" else None  # in another form it has other bytes
+    try:
+        good, said = logbook.logged(document, own, proof, checkpoint)
+    except logbook.LogDiffers as differs:
+        say.print(f"sampan: {differs}", markup=False)
+        raise typer.Exit(2) from None
+    print(f"  {'log':12} {said}", file=sys.stderr)
+    return good
+
+
+def _fields(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "verdict": verdict.word,
+        "reason": verdict.sentence,
+        "known_at": None if verdict.known_at is None else verdict.known_at.isoformat(),
+        "key": verdict.key,
+        "credential": verdict.document,
+    }
+
+
+def _lines(document: Mapping[str, Any]) -> Iterator[str]:
+    """What a credential says, line by line; its signature is good, its form may still be another than ours."""
+    for name, value in (
+        ("says", document.get("name")),
+        ("holder", " / ".join(_names(document)) or None),
+        ("awarded by", _at(document, "credentialSubject", "source", "name")),
+        ("number", _at(document, "credentialSubject", "licenseNumber")),
+        ("ask there", _at(document, "credentialSubject", "source", "url")),
+        ("attested by", _at(document, "issuer", "name")),
+        ("address", document.get("id")),
+    ):
+        if isinstance(value, str):
+            # What others wrote comes to a terminal as text, without its control characters.
+            yield f"{name:12} {''.join(one if one.isprintable() else ' ' for one in value)}"
+
+
+def _names(document: Mapping[str, Any]) -> Iterator[str]:
+    identifiers = _at(document, "credentialSubject", "identifier")
+    for one in identifiers if isinstance(identifiers, list) else []:
+        if isinstance(one, dict) and one.get("identityType") == "name" and isinstance(one.get("identityHash"), str):
+            yield one["identityHash"]
+
+
+def _at(value: Any, *way: str) -> Any:
+    for step in way:
+        value = value.get(step) if isinstance(value, dict) else None
+    return value

@@ -1,0 +1,57 @@
+"""The same credential as a signed JWT: W3C VC-JOSE-COSE, ``alg: Ed25519`` (RFC 9864 retires ``EdDSA``)."""
+
+import json
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from typing import Any, Final
+
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import OKPKey
+
+from shared.vc.keys import SigningKey
+from shared.vc.proof import BadProof, OtherProof, UnknownKey
+
+ALGORITHM: Final = "Ed25519"
+TYPE: Final = "vc+jwt"
+
+
+def sign(document: Mapping[str, Any], key: SigningKey) -> str:
+    """The document (without a proof) as a compact JWS."""
+    header = {"alg": ALGORITHM, "typ": TYPE, "cty": "vc", "kid": key.id}
+    payload = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    return jws.serialize_compact(header, payload, _key(key.public, key.private), [ALGORITHM])
+
+
+def check(token: str, keys: Mapping[str, bytes]) -> tuple[str, bytes]:
+    """The address of the key that signed it, one of ``keys``, and what was signed. Raises BadProof."""
+    try:
+        header = jws.extract_compact(token.encode()).headers()
+    except (JoseError, ValueError, TypeError, AttributeError, RecursionError):
+        raise OtherProof("It looks like a JWT and cannot be read as one.") from None
+    if header.get("alg") != ALGORITHM or header.get("typ") != TYPE or "crit" in header:
+        raise OtherProof(f"It is a JWT of another kind (known here: {ALGORITHM}, {TYPE}).")
+    name = header.get("kid")
+    if not isinstance(name, str) or name not in keys:
+        raise UnknownKey("It is signed with a key that its issuer does not name, or does not name any more.")
+    try:
+        return name, jws.deserialize_compact(token, _key(keys[name]), [ALGORITHM]).payload
+    except (JoseError, ValueError, TypeError):
+        raise BadProof("Its signature does not fit what it says: it was changed after it was signed.") from None
+
+
+def payload(token: str) -> bytes:
+    """What a JWT says, whoever signed it. Raises OtherProof."""
+    try:
+        return jws.extract_compact(token.encode()).payload
+    except (JoseError, ValueError, TypeError, AttributeError, RecursionError):
+        raise OtherProof("It looks like a JWT and cannot be read as one.") from None
+
+
+def _key(public: bytes, private: bytes | None = None) -> OKPKey:
+    fields: dict[str, str | list[str]] = {"kty": "OKP", "crv": "Ed25519", "x": _part(public)}
+    return OKPKey.import_key(fields if private is None else fields | {"d": _part(private)})
+
+
+def _part(data: bytes) -> str:
+    return urlsafe_b64encode(data).decode().rstrip("=")

@@ -1,0 +1,91 @@
+"""Keys as documents name them: Multikey in base58 (W3C Controlled Identifiers 1.0), and the DID document with them (did:web)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+_ALPHABET: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_ED25519: Final = b"\xed\x01"
+_LONGEST: Final = 200
+"""Characters: decoding base58 is quadratic, and nothing here is longer than a signature."""
+
+
+class NotAKey(ValueError):
+    """A text or document that is no Ed25519 key in this form."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SigningKey:
+    """A private key (32 bytes) and the whole address under which its public half is found: ``did:web:...#key-1``."""
+
+    id: str
+    private: bytes
+
+    @property
+    def public(self) -> bytes:
+        """The public half, 32 bytes."""
+        return Ed25519PrivateKey.from_private_bytes(self.private).public_key().public_bytes_raw()
+
+
+def base58(data: bytes) -> str:
+    """Bytes as multibase base58-btc: ``z`` and the digits."""
+    number, digits = int.from_bytes(data, "big"), ""
+    while number:
+        number, digit = divmod(number, 58)
+        digits = _ALPHABET[digit] + digits
+    return "z" + "1" * (len(data) - len(data.lstrip(b"\0"))) + digits
+
+
+def from_base58(text: str) -> bytes:
+    """The bytes again. Raises NotAKey."""
+    digits = text[1:]
+    if text[:1] != "z" or len(text) > _LONGEST or any(digit not in _ALPHABET for digit in digits):
+        raise NotAKey("not base58 behind a z")
+    number = 0
+    for digit in digits:
+        number = number * 58 + _ALPHABET.index(digit)
+    zeros = len(digits) - len(digits.lstrip("1"))
+    return b"\0" * zeros + number.to_bytes((number.bit_length() + 7) // 8, "big")
+
+
+def multikey(public: bytes) -> str:
+    """A public key as ``publicKeyMultibase``."""
+    return base58(_ED25519 + public)
+
+
+def from_multikey(text: str) -> bytes:
+    """The 32 bytes of a public key. Raises NotAKey."""
+    data = from_base58(text)
+    if len(data) != 34 or data[:2] != _ED25519:
+        raise NotAKey("not an Ed25519 key")
+    return data[2:]
+
+
+def did_document(did: str, keys: Mapping[str, bytes]) -> dict[str, Any]:
+    """The DID document with these public keys, by fragment (``key-1``)."""
+    methods = [
+        {"id": f"{did}#{name}", "type": "Multikey", "controller": did, "publicKeyMultibase": multikey(public)}
+        for name, public in keys.items()
+    ]
+    return {
+        "@context": ["https://www.w3.org/ns/did/v1", "https://w3id.org/security/multikey/v1"],
+        "id": did,
+        "verificationMethod": methods,
+        "assertionMethod": [method["id"] for method in methods],
+    }
+
+
+def keys_of(document: Any) -> tuple[str, dict[str, bytes]]:
+    """The DID of a DID document and its public keys that may sign, by whole address. Raises NotAKey."""
+    try:
+        did, signing = document["id"], set(document["assertionMethod"])
+        methods = {method["id"]: method for method in document["verificationMethod"] if method["id"] in signing}
+        if not isinstance(did, str) or any(method["controller"] != did for method in methods.values()):
+            raise NotAKey("not the DID document of one issuer")
+        if any(not name.startswith(f"{did}#") for name in methods):
+            raise NotAKey("a key that belongs to somebody else")
+        return did, {name: from_multikey(method["publicKeyMultibase"]) for name, method in methods.items()}
+    except (KeyError, TypeError, AttributeError):
+        raise NotAKey("not a DID document with keys that may sign") from None

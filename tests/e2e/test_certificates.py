@@ -1,0 +1,140 @@
+"""From the example of Wuxi: nine attested certificates, one revoked in front of your eyes, one replaced after a name change."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from services import demo
+from services.client import Client, read_events
+from services.standalone import Standalone
+from services.upkeep import check
+from shared.vc.trust import Trust
+from shared.vc.verdict import judge
+from tests.e2e.conftest import EXAMPLE, environment
+
+pytestmark = pytest.mark.xdist_group("e2e")
+BODY, SENDER = "/offices/cn/wuxi-appraisal", "/offices/kh/dgtvet"
+
+
+class Wuxi:
+    """The example, posted to a running Sampan, and what anybody may ask of it."""
+
+    def __init__(self, sampan: Standalone, administrator: Client) -> None:
+        self.administrator = administrator
+        self.urls = sampan.urls
+        self.public = httpx.Client(base_url=self.urls["certification"])
+        self.admin = {"Authorization": f"Bearer {sampan.admin_token}"}
+
+    def attested(self) -> dict[str, dict[str, Any]]:
+        """The certificates with something public, by trainee and edition."""
+        found = self.administrator.every("certification", "/v1/certificates", [("cohort", "wuxi-2025-spring")])
+        return {f"{one['trainee']}/{one['edition']}": one for one in found if one["attestation"]}
+
+    def standing(self, public_id: str) -> str:
+        return str(self.public.get(f"/v1/credentials/{public_id}/standing").json()["status"])
+
+    def document(self, public_id: str, form: str = "") -> bytes:
+        answer = self.public.get(f"/v1/credentials/{public_id}{form}", headers=self.admin)
+        assert answer.status_code == 200, answer.text
+        return answer.content
+
+    def trust(self) -> Trust:
+        """What a stranger gets from the issuer's own address."""
+        trust = Trust().with_issuer(self.public.get("/.well-known/did.json").content)
+        for path in ("/v1/status/1", "/v1/status/1/reasons"):
+            trust = trust.with_list(self.public.get(path).content)
+        return trust
+
+    def verdict(self, document: bytes) -> str:
+        return judge(document, self.trust(), datetime.now(UTC)).word
+
+    def post(self, kind: str, source: str, **data: Any) -> None:
+        event = {
+            "specversion": "1.0",
+            "id": f"{kind.replace('.', '-')}-{data['number']}",
+            "source": source,
+            "type": f"{kind}.v1",
+        }
+        event |= {"time": "2025-06-02T09:00:00+08:00", "data": {"cohort": "wuxi-2025-spring", **data}}
+        service = "enrolment" if kind.startswith("person") else "certification"
+        answer = httpx.post(
+            f"{self.urls[service]}/v1/events",
+            content=json.dumps(event),
+            headers=self.admin | {"Content-Type": "application/cloudevents+json"},
+        )
+        assert answer.status_code == 200, answer.text
+
+
+def eventually(holds: Callable[[], bool], seconds: float) -> float:
+    began = time.monotonic()
+    while not holds():
+        assert time.monotonic() < began + seconds
+        time.sleep(0.02)  # polls with a deadline
+    return time.monotonic() - began
+
+
+@pytest.fixture(scope="module")
+def wuxi(data_folder: Path) -> Iterator[Wuxi]:
+    with (
+        Standalone(data_folder, environment() | {"SAMPAN_PUBLIC_URL": "http://127.0.0.1"}) as sampan,
+        Client(sampan.urls["enrolment"], sampan.admin_token, meanwhile=sampan.look) as client,
+    ):
+        demo.post_as_offices(client, read_events(EXAMPLE), lambda _: None)
+        yield Wuxi(sampan, client)
+
+
+def test_nine_certificates_are_attested_to_and_verify(wuxi: Wuxi) -> None:
+    eventually(lambda: len(wuxi.attested()) == 9, 30)
+    for certificate in wuxi.attested().values():
+        public_id = certificate["attestation"]["public_id"]
+        assert wuxi.standing(public_id) == "valid"
+        for form in ("", ".jwt"):
+            document = wuxi.document(public_id, form)
+            assert wuxi.verdict(document) == "valid"
+        assert wuxi.public.get(f"/v1/credentials/{public_id}").status_code == 403, "it names somebody"
+    listed = wuxi.public.get("/v1/status/1")
+    again = wuxi.public.get("/v1/status/1", headers={"If-None-Match": listed.headers["ETag"]})
+    assert (again.status_code, listed.headers["Cache-Control"]) == (304, "public, max-age=1")
+
+
+def test_one_is_revoked_in_front_of_your_eyes(wuxi: Wuxi) -> None:
+    eventually(lambda: len(wuxi.attested()) == 9, 30)
+    certificate = wuxi.attested()["003/1"]
+    public_id = certificate["attestation"]["public_id"]
+    document = wuxi.document(public_id)
+    about = {name: certificate[name] for name in ("scheme", "occupation", "level")}
+    wuxi.post("certificate.revoked", BODY, number="003", date="2025-06-02", reason="examination-cancelled", **about)
+    seconds = eventually(lambda: wuxi.standing(public_id) == "revoked", 10)
+    assert wuxi.verdict(document) == "revoked"
+    assert seconds < 5, "within a second on a machine that does nothing else"
+
+
+def test_one_is_replaced_after_a_name_change(wuxi: Wuxi) -> None:
+    eventually(lambda: len(wuxi.attested()) == 9, 30)
+    before = wuxi.attested()["001/1"]
+    document = wuxi.document(before["attestation"]["public_id"])
+    about = {name: before[name] for name in ("scheme", "occupation", "level")}
+    names = {"original": "ចាន់ បុប្ផា", "language": "km", "romanised": "Chan Bopha"}
+    wuxi.post("person.corrected", SENDER, number="001", names=names)
+    wuxi.post("certificate.replaced", BODY, number="001", date="2025-06-02", reason="name-changed", **about)
+    eventually(lambda: "001/2" in wuxi.attested(), 20)
+    after = wuxi.attested()
+    assert after["001/1"]["attestation"]["status"] == "superseded"
+    assert wuxi.verdict(document) == "superseded"
+    anew = wuxi.document(after["001/2"]["attestation"]["public_id"])
+    assert wuxi.verdict(anew) == "valid"
+    assert "Chan Bopha" in anew.decode()
+    assert "Chan Bopha" not in document.decode()
+
+
+def test_the_check_agrees(wuxi: Wuxi) -> None:
+    eventually(lambda: len(wuxi.attested()) >= 9, 30)
+    said: list[str] = []
+    assert check(wuxi.administrator, said.append) == []
+    assert any("attestations" in line and "documents" in line for line in said)

@@ -1,0 +1,268 @@
+"""What is public follows what was decided, through crashes, absences and changes of mind."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from shared.database import Database
+from shared.events.envelope import Event
+from shared.http import Problem
+from tests.integration.chain.issuing import ADMINISTRATOR, Chain
+from tests.integration.chain.test_both_services import ALL, award
+from tests.integration.enrolment.house import REGISTRATIONS, House
+from tests.unit.certification.given import registered, voided
+from tests.unit.enrolment.story import (
+    SENDER,
+    announced,
+    completed,
+    fields,
+    forgotten,
+    person,
+    proposed,
+    started,
+    trainee,
+)
+
+CONSENT = {"by": "self", "date": "2025-03-01", "notice": "n-1", "purposes": ["training", "certification"]}
+AWARDED = award("awarded", "first", 14, "01", certificate_number="S-1")
+STORY: list[dict[str, Any] | Event] = [
+    *REGISTRATIONS,
+    announced(parties=ALL),
+    proposed("01", person=person("1", consent=CONSENT)),
+    proposed("02", person=person("2")),
+    trainee("trainee.enrolled", "01"),
+    trainee("trainee.enrolled", "02"),
+    started(),
+    completed("01"),
+    completed("02"),
+    registered("scheme", 1),
+    award("assessed", "pass", 11, "01", result="pass"),
+    AWARDED,
+    award("awarded", "second", 15, "02"),
+]
+REPLACED = award("replaced", "again", 20, "01", reason="name-changed", certificate_number="S-9")
+
+
+class Crash(BaseException):
+    """The process ends here."""
+
+
+@pytest.fixture
+async def chain(both: tuple[House, Database]) -> Chain:
+    made = await Chain(*both).begin()
+    await made.live(*STORY)
+    return made
+
+
+async def test_certificates_are_issued_and_follow_what_is_decided(chain: Chain) -> None:
+    await chain.issue()
+    assert await chain.standings() == {("01", 1): "valid", ("02", 1): "valid"}
+    assert await chain.set_bits() == set()
+
+    await chain.live(
+        award("suspended", "stop", 17, "01", reason="review"), award("revoked", "end", 17, "02", reason="error")
+    )
+    await chain.issuer.follow()
+    assert await chain.standings() == {("01", 1): "suspended", ("02", 1): "revoked"}
+    assert await chain.set_bits() == {await chain.public_id("01"), await chain.public_id("02")}
+
+    await chain.live(award("reinstated", "go-on", 25, "01", reason="review-closed"))
+    await chain.issuer.follow()
+    assert await chain.standings() == {("01", 1): "valid", ("02", 1): "revoked"}
+    assert await chain.set_bits() == {await chain.public_id("02")}
+    async with chain.own.transaction() as session:
+        assert [problem async for problem in chain.log.verify(session)] == []
+        assert await chain.log.size(session) == 5
+
+
+async def test_nothing_is_done_twice(chain: Chain) -> None:
+    await chain.issue()
+    before = await chain.rows("SELECT * FROM attestations ORDER BY certificate")
+    await chain.issue()
+    await chain.live(award("awarded", "first", 14, "01", certificate_number="S-1"))
+    await chain.issue()
+    assert await chain.rows("SELECT * FROM attestations ORDER BY certificate") == before
+    assert await chain.rows("SELECT 1 FROM certificates WHERE due") == []
+
+
+async def test_a_replacement_takes_the_place_of_the_old_edition_in_one_step(chain: Chain) -> None:
+    await chain.issue()
+    await chain.live(REPLACED)
+    await chain.issuer.follow()
+    assert await chain.standings() == {("01", 1): "valid", ("02", 1): "valid"}, "until the new one is there"
+    await chain.issue()
+    assert await chain.standings() == {("01", 1): "superseded", ("01", 2): "valid", ("02", 1): "valid"}
+    assert await chain.set_bits() == {await chain.public_id("01")}
+
+
+@pytest.mark.parametrize("crashes_at", range(6))
+async def test_a_crash_at_any_step_ends_in_one_of_the_two_good_states(chain: Chain, crashes_at: int) -> None:
+    await chain.issue()
+    await chain.live(REPLACED)
+    steps: list[str] = []
+
+    async def step(name: str) -> None:
+        if len(steps) == crashes_at:
+            raise Crash
+        steps.append(name)
+
+    issuer = chain.an_issuer(step)
+    try:
+        await issuer.look()
+        crashed = False
+    except Crash:
+        crashed = True
+    assert crashed == (crashes_at < len(["settle", "sign", "store", "confirm", "publish"])), steps
+    before, after = {("01", 1): "valid"}, {("01", 1): "superseded", ("01", 2): "valid"}
+    rest = {("02", 1): "valid"}
+    assert await chain.standings() == (before if crashed else after) | rest
+    await chain.issue()
+    assert await chain.standings() == after | rest
+    assert await chain.rows("SELECT 1 FROM attestation_drafts") == []
+    async with chain.own.transaction() as session:
+        assert [problem async for problem in chain.log.verify(session)] == []
+
+
+async def test_what_was_not_stored_well_is_signed_anew(chain: Chain) -> None:
+    async def crash(name: str) -> None:
+        if name == "confirm":
+            raise Crash
+
+    with pytest.raises(Crash):
+        await chain.an_issuer(crash).look()
+    async with chain.own.transaction() as session:
+        await session.execute(text("UPDATE attestation_drafts SET sealed = overlay(sealed placing 'x'::bytea from 40)"))
+    await chain.issue()
+    assert await chain.standings() == {}
+    await chain.issue()
+    assert await chain.standings() == {("01", 1): "valid", ("02", 1): "valid"}
+
+
+async def test_a_replacement_that_is_revoked_before_it_is_signed_leaves_nothing_valid(chain: Chain) -> None:
+    await chain.issue()
+    chain.enrolment_answers = False
+    await chain.live(REPLACED, award("suspended", "stop", 21, "01", reason="review"))
+    await chain.issue()
+    assert (await chain.standings())["01", 1] == "suspended"
+    await chain.live(award("revoked", "end", 22, "01", reason="error"))
+    await chain.issue()
+    assert (await chain.standings())["01", 1] == "revoked"
+    chain.enrolment_answers = True
+    await chain.issue()
+    assert await chain.standings() == {("01", 1): "revoked", ("02", 1): "valid"}
+
+
+async def test_a_replacement_that_is_taken_back_leaves_the_old_edition(chain: Chain) -> None:
+    await chain.issue()
+    await chain.live(REPLACED)
+    await chain.issue()
+    await chain.live(voided("no", 30, REPLACED))
+    await chain.issue()
+    assert await chain.standings() == {("01", 1): "valid", ("01", 2): "void", ("02", 1): "valid"}
+    assert await chain.set_bits() == {await chain.public_id("01", 2)}
+
+
+async def test_documents_wait_while_enrolment_is_away_and_standings_do_not(chain: Chain) -> None:
+    await chain.issue()
+    chain.enrolment_answers = False
+    await chain.live(REPLACED, award("revoked", "end", 17, "02", reason="error"))
+    await chain.issue()
+    assert await chain.standings() == {("01", 1): "valid", ("02", 1): "revoked"}
+    assert chain.issuer.progress.problem == "nobody answers"
+    chain.enrolment_answers = True
+    await chain.issue()
+    assert await chain.standings() == {("01", 1): "superseded", ("01", 2): "valid", ("02", 1): "revoked"}
+
+
+async def test_a_name_is_said_where_consent_covers_it_and_goes_when_it_is_withdrawn(chain: Chain) -> None:
+    await chain.issue()
+    first, second = await chain.public_id("01"), await chain.public_id("02")
+    named = await chain.documents.for_caller(first, ADMINISTRATOR)
+    assert named.holder.names is not None
+    assert named.holder.names.romanised in named.document.json
+    with pytest.raises(Problem, match="agreed to its being public"):
+        await chain.documents.for_anybody(first)
+    nameless = await chain.documents.for_anybody(second)
+    assert nameless.holder.names is None
+    assert "romanised" not in nameless.document.json
+
+    await chain.live(
+        fields("consent.withdrawn", 50, SENDER, cohort="wuxi-2025", number="01", by="self", date="2025-04-19")
+    )
+    with pytest.raises(Problem, match="signed anew"):
+        await chain.documents.for_caller(first, ADMINISTRATOR)
+    await chain.issue()
+    signed_anew = await chain.documents.for_anybody(first)
+    assert named.holder.names.romanised not in signed_anew.document.json
+    assert await chain.standings() == {("01", 1): "valid", ("02", 1): "valid"}
+
+
+async def test_a_forgotten_persons_document_cannot_be_opened_and_its_standing_stays(chain: Chain) -> None:
+    await chain.issue()
+    first = await chain.public_id("01")
+    await chain.live(forgotten("01"))
+    with pytest.raises(Problem, match="destroyed") as gone:
+        await chain.documents.for_caller(first, ADMINISTRATOR)
+    assert gone.value.status == 410
+    await chain.live(REPLACED)
+    await chain.issue()
+    assert (await chain.documents.standing(first)).status == "valid"
+    assert (await chain.rows("SELECT 1 FROM certificates WHERE due")) == []
+
+
+async def test_a_rotated_key_leaves_what_it_signed(chain: Chain) -> None:
+    await chain.issue()
+    first = await chain.public_id("01")
+    before = await chain.documents.for_caller(first, ADMINISTRATOR)
+    async with chain.own.transaction() as session:
+        await chain.keys.rotate(session, chain.now)
+    await chain.issue()
+    assert await chain.documents.for_caller(first, ADMINISTRATOR) == before
+    await chain.live(REPLACED)
+    await chain.issue()
+    used = await chain.rows("SELECT DISTINCT key FROM attestations ORDER BY key")
+    assert [row["key"] for row in used] == [1, 2]
+
+
+async def test_the_drill_for_a_compromised_key(chain: Chain) -> None:
+    await chain.issue()
+    first = await chain.public_id("01")
+    before = await chain.documents.for_caller(first, ADMINISTRATOR)
+    async with chain.own.transaction() as session:
+        key, number = await chain.keys.compromise(session, 1, chain.now)
+    assert (key.id, number) == (2, 2)
+    with pytest.raises(Problem, match="signed anew"):
+        await chain.documents.for_caller(first, ADMINISTRATOR)
+    await chain.issue()
+    after = await chain.documents.for_caller(first, ADMINISTRATOR)
+    assert after.document.json != before.document.json
+    assert await chain.rows("SELECT DISTINCT key FROM attestations") == [{"key": 2}]
+    assert await chain.rows("SELECT id FROM issuer_keys WHERE sealed IS NOT NULL") == [{"id": 2}]
+    assert await chain.standings() == {("01", 1): "valid", ("02", 1): "valid"}
+
+
+async def test_a_number_that_comes_later_is_in_the_document(chain: Chain) -> None:
+    await chain.issue()
+    await chain.live(award("numbered", "number", 16, "02", certificate_number="S-2"))
+    await chain.issue()
+    opened = await chain.documents.for_anybody(await chain.public_id("02"))
+    assert "S-2" in opened.document.json
+    assert await chain.standings() == {("01", 1): "valid", ("02", 1): "valid"}
+
+
+async def test_the_check_finds_what_was_changed_behind_the_issuers_back(chain: Chain) -> None:
+    await chain.issue()
+    await chain.live(award("revoked", "end", 17, "02", reason="error"))
+    await chain.issue()
+    assert await chain.differences() == []
+    for change, what in (
+        ("UPDATE attestations SET status = 'valid' WHERE status = 'revoked'", "attestation"),
+        ("UPDATE attestations SET sealed = overlay(sealed placing 'x'::bytea from 40)", "document"),
+        ("UPDATE attestations SET place = place + 1", "status list"),
+        ("DELETE FROM log_leaves WHERE place = 1", "log"),
+    ):
+        assert what in {
+            found.split()[0] if what != "status list" else found[:11] for found in await chain.differences(change)
+        }
+    assert await chain.differences() == []
