@@ -36,6 +36,12 @@ OPEN = {
     "/v1/credentials/{public_id}",
     "/v1/credentials/{public_id}.jwt",
     "/v1/recognitions",
+    "/v1/log/checkpoint",
+    "/v1/log/key",
+    "/v1/log/proof/inclusion",
+    "/v1/log/proof/consistency",
+    "/v1/log/leaves",
+    "/v1/log/certificates/{public_id}",
 }
 ADMINISTRATOR = secrets.token_urlsafe(32)
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
