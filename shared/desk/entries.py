@@ -142,7 +142,7 @@ def moment_on(day: date, now: datetime, zone: tzinfo, before: datetime | None = 
     A correction that keeps the day keeps the moment (``before``): what came after it stays after it.
     """
     if before is not None and before.astimezone(zone).date() == day:
-        return before
+        return before.astimezone(zone)
     here = now.astimezone(zone)
     return here if here.date() == day else datetime.combine(day, time(12), zone)
 

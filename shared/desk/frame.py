@@ -1,17 +1,14 @@
 """What every page of a desk has around it: who may see it, in which language, where it leads, and how it says no."""
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
-from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 
 from shared import signin
-from shared.database import is_transient
 from shared.desk import wording
 from shared.desk.forms import fields_of, lines_of
 from shared.http import Problem
@@ -80,27 +77,7 @@ class Desk:
 
     def router(self) -> APIRouter:
         """For pages: what goes wrong behind it is told as a page, and whoever is not signed in gets the form."""
-        desk = self
-
-        class Route(APIRoute):
-            def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-                handler = super().get_route_handler()
-
-                async def answer(request: Request) -> Response:
-                    try:
-                        return await handler(request)
-                    except Problem as problem:
-                        return desk.refusal(request, problem)
-                    except RequestValidationError:
-                        return desk.refusal(request, Problem(404, "invalid_query", ""))
-                    except Exception as error:
-                        if not is_transient(error):
-                            raise
-                        return desk.refusal(request, Problem(503, "unavailable", "", {"Retry-After": "2"}))
-
-                return answer
-
-        return APIRouter(route_class=Route, include_in_schema=False)
+        return signin.pages_router(self.refusal)
 
     async def visit(self, request: Request) -> Visit:
         """Who looks at the page. Raises ``Problem`` 401 for who is not signed in, 403 for who may see figures only."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 from fastapi import Request, Response
@@ -55,6 +56,12 @@ class House:
             ]
             for status in ("waiting", "conflict")
         }
+
+    async def said_at(self, caller: Caller, source: str, event: str) -> datetime | None:
+        """When a form that was sent before said that it happened: pressing twice, seconds apart, says the same."""
+        async with self.database.transaction() as session:
+            found = await self.event(session, caller, source, event)
+        return entry(found, self.codes, self.may_say(caller)).time if found else None
 
     async def found(self, visit: Visit, source: str, event: str) -> Any:
         """One of the caller's own events, with its history. Raises ``Problem`` 404."""

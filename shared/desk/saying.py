@@ -93,9 +93,9 @@ def routes(desk: Desk, house: House) -> APIRouter:
             wrong.setdefault("happened", WRONG["date_impossible"])
         if wrong or happened is None:
             return await _form(request, visit, Shown(type_, values, wrong, corrected))
-        before = corrected.time if corrected else None
-        at = moment_on(happened, datetime.now(UTC), zone_of(country_of(source)), before)
         id_ = typed.get("id") or new_id()
+        before = await house.said_at(visit.caller, source, id_) or (corrected.time if corrected else None)
+        at = moment_on(happened, datetime.now(UTC), zone_of(country_of(source)), before)
         event = envelope(type_, source, id_, read.data, at, corrected.id if corrected else None)
         (receipt,) = (await house.take([Raw(1, event)], visit.caller)).receipts
         if receipt.status == "rejected":
