@@ -14,7 +14,7 @@ from nats.aio.msg import Msg
 
 from shared.bus import BrokerAway, Bus
 from shared.deadletters import describe
-from shared.tasks import end
+from shared.tasks import background
 
 log = logging.getLogger(__name__)
 
@@ -51,11 +51,8 @@ class Answers:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Answer in the background until the block ends."""
-        task = asyncio.create_task(self._run())
-        try:
+        async with background(self._run()):
             yield
-        finally:
-            await end([task], 2.0)
 
     async def _run(self) -> None:
         heard: Client | None = None

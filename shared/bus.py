@@ -30,7 +30,7 @@ from shared.delivery import Delivery
 from shared.rights import inbox_prefix
 from shared.streams import STREAMS, ensure_stream
 from shared.subscriptions import COLLECT_SECONDS, RESTARTS, WATCH_SECONDS, Subscription, as_it_came
-from shared.tasks import end
+from shared.tasks import background, end
 
 __all__ = ["BrokerAway", "Bus", "Delivery", "Extent"]
 
@@ -254,11 +254,10 @@ class Bus:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Connect and keep everything going in the background; entering does not wait for the broker."""
-        task = asyncio.create_task(self._run())
         try:
-            yield
+            async with background(self._run(), 4 * STOP_SECONDS):
+                yield
         finally:
-            await end([task], 4 * STOP_SECONDS)
             await self._disconnect()
 
     async def _run(self) -> None:

@@ -15,7 +15,7 @@ from shared.bus import Bus
 from shared.database import Database
 from shared.deadletters import describe
 from shared.outbox import current_position
-from shared.tasks import end
+from shared.tasks import background
 
 log = logging.getLogger(__name__)
 
@@ -39,11 +39,8 @@ class Depths:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Look every few seconds until the block ends."""
-        task = asyncio.create_task(self._run())
-        try:
+        async with background(self._run()):
             yield
-        finally:
-            await end([task], 2.0)
 
     async def _run(self) -> None:
         away = False

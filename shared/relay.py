@@ -25,7 +25,7 @@ from shared.correlation import Way
 from shared.database import Database
 from shared.deadletters import describe
 from shared.streams import stream_of
-from shared.tasks import end
+from shared.tasks import background
 
 log = logging.getLogger(__name__)
 
@@ -91,11 +91,8 @@ class Relay:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Publish in the background, for ever, until the block ends."""
-        task = asyncio.create_task(self._run())
-        try:
+        async with background(self._run()):
             yield
-        finally:
-            await end([task], 2.0)
 
     async def _run(self) -> None:
         while True:

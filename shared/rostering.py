@@ -21,7 +21,7 @@ from shared.events.receipts import Receipt
 from shared.events.wire import Raw
 from shared.rosterdesk import Asked, Begin, Desk, Line, left_alone
 from shared.rosters.answers import (
-    TODO,
+    WHAT_TO_DO,
     MissingRow,
     RowAnswer,
     missing_row,
@@ -266,7 +266,7 @@ class _Taking:
             change="corrected" if known else "new",
             code=now.code,
             sentence=now.sentence,
-            todo=TODO[status],
+            todo=WHAT_TO_DO[status],
             event=said.id,
         )
 
@@ -287,7 +287,7 @@ class _Taking:
             return row
         more = {"code": open_.code, "sentence": self.desk.sentence(open_.code)}
         if open_.status in ("waiting", "conflict"):
-            more |= {"status": open_.status, "todo": TODO[open_.status]}
+            more |= {"status": open_.status, "todo": WHAT_TO_DO[open_.status]}
         return row.model_copy(update=more)
 
     # --- attendance: one event for all rows of a session

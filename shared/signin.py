@@ -5,11 +5,15 @@ Programs never need it; only pages, and what they link to, look at the cookie.
 
 import logging
 import re
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from typing import Any
 from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.routing import APIRoute
 
 from shared import pages
 from shared.audit import Act, Audit
@@ -89,6 +93,30 @@ def routes(sessions: Sessions, audit: Audit, *, https: bool) -> APIRouter:
         return answer
 
     return router
+
+
+def pages_router(refusal: Callable[[Request, Problem], Response]) -> APIRouter:
+    """For pages: what goes wrong behind it is told by ``refusal``, as a page."""
+
+    class Route(APIRoute):
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            handler = super().get_route_handler()
+
+            async def answer(request: Request) -> Response:
+                try:
+                    return await handler(request)
+                except Problem as problem:
+                    return refusal(request, problem)
+                except RequestValidationError:
+                    return refusal(request, Problem(404, "invalid_query", ""))
+                except Exception as error:
+                    if not is_transient(error):
+                        raise
+                    return refusal(request, Problem(503, "unavailable", "", {"Retry-After": "2"}))
+
+            return answer
+
+    return APIRouter(route_class=Route, include_in_schema=False)
 
 
 async def visitor(request: Request, sessions: Sessions) -> Visitor:

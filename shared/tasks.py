@@ -1,8 +1,19 @@
 """Background tasks that really end."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable
+from contextlib import asynccontextmanager
 from typing import Any
+
+
+@asynccontextmanager
+async def background(work: Coroutine[Any, Any, None], patience: float = 2.0) -> AsyncIterator[None]:
+    """Do the work in the background until the block ends."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        await end([task], patience)
 
 
 async def end(tasks: Iterable[asyncio.Task[Any]], patience: float) -> None:

@@ -28,7 +28,6 @@ from services.certification.log import Log
 from services.certification.operator import Operator
 from services.certification.printing import Printing
 from services.certification.public_pages import PublicPages
-from services.certification.recognitions import worth
 from services.certification.settings import Settings
 from services.certification.subscribers import subscribe
 from services.certification.tables import KeptFile, Office, Session, Token
@@ -107,7 +106,7 @@ def create(settings: Settings) -> FastAPI:
         administration(database, door, dead_letters, bus, partial(check, bus=bus, attested=attested), audit),
         routes(handlers, database, door, audit),
         issuer_api.routes(database, door, audit, operator, keys, issuer),
-        credentials_api.routes(database, door, operator, keys, documents, Visitors()),
+        credentials_api.routes(database, door, operator, keys, documents, audit, Visitors()),
         log_api.routes(transparency, database, Visitors()),
         recognitions_api.routes(database, Visitors()),
         documents_api.routes(printing, database, door, sessions, audit),
@@ -131,7 +130,7 @@ def create(settings: Settings) -> FastAPI:
     app.include_router(desk.routes(handlers, database, sessions, pages, addresses))
     app.include_router(signin.routes(sessions, audit, https=settings.address.startswith("https:")))
     if operator and printing:
-        app.include_router(PublicPages(database, holders, printing, operator, worth).routes())
+        app.include_router(PublicPages(database, holders, printing, operator).routes())
     show_contract(app, door, sessions, "certification")
     return app
 

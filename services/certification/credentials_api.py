@@ -12,6 +12,7 @@ from services.certification.issuer_keys import IssuerKeys, published
 from services.certification.operator import Operator
 from services.certification.signing import did_document
 from services.certification.status_lists import SignedList, signed_list
+from shared.audit import Act, Audit
 from shared.database import Database
 from shared.http import Problem
 from shared.offices import Doorkeeper
@@ -36,6 +37,7 @@ def routes(
     operator: Operator | None,
     keys: IssuerKeys,
     documents: Documents | None,
+    audit: Audit,
     visitors: Visitors,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> APIRouter:
@@ -96,7 +98,10 @@ def routes(
     async def opened(public_id: str, request: Request) -> Opened:
         _, there = issuing()
         if "authorization" in request.headers:
-            return await there.for_caller(public_id, await door.open(request))
+            caller = await door.open(request)
+            found = await there.for_caller(public_id, caller)
+            await audit.record_alone(Act(caller, "documents.taken", found.certificate))
+            return found
         return await there.for_anybody(public_id)
 
     with_document: dict[str, Any] = {"responses": refusals(401, 403, 404, 410, 429, 503), "openapi_extra": OPEN}
@@ -110,7 +115,7 @@ def routes(
     async def credential(public_id: PublicId, request: Request) -> Response:
         """The signed document: an Open Badge 3.0 with its proof.
 
-        One that names its holder needs a token of an office that may see it, or the holder's consent to its being public.
+        One that names its holder needs a token of an office that may see the name, or the holder's consent to its being public.
         """
         return _private(request, (await opened(public_id, request)).document.json, VC)
 

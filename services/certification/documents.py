@@ -59,10 +59,10 @@ class Documents:
         )
 
     async def for_caller(self, public_id: str, caller: Caller) -> Opened:
-        """For an office that may see the certificate. Raises ``Problem`` 404, 410 and 503."""
+        """For an office that may see the holder's name. Raises ``Problem`` 404, 410 and 503."""
         async with self._database.transaction() as session:
             row = await _row(session, public_id)
-            seen = not caller.only_reads() and await queries.certificate(session, caller, row["certificate"])
+            seen = await queries.named_certificates(session, caller, certificate=row["certificate"])
         if not seen:
             raise _nothing_here()
         return await self._opened(row)

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi.responses import StreamingResponse
 
 from services.certification import queries
-from services.certification.printing import NOT_THERE, Printing
+from services.certification.printing import NOT_THERE, Printable, Printing
 from shared.audit import Act, Audit
 from shared.database import Database
 from shared.events.certification import CertificateFact
@@ -46,28 +46,25 @@ def routes(
             raise Problem(404, "nothing_issued", "This installation issues nothing: its public address is not set.")
         return printing
 
-    async def seen(caller: Caller, certificate: str) -> CertificateFact:
+    async def opened(caller: Caller, certificate: str) -> Printable:
         async with database.transaction() as session:
-            found = await queries.named_certificates(session, caller, certificate=certificate)
-        if not found:
-            raise Problem(404, "not_found", NOT_THERE)
-        return found[0]
+            if not await queries.named_certificates(session, caller, certificate=certificate):
+                raise Problem(404, "not_found", NOT_THERE)
+        printable = await press().open(certificate)
+        await audit.record_alone(Act(caller, "documents.taken", certificate))
+        return printable
 
     @router.get("/v1/certificates/{certificate}/document.pdf", **_answers("application/pdf"))
     async def pdf(certificate: Named, caller: Office) -> Response:
         """The certificate's page to print, with the signed credential in the file."""
-        fact = await seen(caller, certificate)
-        page = await press().pdf(await press().open(certificate))
-        await audit.record_alone(Act(caller, "documents.taken", certificate))
-        return _file(page, "application/pdf", f"{file_name(fact)}.pdf")
+        printable = await opened(caller, certificate)
+        return file(await press().pdf(printable), "application/pdf", printable.shown.fact, "pdf")
 
     @router.get("/v1/certificates/{certificate}/document.png", **_answers("image/png"))
     async def png(certificate: Named, caller: Office) -> Response:
         """The same page as a picture, with the signed credential in the file."""
-        fact = await seen(caller, certificate)
-        page = await press().png(await press().open(certificate))
-        await audit.record_alone(Act(caller, "documents.taken", certificate))
-        return _file(page, "image/png", f"{file_name(fact)}.png")
+        printable = await opened(caller, certificate)
+        return file(await press().png(printable), "image/png", printable.shown.fact, "png")
 
     @router.get("/v1/cohorts/{cohort}/documents.zip", **_answers("application/zip"))
     async def bundle(cohort: Named, caller: Office) -> Response:
@@ -97,8 +94,9 @@ def file_name(fact: CertificateFact) -> str:
     return f"{fact.cohort}-{fact.trainee}-{fact.occupation}-{fact.level}-{fact.edition}"
 
 
-def _file(content: bytes, kind: str, name: str) -> Response:
-    headers = {**NOT_KEPT, "Content-Disposition": f'attachment; filename="{name}"'}
+def file(content: bytes, kind: str, fact: CertificateFact, suffix: str) -> Response:
+    """A document to be kept where whoever asked for it wants."""
+    headers = {**NOT_KEPT, "Content-Disposition": f'attachment; filename="{file_name(fact)}.{suffix}"'}
     return Response(content, media_type=kind, headers=headers)
 
 

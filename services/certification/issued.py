@@ -22,6 +22,14 @@ async def counts(session: AsyncSession) -> tuple[dict[str, int], int]:
     return {row.status: row.number for row in rows}, waiting
 
 
+async def documents_by_key(session: AsyncSession) -> dict[int, int]:
+    """How many public documents each key has signed."""
+    rows = await session.execute(
+        text("SELECT key, count(*) AS number FROM attestations WHERE key IS NOT NULL GROUP BY key")
+    )
+    return {row.key: row.number for row in rows}
+
+
 async def issuing_metrics(database: Database) -> bytes:
     """In Prometheus' text format; nothing while the database is away."""
     registry = CollectorRegistry()

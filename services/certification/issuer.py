@@ -26,10 +26,10 @@ from services.certification.operator import Operator
 from services.certification.planning import Wish
 from services.certification.signers import Signers
 from services.certification.signing import Document, Job, Stored, packed, unpacked
-from services.certification.sources import sources
+from services.certification.sources import Sources, sources
 from shared.database import Database
 from shared.deadletters import describe
-from shared.tasks import end
+from shared.tasks import background, end
 
 log = logging.getLogger(__name__)
 
@@ -90,11 +90,10 @@ class Issuer:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Work in the background until the block ends."""
-        task = asyncio.create_task(self._run())
         try:
-            yield
+            async with background(self._run()):
+                yield
         finally:
-            await end([task], 2.0)
             self._signers.close()
 
     async def _run(self) -> None:
@@ -134,7 +133,9 @@ class Issuer:
     async def follow(self) -> None:
         """Change the standings that need no document."""
         while enrolments := await self._run_in(lambda session: attestations.moved(session, BATCH)):
-            await self._settled(enrolments, "settle")
+            settled, _ = await self._settled(enrolments, "settle")
+            if not settled.changed:
+                return  # the look at documents has to come first
 
     async def look(self) -> Progress:
         """Settle everything that is due, once, and sign lists that have changed or aged."""
@@ -165,31 +166,32 @@ class Issuer:
 
     async def _settle(self, enrolments: Sequence[str]) -> None:
         """From what is due to what is public, as far as it goes now: each line a transaction, or none."""
-        settled = await self._settled(enrolments, "settle")
+        settled, known = await self._settled(enrolments, "settle")
         if not settled.to_sign and not settled.to_confirm:
             return
-        holders = await self._sign(settled.to_sign) if settled.to_sign else {}
+        holders = await self._sign(settled.to_sign, known) if settled.to_sign else {}
         forgotten = {enrolment for enrolment, holder in holders.items() if holder.status == "forgotten"}
         await self._confirm([*settled.to_confirm, *(wish.fact.certificate for wish in settled.to_sign)], holders)
         await self._settled([one for one in enrolments if one not in forgotten], "publish")
 
-    async def _settled(self, enrolments: Sequence[str], step: str) -> Settled:
-        async def work(session: AsyncSession) -> Settled:
+    async def _settled(self, enrolments: Sequence[str], step: str) -> tuple[Settled, Sources]:
+        async def work(session: AsyncSession) -> tuple[Settled, Sources]:
             known = await sources(session, self._operator, enrolments)
-            return await attestations.settle(
+            settled = await attestations.settle(
                 session, enrolments, known.content, known.complete, self._append, self._clock()
             )
+            return settled, known
 
         await self._step(step)
-        settled = await self._run_in(work)
+        settled, known = await self._run_in(work)
         self.progress.issued += settled.issued
         self.progress.changed += settled.changed
-        return settled
+        return settled, known
 
     # --- documents
 
-    async def _sign(self, wishes: Sequence[Wish]) -> Mapping[str, Holder]:
-        """Sign what can be signed; the holders, by enrolment."""
+    async def _sign(self, wishes: Sequence[Wish], told: Sources) -> Mapping[str, Holder]:
+        """Sign what can be signed, with what was ``told`` when it was planned; the holders, by enrolment."""
         holders = await self._holders.ask({wish.fact.enrolment for wish in wishes}, CERTIFICATION)
         forgotten = {enrolment for enrolment, holder in holders.items() if holder.status == "forgotten"}
         if forgotten:
@@ -200,21 +202,17 @@ class Issuer:
         if not known:
             return holders
 
-        async def work(session: AsyncSession) -> tuple[IssuerKey, list[Job]]:
-            key = await self._keys.current(session, self._clock())
-            told = await sources(session, self._operator, {wish.fact.enrolment for wish in known})
-            return key, [
-                Job(
-                    said=told.said(wish.fact),
-                    names=_names(holders[wish.fact.enrolment]),
-                    public_id=wish.public_id,
-                    list=wish.list,
-                    place=wish.place,
-                )
-                for wish in known
-            ]
-
-        key, jobs = await self._run_in(work)
+        key = await self._run_in(lambda session: self._keys.current(session, self._clock()))
+        jobs = [
+            Job(
+                said=told.said(wish.fact),
+                names=_names(holders[wish.fact.enrolment]),
+                public_id=wish.public_id,
+                list=wish.list,
+                place=wish.place,
+            )
+            for wish in known
+        ]
         await self._step("sign")
         now = self._clock()
         documents = await self._signers.sign(self._operator, key, now, jobs)

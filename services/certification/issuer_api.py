@@ -6,10 +6,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.certification.issued import counts
+from services.certification.issued import counts, documents_by_key
 from services.certification.issuer import Issuer
 from services.certification.issuer_keys import IssuerKeys, NoSuchKey, every_key, name_of
 from services.certification.operator import Operator
@@ -78,7 +77,8 @@ def routes(
         """Who attests, with which keys, and how many certificates wait for it."""
         async with database.transaction() as session:
             attested, waiting = await counts(session)
-            lines = [await _line(session, row) for row in await every_key(session)]
+            signed = await documents_by_key(session)
+            lines = [_line(row, signed.get(row.id, 0)) for row in await every_key(session)]
         return IssuerState(
             issuer=operator.did if operator else None,
             name=operator.name if operator else None,
@@ -127,15 +127,14 @@ def routes(
     return router
 
 
-async def _line(session: AsyncSession, row: IssuerKeyRow) -> KeyLine:
-    number = await session.execute(text("SELECT count(*) FROM attestations WHERE key = :key"), {"key": row.id})
+def _line(row: IssuerKeyRow, documents: int) -> KeyLine:
     return KeyLine(
         key=row.id,
         name=name_of(row.id),
         made=row.made,
         retired=row.retired,
         compromised=row.compromised,
-        documents=number.scalar_one(),
+        documents=documents,
     )
 
 

@@ -3,27 +3,24 @@
 No sign-in, no script, nothing from elsewhere, and no name of anybody who has not agreed to be named in public.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from datetime import UTC, date, datetime
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final, Protocol
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi import Path as InPath
-from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.certification import showing, wallet
-from services.certification.documents_api import NOT_KEPT, file_name
+from services.certification.documents_api import file
 from services.certification.holders import CERTIFICATION, PUBLIC, HolderNames, Holders
 from services.certification.matching import is_one_of
 from services.certification.operator import Operator
 from services.certification.printing import Printing
+from services.certification.recognitions import worth
 from services.certification.showing import Shown
 from shared import desk, signin
-from shared.database import Database, is_transient
-from shared.events.certification import CertificateFact
+from shared.database import Database
 from shared.http import Problem
 from shared.pages.languages import noted as _
 from shared.pages.rendering import Frame, Link, Pages
@@ -64,45 +61,14 @@ PublicId = Annotated[str, InPath(pattern=f"^{showing.PUBLIC_ID}$")]
 Token = Annotated[str, InPath(pattern=f"^{wallet.FORM}$")]
 
 
-class Worth(Protocol):
-    """What a country's authority says of a certificate like this one."""
-
-    @property
-    def framework(self) -> str: ...
-    @property
-    def framework_level(self) -> str: ...
-    @property
-    def degree(self) -> str: ...
-    @property
-    def from_(self) -> date: ...
-    @property
-    def source(self) -> str: ...
-
-
-Worths = Callable[[AsyncSession, CertificateFact, str, date], Awaitable[Sequence[Worth]]]
-
-
-async def nothing_recorded(session: AsyncSession, fact: CertificateFact, country: str, on: date) -> Sequence[Worth]:  # noqa: ARG001
-    """Where there is no register of recognitions."""
-    return ()
-
-
 class PublicPages:
     """The pages, and what they are made from."""
 
-    def __init__(
-        self,
-        database: Database,
-        holders: Holders,
-        printing: Printing,
-        operator: Operator,
-        worths: Worths = nothing_recorded,
-    ) -> None:
+    def __init__(self, database: Database, holders: Holders, printing: Printing, operator: Operator) -> None:
         self._database = database
         self._holders = holders
         self._printing = printing
         self._operator = operator
-        self._worths = worths
         self._pages = Pages(TEMPLATES, DESK_TEMPLATES)
         self._visitors = Visitors()
         self._lookups = Visitors(LOOKUPS_PER_SECOND)
@@ -110,7 +76,7 @@ class PublicPages:
 
     def routes(self) -> APIRouter:
         """Every page and file that needs no token."""
-        router = self._router()
+        router = signin.pages_router(self._refusal)
 
         @router.get("/c/{public_id}")
         async def certificate(
@@ -124,7 +90,7 @@ class PublicPages:
                 shown = await showing.by_public_id(session, public_id, now)
                 if shown is None:
                     raise Problem(404, "not_found", "")
-                worths = await self._worths(session, shown.fact, country, now.date()) if country else ()
+                worths = await worth(session, shown.fact, country, now.date()) if country else ()
                 proved = await showing.proved(session, public_id)
             return self._page(
                 request,
@@ -172,22 +138,22 @@ class PublicPages:
         @router.get("/w/{token}/document.pdf")
         async def pdf(request: Request, token: Token) -> Response:
             printable = await self._printing.open((await self._linked(request, token))[0])
-            return _file(await self._printing.pdf(printable), "application/pdf", printable.shown.fact, "pdf")
+            return file(await self._printing.pdf(printable), "application/pdf", printable.shown.fact, "pdf")
 
         @router.get("/w/{token}/document.png")
         async def png(request: Request, token: Token) -> Response:
             printable = await self._printing.open((await self._linked(request, token))[0])
-            return _file(await self._printing.png(printable), "image/png", printable.shown.fact, "png")
+            return file(await self._printing.png(printable), "image/png", printable.shown.fact, "png")
 
         @router.get("/w/{token}/credential.json")
         async def credential(request: Request, token: Token) -> Response:
             printable = await self._printing.open((await self._linked(request, token))[0])
-            return _file(printable.opened.document.json.encode(), "application/vc", printable.shown.fact, "json")
+            return file(printable.opened.document.json.encode(), "application/vc", printable.shown.fact, "json")
 
         @router.get("/w/{token}/credential.jwt")
         async def jwt(request: Request, token: Token) -> Response:
             printable = await self._printing.open((await self._linked(request, token))[0])
-            return _file(printable.opened.document.jwt.encode(), "application/vc+jwt", printable.shown.fact, "jwt")
+            return file(printable.opened.document.jwt.encode(), "application/vc+jwt", printable.shown.fact, "jwt")
 
         return router
 
@@ -222,29 +188,6 @@ class PublicPages:
                 return one
         return None
 
-    def _router(self) -> APIRouter:
-        pages = self
-
-        class Route(APIRoute):
-            def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-                handler = super().get_route_handler()
-
-                async def answer(request: Request) -> Response:
-                    try:
-                        return await handler(request)
-                    except Problem as problem:
-                        return pages._refusal(request, problem)
-                    except RequestValidationError:
-                        return pages._refusal(request, Problem(404, "not_found", ""))
-                    except Exception as error:
-                        if not is_transient(error):
-                            raise
-                        return pages._refusal(request, Problem(503, "unavailable", "", {"Retry-After": "2"}))
-
-                return answer
-
-        return APIRouter(route_class=Route, include_in_schema=False)
-
     def _page(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:
         query = tuple(request.query_params.multi_items()) if request.method == "GET" else ()
         frame = Frame(request.url.path, signin.language_of(request), query=query, links=LINKS)
@@ -263,8 +206,3 @@ class PublicPages:
         )
         answer.headers.update(problem.headers)
         return answer
-
-
-def _file(content: bytes, kind: str, fact: CertificateFact, suffix: str) -> Response:
-    headers = {**NOT_KEPT, "Content-Disposition": f'attachment; filename="{file_name(fact)}.{suffix}"'}
-    return Response(content, media_type=kind, headers=headers)

@@ -38,7 +38,7 @@ class Shown:
     public_id: str
     status: Word
     since: date | None
-    """The day from which it stands like this, as the awarding body said it, or the day after its validity ended."""
+    """The day from which it stands like this, as the awarding body said it, or its last day once it has expired."""
     changed: datetime
     """When this became public."""
     named: bool
@@ -49,9 +49,7 @@ class Shown:
     @property
     def look_up(self) -> str | None:
         """Where the awarding body itself can be asked."""
-        address: str | None = getattr(self.scheme, "lookup_url", None)
-        # An office wrote it, and a page makes it a link.
-        return address if address and address.startswith(("https://", "http://")) else None
+        return self.scheme.lookup_url
 
     @property
     def occupation(self) -> Occupation:

@@ -1,6 +1,6 @@
 """Load and save: whole units of events with what they depend on, what they led to, and what enrolment tells."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -254,9 +254,15 @@ async def save_certificates(session: AsyncSession, certificates: Iterable[Certif
 
 
 async def look_again(
-    session: AsyncSession, *, enrolments: Iterable[str] = (), cohorts: Iterable[str] = (), schemes: Iterable[str] = ()
+    session: AsyncSession,
+    *,
+    enrolments: Collection[str] = (),
+    cohorts: Collection[str] = (),
+    schemes: Collection[str] = (),
 ) -> None:
     """Have the issuer look at the certificates of these: their documents may have to say something else."""
+    if not (enrolments or cohorts or schemes):
+        return
     await session.execute(
         text(
             """

@@ -18,7 +18,7 @@ FORM: Final = "[A-Za-z0-9_-]{43}"
 """What a link ends in: 32 bytes in base64 for addresses."""
 
 
-async def make(session: AsyncSession, certificate: str, made_by: str, now: datetime, life: timedelta = LIFE) -> str:
+async def make(session: AsyncSession, certificate: str, made_by: str, expires: datetime, now: datetime) -> str:
     """A new link's secret; those that have ended are forgotten."""
     token = secrets.token_urlsafe(32)
     await session.execute(text("DELETE FROM wallet_links WHERE expires <= :now"), {"now": now})
@@ -34,7 +34,7 @@ async def make(session: AsyncSession, certificate: str, made_by: str, now: datet
             "certificate": certificate,
             "madeby": made_by,
             "made": now,
-            "expires": now + min(life, LONGEST),
+            "expires": expires,
         },
     )
     return token

@@ -52,10 +52,11 @@ def routes(address: str | None, database: Database, door: Doorkeeper, audit: Aud
         if address is None:
             raise Problem(404, "nothing_issued", "This installation issues nothing: its public address is not set.")
         now = datetime.now(UTC)
+        expires = now + timedelta(days=days)
         async with database.transaction() as session:
-            secret = await wallet.make(session, certificate, caller.postedby, now, timedelta(days=days))
+            secret = await wallet.make(session, certificate, caller.postedby, expires, now)
             await audit.record(session, Act(caller, "wallet.made", certificate))
-        return WalletLink(address=f"{address}/w/{secret}", expires=now + timedelta(days=days))
+        return WalletLink(address=f"{address}/w/{secret}", expires=expires)
 
     @router.delete("", responses=refusals(404))
     async def end(certificate: Named, caller: Annotated[Caller, Depends(door.open)]) -> Ended:

@@ -18,7 +18,7 @@ from shared.credentials import Authority
 from shared.database import Database
 from shared.deadletters import describe
 from shared.events.identity import office_of
-from shared.tasks import end
+from shared.tasks import background
 
 log = logging.getLogger(__name__)
 
@@ -48,11 +48,8 @@ class Admissions:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Work in the background until the block ends."""
-        task = asyncio.create_task(self._run())
-        try:
+        async with background(self._run()):
             yield
-        finally:
-            await end([task], 2.0)
 
     async def _run(self) -> None:
         while True:

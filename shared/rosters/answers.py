@@ -12,7 +12,7 @@ from shared.rosters.rows import Address, Complaint, Key, Row
 Status = Literal["accepted", "duplicate", "waiting", "conflict", "rejected"]
 Change = Literal["new", "corrected", "unchanged"]
 _WORST: Final[tuple[Status, ...]] = ("rejected", "conflict", "waiting", "accepted", "duplicate")
-TODO: Final[Mapping[str, str]] = {
+WHAT_TO_DO: Final[Mapping[str, str]] = {
     "accepted": "",
     "duplicate": "",
     "waiting": "Nothing, if what it waits for is on its way: it is taken up by itself.",

@@ -16,6 +16,7 @@ from shared.database import Database
 from shared.offices import new_token
 from tests.contract.answers import as_documented
 from tests.integration.certification.given import ROLES, a_cohort, a_trainee, an_office, fields, tell
+from tests.integration.http.test_every_service import OPEN
 from tests.servers import broker_files
 from tests.unit.certification.given import (
     BODY,
@@ -35,26 +36,6 @@ OUTSIDER = "/offices/th/elsewhere"
 LAO = "/offices/la/ministry"
 ROLES_HERE = {**ROLES, READER: "reader", OUTSIDER: "host-centre", LAO: "sending-office"}
 TOKENS = {office: new_token(office) for office in ROLES_HERE}
-OPEN = {
-    "/livez",
-    "/readyz",
-    "/.well-known/did.json",
-    "/did.json",
-    "/v1/status/{number}",
-    "/v1/status/{number}.jwt",
-    "/v1/status/{number}/reasons",
-    "/v1/status/{number}/reasons.jwt",
-    "/v1/credentials/{public_id}/standing",
-    "/v1/credentials/{public_id}",
-    "/v1/credentials/{public_id}.jwt",
-    "/v1/recognitions",
-    "/v1/log/checkpoint",
-    "/v1/log/key",
-    "/v1/log/proof/inclusion",
-    "/v1/log/proof/consistency",
-    "/v1/log/leaves",
-    "/v1/log/certificates/{public_id}",
-}
 ONE, BATCH, NDJSON = "application/cloudevents+json", "application/cloudevents-batch+json", "application/x-ndjson"
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import text
 from shared.database import Database
 from shared.events.envelope import Event
 from shared.http import Problem
+from shared.offices import Caller
 from tests.integration.chain.issuing import ADMINISTRATOR, Chain
 from tests.integration.chain.test_both_services import ALL, award
 from tests.integration.enrolment.house import REGISTRATIONS, House
@@ -196,6 +197,20 @@ async def test_a_name_is_said_where_consent_covers_it_and_goes_when_it_is_withdr
     signed_anew = await chain.documents.for_anybody(first)
     assert named.holder.names.romanised not in signed_anew.document.json
     assert await chain.standings() == {("01", 1): "valid", ("02", 1): "valid"}
+
+
+async def test_a_document_with_a_name_is_opened_for_who_sends_hosts_or_assesses_and_not_for_who_coordinates(
+    chain: Chain,
+) -> None:
+    await chain.issue()
+    first = await chain.public_id("01")
+    for party in ALL:
+        caller = Caller(party["office"], frozenset({party["role"]}), "an-officer")
+        if party["role"] == "coordinator":
+            with pytest.raises(Problem, match="No certificate has this address"):
+                await chain.documents.for_caller(first, caller)
+        else:
+            assert (await chain.documents.for_caller(first, caller)).holder.names is not None
 
 
 async def test_a_forgotten_persons_document_cannot_be_opened_and_its_standing_stays(chain: Chain) -> None:
