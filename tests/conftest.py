@@ -1,6 +1,7 @@
 """The real servers, once per test worker."""
 
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.servers import NatsForTests, PostgresForTests
+
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # `make test &`: programs that tests start and interrupt inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
