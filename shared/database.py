@@ -145,6 +145,8 @@ def _engine(url: str, schema: str, *, connections: int, more: int, seconds: int)
                 "search_path": f'"{schema}"',
                 "statement_timeout": f"{seconds}s",
                 "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_SECONDS}s",
+                # A plan that was kept from when a table was small reads all of it once it is large, until statistics are taken.
+                "plan_cache_mode": "force_custom_plan",
                 # A lock is free within half a minute when its holder's machine is gone, or takes no answer.
                 "tcp_keepalives_idle": "15",
                 "tcp_keepalives_interval": "5",

@@ -40,6 +40,7 @@ class EventRow(Base, table=True):
     __table_args__ = (
         Index("events_target_idx", "source", "target"),
         Index("events_number_idx", "source", "number"),
+        Index("events_registered_idx", "scheme", postgresql_where=text("type = 'scheme.registered.v1'")),
         Index("events_waiting_idx", "code", postgresql_where=text("status = 'waiting'")),
     )
 
