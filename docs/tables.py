@@ -16,6 +16,7 @@ from services.certification import rules as certification
 from services.enrolment import rules as enrolment
 from services.enrolment import sentences
 from services.reporting import domain as reporting
+from services.reporting.ledger import HOW_TO_ASK
 from shared.desk.guide import GUIDE, TITLE
 from shared.events import offices_to_certification, offices_to_enrolment
 from shared.events.codes import Model
@@ -190,6 +191,10 @@ def reports_page() -> str:
         "`GET /v1/aggregates?measure=...&by=...&<dimension>=...&from=YYYY-MM&to=YYYY-MM` answers counts of any measures, by any "
         "dimensions, for any values of others, and the `position` in both streams up to which they are true. A dimension that "
         f"does not apply to a measure is `{reporting.NOT_APPLICABLE}`; a value that is not known is `{reporting.UNKNOWN}`.",
+        "## As of",
+        "`as_of=` answers what was known then, from the cube's changes, which are kept by position: "
+        f"{HOW_TO_ASK}. The answer's `position` is then that of the last change up to there, and `as_of` says when the newest "
+        "fact in it was recorded. What several facts changed together is one change.",
         "## Measures",
         *table(
             ("measure", "counts"),

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.reporting import page, queries
 from services.reporting import rebuild as rebuilding
 from services.reporting.domain import DIMENSIONS, MEASURES
+from services.reporting.ledger import HOW_TO_ASK
 from services.reporting.queries import Aggregates, Question, UnknownQuestion
 from services.reporting.rebuild import Look, NotWhole, Rebuild, UnderWay
 from shared import signin
@@ -37,6 +38,7 @@ _PARAMETERS: list[dict[str, Any]] = [
         "by": f"Repeatable, or with commas; one row when there is none. One of {', '.join(DIMENSIONS)}.",
         "from": "The first month, YYYY-MM.",
         "to": "The last month, YYYY-MM.",
+        "as_of": f"What was known then: {HOW_TO_ASK}.",
         **{name: f"Only these. {meaning}" for name, meaning in DIMENSIONS.items()},
     }.items()
 ]

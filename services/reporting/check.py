@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped
 from sqlmodel import col
 
-from services.reporting import projection
-from services.reporting.queries import STREAMS
+from services.reporting import ledger, projection
+from services.reporting.ledger import STREAMS
 from services.reporting.tables import Certificate, Cohort, Enrolment, Office, Token
 from shared.bus import Bus
 from shared.checking import (
@@ -66,6 +66,9 @@ async def check(session: AsyncSession, findings: Findings, bus: Bus) -> None:
     for difference in cube.differences:
         cell = {name: value for name, value in difference.cell.items() if value != "_Z"}
         findings.differs("cell", json.dumps(cell), f"is {difference.cube}, and a recount gives {difference.recount}")
+    findings.compared("changes", await count(session, "cube_changes"))
+    for key, value, added in await ledger.unlike(session):
+        findings.differs("changes", key.hex(), f"add up to {added}, and the cell is {value}")
 
 
 async def _held(session: AsyncSession, kind: str, told: Mapping[str, Told]) -> dict[str, tuple[Version, Any]]:

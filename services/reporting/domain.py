@@ -8,7 +8,7 @@ came, so the cube is kept by ``new - old`` and a recount must always give it.
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import NamedTuple
 
 from services.reporting.hours import Given, month_of
@@ -45,6 +45,7 @@ class Cell(NamedTuple):
     months_after: str = NOT_APPLICABLE
     month: str = NOT_APPLICABLE
     start_month: str = NOT_APPLICABLE
+    end_month: str = NOT_APPLICABLE
 
 
 DIMENSIONS: Mapping[str, str] = {
@@ -67,10 +68,11 @@ DIMENSIONS: Mapping[str, str] = {
     "months_after": "How many months after completion an outcome was reported for.",
     "month": "The month in which it happened, YYYY-MM, at the cohort's place.",
     "start_month": "The month in which the cohort was to start, YYYY-MM.",
+    "end_month": "The month in which the cohort was to end, YYYY-MM.",
 }
 """Each dimension, and what its values say."""
 
-_OF_COHORT = ("programme", "host_country", "host_centre", "cohort", "mode", "month", "start_month")
+_OF_COHORT = ("programme", "host_country", "host_centre", "cohort", "mode", "month", "start_month", "end_month")
 _OF_PLACES = (*_OF_COHORT, "country")
 _OF_TRAINEE = (*_OF_PLACES, "sending_centre", "trade", "sex", "role", "age_band", "disability")
 _OF_AWARD = (*_OF_TRAINEE, "scheme", "occupation", "level")
@@ -132,14 +134,23 @@ class Version(NamedTuple):
     revision: int
 
 
+NEVER = datetime(1, 1, 1, tzinfo=UTC)
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A fact as it was heard: the whole state of the thing that ``kind`` and ``key`` name."""
+    """A fact as it was heard: the whole state of the thing that ``kind`` and ``key`` name.
+
+    ``position`` is its place in its stream, ``time`` when its service recorded it, ``cause`` the event behind it.
+    """
 
     kind: str
     key: str
     version: Version
     data: Model
+    position: int = 0
+    time: datetime = NEVER
+    cause: str | None = None
 
 
 def newest(facts: Iterable[Known], held: Mapping[tuple[str, str], Version]) -> list[Known]:
@@ -343,6 +354,7 @@ def _of_cohort(cohort: CohortFact) -> Cell:
         cohort=cohort.cohort,
         mode=cohort.mode,
         start_month=month_of(cohort.starts_on),
+        end_month=month_of(cohort.ends_on),
     )
 
 

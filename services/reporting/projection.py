@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped
 from sqlmodel import col
 
+from services.reporting import ledger
 from services.reporting.domain import Cell, Known, Rows, Scope, Version, count, effect, newest
 from services.reporting.tables import Certificate, Cohort, CubeCell, Enrolment, Office, Token
 from shared.events import certification, enrolment
@@ -46,12 +47,13 @@ class Check(BaseModel):
     differences: list[Difference]
 
 
-def read(body: bytes) -> Known:
-    """A message of either stream. Raises ``ValidationError`` or ``LookupError`` when it cannot be understood."""
+def read(body: bytes, position: int = 0) -> Known:
+    """A message of either stream, at its place there. Raises ``ValidationError`` or ``LookupError`` when it is no fact."""
     envelope = FactEnvelope.model_validate_json(body)
     data = _DATA[envelope.type].model_validate(envelope.data)
     kind = envelope.type.removesuffix(".v1")
-    return Known(kind, envelope.subject, Version(envelope.epoch, envelope.revision), data)
+    version = Version(envelope.epoch, envelope.revision)
+    return Known(kind, envelope.subject, version, data, position, envelope.time, envelope.cause)
 
 
 async def apply(session: AsyncSession, facts: Sequence[Known]) -> None:
@@ -74,7 +76,7 @@ async def apply(session: AsyncSession, facts: Sequence[Known]) -> None:
         changed.put(fact.data)
     held = await _touched_by(session, changed)
     await _save(session, fresh)
-    await _add_to_cube(session, effect(held, changed))
+    await _add_to_cube(session, effect(held, changed), facts)
 
 
 async def lock_projection(session: AsyncSession) -> None:
@@ -123,7 +125,8 @@ async def cube(session: AsyncSession) -> dict[Cell, int]:
 async def _cells(session: AsyncSession) -> AsyncIterator[tuple[Cell, int]]:
     columns = [getattr(CubeCell, name) for name in Cell._fields]
     found = await session.stream(
-        select(*columns, col(CubeCell.value)), execution_options={"yield_per": _CELLS_AT_A_TIME}
+        select(*columns, col(CubeCell.value)).where(col(CubeCell.value) != 0),
+        execution_options={"yield_per": _CELLS_AT_A_TIME},
     )
     async for row in found:
         yield Cell(*row[:-1]), row[-1]
@@ -185,13 +188,23 @@ async def _load(
     return rows
 
 
+# What is replaced is kept as it was: the copy is made by the database, and nothing is read back.
 _SAVE = """
-    INSERT INTO {table} ({columns}, epoch, revision, data)
-    SELECT {columns}, epoch, revision, CAST(data AS jsonb)
-    FROM unnest({arrays}, CAST(:epoch AS bigint[]), CAST(:revision AS bigint[]), CAST(:data AS text[]))
-         AS said ({columns}, epoch, revision, data)
+    WITH said AS (
+        SELECT * FROM unnest({arrays}, CAST(:epoch AS bigint[]), CAST(:revision AS bigint[]), CAST(:position AS bigint[]),
+                             CAST(:time AS timestamptz[]), CAST(:cause AS text[]), CAST(:data AS text[]))
+             AS said ({columns}, epoch, revision, position, time, cause, data)
+    ), past AS (
+        INSERT INTO past_facts (kind, key, epoch, revision, position, time, cause, data)
+        SELECT :kind, {key}, held.epoch, held.revision, held.position, held.time, held.cause, held.data
+        FROM {table} AS held JOIN said USING ({key})
+        ON CONFLICT DO NOTHING
+    )
+    INSERT INTO {table} ({columns}, epoch, revision, position, time, cause, data)
+    SELECT {columns}, epoch, revision, position, time, cause, CAST(data AS jsonb) FROM said
     ON CONFLICT ({key}) DO UPDATE
-    SET ({columns}, epoch, revision, data) = ROW ({excluded}, excluded.epoch, excluded.revision, excluded.data)
+    SET ({columns}, epoch, revision, position, time, cause, data) =
+        ROW ({excluded}, excluded.epoch, excluded.revision, excluded.position, excluded.time, excluded.cause, excluded.data)
 """
 _COLUMNS = {
     "cohort": ["cohort"],
@@ -213,9 +226,13 @@ async def _save(session: AsyncSession, facts: Sequence[Known]) -> None:
                 excluded=", ".join(f"excluded.{name}" for name in columns),
             )
             values = {
+                "kind": kind,
                 **{name: [getattr(fact.data, name) for fact in of_kind] for name in columns},
                 "epoch": [fact.version.epoch for fact in of_kind],
                 "revision": [fact.version.revision for fact in of_kind],
+                "position": [fact.position for fact in of_kind],
+                "time": [fact.time for fact in of_kind],
+                "cause": [fact.cause for fact in of_kind],
                 "data": [fact.data.model_dump_json() for fact in of_kind],
             }
             await session.execute(text(statement), values)
@@ -223,27 +240,10 @@ async def _save(session: AsyncSession, facts: Sequence[Known]) -> None:
 
 # --- cube
 
-_ADD = f"""
-    INSERT INTO cube AS kept (key, {", ".join(Cell._fields)}, value)
-    SELECT * FROM unnest(CAST(:key AS bytea[]), {", ".join(f"CAST(:{name} AS text[])" for name in Cell._fields)},
-                         CAST(:value AS bigint[]))
-    ON CONFLICT (key) DO UPDATE SET value = kept.value + excluded.value
-"""  # noqa: S608 (the names of a fixed table)
 
-
-async def _add_to_cube(session: AsyncSession, delta: Counter[Cell]) -> None:
-    if not delta:
-        return
-    cells = list(delta)
-    keys = [key_of(cell) for cell in cells]
-    columns = {name: [cell[place] for cell in cells] for place, name in enumerate(Cell._fields)}
-    await session.execute(text(_ADD), {"key": keys, **columns, "value": [delta[cell] for cell in cells]})
-    await session.execute(text("DELETE FROM cube WHERE key = ANY(CAST(:key AS bytea[])) AND value = 0"), {"key": keys})
-    await session.execute(
-        text(
-            "INSERT INTO cube_version AS kept (id, number) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET number = kept.number + 1"
-        )
-    )
+async def _add_to_cube(session: AsyncSession, delta: Counter[Cell], facts: Iterable[Known]) -> None:
+    if delta:
+        await ledger.change(session, delta, map(key_of, delta), facts)
 
 
 def key_of(cell: Cell) -> bytes:

@@ -5,23 +5,25 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import ColumnElement, Text, any_, func, literal, select, text
+from sqlalchemy import ColumnElement, FromClause, Text, any_, func, inspect, literal, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from services.reporting.domain import DIMENSIONS, MEASURES
-from services.reporting.tables import CubeCell, CubeVersion
+from services.reporting.ledger import HOW_TO_ASK, STREAMS, Asked, NotAMoment, step_at
+from services.reporting.tables import CubeCell, CubeChange, CubeVersion
 from shared.outbox import heard_positions
 
-STREAMS = ("ENROLMENT", "CERTIFICATION")
-PARAMETERS = ("measure", "by", "from", "to", *DIMENSIONS)
+PARAMETERS = ("measure", "by", "from", "to", "as_of", *DIMENSIONS)
 
 Number = int | float
 
+_MONTHS = ("month", "start_month", "end_month")
 _MONTH = re.compile(r"(19|20|21)\d{2}-(0[1-9]|1[0-2])", re.ASCII)
 _VALUE = re.compile(r"[A-Za-z0-9_-]{1,63}")
 
@@ -35,25 +37,38 @@ class UnknownQuestion(Exception):
         self.message = message
 
 
+class AsOf(BaseModel):
+    """What was asked for, the last change of the cube up to there, and when the newest fact up to it was recorded."""
+
+    asked: str
+    step: int
+    recorded: datetime | None
+
+
 class Aggregates(BaseModel):
-    """An answer: one row per combination of the ``by`` dimensions' values, with every measure asked for."""
+    """An answer: one row per combination of the ``by`` dimensions' values, with every measure asked for.
+
+    ``position`` is how far both streams are in it; ``as_of`` is null unless an earlier state was asked for.
+    """
 
     measures: list[str]
     by: list[str]
     rows: list[dict[str, str | Number]]
     totals: dict[str, Number]
     position: dict[str, int]
+    as_of: AsOf | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Which measures, by which dimensions, of which values only, in which months (both included)."""
+    """Which measures, by which dimensions, of which values only, in which months (both included), as known when."""
 
     measures: tuple[str, ...] = tuple(MEASURES)
     by: tuple[str, ...] = ()
     where: tuple[tuple[str, tuple[str, ...]], ...] = ()
     from_month: str | None = None
     to_month: str | None = None
+    as_of: Asked | None = None
 
 
 def read_question(parameters: Iterable[tuple[str, str]]) -> Question:
@@ -72,6 +87,7 @@ def read_question(parameters: Iterable[tuple[str, str]]) -> Question:
         where=tuple((name, _values(name, given[name])) for name in DIMENSIONS if name in given),
         from_month=_month("from", given),
         to_month=_month("to", given),
+        as_of=_asked("as_of", given),
     )
     if question.from_month and question.to_month and question.to_month < question.from_month:
         raise UnknownQuestion("invalid_month", "from lies after to.")
@@ -100,18 +116,33 @@ async def one_snapshot(session: AsyncSession) -> None:
 
 
 async def aggregates(session: AsyncSession, question: Question, position: dict[str, int]) -> Aggregates:
-    """The answer to a question, from a session that sees one snapshot."""
+    """The answer to a question, from a session that sees one snapshot in which ``position`` is that of now."""
+    as_of = None
+    value = _column("value")
+    source: FromClause = inspect(CubeCell).local_table
+    if question.as_of is not None:
+        step = await step_at(session, question.as_of)
+        as_of, position = AsOf(asked=question.as_of.text, step=step.number, recorded=step.time), dict(step.position)
+        since = (
+            select(col(CubeChange.key), func.sum(col(CubeChange.delta)).label("delta"))
+            .where(col(CubeChange.step) > step.number)
+            .group_by(col(CubeChange.key))
+            .subquery()
+        )
+        source = source.outerjoin(since, since.c.key == col(CubeCell.key))
+        value -= func.coalesce(since.c.delta, 0)
     columns = [_column(name) for name in question.by]
     statement = (
-        select(*columns, _column("measure"), func.sum(col(CubeCell.value)))
-        .where(*_conditions(question))
+        select(*columns, _column("measure"), func.sum(value))
+        .select_from(source)
+        .where(*_conditions(question), value != 0)
         .group_by(*columns, _column("measure"))
     )
     found: dict[tuple[str, ...], dict[str, int]] = {} if question.by else {(): {}}
     totals: Counter[str] = Counter()
-    for *place, measure, value in await session.execute(statement):
-        found.setdefault(tuple(place), {})[measure] = int(value)
-        totals[measure] += int(value)
+    for *place, measure, number in await session.execute(statement):
+        found.setdefault(tuple(place), {})[measure] = int(number)
+        totals[measure] += int(number)
     rows = [
         {**dict(zip(question.by, place, strict=True)), **_figures(question, figures)}
         for place, figures in sorted(found.items(), key=lambda row: _order(question, row[0]))
@@ -122,6 +153,7 @@ async def aggregates(session: AsyncSession, question: Question, position: dict[s
         rows=rows,
         totals=_figures(question, totals),
         position=position,
+        as_of=as_of,
     )
 
 
@@ -135,7 +167,7 @@ def _known(what: str, names: list[str], known: Collection[str]) -> tuple[str, ..
 
 def _values(name: str, values: list[str]) -> tuple[str, ...]:
     for value in values:
-        if name in ("month", "start_month"):
+        if name in _MONTHS:
             _check_month(name, value)
         elif not _VALUE.fullmatch(value):
             raise UnknownQuestion("invalid_value", f"{name}: a value is made of letters, digits, - and _ (at most 63).")
@@ -148,6 +180,17 @@ def _month(name: str, given: dict[str, list[str]]) -> str | None:
     if len(given[name]) > 1:
         raise UnknownQuestion("invalid_month", f"{name}: give one month.")
     return _check_month(name, given[name][0])
+
+
+def _asked(name: str, given: dict[str, list[str]]) -> Asked | None:
+    if name not in given:
+        return None
+    if len(given[name]) > 1:
+        raise UnknownQuestion("invalid_moment", f"{name}: give one.")
+    try:
+        return Asked.read(given[name][0])
+    except NotAMoment:
+        raise UnknownQuestion("invalid_moment", f"{name}: {HOW_TO_ASK}.") from None
 
 
 def _check_month(name: str, value: str) -> str:

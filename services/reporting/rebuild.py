@@ -11,8 +11,8 @@ from pydantic import BaseModel
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.reporting.ledger import STREAMS
 from services.reporting.projection import lock_projection
-from services.reporting.queries import STREAMS
 from shared.batches import advance_heard, lock_heard
 from shared.bus import Extent
 
@@ -25,6 +25,8 @@ class Rebuild(BaseModel):
     until: dict[str, int]
     cube: str
 
+
+_OF_CUBE = ("cube", "cube_steps", "cube_changes")
 
 Look = Callable[[str], Awaitable[Extent]]
 """What a stream holds now."""
@@ -55,7 +57,7 @@ async def rebuild(session: AsyncSession, look: Look) -> Rebuild:
             )
     before = Rebuild(until=until, cube=await fingerprint(session))
     # Not TRUNCATE: whoever reads meanwhile keeps the figures that they began with, and waits for nothing.
-    for table in ("cohorts", "enrolments", "certificates", "cube", "dead_letters", "rebuilds"):
+    for table in ("cohorts", "enrolments", "certificates", "past_facts", *_OF_CUBE, "dead_letters", "rebuilds"):
         await session.execute(text(f"DELETE FROM {table}"))  # noqa: S608 - these names
     for stream, position in until.items():
         await advance_heard(session, stream, 0)
@@ -96,7 +98,7 @@ async def fingerprint(session: AsyncSession) -> str:
             text(
                 """
                 SELECT count(*) AS cells, coalesce(sum(hashtextextended(encode(key, 'hex') || value, 0)::numeric), 0) AS hashes
-                FROM cube
+                FROM cube WHERE value <> 0
                 """
             )
         )

@@ -14,4 +14,4 @@ def subscribe(bus: Bus) -> None:
 
 async def _project(session: AsyncSession, deliveries: list[Delivery]) -> None:
     """Rows and cube follow the facts; one that cannot be read raises, and the bus makes it a dead letter."""
-    await projection.apply(session, [projection.read(delivery.body) for delivery in deliveries])
+    await projection.apply(session, [projection.read(delivery.body, delivery.sequence) for delivery in deliveries])

@@ -1,8 +1,9 @@
-"""Reporting's tables: the newest fact of each thing, the cube, who may ask, and how far the streams are heard."""
+"""Reporting's tables: the newest fact of each thing, the cube and its changes, who may ask, and how far the streams are heard."""
 
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, LargeBinary, MetaData, SmallInteger, Text
+from sqlalchemy import BigInteger, DateTime, LargeBinary, MetaData, SmallInteger, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
@@ -20,8 +21,14 @@ class Base(SQLModel, registry=registry(metadata=MetaData(naming_convention=NAMES
 
 
 class _Held(SQLModel):
-    """What is held of a thing: the data of its newest fact, and which one that is."""
+    """What is held of a thing: the data of its newest fact, and which one that is.
 
+    ``position`` is the fact's place in its stream, ``time`` when its service recorded it, ``cause`` the event behind it.
+    """
+
+    position: int = Field(sa_type=BigInteger)
+    time: datetime = Field(sa_type=DateTime(timezone=True))
+    cause: str | None = Field(default=None, sa_type=Text)
     epoch: int = Field(sa_type=BigInteger)
     revision: int = Field(sa_type=BigInteger)
     data: dict[str, Any] = Field(sa_type=JSONB)
@@ -48,8 +55,23 @@ class Certificate(_Held, Base, table=True):
     enrolment: str = Field(index=True, sa_type=Text)
 
 
+class PastFact(Base, table=True):
+    """A fact in whose place a newer one of the same thing has come: what was held once."""
+
+    __tablename__ = "past_facts"
+
+    kind: str = Field(primary_key=True, sa_type=Text)
+    key: str = Field(primary_key=True, sa_type=Text)
+    epoch: int = Field(primary_key=True, sa_type=BigInteger)
+    revision: int = Field(primary_key=True, sa_type=BigInteger)
+    position: int = Field(sa_type=BigInteger)
+    time: datetime = Field(sa_type=DateTime(timezone=True))
+    cause: str | None = Field(default=None, sa_type=Text)
+    data: dict[str, Any] = Field(sa_type=JSONB)
+
+
 class CubeCell(Base, table=True):
-    """One cell that is not 0. ``key`` is a hash of all its other columns but ``value``."""
+    """One cell, also one that came back to 0. ``key`` is a hash of all its other columns but ``value``."""
 
     __tablename__ = "cube"
     # Room for new values beside the old ones: only `value` changes, and no index holds it.
@@ -76,6 +98,7 @@ class CubeCell(Base, table=True):
     months_after: str = Field(sa_type=Text)
     month: str = Field(sa_type=Text)
     start_month: str = Field(sa_type=Text)
+    end_month: str = Field(sa_type=Text)
     value: int = Field(sa_type=BigInteger)
 
 
@@ -86,6 +109,31 @@ class CubeVersion(Base, table=True):
 
     id: int = Field(primary_key=True, sa_type=SmallInteger, sa_column_kwargs={"autoincrement": False})
     number: int = Field(sa_type=BigInteger)
+    time: datetime = Field(sa_type=DateTime(timezone=True))
+    """When the newest fact was recorded that has changed it."""
+
+
+class CubeStep(Base, table=True):
+    """One change of the cube: the position in both streams after it, and when the newest fact up to it was recorded."""
+
+    __tablename__ = "cube_steps"
+
+    step: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
+    time: datetime = Field(index=True, sa_type=DateTime(timezone=True))
+    enrolment: int = Field(index=True, sa_type=BigInteger)
+    certification: int = Field(index=True, sa_type=BigInteger)
+    why: str | None = Field(default=None, sa_type=Text)
+    """Where it was not a fact that changed it."""
+
+
+class CubeChange(Base, table=True):
+    """What a step added to a cell or took from it."""
+
+    __tablename__ = "cube_changes"
+
+    step: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
+    key: bytes = Field(primary_key=True, sa_type=LargeBinary)
+    delta: int = Field(sa_type=BigInteger)
 
 
 class RebuildRow(Base, table=True):

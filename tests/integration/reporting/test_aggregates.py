@@ -65,6 +65,7 @@ async def test_the_main_question(client: httpx.AsyncClient, database: Database) 
         ],
         "totals": {"enrolled": 9, "certified": 9, "nominated": 0},
         "position": {"ENROLMENT": 0, "CERTIFICATION": 0},
+        "as_of": None,
     }
     assert list(answer["rows"][0]) == ["sex", "enrolled", "certified", "nominated"]
 
@@ -218,13 +219,18 @@ async def test_a_dead_letter_that_is_replayed_makes_a_new_tag(client: httpx.Asyn
         ("by=value", "unknown_dimension", "sex"),
         ("by=sex%3B+DROP+TABLE+cube", "unknown_dimension", "sex"),
         ("gender=F", "unknown_parameter", "sex"),
-        ("limit=3", "unknown_parameter", "measure, by, from, to"),
+        ("limit=3", "unknown_parameter", "measure, by, from, to, as_of"),
         ("from=2025", "invalid_month", "YYYY-MM"),
         ("from=2025-13", "invalid_month", "YYYY-MM"),
         ("to=2568-01", "invalid_month", "YYYY-MM"),
         ("month=april", "invalid_month", "YYYY-MM"),
         ("from=2025-01,2025-02", "invalid_month", "one month"),
         ("from=2025-05&to=2025-04", "invalid_month", "from lies after to"),
+        ("as_of=yesterday", "invalid_moment", "YYYY-MM-DD"),
+        ("as_of=2025-02-30", "invalid_moment", "such as 120.45"),
+        ("as_of=2025-05-03T12:00:00", "invalid_moment", "with its offset"),
+        ("as_of=9999-12-31", "invalid_moment", "YYYY-MM-DD"),
+        ("as_of=1.2&as_of=3.4", "invalid_moment", "give one"),
         ("cohort=%00", "invalid_value", "letters"),
         ("cohort=%FF", "invalid_value", "letters"),
         ("cohort=x%27+OR+1%3D1", "invalid_value", "letters"),

@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.reporting import projection
-from services.reporting.domain import Cell, Known, Rows, count_all, newest
+from services.reporting import ledger, projection, queries
+from services.reporting.domain import DIMENSIONS, MEASURES, Cell, Known, Rows, count_all, newest
+from services.reporting.ledger import Asked
+from services.reporting.queries import Question
 from services.reporting.tables import Base
-from shared.batches import FactBatches
+from shared.batches import FactBatches, advance_heard, lock_heard
 from shared.database import Database
 from shared.deadletters import DeadLetters
 from shared.delivery import Delivery
@@ -27,14 +29,36 @@ from tests.unit.reporting.facts import a_certificate, a_cohort, a_trainee, known
 from tests.unit.reporting.histories import arrivals, histories
 
 
-async def hear(database: Database, facts: Iterable[Known]) -> None:
-    batch = [projection.read(wire(fact)) for fact in facts]
-    await database.run(lambda session: projection.apply(session, batch))
+async def hear(database: Database, facts: Iterable[Known], position: int = 0) -> None:
+    """As the bus does, with the position of both streams."""
+    batch = [projection.read(wire(fact), position) for fact in facts]
+
+    async def work(session: AsyncSession) -> None:
+        for stream in ledger.STREAMS if position else ():
+            await lock_heard(session, stream)
+            await advance_heard(session, stream, position)
+        await projection.apply(session, batch)
+
+    await database.run(work)
 
 
 async def kept(database: Database) -> dict[Cell, int]:
     async with database.transaction() as session:
         return await projection.cube(session)
+
+
+async def as_of(database: Database, asked: str) -> dict[Cell, int]:
+    """What was known then, asked as a reader asks."""
+    question = Question(tuple(MEASURES), tuple(DIMENSIONS), as_of=Asked.read(asked))
+    async with database.transaction() as session:
+        answer = await queries.aggregates(session, question, {})
+    places = [({name: row[name] for name in DIMENSIONS}, row) for row in answer.rows]
+    return {
+        Cell(measure, **place): round(row[measure] * MEASURES[measure].parts)
+        for place, row in places
+        for measure in question.measures
+        if row[measure]
+    }
 
 
 async def recounted(database: Database) -> Counter[Cell]:
@@ -91,9 +115,17 @@ async def test_a_cell_that_reaches_0_is_gone(database: Database) -> None:
 async def test_any_order_duplication_and_split_gives_the_same_cube(database: Database, data: st.DataObject) -> None:
     await empty(database)
     history = data.draw(histories())
+    position = 0
+    known_at: dict[int, dict[Cell, int]] = {0: {}}
     for batch in data.draw(arrivals(history)):
-        await hear(database, batch)
-    assert await kept(database) == told(history) == await recounted(database)
+        position += len(batch)
+        await hear(database, batch, position)
+        known_at[position] = await kept(database)
+    assert known_at[position] == told(history) == await recounted(database)
+    async with database.transaction() as session:
+        assert await ledger.unlike(session) == []
+    for then, known_then in known_at.items():
+        assert await as_of(database, f"{then}.{then}") == known_then, "what was known is kept, by position"
 
 
 async def test_the_two_streams_projected_at_once_wait_for_each_other(database: Database) -> None:

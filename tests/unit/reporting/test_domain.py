@@ -47,6 +47,7 @@ def test_a_cell_of_places_says_which_dimensions_do_not_apply() -> None:
         mode="in-person",
         month="2025-01",
         start_month="2025-03",
+        end_month="2025-04",
     )
     assert (cell.sex, cell.trade, cell.sending_centre, cell.scheme) == ("_Z", "_Z", "_Z", "_Z")
 
@@ -70,6 +71,7 @@ def test_an_enrolled_trainee_counts_with_all_that_is_known_of_them() -> None:
             disability="no",
             month="2025-02",
             start_month="2025-03",
+            end_month="2025-04",
         ): 1
     }
 
@@ -322,7 +324,7 @@ def test_every_cell_leaves_out_exactly_the_dimensions_that_do_not_apply() -> Non
 
 def test_the_tables_name_what_a_cell_has() -> None:
     assert tuple(DIMENSIONS) == Cell._fields[1:]
-    assert len(DIMENSIONS) == 19
+    assert len(DIMENSIONS) == 20
     assert len(MEASURES) == 17
 
 
