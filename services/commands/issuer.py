@@ -77,7 +77,8 @@ def compromised(
 
 def _waited_for(client: Client) -> dict[str, Any]:
     """The state once nothing waits, or once what waits has not become less for a while."""
-    began, state = time.monotonic(), client.get("certification", "/v1/issuer")
+    state: dict[str, Any] = client.get("certification", "/v1/issuer")
+    began = time.monotonic()
     least, since, all_of_it = state["waiting"], began, state["waiting"]
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]:.0f} a second"), TimeRemainingColumn())
     with Progress("Issuing", *columns, console=say, transient=True) as progress:
