@@ -102,7 +102,10 @@ def eventually(holds: Callable[[], bool], seconds: float) -> float:
 @pytest.fixture(scope="module")
 def wuxi(data_folder: Path) -> Iterator[Wuxi]:
     with (
-        Standalone(data_folder, environment() | {"SAMPAN_PUBLIC_URL": "http://127.0.0.1"}) as sampan,
+        Standalone(
+            data_folder,
+            environment() | {"SAMPAN_PUBLIC_URL": "http://127.0.0.1", "SAMPAN_TRUSTED_PROXIES": "127.0.0.1"},
+        ) as sampan,
         Client(sampan.urls["enrolment"], sampan.admin_token, meanwhile=sampan.look) as client,
     ):
         demo.post_as_offices(client, read_events(EXAMPLE), lambda _: None)
@@ -243,6 +246,17 @@ def test_a_partner_checks_every_form_with_what_they_kept(wuxi: Wuxi, tmp_path: P
     assert code == 0
     assert "leaves of your checkpoint" in said
     assert "still begins with" in ran("trust", address)[1]
+
+
+def test_strangers_behind_a_proxy_that_is_trusted_are_counted_one_by_one(wuxi: Wuxi) -> None:
+    def asks(forwarded: str) -> int:
+        return wuxi.public.get("/v1/status/999", headers={"X-Forwarded-For": forwarded}).status_code
+
+    # The allowance grows while a busy machine answers slowly.
+    assert any(asks("203.0.113.5") == 429 for _ in range(600))
+    assert asks("198.51.100.1, 203.0.113.5") == 429, "what a stranger wrote there themself does not count"
+    assert asks("203.0.113.6") == 404
+    assert wuxi.public.get("/v1/status/999").status_code == 404
 
 
 def test_of_a_person_who_is_forgotten_the_standing_and_the_log_stay(wuxi: Wuxi) -> None:
