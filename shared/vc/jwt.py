@@ -15,6 +15,7 @@ from joserfc.jwk import OKPKey
 from shared.vc import moments
 from shared.vc.keys import SigningKey
 from shared.vc.proof import BadProof, OtherProof, UnknownKey
+from shared.vc.reading import NotReadable
 
 ALGORITHM: Final = "Ed25519"
 TYPE: Final = "vc+jwt"
@@ -59,11 +60,11 @@ def check(token: str, keys: Mapping[str, bytes]) -> tuple[str, bytes]:
 
 
 def payload(token: str) -> bytes:
-    """What a JWT says, whoever signed it. Raises OtherProof."""
+    """What a JWT says, whoever signed it. Raises NotReadable."""
     try:
         return jws.extract_compact(token.encode()).payload
     except (JoseError, ValueError, TypeError, AttributeError, RecursionError):
-        raise OtherProof("It looks like a JWT and cannot be read as one.") from None
+        raise NotReadable("It looks like a JWT and cannot be read as one, or only a part of it is there.") from None
 
 
 def _key(public: bytes, private: bytes | None = None) -> OKPKey:
