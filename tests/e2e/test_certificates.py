@@ -11,8 +11,11 @@ import pytest
 
 from services.client import Client
 from services.upkeep import check
+from shared.vc.keys import from_multikey
 from shared.vc.trust import Trust
 from shared.vc.verdict import judge
+from tests import outsiders
+from tests.credentials import misshapen
 from tests.e2e.conftest import Program, on_this_machine
 
 pytestmark = [on_this_machine, pytest.mark.xdist_group("issuing")]
@@ -51,14 +54,29 @@ class Wuxi:
     def verdict(self, document: bytes) -> str:
         return judge(document, self.trust(), datetime.now(UTC)).word
 
-    def post(self, kind: str, source: str, **data: Any) -> None:
+    def others(self, *documents: bytes) -> list[dict[str, Any]]:
+        """What verifiers that were not written here say, given what the issuer's own addresses give to anybody."""
+        keys = self.public.get("/.well-known/did.json").json()
+        lists = [self.public.get("/v1/status/1").json()]
+        known = {keys["id"]: keys} | {one["id"]: one for one in lists}
+        newest = from_multikey(keys["verificationMethod"][-1]["publicKeyMultibase"])
+        return outsiders.asked(
+            *(
+                {"credential": json.loads(one), "documents": known}
+                if one.startswith(b"{")
+                else {"token": one.decode(), "jwk": outsiders.jwk(newest)}
+                for one in documents
+            )
+        )
+
+    def post(self, kind: str, source: str, hour: int = 9, **data: Any) -> None:
         event = {
             "specversion": "1.0",
             "id": f"{kind.replace('.', '-')}-{data['number']}",
             "source": source,
             "type": f"{kind}.v1",
         }
-        event |= {"time": "2025-06-02T09:00:00+08:00", "data": {"cohort": "wuxi-2025-spring", **data}}
+        event |= {"time": f"2025-06-02T{hour:02}:00:00+08:00", "data": {"cohort": "wuxi-2025-spring", **data}}
         service = "enrolment" if kind.startswith("person") else "certification"
         answer = httpx.post(
             f"{self.program.url(service)}/v1/events",
@@ -84,13 +102,17 @@ def wuxi(issuing: Program) -> Iterator[Wuxi]:
 
 def test_nine_certificates_are_attested_to_and_verify(wuxi: Wuxi) -> None:
     eventually(lambda: len(wuxi.attested()) == 9, 30)
+    documents = []
     for certificate in wuxi.attested().values():
         public_id = certificate["attestation"]["public_id"]
         assert wuxi.standing(public_id) == "valid"
         for form in ("", ".jwt"):
             document = wuxi.document(public_id, form)
             assert wuxi.verdict(document) == "valid"
+            documents.append(document)
+        assert misshapen(json.loads(documents[-2])) == []
         assert wuxi.public.get(f"/v1/credentials/{public_id}").status_code == 403, "it names somebody"
+    assert [one["accepted"] for one in wuxi.others(*documents)] == [True] * 18
     listed = wuxi.public.get("/v1/status/1")
     again = wuxi.public.get("/v1/status/1", headers={"If-None-Match": listed.headers["ETag"]})
     assert (again.status_code, listed.headers["Cache-Control"]) == (304, "public, max-age=1")
@@ -115,6 +137,7 @@ def test_one_is_replaced_after_a_name_change(wuxi: Wuxi) -> None:
     about = {name: before[name] for name in ("scheme", "occupation", "level")}
     names = {"original": "ចាន់ បុប្ផា", "language": "km", "romanised": "Chan Bopha"}
     wuxi.post("person.corrected", SENDER, number="009", names=names)
+    about["certificate_number"] = "S0000320200525INV0909"
     wuxi.post("certificate.replaced", BODY, number="009", date="2025-06-02", reason="name-changed", **about)
     eventually(lambda: "009/2" in wuxi.attested(), 20)
     after = wuxi.attested()

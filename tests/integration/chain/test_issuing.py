@@ -1,5 +1,7 @@
 """What is public follows what was decided, through crashes, absences and changes of mind."""
 
+import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -164,6 +166,26 @@ async def test_a_replacement_that_is_taken_back_leaves_the_old_edition(chain: Ch
     assert await chain.set_bits() == {await chain.public_id("01", 2)}
 
 
+async def test_a_pass_that_is_taken_back_or_corrected_changes_what_is_public(chain: Chain) -> None:
+    passed = award("assessed", "pass", 11, "01", result="pass")
+    await chain.issue()
+    public_id = await chain.public_id("01")
+    taken_back = voided("no-pass", 30, passed)
+    await chain.live(taken_back)
+    await chain.issue()
+    assert (await chain.standings())["01", 1] == "suspended", "what it rested on is gone"
+    await chain.live(voided("after-all", 31, taken_back))
+    await chain.issue()
+    assert (await chain.standings())["01", 1] == "valid"
+    parts = [{"name": "practice", "mark": 77, "out_of": 100, "passed": True}]
+    await chain.live(replace(award("assessed", "corrected", 12, "01", result="pass", parts=parts), replaces="pass"))
+    await chain.issue()
+    said = json.loads((await chain.documents.for_holder(public_id)).document.json)
+    assert [one["value"] for one in said["credentialSubject"]["result"]] == ["77"]
+    assert (await chain.standings())["01", 1] == "valid"
+    assert await chain.differences() == []
+
+
 async def test_documents_wait_while_enrolment_is_away_and_standings_do_not(chain: Chain) -> None:
     await chain.issue()
     chain.enrolment_answers = False
@@ -213,17 +235,56 @@ async def test_a_document_with_a_name_is_opened_for_who_sends_hosts_or_assesses_
             assert (await chain.documents.for_caller(first, caller)).holder.names is not None
 
 
-async def test_a_forgotten_persons_document_cannot_be_opened_and_its_standing_stays(chain: Chain) -> None:
+async def test_a_forgotten_persons_documents_cannot_be_opened_and_every_edition_stands_as_it_was_decided(
+    chain: Chain,
+) -> None:
     await chain.issue()
-    first = await chain.public_id("01")
-    await chain.live(forgotten("01"))
-    with pytest.raises(Problem, match="destroyed") as gone:
-        await chain.documents.for_caller(first, ADMINISTRATOR)
-    assert gone.value.status == 410
     await chain.live(REPLACED)
     await chain.issue()
-    assert (await chain.documents.standing(first)).status == "valid"
-    assert (await chain.rows("SELECT 1 FROM certificates WHERE due")) == []
+    old, new = await chain.public_id("01", 1), await chain.public_id("01", 2)
+    kept = [(await chain.documents.for_holder(one)).document.json for one in (old, new)]
+    before = [await chain.in_log(one) for one in (old, new)]
+    await chain.live(forgotten("01"))
+    for one in (old, new):
+        with pytest.raises(Problem, match="destroyed") as gone:
+            await chain.documents.for_caller(one, ADMINISTRATOR)
+        assert gone.value.status == 410
+    assert await chain.standings() == {("01", 1): "superseded", ("01", 2): "valid", ("02", 1): "valid"}
+    assert [await chain.in_log(one) for one in (old, new)] == before
+    assert [await chain.verdict(one) for one in kept] == ["superseded", "valid"], "whoever kept a copy can check it"
+    await chain.live(award("revoked", "end", 26, "01", reason="error"))
+    await chain.issue()
+    assert [await chain.verdict(one) for one in kept] == ["superseded", "revoked"]
+    assert await chain.in_log(new) == [*before[1], "revoked"]
+    assert await chain.differences() == []
+
+
+@pytest.mark.parametrize("forgotten_first", [True, False])
+async def test_what_is_replaced_when_nothing_can_be_signed_any_more_is_superseded(
+    chain: Chain, *, forgotten_first: bool
+) -> None:
+    await chain.issue()
+    old = await chain.public_id("01")
+    await chain.live(*((forgotten("01"), REPLACED) if forgotten_first else (REPLACED, forgotten("01"))))
+    await chain.issue()
+    assert await chain.standings() == {("01", 1): "superseded", ("02", 1): "valid"}, "its holder has no other here"
+    assert await chain.in_log(old) == ["valid", "superseded"]
+    assert await chain.set_bits() == {old}
+    assert await chain.rows("SELECT 1 FROM certificates WHERE due") == []
+    assert await chain.rows("SELECT 1 FROM attestations WHERE status = 'prepared'") == []
+    await chain.live(voided("no", 30, REPLACED))
+    await chain.issue()
+    assert await chain.standings() == {("01", 1): "valid", ("02", 1): "valid"}, "as its body says again"
+    assert await chain.differences() == []
+
+
+async def test_of_a_person_who_is_forgotten_before_there_is_anything_public_nothing_ever_is(chain: Chain) -> None:
+    await chain.live(forgotten("01"))
+    await chain.issue()
+    await chain.issue()
+    assert await chain.standings() == {("02", 1): "valid"}
+    assert await chain.rows("SELECT 1 FROM certificates WHERE due") == []
+    assert await chain.rows("SELECT 1 FROM attestations WHERE status = 'prepared'") == []
 
 
 async def test_a_rotated_key_leaves_what_it_signed(chain: Chain) -> None:
