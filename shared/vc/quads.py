@@ -9,13 +9,12 @@ anything in the document means nothing in its contexts: nobody signs that, so no
 import json
 import re
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import pyoxigraph as rdf
-from pyld import jsonld
 
 from shared.vc.loading import UnknownContext, loader
 
@@ -123,7 +122,7 @@ def _refuse_what_means_nothing(slotted: Any) -> None:
     found = {slot for quad in _expanded(marked) for term in quad for slot in _slots(term)}
     if len(found) < len(texts):
         raise NotCanonical("something in it means nothing in its contexts, so no signature covers it")
-    if any(":" not in kind or kind.startswith(_BASE) for kind in _types(_as_json_ld(jsonld.expand, marked))):
+    if any(":" not in kind or kind.startswith(_BASE) for kind in _types(_as_json_ld("expand", marked))):
         raise NotCanonical("a type in it is not known in its contexts, so no signature covers it")
 
 
@@ -152,16 +151,19 @@ def _marked(value: Any, texts: list[str], key: str = "") -> Any:
 
 
 def _expanded(document: Any) -> Iterator[Quad]:
-    dataset = _as_json_ld(jsonld.to_rdf, document)
+    dataset = _as_json_ld("to_rdf", document)
     for graph, quads in dataset.items():
         name = rdf.DefaultGraph() if graph == "@default" else _term({"type": "IRI", "value": graph})
         for quad in quads:
             yield (_term(quad["subject"]), rdf.NamedNode(quad["predicate"]["value"]), _term(quad["object"]), name)
 
 
-def _as_json_ld(what: Callable[..., Any], document: Any) -> Any:
+def _as_json_ld(what: Literal["expand", "to_rdf"], document: Any) -> Any:
+    # With it come an HTML parser and an HTTP client: a third of what `sampan` would load for commands that verify nothing.
+    from pyld import jsonld  # noqa: PLC0415
+
     try:
-        return what(document, _OPTIONS)
+        return getattr(jsonld, what)(document, _OPTIONS)
     except (
         jsonld.JsonLdError,
         UnknownContext,
