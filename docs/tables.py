@@ -196,6 +196,12 @@ def reports_page() -> str:
         "`as_of=` answers what was known then, from the cube's changes, which are kept by position: "
         f"{HOW_TO_ASK}. The answer's `position` is then that of the last change up to there, and `as_of` says when the newest "
         "fact in it was recorded. What several facts changed together is one change.",
+        "## Why a figure is what it is",
+        "`GET /v1/explain?` with the same parameters, for one measure and without `by`: the enrolments behind the figure "
+        "(pseudonymous), the facts that put each there (stream, position, revision, time, the office's event), the rule and its "
+        "version, and a digest of the set. `compare=` with a position or a date adds what came and went since then, and why, in "
+        "a sentence. An office sees the lines of its own country and of cohorts there, a coordinator all; the others are "
+        "counted as `withheld`. It is answered from reporting's own tables, also while the broker is away.",
         "## Measures",
         *table(
             ("measure", "counts"),

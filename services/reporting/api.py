@@ -1,20 +1,20 @@
 """Reporting's HTTP: what is asked becomes a query, what is found becomes an answer."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.reporting import page, queries
+from services.reporting import explain_api, page, queries
 from services.reporting import rebuild as rebuilding
 from services.reporting.domain import DIMENSIONS, EXCEPTIONS, MEASURES
-from services.reporting.ledger import HOW_TO_ASK
+from services.reporting.explain_api import PARAMETERS
 from services.reporting.measures import Measure
 from services.reporting.queries import Aggregates, Question, UnknownQuestion
-from services.reporting.rates import BASES, RATES
+from services.reporting.rates import RATES
 from services.reporting.rebuild import Look, NotWhole, Rebuild, UnderWay
 from shared import signin
 from shared.audit import Act, Audit
@@ -25,29 +25,6 @@ from shared.offices import Caller, Doorkeeper, require_administrator
 from shared.openapi import refusals
 from shared.sessions import Sessions
 from shared.upkeep import broker_away
-
-_PARAMETERS: list[dict[str, Any]] = [
-    {
-        "name": name,
-        "in": "query",
-        "required": False,
-        "description": description,
-        "schema": {"type": "array", "items": {"type": "string"}},
-        "style": "form",
-        "explode": True,
-    }
-    for name, description in {
-        "measure": f"Repeatable, or with commas; all when there is none. One of {', '.join(queries.ASKED)}.",
-        "by": f"Repeatable, or with commas; one row when there is none. One of {', '.join(DIMENSIONS)}.",
-        "from": "The first month, YYYY-MM.",
-        "to": "The last month, YYYY-MM.",
-        "basis": "What from and to mean: "
-        + " ".join(f"{name}: {meaning}" for name, meaning in BASES.items())
-        + " Without it, rates follow cohorts and counts follow events.",
-        "as_of": f"What was known then: {HOW_TO_ASK}.",
-        **{name: f"Only these. {meaning}" for name, meaning in DIMENSIONS.items()},
-    }.items()
-]
 
 
 class MeasureLine(BaseModel):
@@ -77,7 +54,7 @@ def routes(
         "/v1/aggregates",
         response_model=Aggregates,
         responses={304: {"description": "What If-None-Match names is still true."}},
-        openapi_extra={"parameters": _PARAMETERS},
+        openapi_extra={"parameters": PARAMETERS},
     )
     async def aggregates(request: Request, _: asked) -> Response:
         """Counts of any measures, by any dimensions, and the position in both streams up to which they are true."""
@@ -151,6 +128,7 @@ def routes(
             answer = await queries.aggregates(session, question, await queries.positions(session))
         return signin.html(page.report(question, answer, chosen=any(name == "measure" for name, _ in given)))
 
+    router.include_router(explain_api.routes(database, door))
     router.include_router(signin.routes(sessions, audit, https=https))
     return router
 

@@ -145,3 +145,6 @@ EXCEPTIONS: Mapping[str, Measure] = {
 PEOPLE_BY = ("programme", "country", "sex", "cohort")
 """By these, people are kept counted: a person in a cell of their own, `_T` for what it is not by. By others they are counted when
 asked for."""
+
+RULES = 1
+"""Which rules count: raised when the same facts are to give other figures."""

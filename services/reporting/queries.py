@@ -223,14 +223,9 @@ async def _cells(
     terms = [term for name in measures if name in RATES for term in RATES[name].terms]
     counts = {term.measure for term in terms} | {name for name in measures if name not in RATES}
     more = sorted({name for term in terms for name in term.only})
-    months = "end_month" if basis == "cohort" else "month"
-    conditions = [_one_of("measure", sorted(counts)), *(_one_of(name, values) for name, values in question.where)]
-    if question.from_month:
-        conditions.append(_column(months) >= question.from_month)
-    if question.to_month:
-        conditions.append(_column(months) <= question.to_month)
+    only = conditions(question, sorted(counts), basis)
     found: dict[Place, list[Line]] = {}
-    summed = await session.execute(_summed([*question.by, "measure", *more], conditions, step).limit(_CELLS + 1))
+    summed = await session.execute(_summed([*question.by, "measure", *more], only, step).limit(_CELLS + 1))
     for number, (*line, value) in enumerate(summed):
         if number == _CELLS:
             raise _too_many()
@@ -240,7 +235,18 @@ async def _cells(
     return found
 
 
-def _summed(by: Sequence[str], conditions: Sequence[ColumnElement[bool]], step: Step | None) -> Select[Any]:
+def conditions(question: Question, counts: Sequence[str], basis: Basis) -> list[ColumnElement[bool]]:
+    """Which cells of some counts a question is about."""
+    found = [_one_of("measure", counts), *(_one_of(name, values) for name, values in question.where)]
+    months = _column("end_month" if basis == "cohort" else "month")
+    if question.from_month:
+        found.append(months >= question.from_month)
+    if question.to_month:
+        found.append(months <= question.to_month)
+    return found
+
+
+def _summed(by: Sequence[str], only: Sequence[ColumnElement[bool]], step: Step | None) -> Select[Any]:
     """The cube's values summed by dimensions, as they are or as they were at a step; without what comes to nothing."""
     value = _column("value")
     source: FromClause = inspect(CubeCell).local_table
@@ -254,7 +260,7 @@ def _summed(by: Sequence[str], conditions: Sequence[ColumnElement[bool]], step: 
         source = source.outerjoin(since, since.c.key == col(CubeCell.key))
         value -= func.coalesce(since.c.delta, 0)
     columns = [_column(name) for name in by]
-    return select(*columns, func.sum(value)).select_from(source).where(*conditions, value != 0).group_by(*columns)
+    return select(*columns, func.sum(value)).select_from(source).where(*only, value != 0).group_by(*columns)
 
 
 # --- people
@@ -273,9 +279,9 @@ async def _people(session: AsyncSession, question: Question, by: Sequence[str], 
     where = dict(question.where)
     if _kept(question):
         asked = {*by, *where} | ({"programme"} if "cohort" in {*by, *where} else set())
-        conditions = [_one_of("measure", ["people"]), *(_one_of(name, values) for name, values in where.items())]
-        conditions += [(_column(name) != TOTAL) if name in asked else (_column(name) == TOTAL) for name in PEOPLE_BY]
-        summed = await session.execute(_summed(by, conditions, step))
+        only = [_one_of("measure", ["people"]), *(_one_of(name, values) for name, values in where.items())]
+        only += [(_column(name) != TOTAL) if name in asked else (_column(name) == TOTAL) for name in PEOPLE_BY]
+        summed = await session.execute(_summed(by, only, step))
         return {tuple(place): int(value) for *place, value in summed if value}
     months = {
         "end_month" if question.basis_of("people") == "cohort" else "month": (question.from_month, question.to_month)
@@ -323,10 +329,24 @@ def _asked(name: str, given: dict[str, list[str]]) -> Asked | None:
         return None
     if len(given[name]) > 1:
         raise UnknownQuestion("invalid_moment", f"{name}: give one.")
+    return read_moment(name, given[name][0])
+
+
+def read_moment(name: str, asked: str | None) -> Asked | None:
+    """A position or a moment that a parameter names. Raises ``UnknownQuestion``."""
+    if asked is None:
+        return None
     try:
-        return Asked.read(given[name][0])
+        return Asked.read(asked)
     except NotAMoment:
         raise UnknownQuestion("invalid_moment", f"{name}: {HOW_TO_ASK}.") from None
+
+
+def read_limit(asked: str) -> int:
+    """How many lines a page is to have. Raises ``UnknownQuestion``."""
+    if asked.isascii() and asked.isdigit() and len(asked) < 5 and 1 <= int(asked) <= 1000:
+        return int(asked)
+    raise UnknownQuestion("invalid_limit", "limit: write a number from 1 to 1000.")
 
 
 def _check_month(name: str, value: str) -> str:
