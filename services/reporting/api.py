@@ -1,17 +1,20 @@
 """Reporting's HTTP: what is asked becomes a query, what is found becomes an answer."""
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.reporting import page, queries
+from services.reporting import explain_api, page, queries
 from services.reporting import rebuild as rebuilding
-from services.reporting.domain import DIMENSIONS, MEASURES
-from services.reporting.ledger import HOW_TO_ASK
+from services.reporting.domain import DIMENSIONS, EXCEPTIONS, MEASURES
+from services.reporting.explain_api import PARAMETERS
+from services.reporting.measures import Measure
 from services.reporting.queries import Aggregates, Question, UnknownQuestion
+from services.reporting.rates import RATES
 from services.reporting.rebuild import Look, NotWhole, Rebuild, UnderWay
 from shared import signin
 from shared.audit import Act, Audit
@@ -23,26 +26,6 @@ from shared.openapi import refusals
 from shared.sessions import Sessions
 from shared.upkeep import broker_away
 
-_PARAMETERS: list[dict[str, Any]] = [
-    {
-        "name": name,
-        "in": "query",
-        "required": False,
-        "description": description,
-        "schema": {"type": "array", "items": {"type": "string"}},
-        "style": "form",
-        "explode": True,
-    }
-    for name, description in {
-        "measure": f"Repeatable, or with commas; all when there is none. One of {', '.join(MEASURES)}.",
-        "by": f"Repeatable, or with commas; one row when there is none. One of {', '.join(DIMENSIONS)}.",
-        "from": "The first month, YYYY-MM.",
-        "to": "The last month, YYYY-MM.",
-        "as_of": f"What was known then: {HOW_TO_ASK}.",
-        **{name: f"Only these. {meaning}" for name, meaning in DIMENSIONS.items()},
-    }.items()
-]
-
 
 class MeasureLine(BaseModel):
     counts: str
@@ -50,10 +33,13 @@ class MeasureLine(BaseModel):
 
 
 class Measures(BaseModel):
-    """What can be asked: each measure with the dimensions that apply to it, each dimension with its meaning."""
+    """What can be asked: each measure with the dimensions that apply to it; what rates leave out, a measure as well; each rate
+    and each dimension with its meaning."""
 
     measures: dict[str, MeasureLine]
     dimensions: dict[str, str]
+    exceptions: dict[str, MeasureLine] = {}
+    rates: dict[str, str] = {}
 
 
 def routes(
@@ -68,7 +54,7 @@ def routes(
         "/v1/aggregates",
         response_model=Aggregates,
         responses={304: {"description": "What If-None-Match names is still true."}},
-        openapi_extra={"parameters": _PARAMETERS},
+        openapi_extra={"parameters": PARAMETERS},
     )
     async def aggregates(request: Request, _: asked) -> Response:
         """Counts of any measures, by any dimensions, and the position in both streams up to which they are true."""
@@ -83,7 +69,7 @@ def routes(
             headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Authorization"}
             if _has(request, tag):
                 return Response(status_code=304, headers=headers)
-            answer = await queries.aggregates(session, question, position)
+            answer = await _answered(session, question, position)
         return Response(answer.model_dump_json(), media_type="application/json", headers=headers)
 
     @router.get("/v1/position")
@@ -97,10 +83,9 @@ def routes(
     async def measures(_: asked) -> Measures:
         """Which measures and dimensions there are, and which of them go together."""
         return Measures(
-            measures={
-                name: MeasureLine(counts=measure.counts, dimensions=list(measure.dimensions))
-                for name, measure in MEASURES.items()
-            },
+            measures=_lines(MEASURES),
+            exceptions=_lines(EXCEPTIONS),
+            rates={name: rate.says for name, rate in RATES.items()},
             dimensions=dict(DIMENSIONS),
         )
 
@@ -143,8 +128,23 @@ def routes(
             answer = await queries.aggregates(session, question, await queries.positions(session))
         return signin.html(page.report(question, answer, chosen=any(name == "measure" for name, _ in given)))
 
+    router.include_router(explain_api.routes(database, door))
     router.include_router(signin.routes(sessions, audit, https=https))
     return router
+
+
+async def _answered(session: AsyncSession, question: Question, position: dict[str, int]) -> Aggregates:
+    try:
+        return await queries.aggregates(session, question, position)
+    except UnknownQuestion as unknown:
+        raise Problem(400, unknown.code, unknown.message) from None
+
+
+def _lines(measures: Mapping[str, Measure]) -> dict[str, MeasureLine]:
+    return {
+        name: MeasureLine(counts=measure.counts, dimensions=list(measure.dimensions))
+        for name, measure in measures.items()
+    }
 
 
 async def _recorded(session: AsyncSession, look: Look, audit: Audit, caller: Caller) -> Rebuild:

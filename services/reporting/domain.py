@@ -9,122 +9,26 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 from services.reporting.hours import Given, month_of
+from services.reporting.measures import (
+    DIMENSIONS,
+    EXCEPTIONS,
+    MEASURES,
+    NO_ANSWER,
+    NOT_APPLICABLE,
+    TOTAL,
+    UNKNOWN,
+    Cell,
+)
 from shared.events.certification import CertificateFact
 from shared.events.codes import Model
 from shared.events.enrolment import CohortFact, TraineeFact
 
-NOT_APPLICABLE = "_Z"
-"""SDMX: the dimension does not apply to the measure."""
-UNKNOWN = "_U"
-"""SDMX: the dimension applies, and its value is not known."""
-
-
-class Cell(NamedTuple):
-    """One cell of the cube: a measure and its place in every dimension."""
-
-    measure: str = ""
-    programme: str = NOT_APPLICABLE
-    country: str = NOT_APPLICABLE
-    host_country: str = NOT_APPLICABLE
-    sending_centre: str = NOT_APPLICABLE
-    host_centre: str = NOT_APPLICABLE
-    cohort: str = NOT_APPLICABLE
-    trade: str = NOT_APPLICABLE
-    mode: str = NOT_APPLICABLE
-    scheme: str = NOT_APPLICABLE
-    occupation: str = NOT_APPLICABLE
-    level: str = NOT_APPLICABLE
-    sex: str = NOT_APPLICABLE
-    role: str = NOT_APPLICABLE
-    age_band: str = NOT_APPLICABLE
-    disability: str = NOT_APPLICABLE
-    outcome: str = NOT_APPLICABLE
-    months_after: str = NOT_APPLICABLE
-    month: str = NOT_APPLICABLE
-    start_month: str = NOT_APPLICABLE
-    end_month: str = NOT_APPLICABLE
-
-
-DIMENSIONS: Mapping[str, str] = {
-    "programme": "The cohort's programme.",
-    "country": "The sending country, ISO 3166-1 alpha-2.",
-    "host_country": "The country that hosts the cohort, ISO 3166-1 alpha-2.",
-    "sending_centre": "The centre that sent the trainee; _U when none was named.",
-    "host_centre": "The centre that hosts the cohort.",
-    "cohort": "The cohort.",
-    "trade": "The trainee's trade.",
-    "mode": "How the cohort is taught: in-person, online or blended.",
-    "scheme": "The certification scheme.",
-    "occupation": "The occupation, by the scheme's own code.",
-    "level": "The scheme's level, by name.",
-    "sex": "F, M, or U when not known. For learners_reached the learners', not the teacher's.",
-    "role": "What the trainee is: student, teacher, worker, official or coach.",
-    "age_band": "Age in completed years on the cohort's first day; _U when the birth date is not known.",
-    "disability": "yes, no or not-stated.",
-    "outcome": "What the trainee does some months after completion.",
-    "months_after": "How many months after completion an outcome was reported for.",
-    "month": "The month in which it happened, YYYY-MM, at the cohort's place.",
-    "start_month": "The month in which the cohort was to start, YYYY-MM.",
-    "end_month": "The month in which the cohort was to end, YYYY-MM.",
-}
-"""Each dimension, and what its values say."""
-
-_OF_COHORT = ("programme", "host_country", "host_centre", "cohort", "mode", "month", "start_month", "end_month")
-_OF_PLACES = (*_OF_COHORT, "country")
-_OF_TRAINEE = (*_OF_PLACES, "sending_centre", "trade", "sex", "role", "age_band", "disability")
-_OF_AWARD = (*_OF_TRAINEE, "scheme", "occupation", "level")
-_OF_OUTCOME = (*_OF_TRAINEE, "outcome", "months_after")
-_OF_LEARNERS = tuple(name for name in _OF_OUTCOME if name not in ("age_band", "disability"))
-
-
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """What is counted, in a sentence; the dimensions that apply; in what parts of one it is kept."""
-
-    counts: str
-    dimensions: tuple[str, ...]
-    parts: int = 1
-
-
-MEASURES: Mapping[str, Measure] = {
-    "places": Measure("Places in announced cohorts, per sending country, when the cohort was announced.", _OF_PLACES),
-    "proposed": Measure("Trainees proposed for a place, when they were proposed.", _OF_TRAINEE),
-    "declined": Measure("Trainees whose proposal was declined, when it was.", _OF_TRAINEE),
-    "enrolled": Measure("Trainees enrolled, when they were; also those who withdrew later.", _OF_TRAINEE),
-    "started": Measure(
-        "Trainees enrolled in a cohort that started, who arrived and had not left before; when the cohort started.",
-        _OF_TRAINEE,
-    ),
-    "withdrawn": Measure("Trainees who withdrew, when they did.", _OF_TRAINEE),
-    "completed": Measure("Trainees who completed the cohort, when they did.", _OF_TRAINEE),
-    "assessed": Measure("Trainees assessed, once per scheme and level, at the first assessment.", _OF_AWARD),
-    "passed": Measure("Trainees who passed, once per scheme and level, at the first pass.", _OF_AWARD),
-    "certified": Measure(
-        "Trainees awarded a certificate, once per scheme and level, at the first award; a later revocation, "
-        "suspension or replacement takes nothing away.",
-        _OF_AWARD,
-    ),
-    "revoked": Measure("Certificates revoked, once per trainee, scheme and level, at the first revocation.", _OF_AWARD),
-    "nominated": Measure("Nominations to a competition, once per trainee, competition and skill.", _OF_TRAINEE),
-    "placed": Measure("Placings in a competition, once per trainee, competition and skill.", _OF_TRAINEE),
-    "training_hours": Measure(
-        "Hours of training received: per session and trainee who had started and not left, absences taken off; "
-        "in the session's month.",
-        _OF_TRAINEE,
-        parts=100,
-    ),
-    "outcomes": Measure("Reports of what trainees do some months after completion, by the report's date.", _OF_OUTCOME),
-    "learners_reached": Measure(
-        "Learners whom returned trainees have taught since, by the learners' sex and the report's date.", _OF_LEARNERS
-    ),
-    "people": Measure(
-        "People, each once: at their first enrolment, with that enrolment's dimensions and month.", _OF_TRAINEE
-    ),
-}
-"""Each measure, in the order of a trainee's way through the programme."""
+__all__ = ["DIMENSIONS", "EXCEPTIONS", "MEASURES", "NOT_APPLICABLE", "TOTAL", "UNKNOWN", "Cell"]
+"""The words in which is counted, for whoever asks here."""
 
 
 class Version(NamedTuple):
@@ -317,22 +221,33 @@ def _contribute(
     for measure, on in dated.items():
         if on is not None:
             tally[_at(trainee, measure, on)] += 1
+    if dated["started"] is None and (on := dated["completed"]) is not None:
+        tally[_at(trainee, "completed_outside", on)] += 1
     _count_competitions(tally, trainee, enrolment)
     _count_hours(tally, trainee, course, enrolment)
     _count_outcomes(tally, trainee, enrolment)
 
 
 def people_contribution(lines: Iterable[tuple[CohortFact, TraineeFact]]) -> Counter[Cell]:
-    """One person, counted at the first of their enrolments: by date, then by enrolment id."""
-    enrolled = [
-        (enrolment.enrolled_on, enrolment.enrolment, cohort, enrolment)
+    """One person, once in each cell of people that one of their enrolments is in."""
+    places = {
+        (cohort.programme, enrolment.country, enrolment.sex, cohort.cohort)
         for cohort, enrolment in lines
         if enrolment.enrolled_on is not None and "void" not in (cohort.status, enrolment.status)
+    }
+    return Counter({cell: 1 for place in places for cell in _cells_of_people(*place)})
+
+
+@lru_cache(maxsize=4096)
+def _cells_of_people(programme: str, country: str, sex: str, cohort: str) -> tuple[Cell, ...]:
+    people = Cell("people", programme=TOTAL, country=TOTAL, sex=TOTAL, cohort=TOTAL)
+    wide = [
+        people._replace(programme=one, country=two, sex=three)
+        for one in (TOTAL, programme)
+        for two in (TOTAL, country)
+        for three in (TOTAL, sex)
     ]
-    if not enrolled:
-        return Counter()
-    on, _, cohort, enrolment = min(enrolled, key=lambda line: line[:2])
-    return Counter({_at(_of_trainee(_of_cohort(cohort), enrolment), "people", on): 1})
+    return (*wide, *(people._replace(programme=programme, cohort=cohort, country=two) for two in (TOTAL, country)))
 
 
 def started_on(cohort: CohortFact, enrolment: TraineeFact) -> date | None:
@@ -391,6 +306,7 @@ _AWARD_DATES: Mapping[str, Callable[[CertificateFact], date | None]] = {
 
 
 def _count_awards(tally: Tally, trainee: Cell, awards: list[CertificateFact]) -> None:
+    assessed: dict[tuple[str, str], str] = {}
     for measure, date_of in _AWARD_DATES.items():
         first: dict[tuple[str, str], tuple[date, str]] = {}
         for award in awards:
@@ -400,6 +316,10 @@ def _count_awards(tally: Tally, trainee: Cell, awards: list[CertificateFact]) ->
         for (scheme, level), (on, occupation) in first.items():
             cell = _at(trainee, measure, on)._replace(scheme=scheme, occupation=occupation, level=level)
             tally[cell] += 1
+            if measure == "assessed":
+                assessed[scheme, level] = occupation
+            elif measure != "revoked" and assessed.get((scheme, level)) != occupation:
+                tally[cell._replace(measure=f"{measure}_outside")] += 1
 
 
 def _count_competitions(tally: Tally, trainee: Cell, enrolment: TraineeFact) -> None:
@@ -426,11 +346,19 @@ def _count_hours(tally: Tally, trainee: Cell, course: Course, enrolment: Trainee
 
 
 def _count_outcomes(tally: Tally, trainee: Cell, enrolment: TraineeFact) -> None:
+    answered: set[int] | None = (
+        set() if enrolment.completed_on is not None and enrolment.completion == "in-force" else None
+    )
     for report in enrolment.outcomes:
         cell = _at(trainee, "outcomes", report.on)._replace(
             outcome=report.outcome, months_after=str(report.months_after)
         )
         tally[cell] += 1
+        if report.outcome != NO_ANSWER:
+            if answered is None or report.months_after in answered:
+                tally[cell._replace(measure="answered_outside")] += 1
+            else:
+                answered.add(report.months_after)
         learners = cell._replace(measure="learners_reached", age_band=NOT_APPLICABLE, disability=NOT_APPLICABLE)
         for sex, reached in (("F", report.learners.women), ("M", report.learners.men)):
             if reached:

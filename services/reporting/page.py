@@ -36,7 +36,7 @@ def refusal(message: str) -> str:
 
 def report(question: Question, answer: Aggregates, *, chosen: bool) -> str:
     """The table. Unless the measures were ``chosen``, those that are 0 throughout are left out."""
-    measures = [name for name in answer.measures if chosen or answer.totals[name]]
+    measures = [name for name in answer.measures if chosen or answer.totals.get(name)]
     position = answer.position
     return page(
         "Report",
@@ -60,12 +60,12 @@ def _table(answer: Aggregates, measures: list[str]) -> str:
     body = "".join(
         "<tr>"
         + "".join(f'<th scope="row">{_value(name, str(row[name]))}</th>' for name in answer.by)
-        + "".join(_figure(row[name]) for name in measures)
+        + "".join(_figure(row.get(name)) for name in measures)
         + "</tr>\n"
         for row in shown
     )
     label = f'<th scope="row" colspan="{len(answer.by)}">All</th>' if answer.by else ""
-    foot = label + "".join(_figure(answer.totals[name]) for name in measures)
+    foot = label + "".join(_figure(answer.totals.get(name)) for name in measures)
     left_out = (
         f'<p class="note">The first {len(shown)} of {len(answer.rows)} rows. '
         "GET /v1/aggregates answers all of them; fewer dimensions or a shorter time give fewer.</p>"
@@ -128,6 +128,8 @@ def _value(dimension: str, value: str) -> str:
     return escape(_WORDS.get((dimension, value), value))
 
 
-def _figure(value: str | Number) -> str:
+def _figure(value: str | Number | None) -> str:
+    if value is None:
+        return "<td class=none>-</td>"
     text = f"{value:,.2f}".removesuffix(".00") if isinstance(value, float) else f"{value:,}"
     return f"<td{' class=none' if not value else ''}>{text}</td>"
