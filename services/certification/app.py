@@ -11,6 +11,7 @@ from services.certification import (
     desk,
     documents_api,
     issuer_api,
+    judging_api,
     log_api,
     recognitions_api,
     rosters,
@@ -24,6 +25,7 @@ from services.certification.handlers import Handlers
 from services.certification.holders import Holders
 from services.certification.issuer import Issuer
 from services.certification.issuer_keys import IssuerKeys
+from services.certification.judging import Judging
 from services.certification.log import Log
 from services.certification.operator import Operator
 from services.certification.printing import Printing
@@ -82,12 +84,13 @@ def create(settings: Settings) -> FastAPI:
     keys = IssuerKeys(secret)
     operator = Operator.at(settings.public_url, settings.operator_name) if settings.public_url else None
     holders = Holders(partial(ask, bus, HOLDER))
-    issuer = documents = attested = printing = transparency = None
+    issuer = documents = attested = printing = transparency = judging = None
     if operator is not None:
         transparency = Log(secret, operator.host)
         issuer = Issuer(database, keys, holders, operator, transparency.append)
         documents, attested = Documents(database, holders, issuer), Attested(holders, transparency)
         printing = Printing(database, documents, operator)
+        judging = Judging(database, keys, operator)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -107,6 +110,7 @@ def create(settings: Settings) -> FastAPI:
         routes(handlers, database, door, audit),
         issuer_api.routes(database, door, audit, operator, keys, issuer),
         credentials_api.routes(database, door, operator, keys, documents, audit, Visitors()),
+        judging_api.routes(judging, Visitors()),
         log_api.routes(transparency, database, Visitors()),
         recognitions_api.routes(database, Visitors()),
         documents_api.routes(printing, database, door, sessions, audit),
