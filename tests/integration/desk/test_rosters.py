@@ -17,7 +17,7 @@ from shared.rosters.cells import OFFERS
 from tests.integration.desk.browser import Browser, Page
 from tests.integration.desk.conftest import Opened
 from tests.integration.enrolment.house import REGISTRATIONS, House
-from tests.unit.enrolment.story import STRANGER, announced
+from tests.unit.enrolment.story import SENDER, STRANGER, announced
 
 HEAD = [
     "Cohort",
@@ -150,6 +150,19 @@ async def test_what_was_shown_is_sealed_and_is_nobody_elses(
     assert (await stranger.client.get(answer.headers["location"] + "/results.xlsx")).status_code == 404
     key = (await stranger.see("/record")).fields["form_key"]
     assert (await stranger.send(answer.headers["location"], {"form_key": key})).status_code == 404
+
+
+async def test_a_shown_file_opens_in_the_session_that_showed_it_and_in_no_other(
+    house: House, opened: Opened, sender: Browser, tokens: dict[str, str]
+) -> None:
+    await house.post(*REGISTRATIONS, announced())
+    shown = (await show(sender, workbook(trainee("01")))).headers["location"]
+    await sender.see(shown)
+    elsewhere = await opened.browser(tokens[SENDER])
+    assert "This file is not kept any more. Choose it again." in (await elsewhere.see(shown, 404)).shown
+    await sender.send("/session/end", {})
+    await sender.sign_in(tokens[SENDER])
+    await sender.see(shown, 404)
 
 
 async def test_a_file_is_gone_after_its_hour_also_when_nobody_shows_another(house: House, sender: Browser) -> None:
