@@ -98,5 +98,3 @@ async def test_what_was_changed_on_the_way_or_signed_with_a_revoked_key_is_not_t
     await tell(database, office(signer, "revoked", revision=3))
     assert (await bring(client, json.dumps(line).encode(), 403))["code"] == "signer_unknown"
     assert await items(client, "/v1/certificates", None) == []
-
-
