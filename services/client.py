@@ -64,7 +64,10 @@ def read_events(path: Path) -> list[Line]:
     if path.suffix == ".json":
         return _of_document(path, content)
     if path.suffix not in {".ndjson", ".jsonl"}:
-        raise ClientError(f"{path}: give events as .ndjson (one to a line) or .json.")
+        raise ClientError(
+            f"{path}: this is no form that is taken. Give events as .ndjson (one to a line) or .json, and spreadsheets as "
+            ".xlsx, .ods or .csv: open another spreadsheet and save it as .xlsx."
+        )
     raws = []
     for place, line in enumerate(content.split(b"\n"), start=1):
         if is_roster(line):

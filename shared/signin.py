@@ -10,10 +10,11 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 
 from shared import pages
 from shared.audit import Act, Audit
@@ -46,6 +47,7 @@ REASONS = (
     _("Please sign in."),
 )
 """What the form may have to say, for the catalogue."""
+_NOT_TAKEN = _("Your session has ended, and what you sent was not taken. Sign in, and send it again.")
 _BY_CODE = {
     "too_many": _("Too much was tried at once. Wait %(seconds)s seconds and try again."),
     "unavailable": _("The database does not answer. Try again in a moment."),
@@ -93,6 +95,23 @@ def routes(sessions: Sessions, audit: Audit, *, https: bool) -> APIRouter:
         return answer
 
     return router
+
+
+def tell_browsers(app: FastAPI) -> None:
+    """At an address where there is nothing, who mistyped it in a browser is told so on a page, and a program as before."""
+    for_programs = app.exception_handlers[HTTPException]
+
+    async def nothing_here(request: Request, error: Exception) -> Response:
+        if getattr(error, "status_code", 0) != 404 or "text/html" not in request.headers.get("accept", ""):
+            answer: Response = await for_programs(request, error)  # type: ignore[misc]
+            return answer
+        heading, message = _("Nothing here"), _("There is nothing at this address.")
+        frame = Frame("/", language_of(request))
+        return answered(
+            request, _PAGES.render("problem.html", frame, heading=heading, message=message, seconds=""), 404
+        )
+
+    app.add_exception_handler(HTTPException, nothing_here)
 
 
 def pages_router(refusal: Callable[[Request, Problem], Response]) -> APIRouter:
@@ -147,7 +166,11 @@ def sign_in_page(request: Request, sessions: Sessions, problem: Problem) -> Resp
     """The form that leads to the page that was asked for; it says what is wrong to who was signed in before."""
     query = request.url.query
     to = f"{request.url.path}?{query}" if query and request.method == "GET" else request.url.path
-    return _sign_in_page(request, to, problem if sessions.cookie in request.cookies else None)
+    if sessions.cookie not in request.cookies:
+        return _sign_in_page(request, to, None)
+    if request.method == "POST" and problem.code == "unauthorised":
+        problem = Problem(401, "unauthorised", _NOT_TAKEN)
+    return _sign_in_page(request, to, problem)
 
 
 def language_of(request: Request) -> Language:

@@ -133,6 +133,7 @@ def create(settings: Settings) -> FastAPI:
     pages = Rosters(taking, keeping, choices, CODES, tuple(taking.roles))
     app.include_router(desk.routes(handlers, database, sessions, pages, addresses))
     app.include_router(signin.routes(sessions, audit, https=settings.address.startswith("https:")))
+    signin.tell_browsers(app)
     if operator and printing:
         app.include_router(PublicPages(database, holders, printing, operator).routes())
     show_contract(app, door, sessions, "certification")

@@ -107,6 +107,7 @@ def create(settings: Settings) -> FastAPI:
     pages = Rosters(taking, keeping, choices, CODES, tuple(taking.roles))
     app.include_router(desk.routes(handlers, database, register, audit, sessions, pages, addresses))
     app.include_router(signin.routes(sessions, audit, https=settings.public_url.startswith("https:")))
+    signin.tell_browsers(app)
     show_contract(app, door, sessions, "enrolment")
     return app
 

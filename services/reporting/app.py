@@ -12,6 +12,7 @@ from services.reporting.rebuild import lacking
 from services.reporting.settings import Settings
 from services.reporting.subscribers import subscribe
 from services.reporting.tables import Office, Session, Token
+from shared import signin
 from shared.audit import Audit
 from shared.bus import Bus
 from shared.contracts import show_contract
@@ -72,6 +73,7 @@ def create(settings: Settings) -> FastAPI:
     app.include_router(administration(database, door, dead_letters, bus, checking, audit))
     https = settings.public_url.startswith("https:")
     app.include_router(routes(database, door, sessions, audit, bus.extent, https=https))
+    signin.tell_browsers(app)
     show_contract(app, door, sessions, "reporting")
     return app
 
