@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from functools import partial
+from typing import NamedTuple
 
 from fastapi import FastAPI
 
@@ -56,6 +57,35 @@ from shared.upkeep import administration
 from shared.visitors import Visitors
 
 
+class _Issuing(NamedTuple):
+    """What makes and serves credentials: none of it before there is a public address."""
+
+    transparency: Log | None = None
+    issuer: Issuer | None = None
+    documents: Documents | None = None
+    attested: Attested | None = None
+    printing: Printing | None = None
+    judging: Judging | None = None
+
+
+def _issuing(
+    database: Database, secret: bytes, keys: IssuerKeys, holders: Holders, operator: Operator | None
+) -> _Issuing:
+    if operator is None:
+        return _Issuing()
+    transparency = Log(secret, operator.host)
+    issuer = Issuer(database, keys, holders, operator, transparency.append)
+    documents = Documents(database, holders, issuer)
+    return _Issuing(
+        transparency,
+        issuer,
+        documents,
+        Attested(holders, transparency),
+        Printing(database, documents, operator),
+        Judging(database, keys, operator),
+    )
+
+
 def create(settings: Settings) -> FastAPI:
     """Certification as settings say. HTTP answers also when the broker is away."""
     secret = bytes.fromhex(settings.secret_file.read_text().strip())
@@ -84,13 +114,7 @@ def create(settings: Settings) -> FastAPI:
     keys = IssuerKeys(secret)
     operator = Operator.at(settings.public_url, settings.operator_name) if settings.public_url else None
     holders = Holders(partial(ask, bus, HOLDER))
-    issuer = documents = attested = printing = transparency = judging = None
-    if operator is not None:
-        transparency = Log(secret, operator.host)
-        issuer = Issuer(database, keys, holders, operator, transparency.append)
-        documents, attested = Documents(database, holders, issuer), Attested(holders, transparency)
-        printing = Printing(database, documents, operator)
-        judging = Judging(database, keys, operator)
+    transparency, issuer, documents, attested, printing, judging = _issuing(database, secret, keys, holders, operator)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
