@@ -4,32 +4,29 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from services import demo
-from services.client import Client, read_events
-from services.standalone import Standalone
+from services.client import Client
 from services.upkeep import check
 from shared.vc.trust import Trust
 from shared.vc.verdict import judge
-from tests.e2e.conftest import EXAMPLE, environment
+from tests.e2e.conftest import Program, on_this_machine
 
-pytestmark = pytest.mark.xdist_group("e2e")
+pytestmark = [on_this_machine, pytest.mark.xdist_group("issuing")]
 BODY, SENDER = "/offices/cn/wuxi-appraisal", "/offices/kh/dgtvet"
 
 
 class Wuxi:
     """The example, posted to a running Sampan, and what anybody may ask of it."""
 
-    def __init__(self, sampan: Standalone, administrator: Client) -> None:
+    def __init__(self, program: Program, administrator: Client) -> None:
         self.administrator = administrator
-        self.urls = sampan.urls
-        self.public = httpx.Client(base_url=self.urls["certification"])
-        self.admin = {"Authorization": f"Bearer {sampan.admin_token}"}
+        self.program = program
+        self.public = httpx.Client(base_url=program.url("certification"))
+        self.admin = program.admin
 
     def attested(self) -> dict[str, dict[str, Any]]:
         """The certificates with something public, by trainee and edition."""
@@ -64,7 +61,7 @@ class Wuxi:
         event |= {"time": "2025-06-02T09:00:00+08:00", "data": {"cohort": "wuxi-2025-spring", **data}}
         service = "enrolment" if kind.startswith("person") else "certification"
         answer = httpx.post(
-            f"{self.urls[service]}/v1/events",
+            f"{self.program.url(service)}/v1/events",
             content=json.dumps(event),
             headers=self.admin | {"Content-Type": "application/cloudevents+json"},
         )
@@ -80,13 +77,9 @@ def eventually(holds: Callable[[], bool], seconds: float) -> float:
 
 
 @pytest.fixture(scope="module")
-def wuxi(data_folder: Path) -> Iterator[Wuxi]:
-    with (
-        Standalone(data_folder, environment() | {"SAMPAN_PUBLIC_URL": "http://127.0.0.1"}) as sampan,
-        Client(sampan.urls["enrolment"], sampan.admin_token, meanwhile=sampan.look) as client,
-    ):
-        demo.post_as_offices(client, read_events(EXAMPLE), lambda _: None)
-        yield Wuxi(sampan, client)
+def wuxi(issuing: Program) -> Iterator[Wuxi]:
+    with Client(issuing.url("enrolment"), issuing.token) as client:
+        yield Wuxi(issuing, client)
 
 
 def test_nine_certificates_are_attested_to_and_verify(wuxi: Wuxi) -> None:
@@ -105,11 +98,11 @@ def test_nine_certificates_are_attested_to_and_verify(wuxi: Wuxi) -> None:
 
 def test_one_is_revoked_in_front_of_your_eyes(wuxi: Wuxi) -> None:
     eventually(lambda: len(wuxi.attested()) == 9, 30)
-    certificate = wuxi.attested()["003/1"]
+    certificate = wuxi.attested()["008/1"]
     public_id = certificate["attestation"]["public_id"]
     document = wuxi.document(public_id)
     about = {name: certificate[name] for name in ("scheme", "occupation", "level")}
-    wuxi.post("certificate.revoked", BODY, number="003", date="2025-06-02", reason="examination-cancelled", **about)
+    wuxi.post("certificate.revoked", BODY, number="008", date="2025-06-02", reason="examination-cancelled", **about)
     seconds = eventually(lambda: wuxi.standing(public_id) == "revoked", 10)
     assert wuxi.verdict(document) == "revoked"
     assert seconds < 5, "within a second on a machine that does nothing else"
@@ -117,17 +110,17 @@ def test_one_is_revoked_in_front_of_your_eyes(wuxi: Wuxi) -> None:
 
 def test_one_is_replaced_after_a_name_change(wuxi: Wuxi) -> None:
     eventually(lambda: len(wuxi.attested()) == 9, 30)
-    before = wuxi.attested()["001/1"]
+    before = wuxi.attested()["009/1"]
     document = wuxi.document(before["attestation"]["public_id"])
     about = {name: before[name] for name in ("scheme", "occupation", "level")}
     names = {"original": "ចាន់ បុប្ផា", "language": "km", "romanised": "Chan Bopha"}
-    wuxi.post("person.corrected", SENDER, number="001", names=names)
-    wuxi.post("certificate.replaced", BODY, number="001", date="2025-06-02", reason="name-changed", **about)
-    eventually(lambda: "001/2" in wuxi.attested(), 20)
+    wuxi.post("person.corrected", SENDER, number="009", names=names)
+    wuxi.post("certificate.replaced", BODY, number="009", date="2025-06-02", reason="name-changed", **about)
+    eventually(lambda: "009/2" in wuxi.attested(), 20)
     after = wuxi.attested()
-    assert after["001/1"]["attestation"]["status"] == "superseded"
+    assert after["009/1"]["attestation"]["status"] == "superseded"
     assert wuxi.verdict(document) == "superseded"
-    anew = wuxi.document(after["001/2"]["attestation"]["public_id"])
+    anew = wuxi.document(after["009/2"]["attestation"]["public_id"])
     assert wuxi.verdict(anew) == "valid"
     assert "Chan Bopha" in anew.decode()
     assert "Chan Bopha" not in document.decode()
