@@ -132,6 +132,9 @@ _ADD = f"""
         FROM now
     ), changed AS (
         INSERT INTO cube_changes (step, key, delta) SELECT number, key, delta FROM now, said
+    ), tailed AS (
+        INSERT INTO cube_tail ({", ".join(Cell._fields)}, delta)
+        SELECT {", ".join(Cell._fields)}, delta FROM said WHERE measure <> 'people'
     )
     INSERT INTO cube AS kept (key, {", ".join(Cell._fields)}, value)
     SELECT key, {", ".join(Cell._fields)}, delta FROM said

@@ -8,17 +8,19 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import ColumnElement, FromClause, Select, Text, any_, func, inspect, literal, select, text
+from sqlalchemy import ColumnElement, Select, Text, any_, func, inspect, literal, select, text, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from sqlmodel import col
 
+from services.reporting import coarse
 from services.reporting.domain import DIMENSIONS, EXCEPTIONS, MEASURES, TOTAL
 from services.reporting.ledger import HOW_TO_ASK, STREAMS, Asked, NotAMoment, Step, step_at
 from services.reporting.measures import PEOPLE_BY
 from services.reporting.people import distinct
 from services.reporting.rates import BASES, NOT_BY, RATES, Basis
-from services.reporting.tables import CubeCell, CubeChange, CubeVersion
+from services.reporting.tables import CoarseCell, CubeCell, CubeChange, CubeVersion, TailCell
 from shared.outbox import heard_positions
 
 PARAMETERS = ("measure", "by", "from", "to", "basis", "as_of", *DIMENSIONS)
@@ -27,6 +29,7 @@ _CELLS = 200_000
 """An answer with more rows, or made of more cells, is refused: nobody reads it, and it takes memory from everybody."""
 
 Number = int | float
+Columns = ReadOnlyColumnCollection[str, Any]
 Place = tuple[str, ...]
 Line = tuple[dict[str, str], int]
 Figures = dict[str, Number]
@@ -223,9 +226,13 @@ async def _cells(
     terms = [term for name in measures if name in RATES for term in RATES[name].terms]
     counts = {term.measure for term in terms} | {name for name in measures if name not in RATES}
     more = sorted({name for term in terms for name in term.only})
-    only = conditions(question, sorted(counts), basis)
+    asked = {*question.by, *more, *(name for name, _ in question.where)}
+    if question.from_month or question.to_month:
+        asked.add("end_month" if basis == "cohort" else "month")
+    cube = _cube(asked, step)
+    only = conditions(question, sorted(counts), basis, cube)
     found: dict[Place, list[Line]] = {}
-    summed = await session.execute(_summed([*question.by, "measure", *more], only, step).limit(_CELLS + 1))
+    summed = await session.execute(_summed([*question.by, "measure", *more], cube, only).limit(_CELLS + 1))
     for number, (*line, value) in enumerate(summed):
         if number == _CELLS:
             raise _too_many()
@@ -235,32 +242,54 @@ async def _cells(
     return found
 
 
-def conditions(question: Question, counts: Sequence[str], basis: Basis) -> list[ColumnElement[bool]]:
-    """Which cells of some counts a question is about."""
-    found = [_one_of("measure", counts), *(_one_of(name, values) for name, values in question.where)]
-    months = _column("end_month" if basis == "cohort" else "month")
+def conditions(
+    question: Question, counts: Sequence[str], basis: Basis, columns: Columns | None = None
+) -> list[ColumnElement[bool]]:
+    """Which cells of some counts a question is about; of the fine cube unless other ``columns`` are given."""
+    of = columns or _fine()
+    found = [_one_of(of["measure"], counts), *(_one_of(of[name], values) for name, values in question.where)]
+    months = "end_month" if basis == "cohort" else "month"
     if question.from_month:
-        found.append(months >= question.from_month)
+        found.append(of[months] >= question.from_month)
     if question.to_month:
-        found.append(months <= question.to_month)
+        found.append(of[months] <= question.to_month)
     return found
 
 
-def _summed(by: Sequence[str], only: Sequence[ColumnElement[bool]], step: Step | None) -> Select[Any]:
-    """The cube's values summed by dimensions, as they are or as they were at a step; without what comes to nothing."""
-    value = _column("value")
-    source: FromClause = inspect(CubeCell).local_table
-    if step is not None:
-        since = (
-            select(col(CubeChange.key), func.sum(col(CubeChange.delta)).label("delta"))
-            .where(col(CubeChange.step) > step.number)
-            .group_by(col(CubeChange.key))
-            .subquery()
-        )
-        source = source.outerjoin(since, since.c.key == col(CubeCell.key))
-        value -= func.coalesce(since.c.delta, 0)
-    columns = [_column(name) for name in by]
-    return select(*columns, func.sum(value)).select_from(source).where(*only, value != 0).group_by(*columns)
+def _fine() -> Columns:
+    columns: Columns = inspect(CubeCell).local_table.c
+    return columns
+
+
+def _cube(asked: Collection[str], step: Step | None) -> Columns:
+    """The smallest cube that has the dimensions, as it is or as it was at a step: its columns, and ``value``."""
+    names = ["measure", *sorted(asked)]
+    grain = coarse.coarsest(asked)
+    if grain is None and step is None:
+        return _fine()
+    fine, changes = _fine(), inspect(CubeChange).local_table
+    since = (
+        select(*(fine[name] for name in names), (-changes.c.delta).label("value"))
+        .join_from(changes, fine["key"].table, changes.c.key == fine["key"])
+        .where(changes.c.step > (0 if step is None else step.number))
+    )
+    if grain is None:
+        parts = [select(*(fine[name] for name in names), fine["value"])]
+    else:
+        kept, tail = inspect(CoarseCell).local_table.c, inspect(TailCell).local_table.c
+        parts = [
+            select(*(kept[name] for name in names), kept["value"]).where(kept["grain"] == grain),
+            select(*(tail[name] for name in names), tail["delta"].label("value")),
+        ]
+    columns: Columns = union_all(*parts, *([] if step is None else [since])).subquery("cells").c
+    return columns
+
+
+def _summed(by: Sequence[str], columns: Columns, only: Sequence[ColumnElement[bool]]) -> Select[Any]:
+    """A cube's values summed by dimensions; without what comes to nothing."""
+    value = func.sum(columns["value"])
+    places = [columns[name] for name in by]
+    return select(*places, value).where(*only).group_by(*places).having(value != 0)
 
 
 # --- people
@@ -279,9 +308,10 @@ async def _people(session: AsyncSession, question: Question, by: Sequence[str], 
     where = dict(question.where)
     if _kept(question):
         asked = {*by, *where} | ({"programme"} if "cohort" in {*by, *where} else set())
-        only = [_one_of("measure", ["people"]), *(_one_of(name, values) for name, values in where.items())]
-        only += [(_column(name) != TOTAL) if name in asked else (_column(name) == TOTAL) for name in PEOPLE_BY]
-        summed = await session.execute(_summed(by, only, step))
+        cube = _cube(DIMENSIONS, step)
+        only = [_one_of(cube["measure"], ["people"]), *(_one_of(cube[name], values) for name, values in where.items())]
+        only += [(cube[name] != TOTAL) if name in asked else (cube[name] == TOTAL) for name in PEOPLE_BY]
+        summed = await session.execute(_summed(by, cube, only))
         return {tuple(place): int(value) for *place, value in summed if value}
     months = {
         "end_month" if question.basis_of("people") == "cohort" else "month": (question.from_month, question.to_month)
@@ -355,14 +385,8 @@ def _check_month(name: str, value: str) -> str:
     return value
 
 
-def _column(name: str) -> ColumnElement[Any]:
-    # `name` comes from the tables of the domain, never from the question's text.
-    column: ColumnElement[Any] = CubeCell.__table__.columns[name]  # type: ignore[attr-defined]
-    return column
-
-
-def _one_of(name: str, values: Iterable[str]) -> ColumnElement[bool]:
-    return _column(name) == any_(literal(list(values), ARRAY(Text)))
+def _one_of(column: ColumnElement[Any], values: Iterable[str]) -> ColumnElement[bool]:
+    return column == any_(literal(list(values), ARRAY(Text)))
 
 
 def _figures(measures: Sequence[str], lines: Sequence[Line]) -> Figures:

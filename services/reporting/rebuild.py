@@ -26,7 +26,7 @@ class Rebuild(BaseModel):
     cube: str
 
 
-_OF_CUBE = ("cube", "cube_steps", "cube_changes")
+_OF_CUBE = ("cube", "cube_steps", "cube_changes", "cube_tail", "coarse_cubes")
 
 Look = Callable[[str], Awaitable[Extent]]
 """What a stream holds now."""

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, LargeBinary, MetaData, SmallInteger, Text
+from sqlalchemy import BigInteger, DateTime, Index, Integer, LargeBinary, MetaData, SmallInteger, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
@@ -70,15 +70,10 @@ class PastFact(Base, table=True):
     data: dict[str, Any] = Field(sa_type=JSONB)
 
 
-class CubeCell(Base, table=True):
-    """One cell, also one that came back to 0. ``key`` is a hash of all its other columns but ``value``."""
+class _Placed(SQLModel):
+    """A measure, and its place in every dimension."""
 
-    __tablename__ = "cube"
-    # Room for new values beside the old ones: only `value` changes, and no index holds it.
-    __table_args__ = {"postgresql_with": {"fillfactor": "80"}}
-
-    key: bytes = Field(primary_key=True, sa_type=LargeBinary)
-    measure: str = Field(index=True, sa_type=Text)
+    measure: str = Field(sa_type=Text)
     programme: str = Field(sa_type=Text)
     country: str = Field(sa_type=Text)
     host_country: str = Field(sa_type=Text)
@@ -99,7 +94,43 @@ class CubeCell(Base, table=True):
     month: str = Field(sa_type=Text)
     start_month: str = Field(sa_type=Text)
     end_month: str = Field(sa_type=Text)
+
+
+class CubeCell(_Placed, Base, table=True):
+    """One cell, also one that came back to 0. ``key`` is a hash of all its other columns but ``value``."""
+
+    __tablename__ = "cube"
+    # Room for new values beside the old ones: only `value` changes, and no index holds it.
+    __table_args__ = (
+        Index("cube_measure_cohort_idx", "measure", "cohort"),
+        {"postgresql_with": {"fillfactor": "80"}},
+    )
+
+    key: bytes = Field(primary_key=True, sa_type=LargeBinary)
     value: int = Field(sa_type=BigInteger)
+
+
+class CoarseCell(_Placed, Base, table=True):
+    """One cell of a coarser cube: `_T` in what the cube is not by. ``grain`` is the cube's number."""
+
+    __tablename__ = "coarse_cubes"
+    __table_args__ = (
+        Index("coarse_cubes_grain_measure_idx", "grain", "measure"),
+        {"postgresql_with": {"fillfactor": "80"}},
+    )
+
+    grain: int = Field(primary_key=True, sa_type=Integer, sa_column_kwargs={"autoincrement": False})
+    key: bytes = Field(primary_key=True, sa_type=LargeBinary)
+    value: int = Field(sa_type=BigInteger)
+
+
+class TailCell(_Placed, Base, table=True):
+    """A change of the cube that is not yet in the coarser ones."""
+
+    __tablename__ = "cube_tail"
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=BigInteger)
+    delta: int = Field(sa_type=BigInteger)
 
 
 class CubeVersion(Base, table=True):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.reporting import ledger, projection, queries
+from services.reporting import coarse, ledger, projection, queries
 from services.reporting.domain import DIMENSIONS, EXCEPTIONS, MEASURES, Cell, Known, Rows, count_all, newest
 from services.reporting.ledger import Asked
 from services.reporting.queries import Question
@@ -122,6 +122,10 @@ async def test_any_order_duplication_and_split_gives_the_same_cube(database: Dat
         position += len(batch)
         await hear(database, batch, position)
         known_at[position] = await kept(database)
+        async with database.transaction() as session:
+            if data.draw(st.booleans()):
+                await coarse.roll(session)
+            assert await coarse.unlike(session) == []
     assert known_at[position] == told(history) == await recounted(database)
     async with database.transaction() as session:
         assert await ledger.unlike(session) == []
