@@ -14,8 +14,11 @@ from services import demo
 from services.client import Client, read_events
 from services.standalone import Standalone
 from services.upkeep import check
+from shared.vc.keys import from_multikey
 from shared.vc.trust import Trust
 from shared.vc.verdict import judge
+from tests import outsiders
+from tests.credentials import misshapen
 from tests.e2e.conftest import EXAMPLE, environment
 
 pytestmark = pytest.mark.xdist_group("e2e")
@@ -54,14 +57,29 @@ class Wuxi:
     def verdict(self, document: bytes) -> str:
         return judge(document, self.trust(), datetime.now(UTC)).word
 
-    def post(self, kind: str, source: str, **data: Any) -> None:
+    def others(self, *documents: bytes) -> list[dict[str, Any]]:
+        """What verifiers that were not written here say, given what the issuer's own addresses give to anybody."""
+        keys = self.public.get("/.well-known/did.json").json()
+        lists = [self.public.get("/v1/status/1").json()]
+        known = {keys["id"]: keys} | {one["id"]: one for one in lists}
+        newest = from_multikey(keys["verificationMethod"][-1]["publicKeyMultibase"])
+        return outsiders.asked(
+            *(
+                {"credential": json.loads(one), "documents": known}
+                if one.startswith(b"{")
+                else {"token": one.decode(), "jwk": outsiders.jwk(newest)}
+                for one in documents
+            )
+        )
+
+    def post(self, kind: str, source: str, hour: int = 9, **data: Any) -> None:
         event = {
             "specversion": "1.0",
             "id": f"{kind.replace('.', '-')}-{data['number']}",
             "source": source,
             "type": f"{kind}.v1",
         }
-        event |= {"time": "2025-06-02T09:00:00+08:00", "data": {"cohort": "wuxi-2025-spring", **data}}
+        event |= {"time": f"2025-06-02T{hour:02}:00:00+08:00", "data": {"cohort": "wuxi-2025-spring", **data}}
         service = "enrolment" if kind.startswith("person") else "certification"
         answer = httpx.post(
             f"{self.urls[service]}/v1/events",
@@ -91,13 +109,17 @@ def wuxi(data_folder: Path) -> Iterator[Wuxi]:
 
 def test_nine_certificates_are_attested_to_and_verify(wuxi: Wuxi) -> None:
     eventually(lambda: len(wuxi.attested()) == 9, 30)
+    documents = []
     for certificate in wuxi.attested().values():
         public_id = certificate["attestation"]["public_id"]
         assert wuxi.standing(public_id) == "valid"
         for form in ("", ".jwt"):
             document = wuxi.document(public_id, form)
             assert wuxi.verdict(document) == "valid"
+            documents.append(document)
+        assert misshapen(json.loads(documents[-2])) == []
         assert wuxi.public.get(f"/v1/credentials/{public_id}").status_code == 403, "it names somebody"
+    assert [one["accepted"] for one in wuxi.others(*documents)] == [True] * 18
     listed = wuxi.public.get("/v1/status/1")
     again = wuxi.public.get("/v1/status/1", headers={"If-None-Match": listed.headers["ETag"]})
     assert (again.status_code, listed.headers["Cache-Control"]) == (304, "public, max-age=1")
@@ -122,6 +144,7 @@ def test_one_is_replaced_after_a_name_change(wuxi: Wuxi) -> None:
     about = {name: before[name] for name in ("scheme", "occupation", "level")}
     names = {"original": "ចាន់ បុប្ផា", "language": "km", "romanised": "Chan Bopha"}
     wuxi.post("person.corrected", SENDER, number="001", names=names)
+    about["certificate_number"] = "S0000320200425INV0901"
     wuxi.post("certificate.replaced", BODY, number="001", date="2025-06-02", reason="name-changed", **about)
     eventually(lambda: "001/2" in wuxi.attested(), 20)
     after = wuxi.attested()
@@ -131,6 +154,74 @@ def test_one_is_replaced_after_a_name_change(wuxi: Wuxi) -> None:
     assert wuxi.verdict(anew) == "valid"
     assert "Chan Bopha" in anew.decode()
     assert "Chan Bopha" not in document.decode()
+
+
+def test_what_is_attested_to(wuxi: Wuxi) -> None:
+    eventually(lambda: len(wuxi.attested()) >= 9, 30)
+    certificate = wuxi.attested()["008/1"]
+    said = json.loads(wuxi.document(certificate["attestation"]["public_id"]))
+    subject, achievement = said["credentialSubject"], said["credentialSubject"]["achievement"]
+    assert said["issuer"]["id"].startswith("did:web:127.0.0.1%3A")
+    assert said["issuer"]["name"] == "Sampan operator (name not set)"
+    keys = wuxi.public.get("/.well-known/did.json").json()
+    assert {keys["id"]} == {one["controller"] for one in keys["verificationMethod"]} == {said["issuer"]["id"]}
+    assert subject["source"]["name"] == achievement["creator"]["name"] != said["issuer"]["name"]
+    assert not subject["source"]["id"].startswith("did:"), "the awarding body signs nothing here, and has no key"
+    assert subject["source"]["url"].startswith("https://")
+    assert subject["licenseNumber"] == certificate["number"]
+    codes = {one["targetFramework"]: one["targetCode"] for one in achievement["alignment"]}
+    assert (codes["ISCO-08"], codes["ISCED-F 2013"]) == ("7411", "0713")
+    assert achievement["specialization"] == "Intermediate worker (printed as 4)"
+    assert [one["name"] for one in achievement["resultDescription"]] == ["theory", "practice"]
+    assert [one["value"] for one in subject["result"]] == ["84", "86"]
+    assert subject["term"] == "wuxi-2025-spring"
+    assert said["evidence"][0]["narrative"].startswith("Taught at wuxi-institute, CN, from 2025-03-31 to 2025-04-13.")
+    days = [subject["activityStartDate"], subject["activityEndDate"], said["awardedDate"]]
+    assert days == ["2025-03-31T00:00:00Z", "2025-04-13T00:00:00Z", "2025-04-13T00:00:00Z"]
+    assert [one["identityHash"] for one in subject["identifier"]] == ["សៀង មុនី", "Sieng Mony"]
+    assert "did not sign this document" in said["description"]
+    assert "local address" in said["description"]
+
+
+def test_verifiers_not_written_here_say_the_same_of_each_standing(wuxi: Wuxi) -> None:
+    eventually(lambda: len(wuxi.attested()) >= 9, 30)
+    numbers = {"004": "valid", "005": "revoked", "006": "suspended", "007": "valid"}
+    those = {number: wuxi.attested()[f"{number}/1"] for number in numbers}
+    ids = {number: one["attestation"]["public_id"] for number, one in those.items()}
+    about = {number: {name: one[name] for name in ("scheme", "occupation", "level")} for number, one in those.items()}
+    for number, kind in (("005", "revoked"), ("006", "suspended"), ("007", "suspended")):
+        more = {"date": "2025-06-02", "reason": "inquiry"}
+        wuxi.post(f"certificate.{kind}", BODY, number=number, **more, **about[number])
+    eventually(lambda: wuxi.standing(ids["007"]) == "suspended", 10)
+    more = {"date": "2025-06-03", "reason": "inquiry-closed"}
+    wuxi.post("certificate.reinstated", BODY, hour=11, number="007", **more, **about["007"])
+    eventually(lambda: {number: wuxi.standing(one) for number, one in ids.items()} == numbers, 10)
+    documents = {number: wuxi.document(one) for number, one in ids.items()}
+    tampered = documents["004"].replace(b'"Completed"', b'"Failed"')
+    assert tampered != documents["004"]
+
+    answers = wuxi.others(*documents.values(), tampered)
+
+    assert [wuxi.verdict(one) for one in documents.values()] == list(numbers.values())
+    assert wuxi.verdict(tampered) == "forged"
+    assert [one["accepted"] for one in answers] == [word == "valid" for word in numbers.values()] + [False]
+    assert [one["set"] for one in answers] == [False, True, True, False, False]
+    assert answers[-1]["error"] == "Invalid signature."
+
+
+def test_of_a_person_who_is_forgotten_the_standing_and_the_log_stay(wuxi: Wuxi) -> None:
+    eventually(lambda: len(wuxi.attested()) >= 9, 30)
+    public_id = wuxi.attested()["009/1"]["attestation"]["public_id"]
+    kept, log = wuxi.document(public_id), f"/v1/log/certificates/{public_id}"
+    logged = wuxi.public.get(log).json()["standings"]
+    wuxi.post("person.forgotten", SENDER, number="009", decided_by="desk-1", reason="request")
+    for form in ("", ".jwt"):
+        answer = wuxi.public.get(f"/v1/credentials/{public_id}{form}", headers=wuxi.admin)
+        assert (answer.status_code, answer.json()["code"]) == (410, "forgotten")
+    assert wuxi.standing(public_id) == "valid"
+    places = [(one["place"], one["leaf"]) for one in wuxi.public.get(log).json()["standings"]]
+    assert places == [(one["place"], one["leaf"]) for one in logged]
+    assert wuxi.verdict(kept) == "valid", "what they kept themselves can be checked"
 
 
 def test_the_check_agrees(wuxi: Wuxi) -> None:
