@@ -9,8 +9,10 @@ from typing import Any
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
 from services import demo
+from services.cli import app
 from services.client import Client, read_events
 from services.standalone import Standalone
 from services.upkeep import check
@@ -207,6 +209,40 @@ def test_verifiers_not_written_here_say_the_same_of_each_standing(wuxi: Wuxi) ->
     assert [one["accepted"] for one in answers] == [word == "valid" for word in numbers.values()] + [False]
     assert [one["set"] for one in answers] == [False, True, True, False, False]
     assert answers[-1]["error"] == "Invalid signature."
+
+
+def test_a_partner_checks_every_form_with_what_they_kept(wuxi: Wuxi, tmp_path: Path) -> None:
+    eventually(lambda: len(wuxi.attested()) >= 9, 30)
+    certificate = wuxi.attested()["004/1"]
+    public_id, address = certificate["attestation"]["public_id"], wuxi.urls["certification"]
+    trust, proof, copied = tmp_path / "trust", tmp_path / "proof.json", tmp_path / "a-checkpoint-that-a-friend-kept"
+    files = {"a.json": f"/v1/credentials/{public_id}", "a.jwt": f"/v1/credentials/{public_id}.jwt"}
+    files |= {f"a.{form}": f"/v1/certificates/{certificate['certificate']}/document.{form}" for form in ("pdf", "png")}
+    for name, path in files.items():
+        answer = wuxi.public.get(path, headers=wuxi.admin, timeout=60).raise_for_status()
+        (tmp_path / name).write_bytes(answer.content)
+    proof.write_bytes(wuxi.public.get(f"/v1/log/certificates/{public_id}").content)
+
+    def ran(*arguments: str | Path) -> tuple[int, str]:
+        ended = CliRunner().invoke(app, [str(one) for one in (*arguments, "--trust", trust)])
+        return ended.exit_code, " ".join(ended.output.split())
+
+    assert ran("verify", tmp_path / "a.pdf")[1].startswith("UNKNOWN ISSUER")
+    assert ran("trust", address)[0] == 0
+    for name in files:
+        code, said = ran("verify", tmp_path / name, "--log", proof)
+        assert (code, said.partition(":")[0]) == (0, "VALID"), said
+        assert "It is the log of your checkpoint" in said
+        assert certificate["number"] in said
+    (checkpoint,) = trust.glob("*/log.checkpoint")
+    copied.write_bytes(checkpoint.read_bytes())
+    about = {name: wuxi.attested()["002/1"][name] for name in ("scheme", "occupation", "level")}
+    wuxi.post("certificate.revoked", BODY, number="002", date="2025-06-02", reason="inquiry", **about)  # the log grows
+    eventually(lambda: wuxi.attested()["002/1"]["attestation"]["status"] == "revoked", 10)
+    code, said = ran("verify", tmp_path / "a.jwt", "--log", address, "--checkpoint", copied)
+    assert code == 0
+    assert "leaves of your checkpoint" in said
+    assert "still begins with" in ran("trust", address)[1]
 
 
 def test_of_a_person_who_is_forgotten_the_standing_and_the_log_stay(wuxi: Wuxi) -> None:
