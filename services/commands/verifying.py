@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +13,7 @@ import typer
 from services import logbook
 from services.commands.log import look
 from services.commands.options import say
-from services.verifying import fetch, read_file, trusted
+from services.verifying import CHECKPOINT, fetch, folder_of, read_file, trusted
 from shared.vc.verdict import Verdict, judge
 
 app = typer.Typer()
@@ -38,8 +39,11 @@ def verify(
         str | None, typer.Option(help="Ask the log too: a file with its proof, or the issuer's address as you know it.")
     ] = None,
     checkpoint: Annotated[
-        Path, typer.Option(help="The log's checkpoint that you keep (`sampan log look`); its key lies beside it.")
-    ] = Path("sampan.checkpoint"),
+        Path | None,
+        typer.Option(
+            help="A checkpoint of the log that you keep elsewhere; else the one that `sampan trust` has kept."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The verdict as JSON.")] = False,
 ) -> None:
     """Check a certificate offline, against keys and status lists that you got with `sampan trust`.
@@ -48,7 +52,7 @@ def verify(
     checkpoint that you kept. Exit 2 when the log does not fit.
     """
     if file is None:
-        look_at_log(log, checkpoint)
+        look_at_log(log, checkpoint or Path("sampan.checkpoint"))
         return
     content = read_file(file)
     verdict = judge(content, trusted(trust, status or []), datetime.now(UTC), timedelta(hours=fresh))
@@ -58,7 +62,9 @@ def verify(
         print(f"{verdict.word.upper()}: {verdict.sentence}")
         for line in _lines(verdict.document or {}):
             print(f"  {line}")
-    in_log = log is None or (verdict.document is not None and _in_log(log, checkpoint, content, verdict.document))
+    in_log = log is None or (
+        verdict.document is not None and _in_log(log, checkpoint, trust, content, verdict.document)
+    )
     raise typer.Exit(0 if verdict.is_good and in_log else 1)
 
 
@@ -67,12 +73,21 @@ def trust_issuer(
     address: Annotated[str, typer.Argument(help="The issuer's address, from a source that you rely on.")],
     folder: Folder = TRUST,
 ) -> None:
-    """Get an issuer's keys, status lists and the checkpoint of its log, to check certificates with.
+    """Get an issuer's keys and status lists, and its log's key and checkpoint, to check certificates with.
 
-    Give the address that you know to be the issuer's, not one that stands on a certificate. Run it again for newer lists.
+    Give the address that you know to be the issuer's, not one that stands on a certificate. Run it again for newer lists: the
+    log is then compared with the checkpoint of last time. Ends with 2, and keeps all as it was, when the log does not fit.
     """
-    got = fetch(address, folder)
+    with log_differs():
+        got = fetch(address, folder)
     print(f"{got.did}: keys and {got.lists} status lists are in {got.folder}/.")
+    if got.log is not None:
+        key = logbook.key_file(got.folder / CHECKPOINT)
+        print(
+            f"Its log has {got.log.now.size} leaves; its key is in {key}: compare it with one from elsewhere."
+            if got.log.kept is None
+            else f"Its log has {got.log.now.size} leaves, and still begins with the {got.log.kept.size} of last time."
+        )
 
 
 def look_at_log(address: str | None, checkpoint: Path) -> None:
@@ -82,17 +97,28 @@ def look_at_log(address: str | None, checkpoint: Path) -> None:
     look(address, checkpoint)
 
 
-def _in_log(place: str, checkpoint: Path, content: bytes, document: Mapping[str, Any]) -> bool:
+def _in_log(place: str, checkpoint: Path | None, trust: Path, content: bytes, document: Mapping[str, Any]) -> bool:
     """Say what the log says of a credential; whether it is one to be accepted."""
     proof = logbook.evidence_at(place, document)
     own = content if content.lstrip()[:1] == b"{" else None  # in another form it has other bytes
+    kept = folder_of(str(_at(document, "issuer", "id")), trust) / CHECKPOINT
+    with log_differs():
+        good, said, shown = logbook.logged(document, own, proof, checkpoint or kept, logbook.key_file(kept))
+        compared = logbook.continues(place, shown, checkpoint or kept, logbook.key_file(kept))
+    print(f"  {'log':12} {said}", file=sys.stderr)
+    if compared:
+        print(f"  {'':12} {compared}", file=sys.stderr)
+    return good
+
+
+@contextmanager
+def log_differs() -> Iterator[None]:
+    """Ends the command with 2, and the sentence, when a log does not fit."""
     try:
-        good, said = logbook.logged(document, own, proof, checkpoint)
+        yield
     except logbook.LogDiffers as differs:
         say.print(f"sampan: {differs}", markup=False)
         raise typer.Exit(2) from None
-    print(f"  {'log':12} {said}", file=sys.stderr)
-    return good
 
 
 def _fields(verdict: Verdict) -> dict[str, Any]:

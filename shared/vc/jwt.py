@@ -1,4 +1,7 @@
-"""The same credential as a signed JWT: W3C VC-JOSE-COSE, ``alg: Ed25519`` (RFC 9864 retires ``EdDSA``)."""
+"""The same credential as a signed JWT: W3C VC-JOSE-COSE, ``alg: Ed25519`` (RFC 9864 retires ``EdDSA``).
+
+Beside the credential's own fields stand the claims that Open Badges 3.0 (8.2.4) wants in a JWT; they say the same once more.
+"""
 
 import json
 from collections.abc import Mapping
@@ -7,6 +10,7 @@ from typing import Any, Final
 from joserfc import jws
 from joserfc.errors import JoseError
 
+from shared.vc import moments
 from shared.vc.keys import SigningKey, jwk
 from shared.vc.proof import BadProof, OtherProof, UnknownKey
 
@@ -17,8 +21,22 @@ TYPE: Final = "vc+jwt"
 def sign(document: Mapping[str, Any], key: SigningKey) -> str:
     """The document (without a proof) as a compact JWS."""
     header = {"alg": ALGORITHM, "typ": TYPE, "cty": "vc", "kid": key.id}
-    payload = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    payload = json.dumps({**claims(document), **document}, ensure_ascii=False, separators=(",", ":")).encode()
     return jws.serialize_compact(header, payload, key.jwk, [ALGORITHM])
+
+
+def claims(document: Mapping[str, Any]) -> dict[str, Any]:
+    """What a JWT's own claims say of a credential: whose it is, which, of whom, and from when until when (RFC 7519)."""
+    issuer = document["issuer"]
+    said = {
+        "iss": issuer["id"] if isinstance(issuer, Mapping) else issuer,
+        "jti": document["id"],
+        "sub": document["credentialSubject"]["id"],
+        "nbf": int(moments.read(document["validFrom"]).timestamp()),
+    }
+    if "validUntil" in document:
+        said["exp"] = int(moments.read(document["validUntil"]).timestamp())
+    return said
 
 
 def check(token: str, keys: Mapping[str, bytes]) -> tuple[str, bytes]:
