@@ -198,6 +198,18 @@ def tell_addresses(app: FastAPI, door: Callable[[Request], Awaitable[object]], a
         return dict(addresses)
 
 
+def tell_browsers(app: FastAPI, nothing_here: Callable[[Request], Response]) -> None:
+    """At an address where there is nothing a browser is answered with a page, and a program as before."""
+
+    async def answer(request: Request, error: Exception) -> Response:
+        lost = isinstance(error, HTTPException) and error.status_code == 404
+        if lost and "text/html" in request.headers.get("accept", ""):
+            return nothing_here(request)
+        return await _http_error(request, error)
+
+    app.add_exception_handler(HTTPException, answer)
+
+
 def metrics() -> Response:
     """The process's metrics in Prometheus' text format."""
     return metrics_and(b"")

@@ -10,11 +10,10 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.routing import APIRoute
-from starlette.exceptions import HTTPException
 
 from shared import pages
 from shared.audit import Act, Audit
@@ -97,21 +96,11 @@ def routes(sessions: Sessions, audit: Audit, *, https: bool) -> APIRouter:
     return router
 
 
-def tell_browsers(app: FastAPI) -> None:
-    """At an address where there is nothing, who mistyped it in a browser is told so on a page, and a program as before."""
-    for_programs = app.exception_handlers[HTTPException]
-
-    async def nothing_here(request: Request, error: Exception) -> Response:
-        if getattr(error, "status_code", 0) != 404 or "text/html" not in request.headers.get("accept", ""):
-            answer: Response = await for_programs(request, error)  # type: ignore[misc]
-            return answer
-        heading, message = _("Nothing here"), _("There is nothing at this address.")
-        frame = Frame("/", language_of(request))
-        return answered(
-            request, _PAGES.render("problem.html", frame, heading=heading, message=message, seconds=""), 404
-        )
-
-    app.add_exception_handler(HTTPException, nothing_here)
+def nothing_here(request: Request) -> Response:
+    """What somebody sees who mistyped an address."""
+    heading, message = _("Nothing here"), _("There is nothing at this address.")
+    frame = Frame("/", language_of(request))
+    return answered(request, _PAGES.render("problem.html", frame, heading=heading, message=message, seconds=""), 404)
 
 
 def pages_router(refusal: Callable[[Request, Problem], Response]) -> APIRouter:

@@ -44,7 +44,7 @@ from shared.database import Database
 from shared.deadletters import DeadLetters
 from shared.depths import Depths
 from shared.desk.rosters import Rosters
-from shared.http import create_app, tell_addresses, with_heartbeat
+from shared.http import create_app, tell_addresses, tell_browsers, with_heartbeat
 from shared.keeping import Keeping
 from shared.limits import Limits
 from shared.offices import Doorkeeper, token_digest
@@ -157,7 +157,7 @@ def create(settings: Settings) -> FastAPI:
     pages = Rosters(taking, keeping, choices, CODES, tuple(taking.roles))
     app.include_router(desk.routes(handlers, database, sessions, pages, addresses))
     app.include_router(signin.routes(sessions, audit, https=settings.address.startswith("https:")))
-    signin.tell_browsers(app)
+    tell_browsers(app, signin.nothing_here)
     if operator and printing:
         app.include_router(PublicPages(database, holders, printing, operator).routes())
     show_contract(app, door, sessions, "certification")

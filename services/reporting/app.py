@@ -20,7 +20,7 @@ from shared.contracts import show_contract
 from shared.database import Database
 from shared.deadletters import DeadLetters
 from shared.depths import Depths
-from shared.http import create_app, tell_addresses, with_heartbeat
+from shared.http import create_app, tell_addresses, tell_browsers, with_heartbeat
 from shared.limits import Limits
 from shared.offices import Doorkeeper, token_digest
 from shared.relay import Relay
@@ -74,7 +74,7 @@ def create(settings: Settings) -> FastAPI:
     app.include_router(administration(database, door, dead_letters, bus, checking, audit))
     https = settings.public_url.startswith("https:")
     app.include_router(routes(database, door, sessions, audit, bus.extent, https=https))
-    signin.tell_browsers(app)
+    tell_browsers(app, signin.nothing_here)
     show_contract(app, door, sessions, "reporting")
     return app
 
