@@ -209,6 +209,8 @@ class Standalone:
         return {
             **self._environment,
             **(enrolments if service == "enrolment" else {}),
+            # From whom uvicorn believes X-Forwarded-For: nobody but the proxies that are named.
+            "FORWARDED_ALLOW_IPS": self._environment.get("SAMPAN_TRUSTED_PROXIES", ""),
             "SAMPAN_DATABASE_URL": self.postgres.url(service),
             "SAMPAN_NATS_URL": self.nats.url,
             "SAMPAN_NATS_CREDENTIALS_FILE": str(self.folder / "secrets" / f"{service}.creds"),

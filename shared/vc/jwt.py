@@ -13,6 +13,7 @@ from joserfc.errors import JoseError
 from shared.vc import moments
 from shared.vc.keys import SigningKey, jwk
 from shared.vc.proof import BadProof, OtherProof, UnknownKey
+from shared.vc.reading import NotReadable
 
 ALGORITHM: Final = "Ed25519"
 TYPE: Final = "vc+jwt"
@@ -57,8 +58,8 @@ def check(token: str, keys: Mapping[str, bytes]) -> tuple[str, bytes]:
 
 
 def payload(token: str) -> bytes:
-    """What a JWT says, whoever signed it. Raises OtherProof."""
+    """What a JWT says, whoever signed it. Raises NotReadable."""
     try:
         return jws.extract_compact(token.encode()).payload
     except (JoseError, ValueError, TypeError, AttributeError, RecursionError):
-        raise OtherProof("It looks like a JWT and cannot be read as one.") from None
+        raise NotReadable("It looks like a JWT and cannot be read as one, or only a part of it is there.") from None

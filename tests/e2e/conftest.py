@@ -154,7 +154,7 @@ def issuing() -> Iterator[Program]:
 @pytest.fixture(scope="module")
 def own_issuing() -> Iterator[Program]:
     """The same, for whoever stops, ends and forgets what others look at."""
-    with _issuing() as running:
+    with _issuing({"SAMPAN_TRUSTED_PROXIES": "127.0.0.1"}) as running:
         yield running
 
 
@@ -170,8 +170,8 @@ def own_program(data_folder: Path) -> Iterator[Program]:
 
 
 @contextmanager
-def _issuing() -> Iterator[Program]:
-    env = environment()
+def _issuing(more: dict[str, str] | None = None) -> Iterator[Program]:
+    env = environment() | (more or {})
     address = {"SAMPAN_CERTIFICATION_URL": f"http://127.0.0.1:{env['SAMPAN_CERTIFICATION_PORT']}"}
     with _folder() as folder, _running(folder, env | address) as running:
         posted = running.run("post", EXAMPLE)

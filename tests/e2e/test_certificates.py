@@ -228,15 +228,33 @@ def test_a_partner_checks_every_form_with_what_they_kept(wuxi: Wuxi, tmp_path: P
         assert (code, said.partition(":")[0]) == (0, "VALID"), said
         assert "It is the log of your checkpoint" in said
         assert certificate["number"] in said
+        assert ("The picture itself is not" in said) == name.endswith(("pdf", "png"))
     (checkpoint,) = trust.glob("*/log.checkpoint")
     copied.write_bytes(checkpoint.read_bytes())
+    to_be_revoked = tmp_path / "b.json"
+    to_be_revoked.write_bytes(wuxi.document(wuxi.attested()["002/1"]["attestation"]["public_id"]))
     about = {name: wuxi.attested()["002/1"][name] for name in ("scheme", "occupation", "level")}
     wuxi.post("certificate.revoked", BODY, number="002", date="2025-06-02", reason="inquiry", **about)  # the log grows
     eventually(lambda: wuxi.attested()["002/1"]["attestation"]["status"] == "revoked", 10)
     code, said = ran("verify", tmp_path / "a.jwt", "--log", address, "--checkpoint", copied)
     assert code == 0
     assert "leaves of your checkpoint" in said
+    assert ran("verify", to_be_revoked)[1].startswith("VALID"), "by the list of a moment ago"
+    code, said = ran("verify", to_be_revoked, "--log", address)
+    assert (code, said.partition(":")[0]) == (1, "NOT AS LOGGED"), said
     assert "still begins with" in ran("trust", address)[1]
+    assert ran("verify", to_be_revoked)[1].startswith("REVOKED")
+
+
+def test_strangers_behind_a_proxy_that_is_trusted_are_counted_one_by_one(wuxi: Wuxi) -> None:
+    def asks(forwarded: str) -> int:
+        return wuxi.public.get("/v1/status/999", headers={"X-Forwarded-For": forwarded}).status_code
+
+    # The allowance grows while a busy machine answers slowly.
+    assert any(asks("203.0.113.5") == 429 for _ in range(600))
+    assert asks("198.51.100.1, 203.0.113.5") == 429, "what a stranger wrote there themself does not count"
+    assert asks("203.0.113.6") == 404
+    assert wuxi.public.get("/v1/status/999").status_code == 404
 
 
 def test_of_a_person_who_is_forgotten_the_standing_and_the_log_stay(wuxi: Wuxi) -> None:

@@ -251,6 +251,7 @@ NOTHING = {
     "an object": b"{}",
     "not JSON": b"hello",
     "a part": FILE[: len(FILE) // 2],
+    "a part of a JWT": TOKEN[: len(TOKEN) // 2],
     "a list": b"[]",
     "a number": b"1",
     "ten megabytes of brackets": b"[" * 10_000_000,
