@@ -143,7 +143,11 @@ class Journal:
         if not units:
             return set()
         rows = await self.session.execute(
-            text("SELECT DISTINCT unit FROM events WHERE unit = ANY(:units)"), {"units": sorted(units)}
+            text(
+                "SELECT unit FROM unnest(CAST(:units AS text[])) AS asked (unit) "
+                "WHERE EXISTS (SELECT FROM events WHERE events.unit = asked.unit)"
+            ),
+            {"units": sorted(units)},
         )
         return set(rows.scalars())
 
