@@ -2,6 +2,7 @@
 
 import pytest
 
+from services.reporting.difference import effect
 from services.reporting.domain import (
     DIMENSIONS,
     MEASURES,
@@ -13,7 +14,6 @@ from services.reporting.domain import (
     contributions,
     count,
     count_all,
-    effect,
     newest,
     people_contribution,
 )

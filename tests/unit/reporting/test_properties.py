@@ -5,7 +5,8 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.reporting.domain import Cell, Known, Rows, Version, count_all, effect, newest
+from services.reporting.difference import effect
+from services.reporting.domain import Cell, Known, Rows, Version, count_all, newest
 from tests.unit.reporting.histories import arrivals, histories
 
 
