@@ -21,6 +21,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared import correlation, tracing
+from shared.collecting import collect_seldom
 from shared.database import is_crowded, is_transient
 from shared.deadletters import describe
 from shared.events.receipts import Receipts
@@ -159,6 +160,7 @@ def with_heartbeat(app: FastAPI) -> FastAPI:
 
     @asynccontextmanager
     async def beating(app: FastAPI) -> AsyncIterator[Any]:
+        collect_seldom()
         with heartbeat():
             async with lifespan(app) as state:
                 yield state

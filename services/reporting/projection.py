@@ -12,7 +12,8 @@ from sqlalchemy.orm import Mapped
 from sqlmodel import col
 
 from services.reporting import ledger
-from services.reporting.domain import Cell, Known, Rows, Scope, Version, count, effect, newest
+from services.reporting.difference import effect
+from services.reporting.domain import Cell, Known, Rows, Scope, Version, count, newest
 from services.reporting.tables import Certificate, Cohort, CubeCell, Enrolment, Office, Token
 from shared.events import certification, enrolment
 from shared.events.certification import CertificateFact
