@@ -27,6 +27,7 @@ from services.certification.holders import Holders
 from services.certification.issuer import Issuer
 from services.certification.issuer_keys import IssuerKeys
 from services.certification.judging import Judging
+from services.certification.links import Links
 from services.certification.log import Log
 from services.certification.operator import Operator
 from services.certification.printing import Printing
@@ -115,6 +116,7 @@ def create(settings: Settings) -> FastAPI:
     operator = Operator.at(settings.public_url, settings.operator_name) if settings.public_url else None
     holders = Holders(partial(ask, bus, HOLDER))
     transparency, issuer, documents, attested, printing, judging = _issuing(database, secret, keys, holders, operator)
+    links = Links(operator.url if operator else None, database, audit)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -138,7 +140,7 @@ def create(settings: Settings) -> FastAPI:
         log_api.routes(transparency, database, Visitors()),
         recognitions_api.routes(database, Visitors()),
         documents_api.routes(printing, database, door, sessions, audit),
-        wallet_api.routes(operator.url if operator else None, database, door, audit),
+        wallet_api.routes(links, door),
         rejections(database, door, handlers.rejected, audit),
     ):
         app.include_router(part)
@@ -150,16 +152,19 @@ def create(settings: Settings) -> FastAPI:
     tell_addresses(app, door.open, addresses)
     taking = rosters.desk(handlers, secret, database, door, settings.enrolment_url)
     choices = partial(rosters.choices, database)
-    app.include_router(uploads.routes(taking, door, choices))
-    app.include_router(brought.routes(taking, audit))
     keeping = Keeping(database, KeptFile, secret)
     bus.sweep(keeping.forget_expired)
     pages = Rosters(taking, keeping, choices, CODES, tuple(taking.roles))
-    app.include_router(desk.routes(handlers, database, sessions, pages, addresses))
-    app.include_router(signin.routes(sessions, audit, https=settings.address.startswith("https:")))
+    for part in (
+        uploads.routes(taking, door, choices),
+        brought.routes(taking, audit),
+        desk.routes(handlers, database, sessions, pages, addresses, links),
+        signin.routes(sessions, audit, https=settings.address.startswith("https:")),
+    ):
+        app.include_router(part)
     tell_browsers(app, signin.nothing_here)
-    if operator and printing:
-        app.include_router(PublicPages(database, holders, printing, operator).routes())
+    if operator and printing and judging:
+        app.include_router(PublicPages(database, holders, printing, operator, judging).routes())
     show_contract(app, door, sessions, "certification")
     return app
 
