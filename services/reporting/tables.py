@@ -70,6 +70,15 @@ class PastFact(Base, table=True):
     data: dict[str, Any] = Field(sa_type=JSONB)
 
 
+class Registered(_Held, Base, table=True):
+    """A programme, a centre or a scheme: nothing is counted from it, and every code has its titles from here."""
+
+    __tablename__ = "registered"
+
+    kind: str = Field(primary_key=True, sa_type=Text)
+    key: str = Field(primary_key=True, sa_type=Text)
+
+
 class _Placed(SQLModel):
     """A measure, and its place in every dimension."""
 
