@@ -21,9 +21,12 @@ KINDS: dict[str, type[ProgrammeFact | CentreFact | SchemeFact]] = {
 }
 
 _KEEP = """
-    INSERT INTO registered AS held (kind, key, epoch, revision, data)
-    SELECT kind, key, epoch, revision, data FROM jsonb_populate_recordset(CAST(NULL AS registered), CAST(:rows AS jsonb))
-    ON CONFLICT (kind, key) DO UPDATE SET (epoch, revision, data) = ROW (excluded.epoch, excluded.revision, excluded.data)
+    INSERT INTO registered AS held (kind, key, epoch, revision, position, time, cause, data)
+    SELECT kind, key, epoch, revision, position, time, cause, data
+    FROM jsonb_populate_recordset(CAST(NULL AS registered), CAST(:rows AS jsonb))
+    ON CONFLICT (kind, key) DO UPDATE
+    SET (epoch, revision, position, time, cause, data) =
+        ROW (excluded.epoch, excluded.revision, excluded.position, excluded.time, excluded.cause, excluded.data)
     WHERE (held.epoch, held.revision) < (excluded.epoch, excluded.revision)
 """
 
@@ -35,6 +38,9 @@ async def keep(session: AsyncSession, facts: Sequence[Known]) -> None:
             "kind": fact.kind,
             "key": fact.key,
             **fact.version._asdict(),
+            "position": fact.position,
+            "time": fact.time,
+            "cause": fact.cause,
             "data": fact.data.model_dump(mode="json"),
         }
         for fact in newest((fact for fact in facts if fact.kind in KINDS), {})

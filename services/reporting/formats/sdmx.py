@@ -86,9 +86,9 @@ def write(figures: Figures) -> bytes:
 
 
 def _unit(measure: str) -> tuple[str, int]:
-    """CL_UNIT_MEASURE's code, and the decimals: hours, percent, a number of things, or persons."""
+    """CL_UNIT_MEASURE's code, and the decimals: hours, a share, a number of things, or persons."""
     if measure in _HOURS:
         return "HUR", 2
     if measure in RATES:
-        return "PT", 1
+        return "PURE_NUMB", 4
     return ("NUM" if measure in _COUNTED else "PS"), 0

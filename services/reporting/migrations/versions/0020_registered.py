@@ -17,6 +17,9 @@ def upgrade() -> None:
         sa.Column("key", sa.Text, primary_key=True, nullable=False),
         sa.Column("epoch", sa.BigInteger, nullable=False),
         sa.Column("revision", sa.BigInteger, nullable=False),
+        sa.Column("position", sa.BigInteger, nullable=False),
+        sa.Column("time", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("cause", sa.Text),
         sa.Column("data", JSONB, nullable=False),
     )
     # What was heard before is heard again, both streams from their beginning: it changes no row and no cell that is held, and
