@@ -206,6 +206,17 @@ class Client:
             raise _refused(answer)
         return answer.content
 
+    def change(
+        self,
+        method: Literal["PUT", "POST", "DELETE"],
+        service: ServiceName,
+        path: str,
+        sent: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """The JSON answer, or None, to what changes something and is tried once. Raises ``ClientError``."""
+        body = {} if sent is None else {"json": sent}
+        return self._json(method, f"{self.address(service)}{path}", again=False, **body)
+
     def post(self, service: ServiceName, path: str, *, timeout: float | None = None) -> Any:
         """The JSON answer of a POST without a body; ``timeout`` is for one that takes long. Raises ``ClientError``."""
         more = {} if timeout is None else {"timeout": timeout}

@@ -7,7 +7,7 @@ from functools import partial
 
 from fastapi import FastAPI
 
-from services.reporting import exporting, exports_api
+from services.reporting import exporting, exports_api, public_api
 from services.reporting.api import routes
 from services.reporting.check import check
 from services.reporting.coarse import Rolling
@@ -31,6 +31,7 @@ from shared.relay import Relay
 from shared.sessions import Sessions
 from shared.telemetry import configure
 from shared.upkeep import administration
+from shared.visitors import Visitors
 
 
 def create(settings: Settings) -> FastAPI:
@@ -80,6 +81,7 @@ def create(settings: Settings) -> FastAPI:
     outlets = exporting.Outlets(_ids(settings), _publisher(settings))
     app.include_router(routes(database, door, sessions, audit, bus.extent, https=https, outlets=outlets))
     app.include_router(exports_api.routes(database, door))
+    app.include_router(public_api.routes(database, door, audit, Visitors()))
     tell_browsers(app, signin.nothing_here)
     show_contract(app, door, sessions, "reporting")
     return app

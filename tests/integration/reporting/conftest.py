@@ -9,7 +9,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from services.reporting import exports_api
+from services.reporting import exports_api, public_api
 from services.reporting.api import routes
 from services.reporting.exporting import Outlets
 from services.reporting.formats.iati import Publisher
@@ -20,6 +20,7 @@ from shared.database import Database
 from shared.http import create_app
 from shared.offices import Doorkeeper, token_digest
 from shared.sessions import Sessions
+from shared.visitors import Visitors
 from tests.contract.answers import as_documented
 from tests.emptying import clear
 from tests.servers import PostgresForTests
@@ -84,6 +85,7 @@ async def client(database: Database, streams: Streams) -> AsyncIterator[httpx.As
         routes(database, door, sessions, Audit(database, bytes(32)), streams.look, https=False, outlets=OUTLETS)
     )
     app.include_router(exports_api.routes(database, door))
+    app.include_router(public_api.routes(database, door, Audit(database, bytes(32)), Visitors()))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app),
         base_url="http://reporting",
