@@ -181,8 +181,6 @@ def _administration(router: APIRouter, database: Database, door: Doorkeeper, aud
                 409, "released_today", "There is a version of today: the next one may be made tomorrow."
             ) from None
 
-    return router
-
 
 _CONTENT: Mapping[str, Any] = {FORMATS[name]: {"schema": {"type": "string"}} for name in ("csv", "xlsx")}
 
