@@ -192,6 +192,31 @@ class Client:
         more = {} if timeout is None else {"timeout": timeout}
         return self._json("GET", f"{self.address(service)}{path}", params=list(parameters), **more)
 
+    def document(
+        self,
+        service: ServiceName,
+        path: str,
+        parameters: Sequence[tuple[str, str]],
+        sent: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        """The answer as it is, in whatever form; with something ``sent`` it is a POST. Raises ``ClientError``."""
+        request: dict[str, Any] = {"params": list(parameters), **({} if sent is None else {"json": sent})}
+        answer = self._send("GET" if sent is None else "POST", f"{self.address(service)}{path}", **request)
+        if not answer.is_success:
+            raise _refused(answer)
+        return answer.content
+
+    def change(
+        self,
+        method: Literal["PUT", "POST", "DELETE"],
+        service: ServiceName,
+        path: str,
+        sent: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """The JSON answer, or None, to what changes something and is tried once. Raises ``ClientError``."""
+        body = {} if sent is None else {"json": sent}
+        return self._json(method, f"{self.address(service)}{path}", again=False, **body)
+
     def post(self, service: ServiceName, path: str, *, timeout: float | None = None) -> Any:
         """The JSON answer of a POST without a body; ``timeout`` is for one that takes long. Raises ``ClientError``."""
         more = {} if timeout is None else {"timeout": timeout}

@@ -1,14 +1,18 @@
 """Reporting, wired together."""
 
+import tomllib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
 from fastapi import FastAPI
 
+from services.reporting import exporting, exports_api, public_api
 from services.reporting.api import routes
 from services.reporting.check import check
 from services.reporting.coarse import Rolling
+from services.reporting.formats.dhis2 import Ids
+from services.reporting.formats.iati import Publisher
 from services.reporting.rebuild import lacking
 from services.reporting.settings import Settings
 from services.reporting.subscribers import subscribe
@@ -27,6 +31,7 @@ from shared.relay import Relay
 from shared.sessions import Sessions
 from shared.telemetry import configure
 from shared.upkeep import administration
+from shared.visitors import Visitors
 
 
 def create(settings: Settings) -> FastAPI:
@@ -73,10 +78,24 @@ def create(settings: Settings) -> FastAPI:
     checking = partial(check, bus=bus)
     app.include_router(administration(database, door, dead_letters, bus, checking, audit))
     https = settings.public_url.startswith("https:")
-    app.include_router(routes(database, door, sessions, audit, bus.extent, https=https))
+    outlets = exporting.Outlets(_ids(settings), _publisher(settings))
+    app.include_router(routes(database, door, sessions, audit, bus.extent, https=https, outlets=outlets))
+    app.include_router(exports_api.routes(database, door))
+    app.include_router(public_api.routes(database, door, audit, Visitors()))
     tell_browsers(app, signin.nothing_here)
     show_contract(app, door, sessions, "reporting")
     return app
+
+
+def _ids(settings: Settings) -> Ids | None:
+    file = settings.dhis2_mapping_file
+    return None if file is None else Ids.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
+
+
+def _publisher(settings: Settings) -> Publisher | None:
+    if not settings.iati_organisation:
+        return None
+    return Publisher(settings.iati_organisation, settings.iati_organisation_kind, settings.operator_name)
 
 
 def from_environment() -> FastAPI:

@@ -9,7 +9,10 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from services.reporting import exports_api, public_api
 from services.reporting.api import routes
+from services.reporting.exporting import Outlets
+from services.reporting.formats.iati import Publisher
 from services.reporting.tables import Base, Office, Session, Token
 from shared.audit import Audit
 from shared.bus import Extent
@@ -17,12 +20,14 @@ from shared.database import Database
 from shared.http import create_app
 from shared.offices import Doorkeeper, token_digest
 from shared.sessions import Sessions
+from shared.visitors import Visitors
 from tests.contract.answers import as_documented
 from tests.emptying import clear
 from tests.servers import PostgresForTests
 
 ROOT = Path(__file__).parents[3]
 ADMINISTRATOR = "sampan_admin_of_these_tests"
+OUTLETS = Outlets(publisher=Publisher("XM-EXAMPLE-1", "40", "An invented operator"))
 BEARER = {"Authorization": f"Bearer {ADMINISTRATOR}"}
 
 
@@ -76,7 +81,11 @@ async def client(database: Database, streams: Streams) -> AsyncIterator[httpx.As
     app = create_app("reporting under test", lifespan, problems)
     door = Doorkeeper(database, token_digest(ADMINISTRATOR), Office, Token)
     sessions = Sessions(database, door, Session, "reporting")
-    app.include_router(routes(database, door, sessions, Audit(database, bytes(32)), streams.look, https=False))
+    app.include_router(
+        routes(database, door, sessions, Audit(database, bytes(32)), streams.look, https=False, outlets=OUTLETS)
+    )
+    app.include_router(exports_api.routes(database, door))
+    app.include_router(public_api.routes(database, door, Audit(database, bytes(32)), Visitors()))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app),
         base_url="http://reporting",
