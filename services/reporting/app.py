@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from services.reporting.api import routes
 from services.reporting.check import check
+from services.reporting.pages import ReportingPages
 from services.reporting.rebuild import lacking
 from services.reporting.settings import Settings
 from services.reporting.subscribers import subscribe
@@ -72,6 +73,8 @@ def create(settings: Settings) -> FastAPI:
     app.include_router(administration(database, door, dead_letters, bus, checking, audit))
     https = settings.public_url.startswith("https:")
     app.include_router(routes(database, door, sessions, audit, bus.extent, https=https))
+    elsewhere = {"enrolment": settings.enrolment_url, "certification": settings.certification_url}
+    app.include_router(ReportingPages(database, sessions, door, elsewhere).routes())
     show_contract(app, door, sessions, "reporting")
     return app
 

@@ -10,6 +10,7 @@ import pytest
 from fastapi import FastAPI
 
 from services.reporting.api import routes
+from services.reporting.pages import ReportingPages
 from services.reporting.tables import Base, Office, Session, Token
 from shared.audit import Audit
 from shared.bus import Extent
@@ -77,6 +78,8 @@ async def client(database: Database, streams: Streams) -> AsyncIterator[httpx.As
     door = Doorkeeper(database, token_digest(ADMINISTRATOR), Office, Token)
     sessions = Sessions(database, door, Session, "reporting")
     app.include_router(routes(database, door, sessions, Audit(database, bytes(32)), streams.look, https=False))
+    elsewhere = {"enrolment": "http://enrolment", "certification": "http://certification"}
+    app.include_router(ReportingPages(database, sessions, door, elsewhere).routes())
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app),
         base_url="http://reporting",

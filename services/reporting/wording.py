@@ -1,0 +1,125 @@
+"""The readers' words for what is counted, by what, and its values. In English here, in the other languages in the catalogue."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from services.reporting.domain import NOT_APPLICABLE, UNKNOWN
+from shared.desk.wording import VALUES as OF_OFFICERS
+from shared.pages.languages import Language
+from shared.pages.languages import noted as _
+
+NAMES: Final[Mapping[str, str]] = {
+    "places": _("Places"),
+    "proposed": _("Proposed"),
+    "declined": _("Declined"),
+    "enrolled": _("Enrolled"),
+    "started": _("Started"),
+    "withdrawn": _("Left"),
+    "completed": _("Completed"),
+    "assessed": _("Assessed"),
+    "passed": _("Passed"),
+    "certified": _("Certified"),
+    "revoked": _("Certificates revoked"),
+    "nominated": _("Nominated to competitions"),
+    "placed": _("Placed in competitions"),
+    "training_hours": _("Training hours"),
+    "outcomes": _("Answers on what they do now"),
+    "learners_reached": _("Learners reached"),
+    "people": _("People"),
+    "completion_rate": _("Completion rate"),
+    "pass_rate": _("Pass rate"),
+    "certification_rate": _("Certification rate"),
+    "womens_share": _("Women's share"),
+    "response_rate": _("Response rate"),
+}
+"""Each measure and each rate, as headings have it."""
+
+MEANINGS: Final[Mapping[str, str]] = {
+    "places": _("Places in announced cohorts, per sending country, when the cohort was announced."),
+    "proposed": _("Trainees proposed for a place, when they were proposed."),
+    "declined": _("Trainees whose proposal was declined, when it was."),
+    "enrolled": _("Trainees enrolled, when they were; also those who withdrew later."),
+    "started": _(
+        "Trainees enrolled in a cohort that started, who arrived and had not left before; when the cohort started."
+    ),
+    "withdrawn": _("Trainees who withdrew, when they did."),
+    "completed": _("Trainees who completed the cohort, when they did."),
+    "assessed": _("Trainees assessed, once per scheme and level, at the first assessment."),
+    "passed": _("Trainees who passed, once per scheme and level, at the first pass."),
+    "certified": _(
+        "Trainees awarded a certificate, once per scheme and level, at the first award; a later revocation, "
+        "suspension or replacement takes nothing away."
+    ),
+    "revoked": _("Certificates revoked, once per trainee, scheme and level, at the first revocation."),
+    "nominated": _("Nominations to a competition, once per trainee, competition and skill."),
+    "placed": _("Placings in a competition, once per trainee, competition and skill."),
+    "training_hours": _(
+        "Hours of training received: per session and trainee who had started and not left, absences taken off; "
+        "in the session's month."
+    ),
+    "outcomes": _("Reports of what trainees do some months after completion, by the report's date."),
+    "learners_reached": _(
+        "Learners whom returned trainees have taught since, by the learners' sex and the report's date."
+    ),
+    "people": _("People, each once: at their first enrolment, with that enrolment's dimensions and month."),
+}
+"""What each measure counts: the sentences of the domain, so that they are in the catalogue."""
+
+DIMENSIONS: Final[Mapping[str, str]] = {
+    "programme": _("Programme"),
+    "country": _("Sending country"),
+    "host_country": _("Host country"),
+    "sending_centre": _("Sending centre"),
+    "host_centre": _("Host centre"),
+    "cohort": _("Cohort"),
+    "trade": _("Trade"),
+    "mode": _("How it is taught"),
+    "scheme": _("Certification scheme"),
+    "occupation": _("Occupation"),
+    "level": _("Level"),
+    "sex": _("Sex"),
+    "role": _("Role"),
+    "age_band": _("Age"),
+    "disability": _("Disability"),
+    "outcome": _("What they do now"),
+    "months_after": _("Months after completion"),
+    "month": _("Month"),
+    "start_month": _("Month of the first day"),
+    "from": _("From month"),
+    "to": _("To month"),
+}
+"""Each dimension, and the months from and to which is counted."""
+
+_VALUES: Final[Mapping[tuple[str, str], str]] = {
+    ("sex", "F"): _("women"),
+    ("sex", "M"): _("men"),
+    ("age_band", "Y_LT15"): _("under 15"),
+    ("age_band", "Y_GE65"): _("65 and over"),
+    ("disability", "yes"): _("with a disability"),
+    ("disability", "no"): _("without a disability"),
+}
+_NOT_KNOWN: Final = _("not known")
+_NOT_APPLICABLE: Final = _("does not apply")
+_IN_WORDS: Final = frozenset({"mode", "role", "outcome", "sex", "disability"})
+"""Dimensions whose values are words of the language; those of the others are somebody's own codes."""
+
+
+def value(language: Language, dimension: str, code: str) -> str:
+    """A dimension's value as a reader of this language reads it."""
+    if code == NOT_APPLICABLE:
+        return language.say(_NOT_APPLICABLE)
+    if code == UNKNOWN:
+        return language.say(_NOT_KNOWN)
+    if word := _VALUES.get((dimension, code)):
+        return language.say(word)
+    if dimension in ("country", "host_country"):
+        return language.country(code)
+    if dimension in ("month", "start_month", "from", "to"):
+        return language.month(code)
+    if dimension == "age_band":
+        return code.removeprefix("Y").replace("T", "–")
+    if dimension == "months_after" and code.isdecimal():
+        return language.number(int(code))
+    if dimension in _IN_WORDS and code in OF_OFFICERS:
+        return language.say(OF_OFFICERS[code])
+    return code
