@@ -7,7 +7,9 @@ from functools import partial
 from fastapi import FastAPI
 
 from services.reporting.api import routes
+from services.reporting.changes_api import routes as changes
 from services.reporting.check import check
+from services.reporting.live import Live
 from services.reporting.pages import ReportingPages
 from services.reporting.rebuild import lacking
 from services.reporting.settings import Settings
@@ -43,6 +45,7 @@ def create(settings: Settings) -> FastAPI:
     relay = Relay(database, bus, service="reporting", stream=None)
     depths = Depths(database, bus, None)
     subscribe(bus)
+    live = Live(database)
     limits = Limits(settings.office_requests_per_second)
     door = Doorkeeper(database, token_digest(settings.admin_token_file.read_text().strip()), Office, Token, limits)
     sessions = Sessions(database, door, Session, "reporting")
@@ -50,7 +53,7 @@ def create(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         try:
-            async with bus.running(), relay.running(), depths.running():
+            async with bus.running(), relay.running(), depths.running(), live.running():
                 yield
         finally:
             await database.close()
@@ -74,6 +77,7 @@ def create(settings: Settings) -> FastAPI:
     https = settings.public_url.startswith("https:")
     app.include_router(routes(database, door, sessions, audit, bus.extent, https=https))
     elsewhere = {"enrolment": settings.enrolment_url, "certification": settings.certification_url}
+    app.include_router(changes(live, door, sessions))
     app.include_router(ReportingPages(database, sessions, door, elsewhere).routes())
     show_contract(app, door, sessions, "reporting")
     return app

@@ -36,6 +36,8 @@ PART: Final = "Sampan-Part"
 """The header with which a page's script asks for its figures alone."""
 TABLE_BY: Final = ("trade", "role", "sex")
 """What the table is by when nothing was asked."""
+BODIES_HELD: Final = 32
+"""First pages' figures kept in memory, up to 100 KB each, so that all who follow a change do not have it counted one by one."""
 ROWS_SHOWN: Final = 500
 """More than this nobody reads on a page; the aggregates answer gives all."""
 COHORTS_ON_A_PAGE: Final = 50
@@ -68,6 +70,7 @@ class ReportingPages:
             Link(addresses["certification"], _("Marks and certificates")),
         )
         self._pages = Pages(_FOLDER / "templates")
+        self._held: dict[str, str] = {}
 
     def routes(self) -> APIRouter:
         """Every page."""
@@ -77,14 +80,12 @@ class ReportingPages:
         async def first(request: Request) -> Response:
             frame, caller = await self._open(request)
             question = _question(request)
-            async with self._database.transaction() as session:
-                await queries.one_snapshot(session)
-                position = await queries.positions(session)
-                shown = await dashboard.gather(session, question, position)
-            body = self._text("figures.html", frame, caller, question, shown=shown)
-            if request.headers.get(PART):
-                return signin.html(body, 200, HEADERS)
-            return self._page(request, "dashboard.html", frame, caller, question, body=Markup(body))  # noqa: S704 - rendered
+            tag, body = await self._figures(frame, caller, question)
+            if not request.headers.get(PART):
+                return self._page(request, "dashboard.html", frame, caller, question, body=Markup(body))  # noqa: S704 - rendered
+            if request.headers.get("if-none-match") == tag:
+                return Response(status_code=304, headers={**HEADERS, "ETag": tag})
+            return signin.html(body, 200, {**HEADERS, "ETag": tag})
 
         @router.get("/cohorts")
         async def cohorts(request: Request, before: Annotated[str, Query(max_length=80)] = "") -> Response:
@@ -131,6 +132,22 @@ class ReportingPages:
             return self._page(request, "measures.html", frame, caller, Question(), rates=dashboard.RATES)
 
         return router
+
+    async def _figures(self, frame: Frame, caller: Caller, question: Question) -> tuple[str, str]:
+        """The first page's figures with their entity tag; while nothing moves they are made once for all who look."""
+        async with self._database.transaction() as session:
+            await queries.one_snapshot(session)
+            position = await queries.positions(session)
+            told = f"{frame.language.tag} {caller.country}"
+            tag = queries.tag(question, position, await queries.version(session), told)
+            if (held := self._held.get(tag)) is not None:
+                return tag, held
+            shown = await dashboard.gather(session, question, position)
+        body = self._text("figures.html", frame, caller, question, shown=shown)
+        while len(self._held) >= BODIES_HELD:
+            del self._held[next(iter(self._held))]
+        self._held[tag] = body
+        return tag, body
 
     async def _open(self, request: Request) -> tuple[Frame, Caller]:
         """Who looks at a page, and what is around it. Raises ``Problem`` 401."""
