@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from typing import Final
 
 from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from services.reporting import queries
+from services.reporting import moves, queries
 from services.reporting.domain import NOT_APPLICABLE
+from services.reporting.ledger import last_step
+from services.reporting.moves import Change
 from services.reporting.queries import Aggregates, Number, Question
 from services.reporting.tables import Cohort
 
@@ -20,6 +22,7 @@ MONTHS_SHOWN: Final = 12
 ROWS_SHOWN: Final = 8
 """Of each table, the largest first; the whole table is a page of its own."""
 COHORTS_SHOWN: Final = 8
+CHANGES_SHOWN: Final = 6
 OUTCOME_MONTHS: Final = ("1", "6")
 NO_ANSWER: Final = "no-answer"
 SERIES: Final = ("enrolled", "completed", "certified")
@@ -102,6 +105,8 @@ class Dashboard:
     """All of the first page, true at one position."""
 
     position: Mapping[str, int]
+    recorded: datetime | None
+    """When the newest fact in it was recorded."""
     counts: Mapping[str, Number]
     rates: Sequence[Rate]
     outcomes: Sequence[Outcome]
@@ -110,6 +115,7 @@ class Dashboard:
     years: Sequence[str]
     cohorts: Sequence[Progress]
     more_cohorts: bool
+    changes: Sequence[Change]
 
 
 async def gather(session: AsyncSession, question: Question, position: dict[str, int]) -> Dashboard:
@@ -134,7 +140,8 @@ async def gather(session: AsyncSession, question: Question, position: dict[str, 
     months = await _ask(session, question, position, SERIES, ("month",))
     found = await cohorts(session, question, position, limit=COHORTS_SHOWN + 1)
     return Dashboard(
-        position=position,
+        position=by_sex.position,
+        recorded=by_sex.as_of.recorded if by_sex.as_of else (await last_step(session)).time,
         counts={name: by_sex.totals[name] for name in COUNTS},
         rates=rates,
         outcomes=await _outcomes(session, question, position, by_sex.totals["completed"]),
@@ -143,6 +150,7 @@ async def gather(session: AsyncSession, question: Question, position: dict[str, 
         years=sorted({str(row["month"])[:4] for row in months.rows}),
         cohorts=found[:COHORTS_SHOWN],
         more_cohorts=len(found) > COHORTS_SHOWN,
+        changes=await moves.recent(session, question, limit=CHANGES_SHOWN),
     )
 
 

@@ -74,9 +74,14 @@ class Live:
                 async with asyncio.timeout(seconds):
                     await news.wait()
 
+    @property
+    def followed(self) -> int:
+        """By how many."""
+        return self._readers.total()
+
     def admits(self, office: str | None) -> bool:
         """Whether one more of an office (None: the administrator) may follow."""
-        return self._readers.total() < READERS and self._readers[office] < READERS_OF_AN_OFFICE
+        return self.followed < READERS and (office is None or self._readers[office] < READERS_OF_AN_OFFICE)
 
     @contextmanager
     def reader(self, office: str | None) -> Iterator[None]:
@@ -119,12 +124,17 @@ class Live:
             self._step = await moves.newest(connection)
             return
         if (moved := await moves.since(connection, self._step)) is not None:
-            self._kept.append(moved)
-            self._step = moved.step
+            self.take(moved)
         elif (newest := await moves.newest(connection)) < self._step:  # an older database was restored
             self._kept.clear()
-            self._step = newest
-        else:
-            return
+            self._tell(newest)
+
+    def take(self, move: Move) -> None:
+        """Let everybody who follows know of a move."""
+        self._kept.append(move)
+        self._tell(move.step)
+
+    def _tell(self, step: int) -> None:
+        self._step = step
         news, self._news = self._news, asyncio.Event()
         news.set()

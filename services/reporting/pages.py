@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query, Request, Response
 from markupsafe import Markup
 
-from services.reporting import charts, dashboard, queries, wording
+from services.reporting import charts, dashboard, moves, queries, wording
 from services.reporting.dashboard import COUNTS, Table
 from services.reporting.domain import DIMENSIONS, MEASURES
 from services.reporting.links import Chosen
@@ -30,6 +30,7 @@ LINKS: Final = (
     Link("/", _("Figures")),
     Link("/cohorts", _("Cohorts")),
     Link("/table", _("Table")),
+    Link("/changes", _("Changes")),
     Link("/measures", _("What is counted")),
 )
 PART: Final = "Sampan-Part"
@@ -41,6 +42,7 @@ BODIES_HELD: Final = 32
 ROWS_SHOWN: Final = 500
 """More than this nobody reads on a page; the aggregates answer gives all."""
 COHORTS_ON_A_PAGE: Final = 50
+CHANGES_ON_A_PAGE: Final = 50
 HEADINGS: Final = {
     400: _("Not understood"),
     401: _("Please sign in"),
@@ -100,6 +102,17 @@ class ReportingPages:
             return self._page(
                 request, "cohorts.html", frame, caller, question, shown=shown, then=then, position=position
             )
+
+        @router.get("/changes")
+        async def changes(request: Request, before: Annotated[int | None, Query(ge=1, le=2**62)] = None) -> Response:
+            frame, caller = await self._open(request)
+            question = _question(request, "before")
+            async with self._database.transaction() as session:
+                await queries.one_snapshot(session)
+                found = await moves.recent(session, question, limit=CHANGES_ON_A_PAGE + 1, before=before)
+            shown = found[:CHANGES_ON_A_PAGE]
+            then = shown[-1].step if len(found) > CHANGES_ON_A_PAGE else None
+            return self._page(request, "changes.html", frame, caller, question, shown=shown, then=then)
 
         @router.get("/table")
         async def table(request: Request) -> Response:

@@ -85,8 +85,10 @@ DIMENSIONS: Final[Mapping[str, str]] = {
     "months_after": _("Months after completion"),
     "month": _("Month"),
     "start_month": _("Month of the first day"),
+    "end_month": _("Month of the last day"),
     "from": _("From month"),
     "to": _("To month"),
+    "as_of": _("As known at"),
 }
 """Each dimension, and the months from and to which is counted."""
 
@@ -114,7 +116,7 @@ def value(language: Language, dimension: str, code: str) -> str:
         return language.say(word)
     if dimension in ("country", "host_country"):
         return language.country(code)
-    if dimension in ("month", "start_month", "from", "to"):
+    if dimension in ("month", "start_month", "end_month", "from", "to"):
         return language.month(code)
     if dimension == "age_band":
         return code.removeprefix("Y").replace("T", "–")

@@ -10,6 +10,8 @@ import pytest
 from fastapi import FastAPI
 
 from services.reporting.api import routes
+from services.reporting.changes_api import routes as changes
+from services.reporting.live import Live
 from services.reporting.pages import ReportingPages
 from services.reporting.tables import Base, Office, Session, Token
 from shared.audit import Audit
@@ -64,22 +66,32 @@ def streams() -> Streams:
 
 
 @pytest.fixture
-async def client(database: Database, streams: Streams) -> AsyncIterator[httpx.AsyncClient]:
-    """The administrator, asking reporting over HTTP; nothing is heard meanwhile."""
+def app(database: Database, streams: Streams) -> FastAPI:
+    """Reporting over HTTP for its administrator; nothing is heard meanwhile."""
+    live = Live(database)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        yield
+        async with live.running():
+            yield
 
     async def problems() -> list[str]:
         return []
 
-    app = create_app("reporting under test", lifespan, problems)
+    made = create_app("reporting under test", lifespan, problems)
     door = Doorkeeper(database, token_digest(ADMINISTRATOR), Office, Token)
     sessions = Sessions(database, door, Session, "reporting")
-    app.include_router(routes(database, door, sessions, Audit(database, bytes(32)), streams.look, https=False))
+    made.include_router(routes(database, door, sessions, Audit(database, bytes(32)), streams.look, https=False))
+    made.include_router(changes(live, door, sessions))
     elsewhere = {"enrolment": "http://enrolment", "certification": "http://certification"}
-    app.include_router(ReportingPages(database, sessions, door, elsewhere).routes())
+    made.include_router(ReportingPages(database, sessions, door, elsewhere).routes())
+    made.state.live = live
+    return made
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """The administrator, asking."""
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app),
         base_url="http://reporting",
