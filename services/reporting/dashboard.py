@@ -14,6 +14,7 @@ from services.reporting.domain import NOT_APPLICABLE
 from services.reporting.ledger import last_step
 from services.reporting.moves import Change
 from services.reporting.queries import Aggregates, Number, Question
+from services.reporting.rates import RATES
 from services.reporting.tables import Cohort
 
 COUNTS: Final = ("enrolled", "people", "nominated", "training_hours", "learners_reached")
@@ -24,46 +25,25 @@ ROWS_SHOWN: Final = 8
 COHORTS_SHOWN: Final = 8
 CHANGES_SHOWN: Final = 6
 OUTCOME_MONTHS: Final = ("1", "6")
-NO_ANSWER: Final = "no-answer"
 SERIES: Final = ("enrolled", "completed", "certified")
 """What the pictures show, in the order of their colours."""
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """A rate's parts: so many of one measure among so many of another, and what the first is narrowed to."""
-
-    part: str
-    whole: str
-    where: Mapping[str, str]
-
-
-RATES: Final[Mapping[str, Share]] = {
-    "completion_rate": Share("completed", "started", {}),
-    "pass_rate": Share("passed", "assessed", {}),
-    "certification_rate": Share("certified", "assessed", {}),
-    "womens_share": Share("enrolled", "enrolled", {"sex": "F"}),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
+class Ratio:
     """A rate with its numerator and its denominator."""
 
     name: str
-    share: Share
     part: Number
     whole: Number
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of trainees so many months after completion, as (what they do, how many); who answered, who completed."""
+    """What became of trainees so many months after completion, as (what they do, how many)."""
 
     months: str
     lines: Sequence[tuple[str, Number]]
-    answered: Number
-    completed: Number
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +88,7 @@ class Dashboard:
     recorded: datetime | None
     """When the newest fact in it was recorded."""
     counts: Mapping[str, Number]
-    rates: Sequence[Rate]
+    rates: Sequence[Ratio]
     outcomes: Sequence[Outcome]
     tables: Sequence[Table]
     months: Table
@@ -120,17 +100,11 @@ class Dashboard:
 
 async def gather(session: AsyncSession, question: Question, position: dict[str, int]) -> Dashboard:
     """Everything that the first page shows of what ``question`` narrows it to, from a session that sees one snapshot."""
-    counted = (*COUNTS, *dict.fromkeys(name for rate in RATES.values() for name in (rate.part, rate.whole)))
-    by_sex = await _ask(session, question, position, tuple(dict.fromkeys(counted)), ("sex",))
-    women = next((row for row in by_sex.rows if row["sex"] == "F"), {})
+    answer = await _ask(session, question, position, (*COUNTS, *RATES), ())
     rates = [
-        Rate(
-            name,
-            share,
-            _number(women.get(share.part, 0)) if share.where else by_sex.totals[share.part],
-            by_sex.totals[share.whole],
-        )
-        for name, share in RATES.items()
+        Ratio(name, answer.totals[f"{name}_numerator"], answer.totals[f"{name}_denominator"])
+        for name in RATES
+        if answer.totals[f"{name}_denominator"]
     ]
     tables = [
         await _table(session, question, position, by, ("enrolled", "completed", "certified"))
@@ -140,11 +114,11 @@ async def gather(session: AsyncSession, question: Question, position: dict[str, 
     months = await _ask(session, question, position, SERIES, ("month",))
     found = await cohorts(session, question, position, limit=COHORTS_SHOWN + 1)
     return Dashboard(
-        position=by_sex.position,
-        recorded=by_sex.as_of.recorded if by_sex.as_of else (await last_step(session)).time,
-        counts={name: by_sex.totals[name] for name in COUNTS},
+        position=answer.position,
+        recorded=answer.as_of.recorded if answer.as_of else (await last_step(session)).time,
+        counts={name: answer.totals[name] for name in COUNTS},
         rates=rates,
-        outcomes=await _outcomes(session, question, position, by_sex.totals["completed"]),
+        outcomes=await _outcomes(session, question, position),
         tables=[table for table in tables if table.lines],
         months=_by_month(months),
         years=sorted({str(row["month"])[:4] for row in months.rows}),
@@ -246,9 +220,7 @@ def _months_up_to(last: str, first: str) -> list[str]:
     return [month for month in months if month >= first]
 
 
-async def _outcomes(
-    session: AsyncSession, question: Question, position: dict[str, int], completed: Number
-) -> list[Outcome]:
+async def _outcomes(session: AsyncSession, question: Question, position: dict[str, int]) -> list[Outcome]:
     answer = await _ask(session, question, position, ("outcomes",), ("months_after", "outcome"))
     found = []
     for months in OUTCOME_MONTHS:
@@ -256,8 +228,7 @@ async def _outcomes(
             (str(row["outcome"]), _number(row["outcomes"])) for row in answer.rows if str(row["months_after"]) == months
         ]
         if lines:
-            answered = sum(number for outcome, number in lines if outcome != NO_ANSWER)
-            found.append(Outcome(months, sorted(lines, key=lambda line: -line[1]), answered, completed))
+            found.append(Outcome(months, sorted(lines, key=lambda line: -line[1])))
     return found
 
 

@@ -17,7 +17,7 @@ class Chosen:
     def of(cls, question: Question) -> Self:
         """What a question that was read narrows its figures to."""
         as_of = question.as_of.text if question.as_of else None
-        months = (("from", question.from_month), ("to", question.to_month), ("as_of", as_of))
+        months = (("from", question.from_month), ("to", question.to_month), ("as_of", as_of), ("basis", question.basis))
         pairs = [(name, value) for name, values in question.where for value in values]
         return cls((*pairs, *((name, month) for name, month in months if month)))
 

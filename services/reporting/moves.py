@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-from services.reporting.domain import MEASURES
+from services.reporting.domain import MEASURES, TOTAL
 from services.reporting.queries import Number, Question
 
 CHANNEL: Final = "sampan_reporting_cube"
@@ -23,6 +23,10 @@ COHORTS_LOOKED_AT: Final = 50
 """For causes: what moves in more cohorts at a time is a rebuild, or a month's post."""
 STEPS_LOOKED_AT: Final = 500
 """How far back the list of changes looks for those of some place."""
+
+
+ONCE: Final = "(measure <> 'people' OR '_T' = ALL (ARRAY[programme, country, sex, cohort]))"
+"""People are kept counted in several ways: of them only the whole."""
 
 
 class Move(BaseModel):
@@ -60,11 +64,11 @@ async def since(connection: AsyncConnection, step: int) -> Move | None:
         return None
     rows = await connection.execute(
         text(
-            """
+            f"""
             SELECT measure, programme, country, cohort, sum(delta) AS delta
-            FROM cube_changes JOIN cube USING (key) WHERE step > :step AND step <= :last
+            FROM cube_changes JOIN cube USING (key) WHERE step > :step AND step <= :last AND {ONCE}
             GROUP BY measure, programme, country, cohort
-            """
+            """  # noqa: S608 - our own words
         ),
         {"step": step, "last": last.step},
     )
@@ -73,7 +77,7 @@ async def since(connection: AsyncConnection, step: int) -> Move | None:
     for row in rows:
         figures[row.measure] += int(row.delta)
         for name in PLACES:
-            places[name].add(getattr(row, name))
+            places[name].update({getattr(row, name)} - {TOTAL})
     return Move(
         step=last.step,
         since=step,
@@ -121,7 +125,7 @@ async def recent(session: AsyncSession, question: Question, *, limit: int, befor
                 FROM steps JOIN (
                     SELECT step, measure, cohort, sum(delta) AS delta
                     FROM steps JOIN cube_changes USING (step) JOIN cube USING (key)
-                    WHERE {where} GROUP BY step, measure, cohort
+                    WHERE {where} AND {ONCE} GROUP BY step, measure, cohort
                 ) AS moved USING (step) ORDER BY step DESC
                 """  # noqa: S608 - the names of the domain's dimensions
             ),
@@ -132,7 +136,7 @@ async def recent(session: AsyncSession, question: Question, *, limit: int, befor
     for row in rows:
         by_step[row.step].append(row)
     shown = dict(list(by_step.items())[:limit])
-    cohorts = {row.cohort for lines in shown.values() for row in lines}
+    cohorts = {row.cohort for lines in shown.values() for row in lines} - {TOTAL}
     causes = await _causes(session, cohorts, [lines[0] for lines in shown.values()])
     changes = []
     for step, lines in shown.items():
@@ -146,7 +150,7 @@ async def recent(session: AsyncSession, question: Question, *, limit: int, befor
                 time=first.time,
                 position={"ENROLMENT": first.enrolment, "CERTIFICATION": first.certification},
                 figures=_in_order(figures),
-                cohorts=sorted({row.cohort for row in lines}),
+                cohorts=sorted({row.cohort for row in lines} - {TOTAL}),
                 causes=causes.get(step, ()),
                 why=first.why,
             )

@@ -1,17 +1,20 @@
 """The pages that reporting serves to people: they ask who is calling, narrow what they show by links, and say no in words."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request, Response
 from markupsafe import Markup
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.reporting import charts, dashboard, moves, queries, wording
 from services.reporting.dashboard import COUNTS, Table
-from services.reporting.domain import DIMENSIONS, MEASURES
+from services.reporting.domain import DIMENSIONS, EXCEPTIONS, MEASURES
 from services.reporting.links import Chosen
 from services.reporting.queries import Aggregates, Question, UnknownQuestion
+from services.reporting.rates import RATES
 from shared import pages, signin
 from shared.database import Database
 from shared.desk.wording import VALUES
@@ -93,8 +96,7 @@ class ReportingPages:
         async def cohorts(request: Request, before: Annotated[str, Query(max_length=80)] = "") -> Response:
             frame, caller = await self._open(request)
             question = _question(request, "before")
-            async with self._database.transaction() as session:
-                await queries.one_snapshot(session)
+            async with self._snapshot() as session:
                 position = await queries.positions(session)
                 found = await dashboard.cohorts(session, question, position, limit=COHORTS_ON_A_PAGE + 1, before=before)
             shown = found[:COHORTS_ON_A_PAGE]
@@ -107,8 +109,7 @@ class ReportingPages:
         async def changes(request: Request, before: Annotated[int | None, Query(ge=1, le=2**62)] = None) -> Response:
             frame, caller = await self._open(request)
             question = _question(request, "before")
-            async with self._database.transaction() as session:
-                await queries.one_snapshot(session)
+            async with self._snapshot() as session:
                 found = await moves.recent(session, question, limit=CHANGES_ON_A_PAGE + 1, before=before)
             shown = found[:CHANGES_ON_A_PAGE]
             then = shown[-1].step if len(found) > CHANGES_ON_A_PAGE else None
@@ -122,10 +123,9 @@ class ReportingPages:
                 given += [("by", name) for name in TABLE_BY if not given]
             chosen_measures = any(name == "measure" for name, _ in given)
             question = _read(given)
-            async with self._database.transaction() as session:
-                await queries.one_snapshot(session)
+            async with self._snapshot() as session:
                 answer = await queries.aggregates(session, question, await queries.positions(session))
-            measures = [name for name in answer.measures if chosen_measures or answer.totals[name]]
+            measures = [name for name in answer.measures if chosen_measures or answer.totals.get(name)]
             return self._page(
                 request,
                 "table.html",
@@ -142,14 +142,23 @@ class ReportingPages:
         @router.get("/measures")
         async def measures(request: Request) -> Response:
             frame, caller = await self._open(request)
-            return self._page(request, "measures.html", frame, caller, Question(), rates=dashboard.RATES)
+            return self._page(request, "measures.html", frame, caller, Question(), rates=RATES, exceptions=EXCEPTIONS)
 
         return router
 
+    @asynccontextmanager
+    async def _snapshot(self) -> AsyncIterator[AsyncSession]:
+        """A session in which everything belongs together. Raises ``Problem`` 400 for what has no answer."""
+        try:
+            async with self._database.transaction() as session:
+                await queries.one_snapshot(session)
+                yield session
+        except UnknownQuestion as unknown:
+            raise Problem(400, unknown.code, unknown.message) from None
+
     async def _figures(self, frame: Frame, caller: Caller, question: Question) -> tuple[str, str]:
         """The first page's figures with their entity tag; while nothing moves they are made once for all who look."""
-        async with self._database.transaction() as session:
-            await queries.one_snapshot(session)
+        async with self._snapshot() as session:
             position = await queries.positions(session)
             told = f"{frame.language.tag} {caller.country}"
             tag = queries.tag(question, position, await queries.version(session), told)
@@ -197,6 +206,7 @@ class ReportingPages:
             COUNTS=COUNTS,
             MEASURES=MEASURES,
             DIMENSIONS=DIMENSIONS,
+            BASES=wording.BASES,
             DASHBOARD_STYLE=STYLE,
             LIVE=LIVE,
             **values,

@@ -30,7 +30,14 @@ NAMES: Final[Mapping[str, str]] = {
     "pass_rate": _("Pass rate"),
     "certification_rate": _("Certification rate"),
     "womens_share": _("Women's share"),
-    "response_rate": _("Response rate"),
+    "response_rate_1": _("Answered after 1 month"),
+    "response_rate_6": _("Answered after 6 months"),
+    "employment_rate_1": _("Employed after 1 month"),
+    "employment_rate_6": _("Employed after 6 months"),
+    "completed_outside": _("Completed without a known start"),
+    "passed_outside": _("Passed without a known assessment"),
+    "certified_outside": _("Certified by the awarding body alone"),
+    "answered_outside": _("Answers that no rate counts"),
 }
 """Each measure and each rate, as headings have it."""
 
@@ -61,9 +68,45 @@ MEANINGS: Final[Mapping[str, str]] = {
     "learners_reached": _(
         "Learners whom returned trainees have taught since, by the learners' sex and the report's date."
     ),
-    "people": _("People, each once: at their first enrolment, with that enrolment's dimensions and month."),
+    "people": _(
+        "Distinct people who were enrolled, in the month in which they were. They are counted anew for each row and for the "
+        "total: who is in two rows is one person."
+    ),
+    "completed_outside": _("Trainees who completed, and of whom no start is known: left out of the completion rate."),
+    "passed_outside": _(
+        "Trainees who passed, and of whom no assessment for the same occupation is known: left out of the pass rate."
+    ),
+    "certified_outside": _(
+        "Trainees awarded a certificate of whom no assessment for the same occupation is known here: the awarding body "
+        "judged by itself, so they count as assessed in the certification rate."
+    ),
+    "answered_outside": _(
+        "Answers on what trainees do now from those of whom no completion stands, or a second answer for the same number "
+        "of months: left out of the response rates."
+    ),
+    "completion_rate": _("Of those who started, who completed."),
+    "pass_rate": _("Of those assessed, who passed; once per scheme and level."),
+    "certification_rate": _(
+        "Of those assessed, here or by the awarding body alone, who was awarded a certificate; once per scheme and level."
+    ),
+    "womens_share": _("Of those enrolled, women."),
+    "response_rate_1": _(
+        "Of those who completed, who told what they do 1 month after; whoever was asked and did not say has not."
+    ),
+    "response_rate_6": _(
+        "Of those who completed, who told what they do 6 months after; whoever was asked and did not say has not."
+    ),
+    "employment_rate_1": _("Of those who told what they do 1 month after, who is employed or self-employed."),
+    "employment_rate_6": _("Of those who told what they do 6 months after, who is employed or self-employed."),
 }
-"""What each measure counts: the sentences of the domain, so that they are in the catalogue."""
+"""What each measure counts and each rate says: the sentences of the rules, so that they are in the catalogue."""
+
+BASES: Final[Mapping[str, str]] = {
+    "": _("Both"),
+    "event": _("By the day of each"),
+    "cohort": _("By cohorts that end"),
+}
+"""Links to what the months can mean; without a name, counts by their day and rates by cohorts."""
 
 DIMENSIONS: Final[Mapping[str, str]] = {
     "programme": _("Programme"),
@@ -89,6 +132,7 @@ DIMENSIONS: Final[Mapping[str, str]] = {
     "from": _("From month"),
     "to": _("To month"),
     "as_of": _("As known at"),
+    "basis": _("Months mean"),
 }
 """Each dimension, and the months from and to which is counted."""
 
@@ -118,6 +162,8 @@ def value(language: Language, dimension: str, code: str) -> str:
         return language.country(code)
     if dimension in ("month", "start_month", "end_month", "from", "to"):
         return language.month(code)
+    if dimension == "basis":
+        return language.say(BASES.get(code, code))
     if dimension == "age_band":
         return code.removeprefix("Y").replace("T", "–")
     if dimension == "months_after" and code.isdecimal():
