@@ -30,6 +30,10 @@ class Chosen:
         """Not narrowed by these any more."""
         return replace(self, pairs=tuple(pair for pair in self.pairs if pair[0] not in names))
 
+    def without_all(self) -> "Chosen":
+        """Narrowed by nothing."""
+        return Chosen()
+
     def one(self, name: str) -> str | None:
         """The value to which a dimension is narrowed, if that is one."""
         found = [value for given, value in self.pairs if given == name]

@@ -101,6 +101,20 @@ MEANINGS: Final[Mapping[str, str]] = {
 }
 """What each measure counts and each rate says: the sentences of the rules, so that they are in the catalogue."""
 
+REASONS: Final[Mapping[tuple[str, str], str]] = {
+    ("came", "reached"): _("reached us since then"),
+    ("came", "trainee"): _("what is on record of them was changed since then, and they count"),
+    ("came", "cohort"): _("their cohort was changed since then, and they count"),
+    ("came", "certificate"): _("assessments or certificates reached us since then, and they count"),
+    ("came", "recounted"): _("they are counted otherwise, and they count"),
+    ("went", "reached"): _("they reached us since then, and count less"),
+    ("went", "trainee"): _("what is on record of them was changed since then, and they count no more"),
+    ("went", "cohort"): _("their cohort was changed since then, and they count no more"),
+    ("went", "certificate"): _("assessments or certificates were changed since then, and they count no more"),
+    ("went", "recounted"): _("they are counted otherwise, and they count no more"),
+}
+"""Why enrolments came to a figure, or went from it."""
+
 BASES: Final[Mapping[str, str]] = {
     "": _("Both"),
     "event": _("By the day of each"),
