@@ -9,9 +9,10 @@ from fastapi import APIRouter, Query, Request, Response
 from markupsafe import Markup
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.reporting import charts, dashboard, moves, queries, wording
+from services.reporting import charts, dashboard, explain, moves, queries, wording
 from services.reporting.dashboard import COUNTS, Table
 from services.reporting.domain import DIMENSIONS, EXCEPTIONS, MEASURES
+from services.reporting.explain_api import sight_of
 from services.reporting.links import Chosen
 from services.reporting.queries import Aggregates, Question, UnknownQuestion
 from services.reporting.rates import RATES
@@ -46,6 +47,7 @@ ROWS_SHOWN: Final = 500
 """More than this nobody reads on a page; the aggregates answer gives all."""
 COHORTS_ON_A_PAGE: Final = 50
 CHANGES_ON_A_PAGE: Final = 50
+LINES_ON_A_PAGE: Final = 50
 HEADINGS: Final = {
     400: _("Not understood"),
     401: _("Please sign in"),
@@ -138,6 +140,19 @@ class ReportingPages:
                 rows=answer.rows[:ROWS_SHOWN],
                 where=[_where(answer, row) for row in answer.rows[:ROWS_SHOWN]],
             )
+
+        @router.get("/explain")
+        async def explained(
+            request: Request, after: Annotated[str, Query(max_length=200)] = "", compare: str = ""
+        ) -> Response:
+            frame, caller = await self._open(request)
+            question = _question(request, "after", "compare")
+            async with self._snapshot() as session:
+                then = queries.read_moment("compare", compare) if compare else None
+                shown = await explain.explain(
+                    session, question, then, sight_of(caller), after=after, limit=LINES_ON_A_PAGE
+                )
+            return self._page(request, "explain.html", frame, caller, question, shown=shown, compare=compare)
 
         @router.get("/measures")
         async def measures(request: Request) -> Response:

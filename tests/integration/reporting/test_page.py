@@ -1,9 +1,11 @@
 """The page at /: it asks who is calling, shows the table, and takes nothing from anywhere else."""
 
+import random
 import re
 from base64 import b64encode
 from dataclasses import replace
 from hashlib import sha256
+from html import unescape
 
 import httpx
 import pytest
@@ -81,10 +83,27 @@ async def test_every_number_is_a_link_to_what_explains_it_and_every_filter_a_lin
     assert "Enrolled 3 People 3" in Page(page).shown
 
 
+async def test_every_number_on_the_page_opens_its_explanation(browser: httpx.AsyncClient, database: Database) -> None:
+    await hear(database, a_history(), position=20)
+    await sign_in(browser)
+    page = (await browser.get("/")).text
+    explained = dict(re.findall(r'<a class="n" href="([^"]+)">([^<]+)</a>', page))
+    assert len(explained) > 50
+    for address, number in random.Random(6).sample(sorted(explained.items()), 12):
+        answer = await browser.get(unescape(address))
+        assert answer.status_code == 200, address
+        heading = Page(answer.text.partition("<h1>")[2].partition("</h1>")[0]).shown
+        assert heading.partition(": ")[2].startswith(number.partition(" / ")[0]) or f"({number})" in heading, address
+    women = Page((await browser.get("/explain?measure=enrolled&sex=F&cohort=wuxi&compare=2020-01-01")).text).shown
+    assert "Enrolled: 3" in women
+    assert "3 now, 0 then" in women
+    assert "reached us since then ntti 3 +3" in women
+
+
 async def test_every_page_answers_in_every_language(browser: httpx.AsyncClient, database: Database) -> None:
     await hear(database, a_history())
     await sign_in(browser)
-    for path in ("/", "/cohorts", "/table?by=country,sex", "/changes", "/measures"):
+    for path in ("/", "/cohorts", "/table?by=country,sex", "/changes", "/measures", "/explain?measure=pass_rate"):
         for tag in LANGUAGES:
             page = await browser.get(path, headers={"Accept-Language": tag})
             assert page.status_code == 200, (path, tag)
