@@ -5,7 +5,7 @@ Programs never need it; only pages, and what they link to, look at the cookie.
 
 import logging
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl
@@ -171,14 +171,16 @@ def language_of(request: Request) -> Language:
     )
 
 
-def html(content: str, status: int = 200) -> HTMLResponse:
-    """A page with the headers that go with every page."""
-    return HTMLResponse(content, status, headers=pages.HEADERS)
+def html(content: str, status: int = 200, headers: Mapping[str, str] = pages.HEADERS) -> HTMLResponse:
+    """A page with the headers that go with every page, or with its own."""
+    return HTMLResponse(content, status, headers=headers)
 
 
-def answered(request: Request, content: str, status: int = 200) -> HTMLResponse:
+def answered(
+    request: Request, content: str, status: int = 200, headers: Mapping[str, str] = pages.HEADERS
+) -> HTMLResponse:
     """A page in the reader's language, which is remembered when a link asked for it."""
-    answer = html(content, status)
+    answer = html(content, status, headers)
     if (asked := request.query_params.get("lang")) in languages.LANGUAGES:
         answer.set_cookie(languages.COOKIE, str(asked), max_age=365 * 24 * 3600, httponly=True, samesite="lax")
     return answer

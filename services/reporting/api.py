@@ -8,7 +8,7 @@ from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.reporting import explain_api, exporting, page, queries
+from services.reporting import explain_api, exporting, queries
 from services.reporting import rebuild as rebuilding
 from services.reporting.domain import DIMENSIONS, EXCEPTIONS, MEASURES
 from services.reporting.explain_api import PARAMETERS
@@ -122,20 +122,6 @@ def routes(
         async with database.transaction() as session:
             await queries.one_snapshot(session)
             return Rebuild(until=await queries.positions(session), cube=await rebuilding.fingerprint(session))
-
-    @router.get("/", include_in_schema=False)
-    async def report(request: Request) -> Response:
-        if turned_away := await signin.turned_away(request, sessions, door):
-            return turned_away
-        given = [(name, value) for name, value in request.query_params.multi_items() if value]
-        try:
-            question = queries.read_question(given) if given else Question(by=page.BY)
-        except UnknownQuestion as unknown:
-            return signin.html(page.refusal(unknown.message), 400)
-        async with database.transaction() as session:
-            await queries.one_snapshot(session)
-            answer = await queries.aggregates(session, question, await queries.positions(session))
-        return signin.html(page.report(question, answer, chosen=any(name == "measure" for name, _ in given)))
 
     router.include_router(explain_api.routes(database, door))
     router.include_router(signin.routes(sessions, audit, https=https))

@@ -9,10 +9,13 @@ from fastapi import FastAPI
 
 from services.reporting import exporting, exports_api, public_api
 from services.reporting.api import routes
+from services.reporting.changes_api import routes as changes
 from services.reporting.check import check
 from services.reporting.coarse import Rolling
 from services.reporting.formats.dhis2 import Ids
 from services.reporting.formats.iati import Publisher
+from services.reporting.live import Live
+from services.reporting.pages import ReportingPages
 from services.reporting.rebuild import lacking
 from services.reporting.settings import Settings
 from services.reporting.subscribers import subscribe
@@ -49,6 +52,7 @@ def create(settings: Settings) -> FastAPI:
     relay = Relay(database, bus, service="reporting", stream=None)
     depths, rolling = Depths(database, bus, None), Rolling(database)
     subscribe(bus)
+    live = Live(database)
     limits = Limits(settings.office_requests_per_second)
     door = Doorkeeper(database, token_digest(settings.admin_token_file.read_text().strip()), Office, Token, limits)
     sessions = Sessions(database, door, Session, "reporting")
@@ -56,7 +60,7 @@ def create(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         try:
-            async with bus.running(), relay.running(), depths.running(), rolling.running():
+            async with bus.running(), relay.running(), depths.running(), rolling.running(), live.running():
                 yield
         finally:
             await database.close()
@@ -79,9 +83,15 @@ def create(settings: Settings) -> FastAPI:
     app.include_router(administration(database, door, dead_letters, bus, checking, audit))
     https = settings.public_url.startswith("https:")
     outlets = exporting.Outlets(_ids(settings), _publisher(settings))
-    app.include_router(routes(database, door, sessions, audit, bus.extent, https=https, outlets=outlets))
-    app.include_router(exports_api.routes(database, door))
-    app.include_router(public_api.routes(database, door, audit, Visitors()))
+    elsewhere = {"enrolment": settings.enrolment_url, "certification": settings.certification_url}
+    for part in (
+        routes(database, door, sessions, audit, bus.extent, https=https, outlets=outlets),
+        exports_api.routes(database, door),
+        public_api.routes(database, door, audit, Visitors()),
+        changes(live, door, sessions),
+        ReportingPages(database, sessions, door, elsewhere).routes(),
+    ):
+        app.include_router(part)
     tell_browsers(app, signin.nothing_here)
     show_contract(app, door, sessions, "reporting")
     return app

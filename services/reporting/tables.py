@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Date, DateTime, Index, Integer, LargeBinary, MetaData, SmallInteger, Text
+from sqlalchemy import BigInteger, Date, DateTime, Index, Integer, LargeBinary, MetaData, SmallInteger, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
@@ -36,6 +36,7 @@ class _Held(SQLModel):
 
 class Cohort(_Held, Base, table=True):
     __tablename__ = "cohorts"
+    __table_args__ = (Index("cohorts_starts_on_idx", text("(data ->> 'starts_on') DESC"), text("cohort DESC")),)
 
     cohort: str = Field(primary_key=True, sa_type=Text)
 

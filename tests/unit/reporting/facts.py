@@ -106,6 +106,7 @@ def wire(fact: Known) -> bytes:
             "datacontenttype": "application/json",
             "epoch": fact.version.epoch,
             "revision": fact.version.revision,
+            "cause": fact.cause,
             "data": fact.data.model_dump(mode="json"),
         }
     ).encode()
