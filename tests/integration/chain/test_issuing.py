@@ -1,5 +1,7 @@
 """What is public follows what was decided, through crashes, absences and changes of mind."""
 
+import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -162,6 +164,26 @@ async def test_a_replacement_that_is_taken_back_leaves_the_old_edition(chain: Ch
     await chain.issue()
     assert await chain.standings() == {("01", 1): "valid", ("01", 2): "void", ("02", 1): "valid"}
     assert await chain.set_bits() == {await chain.public_id("01", 2)}
+
+
+async def test_a_pass_that_is_taken_back_or_corrected_changes_what_is_public(chain: Chain) -> None:
+    passed = award("assessed", "pass", 11, "01", result="pass")
+    await chain.issue()
+    public_id = await chain.public_id("01")
+    taken_back = voided("no-pass", 30, passed)
+    await chain.live(taken_back)
+    await chain.issue()
+    assert (await chain.standings())["01", 1] == "suspended", "what it rested on is gone"
+    await chain.live(voided("after-all", 31, taken_back))
+    await chain.issue()
+    assert (await chain.standings())["01", 1] == "valid"
+    parts = [{"name": "practice", "mark": 77, "out_of": 100, "passed": True}]
+    await chain.live(replace(award("assessed", "corrected", 12, "01", result="pass", parts=parts), replaces="pass"))
+    await chain.issue()
+    said = json.loads((await chain.documents.for_holder(public_id)).document.json)
+    assert [one["value"] for one in said["credentialSubject"]["result"]] == ["77"]
+    assert (await chain.standings())["01", 1] == "valid"
+    assert await chain.differences() == []
 
 
 async def test_documents_wait_while_enrolment_is_away_and_standings_do_not(chain: Chain) -> None:
