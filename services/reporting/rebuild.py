@@ -26,7 +26,7 @@ class Rebuild(BaseModel):
     cube: str
 
 
-_OF_CUBE = ("cube", "cube_steps", "cube_changes")
+_OF_CUBE = ("cube", "cube_steps", "cube_changes", "cube_tail", "coarse_cubes")
 
 Look = Callable[[str], Awaitable[Extent]]
 """What a stream holds now."""
@@ -57,7 +57,16 @@ async def rebuild(session: AsyncSession, look: Look) -> Rebuild:
             )
     before = Rebuild(until=until, cube=await fingerprint(session))
     # Not TRUNCATE: whoever reads meanwhile keeps the figures that they began with, and waits for nothing.
-    for table in ("cohorts", "enrolments", "certificates", "past_facts", *_OF_CUBE, "dead_letters", "rebuilds"):
+    for table in (
+        "cohorts",
+        "enrolments",
+        "certificates",
+        "registered",
+        "past_facts",
+        *_OF_CUBE,
+        "dead_letters",
+        "rebuilds",
+    ):
         await session.execute(text(f"DELETE FROM {table}"))  # noqa: S608 - these names
     for stream, position in until.items():
         await advance_heard(session, stream, 0)

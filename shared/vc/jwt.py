@@ -4,16 +4,14 @@ Beside the credential's own fields stand the claims that Open Badges 3.0 (8.2.4)
 """
 
 import json
-from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from typing import Any, Final
 
 from joserfc import jws
 from joserfc.errors import JoseError
-from joserfc.jwk import OKPKey
 
 from shared.vc import moments
-from shared.vc.keys import SigningKey
+from shared.vc.keys import SigningKey, jwk
 from shared.vc.proof import BadProof, OtherProof, UnknownKey
 from shared.vc.reading import NotReadable
 
@@ -25,7 +23,7 @@ def sign(document: Mapping[str, Any], key: SigningKey) -> str:
     """The document (without a proof) as a compact JWS."""
     header = {"alg": ALGORITHM, "typ": TYPE, "cty": "vc", "kid": key.id}
     payload = json.dumps({**claims(document), **document}, ensure_ascii=False, separators=(",", ":")).encode()
-    return jws.serialize_compact(header, payload, _key(key.public, key.private), [ALGORITHM])
+    return jws.serialize_compact(header, payload, key.jwk, [ALGORITHM])
 
 
 def claims(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -54,7 +52,7 @@ def check(token: str, keys: Mapping[str, bytes]) -> tuple[str, bytes]:
     if not isinstance(name, str) or name not in keys:
         raise UnknownKey("It is signed with a key that its issuer does not name, or does not name any more.")
     try:
-        return name, jws.deserialize_compact(token, _key(keys[name]), [ALGORITHM]).payload
+        return name, jws.deserialize_compact(token, jwk(keys[name]), [ALGORITHM]).payload
     except (JoseError, ValueError, TypeError):
         raise BadProof("Its signature does not fit what it says: it was changed after it was signed.") from None
 
@@ -65,12 +63,3 @@ def payload(token: str) -> bytes:
         return jws.extract_compact(token.encode()).payload
     except (JoseError, ValueError, TypeError, AttributeError, RecursionError):
         raise NotReadable("It looks like a JWT and cannot be read as one, or only a part of it is there.") from None
-
-
-def _key(public: bytes, private: bytes | None = None) -> OKPKey:
-    fields: dict[str, str | list[str]] = {"kty": "OKP", "crv": "Ed25519", "x": _part(public)}
-    return OKPKey.import_key(fields if private is None else fields | {"d": _part(private)})
-
-
-def _part(data: bytes) -> str:
-    return urlsafe_b64encode(data).decode().rstrip("=")

@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from shared.vc import moments
 from shared.vc.keys import NotAKey, SigningKey, base58, from_base58
@@ -41,7 +41,7 @@ def sign(document: Mapping[str, Any], key: SigningKey, created: datetime) -> dic
         "verificationMethod": key.id,
         "proofPurpose": "assertionMethod",
     }
-    signature = Ed25519PrivateKey.from_private_bytes(key.private).sign(_hashed(document, proof))
+    signature = key.opened.sign(_hashed(document, proof))
     return {**document, "proof": [{**proof, "proofValue": base58(signature)}]}
 
 

@@ -17,7 +17,7 @@ from playwright.sync_api import sync_playwright
 from pypdf import PdfReader
 
 from tests.e2e.conftest import Program, on_this_machine
-from tests.e2e.test_desk import CHROMIUM, LANGUAGES, SHOTS
+from tests.e2e.test_desk import CHROMIUM, LANGUAGES, SHOTS, signed_in
 
 pytestmark = [on_this_machine, pytest.mark.xdist_group("issuing"), pytest.mark.timeout(600)]
 COHORT = "wuxi-2025-spring"
@@ -208,6 +208,47 @@ def test_a_holder_gets_a_link_that_can_be_ended(program: Program, certificates: 
         assert nobody.get(link).status_code == 404
 
 
+def test_an_officer_hands_papers_and_a_link_over_from_the_desk(
+    program: Program, certificates: dict[str, dict[str, Any]]
+) -> None:
+    page = f"/certificates/{certificates['006']['certificate']}"
+    same_site = {"Sec-Fetch-Site": "same-origin"}
+    with httpx.Client(base_url=program.url("certification"), timeout=60) as desk:
+        assert desk.post("/session", data={"token": program.token}, headers=same_site).status_code == 303
+        assert f"/v1/cohorts/{COHORT}/documents.zip" in desk.get(f"/cohorts/{COHORT}").text
+        shown = desk.get(page).text
+        for path in (f"/v1{page}/document.pdf", f"/v1{page}/document.png"):
+            assert path in shown
+            assert desk.get(path).status_code == 200
+        (key, *_) = re.findall(r'name="form_key" value="([^"]+)"', shown)
+        assert desk.post(f"{page}/links", data={"form_key": "another"}, headers=same_site).status_code == 403
+        made = desk.post(f"{page}/links", data={"form_key": key}, headers=same_site).raise_for_status()
+        (link,) = re.findall(r'id="link">([^<]+)<', made.text)
+        assert "<svg" in made.text
+        assert made.headers["cache-control"] == "no-store"
+        assert "Your certificate" in httpx.get(link).text
+        assert link not in desk.get(page).text, "it was shown once"
+        ended = desk.post(f"{page}/links/end", data={"form_key": key}, headers=same_site)
+        assert "Links that were ended: 1" in ended.text
+        assert httpx.get(link).status_code == 404
+
+
+def test_a_file_that_somebody_was_sent_is_judged_by_form_and_by_program(
+    program: Program, certificates: dict[str, dict[str, Any]]
+) -> None:
+    root, paper = program.url("certification"), document(program, certificates["007"], "pdf").content
+    said = httpx.post(f"{root}/check/file", files={"file": ("paper.pdf", paper, "application/pdf")}, timeout=60)
+    assert "This file is genuine, and its certificate is valid" in said.text
+    assert f'href="{public_page(program, certificates["007"]).removeprefix(root)}"' in said.text
+    changed = json.dumps({**credential_in(paper), "name": "Something better"}).encode()
+    said = httpx.post(f"{root}/check/file", files={"file": ("paper.json", changed)}, timeout=60)
+    assert "do not accept it" in said.text
+    assert httpx.post(f"{root}/check/file", files={"file": ("", b"")}).status_code == 400
+    judged = httpx.post(f"{root}/v1/verify", content=document(program, certificates["007"], "png").content, timeout=60)
+    assert judged.json()["verdict"] == "valid"
+    assert httpx.post(f"{root}/v1/verify", content=bytes(4_000_001), timeout=60).status_code == 413
+
+
 def pages(program: Program, certificate: dict[str, Any], tag: str) -> dict[str, str]:
     """The addresses of what anybody sees in a language."""
     root = program.url("certification")
@@ -231,8 +272,11 @@ def test_the_pages_are_for_everybody(
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         for tag in tags:
-            for name, page_address in pages(program, certificates["005"], tag).items():
+            papers = f"{root}/certificates/{certificates['005']['certificate']}?lang={tag}"
+            for name, page_address in (pages(program, certificates["005"], tag) | {"papers": papers}).items():
                 with browser.new_context(viewport={"width": 400, "height": 900}, java_script_enabled=True) as context:
+                    if name == "papers":
+                        signed_in(context, root, program.token).close()
                     page = context.new_page()
                     page.goto(page_address)
                     found = Axe().run(page)

@@ -99,6 +99,8 @@ FOUND = (
     "reporting: trainee ",
     "reporting: office /offices/la/tvet: is not what fact",
     'reporting: cell {"measure": "certified"',
+    "reporting: changes ",
+    "reporting: coarser cell -: certified by ",
 )
 
 
