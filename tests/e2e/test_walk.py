@@ -51,7 +51,7 @@ class Walk:
     def certificates(self) -> dict[str, dict[str, Any]]:
         """Those with something public, by trainee and edition."""
         with Client(self.program.url("enrolment"), self.program.token) as client:
-            found = list(client.every("certification", "/v1/certificates", [("cohort", ITS_OWN)]))
+            found = client.every("certification", "/v1/certificates", [("cohort", ITS_OWN)])
         return {f"{one['trainee']}/{one['edition']}": one for one in found if one["attestation"]}
 
     def page(self, which: str, country: str = "") -> str:
