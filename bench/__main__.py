@@ -17,6 +17,7 @@ from bench.latency import latency
 from bench.load import Load, load
 from bench.machine import machine, versions
 from bench.program import Program, Watch, ports, settings
+from bench.reads import reads
 from bench.table import missed, show, summary, write_page
 from services.standalone import Standalone
 
@@ -29,6 +30,9 @@ def main() -> None:
     options = _options()
     if options.issuing:
         sys.stdout.write(json.dumps(issuing(options.issuing), indent=2) + "\n")
+        return
+    if options.reads:
+        sys.stdout.write(json.dumps(reads(options.reads), indent=2) + "\n")
         return
     given = load(options.events, options.single)
     rounds = []
@@ -102,6 +106,13 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--nats", action="store_true", help="also with the posts as messages on INTAKE")
     parser.add_argument(
         "--issuing", type=int, nargs="?", const=10_000, help="only issue about so many certificates (10000)"
+    )
+    parser.add_argument(
+        "--reads",
+        type=int,
+        nargs="+",
+        metavar="ENROLMENTS",
+        help="only read figures, with so many enrolments each time",
     )
     parser.add_argument("--output", type=Path, default=RESULTS)
     return parser.parse_args()

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from services.reporting.api import routes
 from services.reporting.check import check
 from services.reporting.coarse import Rolling
-from services.reporting.rebuild import lacking
+from services.reporting.rebuild import Rebuilding, lacking
 from services.reporting.settings import Settings
 from services.reporting.subscribers import subscribe
 from services.reporting.tables import Office, Session, Token
@@ -41,7 +41,7 @@ def create(settings: Settings) -> FastAPI:
         credentials=settings.nats_credentials_file.read_text(),
     )
     relay = Relay(database, bus, service="reporting", stream=None)
-    depths, rolling = Depths(database, bus, None), Rolling(database)
+    depths, rolling, rebuilding = Depths(database, bus, None), Rolling(database), Rebuilding(database, bus)
     subscribe(bus)
     limits = Limits(settings.office_requests_per_second)
     door = Doorkeeper(database, token_digest(settings.admin_token_file.read_text().strip()), Office, Token, limits)
@@ -50,7 +50,7 @@ def create(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         try:
-            async with bus.running(), relay.running(), depths.running(), rolling.running():
+            async with bus.running(), relay.running(), depths.running(), rolling.running(), rebuilding.running():
                 yield
         finally:
             await database.close()

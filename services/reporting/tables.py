@@ -167,8 +167,17 @@ class CubeChange(Base, table=True):
     delta: int = Field(sa_type=BigInteger)
 
 
+class Remaking(Base, table=True):
+    """How the last rebuild stands: one row, if ever one was asked for."""
+
+    __tablename__ = "remakings"
+
+    id: int = Field(primary_key=True, sa_type=SmallInteger, sa_column_kwargs={"autoincrement": False})
+    state: dict[str, Any] = Field(sa_type=JSONB)
+
+
 class RebuildRow(Base, table=True):
-    """The position in a stream from which on the last rebuild is done."""
+    """The position in a stream up to which it is heard again after an update that emptied the read side."""
 
     __tablename__ = "rebuilds"
 
