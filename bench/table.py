@@ -11,6 +11,8 @@ from rich.table import Table
 SERVICES = ("enrolment", "certification", "reporting")
 BARE_SHARE, FLOOR_TIMES, LATENCY_MS, MEMORY_MB = 0.3, 5, 300, 200
 """The targets: at least, at least, less than, less than."""
+ISSUED_A_SECOND, VERIFICATION_MS = 300, 10
+"""At least; less than."""
 
 Figure = dict[str, Any]
 
@@ -39,6 +41,19 @@ def summary(rounds: Sequence[dict[str, Any]]) -> dict[str, Figure]:
             less_than=MEMORY_MB,
         )
         figures[f"{service}, most memory (MB)"] = megabytes
+    return figures
+
+
+def figures_of(results: dict[str, Any]) -> dict[str, Figure]:
+    """Those of the rounds, and those of certificates where they were taken."""
+    figures: dict[str, Figure] = dict(results["summary"])
+    if taken := results.get("issuing"):
+        rate, times = taken["a second"], taken["verification"]
+        figures["certificates issued and signed (a second)"] = _figure([rate], rate, rate, at_least=ISSUED_A_SECOND)
+        at = quantiles(times, n=100, method="inclusive")
+        for name, value in (("p50", at[49]), ("p99", at[98])):
+            target = {"less_than": VERIFICATION_MS} if name == "p50" else {}
+            figures[f"verification of one by the API, {name} (ms)"] = _figure([value], min(times), max(times), **target)
     return figures
 
 
@@ -77,7 +92,7 @@ _VALUES = ("median", "lowest", "highest")
 
 def _rows(results: dict[str, Any]) -> list[list[str]]:
     rows = []
-    for name, figure in results["summary"].items():
+    for name, figure in figures_of(results).items():
         values = [f"{figure[key]:,.2f}" if figure["median"] < 20 else f"{figure[key]:,.0f}" for key in _VALUES]
         rows.append([name, *values, figure.get("target", ""), {True: "yes", False: "no"}.get(figure.get("met"), "")])
     return rows

@@ -106,14 +106,16 @@ def keep(ask: Ask, seen: Seen, checkpoint: Path) -> None:
     checkpoint.write_text(seen.note, encoding="utf-8")
 
 
-def evidence_of(body: bytes, checkpoint: Path) -> tuple[Checkpoint, list[Statement]]:
-    """What a document of a log proves, with the key that is kept beside a checkpoint; asks nobody.
+def evidence_of(body: bytes, checkpoint: Path, key_at: Path | None = None) -> tuple[Checkpoint, list[Statement]]:
+    """What a document of a log proves, with the key that is kept beside a checkpoint (or at ``key_at``); asks nobody.
 
     Raises LogDiffers when it does not fit the kept checkpoint's key, or itself, or shows another log of the same size.
     """
-    key, kept = _kept(checkpoint)
+    key, kept = _kept(checkpoint, key_at)
     if key is None:
-        raise ClientError(f"There is no key in {key_file(checkpoint)}. Keep a checkpoint first: `sampan log look`.")
+        raise ClientError(
+            f"There is no key of the log in {key_file(checkpoint)}. Get it first: `sampan trust ADDRESS`, or `sampan log look`."
+        )
     try:
         shown, statements = proved(read(body), key)
     except NotACheckpoint as wrong:
@@ -123,12 +125,31 @@ def evidence_of(body: bytes, checkpoint: Path) -> tuple[Checkpoint, list[Stateme
     return shown, statements
 
 
+def continues(place: str, shown: Checkpoint, checkpoint: Path, key_at: Path | None = None) -> str:
+    """Whether the log of a proof begins with the one of which a checkpoint is kept, in words; empty when there is none.
+
+    The log is asked when ``place`` is its address; a file alone cannot tell. Raises LogDiffers when it does not.
+    """
+    _, kept = _kept(checkpoint, key_at)
+    if kept is None:
+        return ""
+    if kept.size == shown.size:
+        return f"It is the log of your checkpoint, of {kept.size} leaves."
+    if _is_address(place):
+        _compare(asking(place), kept, shown)
+        return f"It begins with the {kept.size} leaves of your checkpoint."
+    return (
+        f"Your checkpoint is of {kept.size} leaves: whether the one log begins with the other stands in no file. "
+        "Give the log's address, or run `sampan log look`."
+    )
+
+
 def evidence_at(place: str, credential: Mapping[str, Any]) -> bytes:
     """What a log says of a credential: from a file, or asked at an installation's address that the user gave.
 
     Of the credential only its public id is used, never an address.
     """
-    if not place.startswith(("https://", "http://")):
+    if not _is_address(place):
         try:
             with Path(place).open("rb") as file:
                 return file.read(LONGEST + 1)
@@ -140,21 +161,28 @@ def evidence_at(place: str, credential: Mapping[str, Any]) -> bytes:
     return asking(place)(f"certificates/{public_id}", {})
 
 
-def logged(credential: Mapping[str, Any], content: bytes | None, proof: bytes, checkpoint: Path) -> tuple[bool, str]:
-    """Whether the log has a credential as one to be accepted, and what to say of it.
+def logged(
+    credential: Mapping[str, Any], content: bytes | None, proof: bytes, checkpoint: Path, key_at: Path | None = None
+) -> tuple[bool, str, Checkpoint]:
+    """Whether the log has a credential as one to be accepted, what to say of it, and how far the log reached then.
 
     ``content`` is the signed document's own bytes when they are at hand: the log knows their digest. Raises LogDiffers.
     """
-    shown, statements = evidence_of(proof, checkpoint)
+    shown, statements = evidence_of(proof, checkpoint, key_at)
     public_id = _public_id(credential)
     if not statements or any(one.public_id != public_id for one in statements):
-        return False, "The log's proof is of another certificate."
+        return False, "The log's proof is of another certificate.", shown
     last = statements[-1]
     digest = None if content is None else sha256(content).hexdigest()
     if digest is not None and digest not in {one.digest for one in statements}:
-        return False, "The log has this certificate, but with another document than this one."
+        return False, "The log has this certificate, but with another document than this one.", shown
     since = "" if last.on is None else f" since {last.on}"
-    return last.status == "valid", f"{last.status}{since}, in the log of {shown.size} leaves that {shown.origin} signed"
+    said = f"{last.status}{since}, in the log of {shown.size} leaves that {shown.origin} signed"
+    return last.status == "valid", said, shown
+
+
+def _is_address(place: str) -> bool:
+    return place.startswith(("https://", "http://"))
 
 
 def _public_id(credential: Mapping[str, Any]) -> str:
@@ -167,11 +195,12 @@ _FORKED: Final = (
 )
 
 
-def _kept(checkpoint: Path | None) -> tuple[LogKey | None, Checkpoint | None]:
+def _kept(checkpoint: Path | None, key_at: Path | None = None) -> tuple[LogKey | None, Checkpoint | None]:
     if checkpoint is None:
         return None, None
+    found = [one for one in (key_file(checkpoint), key_at) if one is not None and one.exists()]
     try:
-        key = LogKey.read(key_file(checkpoint).read_text("utf-8")) if key_file(checkpoint).exists() else None
+        key = LogKey.read(found[0].read_text("utf-8")) if found else None
         if not checkpoint.exists():
             return key, None
         if key is None:

@@ -32,7 +32,8 @@ PORTS = {
     "nats-server": ("SAMPAN_NATS_PORT", 4222),
 }
 
-_READY_DEADLINE = 90.0  # seconds
+_MIGRATED_DEADLINE = 240.0  # seconds
+_READY_DEADLINE = 90.0
 _GRACE = 5  # seconds that a service gives its open requests when it is stopped
 _LONGEST_WAIT = 30.0  # seconds between two attempts to bring a part back
 _ASK = 5.0  # seconds between two looks whether a part that lives also answers
@@ -51,16 +52,12 @@ class Service(Part):
         self.port = port
         self._environment = environment
 
-    def migration(self) -> Child:
-        """Bring its tables up to date, in a process of its own."""
-        return self._python("-m", "alembic", "-c", ROOT / "alembic.ini", "-n", self.name, "upgrade", "head")
-
     def start(self) -> None:
         """Start it; `unready` tells when it is there."""
         application = ("-m", "uvicorn", f"services.{self.name}.app:from_environment", "--factory")
         address = ("--host", LOOPBACK, "--port", str(self.port))
         manners = ("--no-access-log", "--timeout-graceful-shutdown", str(_GRACE))
-        self._child = self._python(*application, *address, *manners)
+        self._child = _python(self.name, self.log, self._environment, *application, *address, *manners)
 
     def unready(self) -> str | None:
         """Why it is not ready, in its own words, or None when it is."""
@@ -86,10 +83,6 @@ class Service(Part):
         finally:
             connection.close()
         return True
-
-    def _python(self, *arguments: str | Path) -> Child:
-        # From the project's folder, so that its packages are found also when it is not installed.
-        return Child(self.name, [sys.executable, *arguments], self.log, environment=self._environment, folder=ROOT)
 
 
 class Standalone:
@@ -120,6 +113,7 @@ class Standalone:
         self._environment = environment
         self._watched: list[_Watched] = []
         self._lock: IO[str] | None = None
+        self._interrupted = False
         self._handlers: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
@@ -158,6 +152,7 @@ class Standalone:
 
     def look(self) -> None:
         """Look once after everything, and bring back what died if it is time to; for whoever waits for the program."""
+        self._heed_signals()
         for part in self._watched:
             part.look()
 
@@ -214,6 +209,8 @@ class Standalone:
         return {
             **self._environment,
             **(enrolments if service == "enrolment" else {}),
+            # From whom uvicorn believes X-Forwarded-For: nobody but the proxies that are named.
+            "FORWARDED_ALLOW_IPS": self._environment.get("SAMPAN_TRUSTED_PROXIES", ""),
             "SAMPAN_DATABASE_URL": self.postgres.url(service),
             "SAMPAN_NATS_URL": self.nats.url,
             "SAMPAN_NATS_CREDENTIALS_FILE": str(self.folder / "secrets" / f"{service}.creds"),
@@ -224,22 +221,23 @@ class Standalone:
         }
 
     def _migrate(self) -> None:
-        migrations = [service.migration() for service in self.services]
+        """Bring every service's tables up to date."""
+        log = self.folder / "logs" / "migrations.log"
+        urls = {f"SAMPAN_{name.upper()}_DATABASE_URL": self.postgres.url(name) for name in SERVICES}
+        migration = _python("migrations", log, {**self._environment, **urls}, "-m", "services.migrating", *SERVICES)
         try:
-            for migration in migrations:
-                if migration.wait(_READY_DEADLINE) != 0:
-                    raise StandaloneError(
-                        f"The tables of {migration.name} could not be brought up to date: {migration.last_words()} "
-                        f"(all of it: {migration.log})."
-                    )
+            if migration.wait(_MIGRATED_DEADLINE) != 0:
+                raise StandaloneError(
+                    f"The tables could not be brought up to date: {migration.last_words()} (all of it: {log})."
+                )
         finally:
-            for migration in migrations:
-                migration.end(signal.SIGTERM, 5)
+            migration.end(signal.SIGTERM, 5)
 
     def _until_ready(self) -> None:
         deadline = time.monotonic() + _READY_DEADLINE
         for service in self.services:
             while reason := service.unready():
+                self._heed_signals()
                 for other in self.services:
                     if not other.alive:
                         raise StandaloneError(
@@ -253,12 +251,18 @@ class Standalone:
 
     def _listen_for_signals(self) -> None:
         def interrupt(_number: int, _frame: object) -> None:
+            self._interrupted = True
             raise KeyboardInterrupt
 
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             handler = signal.getsignal(number)
             if handler is not signal.SIG_IGN:  # nohup's wish, or a background job's
                 self._handlers[number] = signal.signal(number, interrupt)
+
+    def _heed_signals(self) -> None:
+        # An interrupt that comes while a process is forked is raised in the hooks of the fork, and lost there.
+        if self._interrupted:
+            raise KeyboardInterrupt
 
 
 @dataclass
@@ -306,6 +310,11 @@ class _Watched:
         pause = min(_LONGEST_WAIT, 0.5 * 2**self.failures)
         self.due = time.monotonic() + pause
         sys.stderr.write(f"{self.part.name} {what}; starting it in {pause:.0f} s (its log: {self.part.log})\n")
+
+
+def _python(name: str, log: Path, environment: Mapping[str, str], *arguments: str) -> Child:
+    # From the project's folder, so that its packages are found also when it is not installed.
+    return Child(name, [sys.executable, *arguments], log, environment=environment, folder=ROOT)
 
 
 def _ports(environment: Mapping[str, str]) -> dict[str, int]:

@@ -1,20 +1,23 @@
 """Checking credentials on this machine: what is trusted lies in a folder, fetched when somebody says from which address."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
 
+from services import logbook
 from services.client import ClientError
+from services.logbook import Seen
 from shared.vc.embedding import LARGEST_FILE
 from shared.vc.trust import LARGEST_LIST, NotTrusted, Trust
 
 DID: Final = "did.json"
 LISTS: Final = "status-{}.json"
-CHECKPOINT: Final = "checkpoint.txt"
+CHECKPOINT: Final = "log.checkpoint"
+"""The log's newest checkpoint when it was trusted last; its key lies beside it (``logbook.key_file``)."""
 MOST_LISTS: Final = 1_000
 FETCH_SECONDS: Final = 20.0
 _LOCAL: Final = {"localhost", "127.0.0.1", "::1"}
@@ -22,11 +25,12 @@ _LOCAL: Final = {"localhost", "127.0.0.1", "::1"}
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What was got from an issuer, and where it lies now."""
+    """What was got from an issuer, and where it lies now; ``log`` is what was found of its log, if it has one."""
 
     did: str
     folder: Path
     lists: int
+    log: Seen | None
 
 
 def read_file(path: Path) -> bytes:
@@ -53,7 +57,10 @@ def trusted(folder: Path, lists: list[Path]) -> Trust:
 
 
 def fetch(address: str, folder: Path, transport: httpx.BaseTransport | None = None) -> Fetched:
-    """Get an issuer's keys, its status lists and its log's checkpoint. Raises ClientError; nothing is kept then."""
+    """Get an issuer's keys and its status lists, and its log's key and checkpoint.
+
+    The log must begin with what was kept of it before. Raises ClientError (LogDiffers when it does not); nothing is kept then.
+    """
     parts = urlsplit(address.rstrip("/"))
     if parts.hostname is None or not (
         parts.scheme == "https" or (parts.scheme, parts.hostname in _LOCAL) == ("http", True)
@@ -64,8 +71,13 @@ def fetch(address: str, folder: Path, transport: httpx.BaseTransport | None = No
     path = [quote(part, safe="") for part in parts.path.split("/") if part]
     expected = ":".join(["did", "web", quote(parts.netloc, safe=""), *path])
     base = f"{parts.scheme}://{parts.netloc}{parts.path}"
+    into = folder_of(expected, folder)
     files: dict[str, bytes] = {}
     with httpx.Client(timeout=FETCH_SECONDS, follow_redirects=False, transport=transport) as http:
+
+        def ask(path: str, asked: Mapping[str, str | int]) -> bytes:
+            return _got(http, f"{base}/v1/log/{path}{_query(asked)}")
+
         files[DID] = _got(http, f"{base}/did.json" if path else f"{base}/.well-known/did.json")
         try:
             trust = Trust().with_issuer(files[DID])
@@ -78,11 +90,22 @@ def fetch(address: str, folder: Path, transport: httpx.BaseTransport | None = No
                 files[name] = content
         except NotTrusted as error:
             raise ClientError(f"What {address} gave cannot be relied on: {error}") from None
-        if checkpoint := _found(http, f"{base}/v1/log/checkpoint"):
-            files[CHECKPOINT] = checkpoint
-    into = folder / quote(expected, safe="")
-    _kept(into, files)
-    return Fetched(expected, into, len(trust.lists))
+        log = None
+        if _found(http, f"{base}/v1/log/checkpoint") is not None:
+            log = logbook.look(ask, into / CHECKPOINT)
+        _kept(into, files)
+        if log is not None:
+            logbook.keep(ask, log, into / CHECKPOINT)
+    return Fetched(expected, into, len(trust.lists), log)
+
+
+def folder_of(did: str, folder: Path) -> Path:
+    """Where what was got from an issuer lies."""
+    return folder / quote(did, safe="")
+
+
+def _query(asked: Mapping[str, str | int]) -> str:
+    return f"?{urlencode(asked)}" if asked else ""
 
 
 def _lists(http: httpx.Client, base: str) -> Iterator[tuple[str, bytes]]:

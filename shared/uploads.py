@@ -196,11 +196,11 @@ async def _file(request: Request) -> tuple[bytes, str]:
     return bytes(content), "roster"
 
 
-async def multipart(request: Request) -> tuple[dict[str, str], bytes, str]:
+async def multipart(request: Request, limit: int = FILE_LIMIT) -> tuple[dict[str, str], bytes, str]:
     """A form with a file: its other fields, the file of its field ``file``, and the file's name. Raises ``Problem``."""
     try:
-        parser = MultiPartParser(request.headers, _bounded(request), max_files=1, max_fields=10)
-        parser.spool_max_size = FILE_LIMIT + 1  # names have no business on a disk
+        parser = MultiPartParser(request.headers, _bounded(request, limit), max_files=1, max_fields=10)
+        parser.spool_max_size = limit + 1  # names have no business on a disk
         form = await parser.parse()
     except (MultiPartException, KeyError) as error:
         log.info("a form could not be read (%s)", type(error).__name__)
@@ -214,15 +214,13 @@ async def multipart(request: Request) -> tuple[dict[str, str], bytes, str]:
     return fields, await file.read(), (file.filename or "roster")[-100:]
 
 
-async def _bounded(request: Request) -> AsyncGenerator[bytes, None]:
+async def _bounded(request: Request, limit: int = FILE_LIMIT) -> AsyncGenerator[bytes, None]:
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
-        if size > FILE_LIMIT + 4096:  # what a form has around the file
+        if size > limit + 4096:  # what a form has around the file
             raise file_refused(
-                BookRefused(
-                    "file_too_large", f"The file is larger than {FILE_LIMIT // 1024 // 1024} MB. Send it in parts."
-                )
+                BookRefused("file_too_large", f"The file is larger than {limit // 1024 // 1024} MB. Send it in parts.")
             )
         yield chunk
 

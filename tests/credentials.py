@@ -4,7 +4,10 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
+
+from jsonschema import Draft202012Validator
 
 from shared.vc import jwt, proof, status
 from shared.vc.document import Attested, Body, Course, Issuer, Mark, credential, isced, isco
@@ -83,3 +86,11 @@ def trust(*lists: Mapping[str, Any], good: Iterable[SigningKey] = (KEY,)) -> Tru
 def encoded(said: Mapping[str, Any]) -> bytes:
     """As a file."""
     return json.dumps(said, ensure_ascii=False).encode()
+
+
+FORM = Draft202012Validator(json.loads((Path(__file__).parent / "contract" / "credential.json").read_text()))
+
+
+def misshapen(said: Mapping[str, Any]) -> list[str]:
+    """Where a credential has not the form of those that are issued, and why."""
+    return [f"{error.json_path}: {error.message}" for error in FORM.iter_errors(said)]

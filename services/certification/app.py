@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from functools import partial
+from typing import NamedTuple
 
 from fastapi import FastAPI
 
@@ -11,6 +12,7 @@ from services.certification import (
     desk,
     documents_api,
     issuer_api,
+    judging_api,
     log_api,
     recognitions_api,
     rosters,
@@ -24,6 +26,8 @@ from services.certification.handlers import Handlers
 from services.certification.holders import Holders
 from services.certification.issuer import Issuer
 from services.certification.issuer_keys import IssuerKeys
+from services.certification.judging import Judging
+from services.certification.links import Links
 from services.certification.log import Log
 from services.certification.operator import Operator
 from services.certification.printing import Printing
@@ -41,7 +45,7 @@ from shared.database import Database
 from shared.deadletters import DeadLetters
 from shared.depths import Depths
 from shared.desk.rosters import Rosters
-from shared.http import create_app, tell_addresses, with_heartbeat
+from shared.http import create_app, tell_addresses, tell_browsers, with_heartbeat
 from shared.keeping import Keeping
 from shared.limits import Limits
 from shared.offices import Doorkeeper, token_digest
@@ -52,6 +56,35 @@ from shared.sessions import Sessions
 from shared.telemetry import configure
 from shared.upkeep import administration
 from shared.visitors import Visitors
+
+
+class _Issuing(NamedTuple):
+    """What makes and serves credentials: none of it before there is a public address."""
+
+    transparency: Log | None = None
+    issuer: Issuer | None = None
+    documents: Documents | None = None
+    attested: Attested | None = None
+    printing: Printing | None = None
+    judging: Judging | None = None
+
+
+def _issuing(
+    database: Database, secret: bytes, keys: IssuerKeys, holders: Holders, operator: Operator | None
+) -> _Issuing:
+    if operator is None:
+        return _Issuing()
+    transparency = Log(secret, operator.host)
+    issuer = Issuer(database, keys, holders, operator, transparency.append)
+    documents = Documents(database, holders, issuer)
+    return _Issuing(
+        transparency,
+        issuer,
+        documents,
+        Attested(holders, transparency),
+        Printing(database, documents, operator),
+        Judging(database, keys, operator),
+    )
 
 
 def create(settings: Settings) -> FastAPI:
@@ -82,12 +115,8 @@ def create(settings: Settings) -> FastAPI:
     keys = IssuerKeys(secret)
     operator = Operator.at(settings.public_url, settings.operator_name) if settings.public_url else None
     holders = Holders(partial(ask, bus, HOLDER))
-    issuer = documents = attested = printing = transparency = None
-    if operator is not None:
-        transparency = Log(secret, operator.host)
-        issuer = Issuer(database, keys, holders, operator, transparency.append)
-        documents, attested = Documents(database, holders, issuer), Attested(holders, transparency)
-        printing = Printing(database, documents, operator)
+    transparency, issuer, documents, attested, printing, judging = _issuing(database, secret, keys, holders, operator)
+    links = Links(operator.url if operator else None, database, audit)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -107,10 +136,11 @@ def create(settings: Settings) -> FastAPI:
         routes(handlers, database, door, audit),
         issuer_api.routes(database, door, audit, operator, keys, issuer),
         credentials_api.routes(database, door, operator, keys, documents, audit, Visitors()),
+        judging_api.routes(judging, Visitors()),
         log_api.routes(transparency, database, Visitors()),
         recognitions_api.routes(database, Visitors()),
         documents_api.routes(printing, database, door, sessions, audit),
-        wallet_api.routes(operator.url if operator else None, database, door, audit),
+        wallet_api.routes(links, door),
         rejections(database, door, handlers.rejected, audit),
     ):
         app.include_router(part)
@@ -122,15 +152,19 @@ def create(settings: Settings) -> FastAPI:
     tell_addresses(app, door.open, addresses)
     taking = rosters.desk(handlers, secret, database, door, settings.enrolment_url)
     choices = partial(rosters.choices, database)
-    app.include_router(uploads.routes(taking, door, choices))
-    app.include_router(brought.routes(taking, audit))
     keeping = Keeping(database, KeptFile, secret)
     bus.sweep(keeping.forget_expired)
     pages = Rosters(taking, keeping, choices, CODES, tuple(taking.roles))
-    app.include_router(desk.routes(handlers, database, sessions, pages, addresses))
-    app.include_router(signin.routes(sessions, audit, https=settings.address.startswith("https:")))
-    if operator and printing:
-        app.include_router(PublicPages(database, holders, printing, operator).routes())
+    for part in (
+        uploads.routes(taking, door, choices),
+        brought.routes(taking, audit),
+        desk.routes(handlers, database, sessions, pages, addresses, links),
+        signin.routes(sessions, audit, https=settings.address.startswith("https:")),
+    ):
+        app.include_router(part)
+    tell_browsers(app, signin.nothing_here)
+    if operator and printing and judging:
+        app.include_router(PublicPages(database, holders, printing, operator, judging).routes())
     show_contract(app, door, sessions, "certification")
     return app
 

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.certification.log import Entry
 from services.certification.places import free_places
-from services.certification.planning import Award, Complete, Describe, Plan, Row, Wish
+from services.certification.planning import CLOSED, Award, Complete, Describe, Plan, Row, Wish
 from services.certification.standings import LIVE, Standing
 from services.certification.tables import AttestationRow, DraftRow
 from shared.checkpoints import Statement
@@ -244,7 +244,7 @@ async def confirm(session: AsyncSession, good: Mapping[str, bytes], bad: Iterabl
 
 
 async def nobody_to_name(session: AsyncSession, enrolments: Sequence[str]) -> None:
-    """Their persons are forgotten: what was never public never is, and what was is signed no more. Standing and log stay."""
+    """Their persons are forgotten: what was never public never is, and what was is closed for good. Standing and log stay."""
     named = {"enrolments": list(enrolments)}
     rows = await session.execute(
         text("UPDATE certificates SET due = false WHERE enrolment = ANY(:enrolments) RETURNING certificate"), named
@@ -254,10 +254,13 @@ async def nobody_to_name(session: AsyncSession, enrolments: Sequence[str]) -> No
     await session.execute(
         text(
             """
-            UPDATE attestations SET holder = ''::bytea, sealed = NULL, named = false WHERE certificate = ANY(:certificates)
+            UPDATE attestations SET holder = :closed, sealed = NULL, named = false WHERE certificate = ANY(:certificates)
             """
         ),
-        {"certificates": certificates},
+        {"certificates": certificates, "closed": CLOSED},
+    )
+    await session.execute(
+        text("DELETE FROM attestation_drafts WHERE certificate = ANY(:certificates)"), {"certificates": certificates}
     )
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.certification.holders import CERTIFICATION, Holder, Holders
 from services.certification.log import Log
 from services.certification.places import set_places
+from services.certification.planning import CLOSED
 from services.certification.signing import places_of, unpacked
 from services.certification.standings import LIVE, Standing, wanted
 from shared.checking import Findings
@@ -62,7 +63,8 @@ def _compare_standings(findings: Findings, rows: Sequence[Mapping[str, Any]]) ->
             continue
         facts = [CertificateFact.model_validate(row["data"]) for row in editions]
         public = {row["certificate"] for row in editions if row["status"] not in (None, "prepared")}
-        targets = wanted(facts, public, ())
+        forgotten = any(row["holder"] == CLOSED for row in editions)
+        targets = wanted(facts, public, (), forgotten=forgotten)
         for row in editions:
             if row["certificate"] not in public:
                 continue
@@ -116,7 +118,8 @@ async def _rows(session: AsyncSession) -> AsyncIterator[Sequence[Mapping[str, An
         rows = await session.execute(
             text(
                 """
-                SELECT certificate, enrolment, data, due, public_id, attestations.status, since, live, digest, sealed
+                SELECT certificate, enrolment, data, due, public_id, attestations.status, since, live, digest,
+                    sealed, holder
                 FROM certificates LEFT JOIN attestations USING (certificate) WHERE enrolment = ANY(:enrolments)
                 """
             ),

@@ -9,8 +9,9 @@ from typing import Annotated, Final, cast
 from fastapi import APIRouter, Request, Response
 from fastapi import Path as InPath
 
-from services.certification import overview, queries, recognitions
+from services.certification import overview, papers_desk, queries, recognitions
 from services.certification.handlers import Handlers
+from services.certification.links import Links
 from services.certification.rules import ROLES
 from services.certification.wording import CODES
 from shared.database import Database
@@ -53,9 +54,14 @@ _ALL = Paging(limit=1000)
 
 
 def routes(
-    handlers: Handlers, database: Database, sessions: Sessions, rosters: Rosters, addresses: Mapping[str, str]
+    handlers: Handlers,
+    database: Database,
+    sessions: Sessions,
+    rosters: Rosters,
+    addresses: Mapping[str, str],
+    links: Links,
 ) -> APIRouter:
-    """Every page of certification; ``addresses`` are those of the other services, for links."""
+    """Every page of certification; ``addresses`` are those of the other services."""
     desk = Desk(
         sessions,
         TEMPLATES,
@@ -80,6 +86,7 @@ def routes(
         visit = await desk.visit(request)
         async with database.transaction() as session:
             found = await overview.candidates(session, visit.caller, cohort)
+            named = await queries.named_certificates(session, visit.caller, cohort=cohort)
         if found is None:
             raise Problem(404, "not_found", "")
         return desk.page(
@@ -91,6 +98,7 @@ def routes(
             counts=Counter(one.status for candidate in found for one in candidate.certificates),
             kinds=[type_ for type_ in ON_A_CERTIFICATE[:3] if type_ in may_say(visit.caller)],
             trainees=f"{addresses['enrolment']}/cohorts/{cohort}",
+            papers=len(named) if links.address else 0,
         )
 
     @router.get("/certificates/{certificate}")
@@ -101,12 +109,15 @@ def routes(
             if found is None:
                 raise Problem(404, "not_found", "")
             worths = await recognitions.worth(session, found, None, datetime.now(visit.zone).date())
+            named = await queries.named_certificates(session, visit.caller, certificate=certificate)
         return desk.page(
             request,
             visit,
             "certificate.html",
             certificate=found,
             worths=worths,
+            named=bool(named),
+            issues=links.address is not None,
             kinds=[type_ for type_ in ON_A_CERTIFICATE if type_ in may_say(visit.caller)],
             trainee=f"{addresses['enrolment']}/people/{found.enrolment}",
         )
@@ -134,6 +145,7 @@ def routes(
             kinds=[type_ for type_ in ON_A_RECOGNITION if type_ in may_say(visit.caller)],
         )
 
+    router.include_router(papers_desk.routes(desk, links))
     router.include_router(desk_routes.routes(desk, house, rosters))
     return router
 

@@ -170,9 +170,8 @@ class Issuer:
         if not settled.to_sign and not settled.to_confirm:
             return
         holders = await self._sign(settled.to_sign, known) if settled.to_sign else {}
-        forgotten = {enrolment for enrolment, holder in holders.items() if holder.status == "forgotten"}
         await self._confirm([*settled.to_confirm, *(wish.fact.certificate for wish in settled.to_sign)], holders)
-        await self._settled([one for one in enrolments if one not in forgotten], "publish")
+        await self._settled(enrolments, "publish")
 
     async def _settled(self, enrolments: Sequence[str], step: str) -> tuple[Settled, Sources]:
         async def work(session: AsyncSession) -> tuple[Settled, Sources]:

@@ -1,5 +1,6 @@
 """Who attests: the operator of this installation, known by the address at which it can be asked."""
 
+import re
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
@@ -46,3 +47,8 @@ class Operator:
     def status_list(self, number: int) -> str:
         """The signed list of bits."""
         return f"{self.url}/v1/status/{number}"
+
+    def number_of(self, address: str) -> int | None:
+        """The number of one of its lists; None for an address of something else."""
+        found = re.fullmatch(f"{re.escape(self.url)}/v1/status/([1-9][0-9]{{0,5}})", address)
+        return int(found[1]) if found else None

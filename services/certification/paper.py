@@ -199,6 +199,7 @@ def _everything(paper: Paper, *, whole: bool) -> dict[str, Any]:
         "level": _level(paper),
         "rows": list(_rows(paper)),
         "warning": _warning(paper),
+        "across": STANDINGS[paper.standing].split()[0].strip(":") if paper.standing in STANDINGS else None,
         "address": paper.address,
         "shown": paper.address.partition("://")[2],
         "qr": _qr(paper.address),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from services.certification.standings import Standing, standing, standing_edition, wanted
 from shared.events.certification import CertificateFact
@@ -11,6 +11,8 @@ Row = Mapping[str, Any]
 """Of an attestation, or of a draft: its columns."""
 Describe = Callable[[CertificateFact], bytes]
 """The digest of what a certificate's document says but the name."""
+CLOSED: Final = b""
+"""In the place of the name's digest: the holder is forgotten, and the document can be opened and signed no more."""
 Complete = Callable[[CertificateFact], bool]
 """Whether a certificate has all that it needs in order to be attested to."""
 
@@ -63,7 +65,8 @@ class Plan:
         public = {key for key in contents if key in self.rows and self.rows[key]["status"] != "prepared"}
         current = {key for key, content in contents.items() if self._is_current(key, content)}
         ready = {key for key in current if self.drafts[key]["confirmed"]}
-        targets = wanted(award.editions, public, ready)
+        forgotten = any(self.rows[key]["holder"] == CLOSED for key in public)
+        targets = wanted(award.editions, public, ready, forgotten=forgotten)
         last = standing_edition(award.editions)
         left = False
         for fact in award.editions:
@@ -72,7 +75,8 @@ class Plan:
                 assert target is not None
                 wants_document = self._public(self.rows[key], target, contents[key])
             else:
-                wants_document = self._unheard_of(fact, contents[key], is_last=fact is last)
+                may_come = fact is last and not forgotten
+                wants_document = self._unheard_of(fact, contents[key], may_come=may_come, decided_anew=award.due)
             if not wants_document:
                 continue
             if key in ready and target is not None:
@@ -96,16 +100,20 @@ class Plan:
     def _public(self, row: Row, target: Standing, content: bytes) -> bool:
         if (row["status"], row["since"]) != target:
             self.change.append((row, target))
+        if row["holder"] == CLOSED:
+            return False
         stands = row["content"] == content and row["holder"] is not None and row["key"] not in self.given_up
         return target.status != "void" and not stands
 
-    def _unheard_of(self, fact: CertificateFact, content: bytes, *, is_last: bool) -> bool:
+    def _unheard_of(self, fact: CertificateFact, content: bytes, *, may_come: bool, decided_anew: bool) -> bool:
         there, decided = fact.certificate in self.rows, standing(fact).status
-        if is_last and decided == "valid" and self.complete(fact):
+        if may_come and decided == "valid" and self.complete(fact):
+            if not there and not decided_anew:
+                return False  # its holder was forgotten before anything of it was public
             if not there:
                 self.prepare.append((fact, content))
             return True
-        if there and not (is_last and decided == "suspended"):
+        if there and not (may_come and decided == "suspended"):
             self.withdraw.append(fact.certificate)
         return False
 

@@ -3,6 +3,7 @@
 No sign-in, no script, nothing from elsewhere, and no name of anybody who has not agreed to be named in public.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from fastapi import Path as InPath
 from services.certification import showing, wallet
 from services.certification.documents_api import file
 from services.certification.holders import CERTIFICATION, PUBLIC, HolderNames, Holders
+from services.certification.judging import LARGEST_FILE, Judging
 from services.certification.matching import is_one_of
 from services.certification.operator import Operator
 from services.certification.printing import Printing
@@ -24,6 +26,7 @@ from shared.database import Database
 from shared.http import Problem
 from shared.pages.languages import noted as _
 from shared.pages.rendering import Frame, Link, Pages
+from shared.uploads import multipart
 from shared.visitors import Visitors
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -48,11 +51,34 @@ STANDINGS: Final[Mapping[str, tuple[str, str]]] = {
     "expired": ("decide-box", _("This certificate has expired: it is not valid any more")),
     "void": ("problem", _("This certificate should never have been issued: it is not valid")),
 }
+SIGNS: Final = {"good": "\u2713", "decide-box": "!", "problem": "\u2715"}
+"""Seen before anything is read, and without telling colours apart."""
+VERDICTS: Final[Mapping[str, tuple[str, str]]] = {
+    **STANDINGS,
+    "valid": ("good", _("This file is genuine, and its certificate is valid")),
+    "withdrawn": ("problem", _("This certificate is suspended, revoked or replaced: it is not valid")),
+    "forged": ("problem", _("This file was changed after it was signed, or was never signed: do not accept it")),
+    "not yet valid": ("decide-box", _("This certificate is not valid yet")),
+    "status unknown": ("decide-box", _("This file is genuine. How its certificate stands is not known: scan its code")),
+    "unknown issuer": (
+        "decide-box",
+        _("This file was not issued here. Ask whoever it names, at an address that you know to be theirs"),
+    ),
+    "another kind of proof": ("decide-box", _("There is no proof in this file that can be checked here")),
+    "not a credential": (
+        "decide-box",
+        _(
+            "There is no signed document in this file. A scan, a photograph or a printed copy has lost it: scan the code instead"
+        ),
+    ),
+}
+"""What is said of a file, by its verdict."""
 HEADINGS: Final = {404: _("Nothing here"), 410: _("Not kept any more"), 429: _("Too much at once"), 503: _("Not now")}
 MESSAGES: Final = {
+    400: _("Choose a file first."),
     404: _("There is no certificate at this address. Check it letter by letter, or scan the code again."),
     410: _("The holder of this certificate was forgotten, as they asked. The document cannot be opened by anybody."),
-    413: _("The form is too long."),
+    413: _("This is larger than any certificate."),
     415: _("Use the form on the page."),
     429: _("Too much is asked from your address. Wait %(seconds)s seconds and try again."),
     503: _("The documents cannot be opened just now. Try again in a moment."),
@@ -64,11 +90,14 @@ Token = Annotated[str, InPath(pattern=f"^{wallet.FORM}$")]
 class PublicPages:
     """The pages, and what they are made from."""
 
-    def __init__(self, database: Database, holders: Holders, printing: Printing, operator: Operator) -> None:
+    def __init__(
+        self, database: Database, holders: Holders, printing: Printing, operator: Operator, judging: Judging
+    ) -> None:
         self._database = database
         self._holders = holders
         self._printing = printing
         self._operator = operator
+        self._judging = judging
         self._pages = Pages(TEMPLATES, DESK_TEMPLATES)
         self._visitors = Visitors()
         self._lookups = Visitors(LOOKUPS_PER_SECOND)
@@ -98,6 +127,7 @@ class PublicPages:
                 shown=shown,
                 names=await self._names(shown),
                 standings=STANDINGS,
+                signs=SIGNS,
                 country=country,
                 countries=COUNTRIES,
                 worths=worths,
@@ -108,7 +138,7 @@ class PublicPages:
 
         @router.get("/check")
         async def check(request: Request) -> Response:
-            return self._page(request, "check.html", answer=None, number="", standings=STANDINGS)
+            return self._check_page(request)
 
         @router.post("/check")
         async def checked(request: Request) -> Response:
@@ -116,7 +146,19 @@ class PublicPages:
             number, name = typed.get("number", "").strip(), typed.get("name", "").strip()
             await self._lookups.open(request)
             found = await self._matching(number, name)
-            return self._page(request, "check.html", answer=found or "no", number=number, standings=STANDINGS)
+            return self._check_page(request, answer=found or "no", number=number)
+
+        @router.post("/check/file")
+        async def file_checked(request: Request) -> Response:
+            await self._takers.open(request)
+            content = (await multipart(request, LARGEST_FILE))[1]
+            if not content:
+                raise Problem(400, "invalid_form", "")
+            found = await self._judging.verdict(content)
+            address = str((found.document or {}).get("id", ""))
+            public_id = address.removeprefix(self._operator.credential(""))
+            page = f"/c/{public_id}" if re.fullmatch(showing.PUBLIC_ID, public_id) else None
+            return self._check_page(request, said=VERDICTS[found.word], page=page)
 
         @router.get("/w/{token}")
         async def wallet_page(request: Request, token: Token) -> Response:
@@ -187,6 +229,10 @@ class PublicPages:
             if one.named and names is not None and is_one_of(name, (names.original, names.romanised)):
                 return one
         return None
+
+    def _check_page(self, request: Request, **values: Any) -> Response:
+        nothing = {"answer": None, "number": "", "said": None, "page": None}
+        return self._page(request, "check.html", standings=STANDINGS, **(nothing | values))
 
     def _page(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:
         query = tuple(request.query_params.multi_items()) if request.method == "GET" else ()

@@ -69,8 +69,8 @@ def warm() -> None:
 
 def sign_all(operator: Operator, key: IssuerKey, now: datetime, jobs: Sequence[Job]) -> list[Document]:
     """The signed documents, in order."""
-    issuer = Issuer(operator.did, operator.name, operator.url)
-    return [_signed(operator, key, now, credential(attested(operator, job), issuer)) for job in jobs]
+    issuer, signing = Issuer(operator.did, operator.name, operator.url), _signing_key(operator, key)
+    return [_signed(signing, now, credential(attested(operator, job), issuer)) for job in jobs]
 
 
 def verify_all(operator: Operator, stored: Sequence[Stored]) -> list[bool]:
@@ -85,7 +85,8 @@ def sign_lists(
     address = operator.status_list(number)
     bits = status.status_credential(address, operator.did, standings, now, LIST_GOOD_FOR)
     reasons = status.reasons_credential(f"{address}/reasons", operator.did, standings, now, LIST_GOOD_FOR)
-    return _signed(operator, key, now, bits), _signed(operator, key, now, reasons)
+    signing = _signing_key(operator, key)
+    return _signed(signing, now, bits), _signed(signing, now, reasons)
 
 
 def places_of(document: str | None) -> set[int]:
@@ -165,8 +166,11 @@ def _day(written: str | None) -> date | None:
     return date.fromisoformat(written) if written else None
 
 
-def _signed(operator: Operator, key: IssuerKey, now: datetime, document: dict[str, Any]) -> Document:
-    signing = vc_keys.SigningKey(f"{operator.did}#{key.name}", key.private)
+def _signing_key(operator: Operator, key: IssuerKey) -> vc_keys.SigningKey:
+    return vc_keys.SigningKey(f"{operator.did}#{key.name}", key.private)
+
+
+def _signed(signing: vc_keys.SigningKey, now: datetime, document: dict[str, Any]) -> Document:
     whole = proof.sign(document, signing, now)
     return Document(json.dumps(whole, ensure_ascii=False, separators=(",", ":")), jwt.sign(document, signing))
 
@@ -179,6 +183,6 @@ def _verified(operator: Operator, stored: Stored) -> bool:
         proof.check(whole, keys)
         _, said = jwt.check(document.jwt, keys)
         without_proof = {name: value for name, value in whole.items() if name != "proof"}
-        return document.digest == stored.digest and json.loads(said) == without_proof
+        return document.digest == stored.digest and json.loads(said) == without_proof | jwt.claims(without_proof)
     except (ValueError, KeyError, TypeError):  # a BadProof is a ValueError
         return False

@@ -13,8 +13,8 @@ from services.certification.operator import Operator
 from shared.events.certification import CertificateFact, SchemeFact
 from shared.events.envelope import canonical
 
-FORM: Final = 1
-"""Counts the forms of documents: when it goes up, everything that is public is signed anew."""
+FORM: Final = 2
+"""Counts the forms of documents: when it goes up, what is due is signed anew; a migration makes everything public due."""
 _OF_THE_FACT: Final = {
     "certificate",
     "cohort",

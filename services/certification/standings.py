@@ -3,6 +3,9 @@
 A replacement is not public before its document is signed and confirmed. Until then the edition before it stands for the award: it
 is valid, suspended or revoked as the award is, and becomes superseded in the moment in which the new one becomes public. So at no
 time does the holder have nothing, or two.
+
+For a holder who is forgotten nothing is ever signed any more, so no new edition will come. Then every edition stands as it was
+decided: one that the awarding body has replaced is superseded, though none is here in its place.
 """
 
 from collections.abc import Collection, Sequence
@@ -46,14 +49,17 @@ def standing_edition(editions: Sequence[CertificateFact]) -> CertificateFact | N
     return max(there, key=lambda fact: fact.edition, default=None)
 
 
-def wanted(editions: Sequence[CertificateFact], public: Collection[str], ready: Collection[str]) -> dict[str, Standing]:
+def wanted(
+    editions: Sequence[CertificateFact], public: Collection[str], ready: Collection[str], *, forgotten: bool
+) -> dict[str, Standing]:
     """What should be public of these editions of one award, by certificate; an edition that is missing stays unheard of.
 
-    ``public`` are those of which something is public already, ``ready`` those with a document that is confirmed.
+    ``public`` are those of which something is public already, ``ready`` those with a document that is confirmed; ``forgotten``
+    is whether their holder is, which their documents show: they are closed.
     """
     last = standing_edition(editions)
     found = {fact.certificate: standing(fact) for fact in editions if fact.certificate in public}
-    if last is None or last.certificate in public:
+    if forgotten or last is None or last.certificate in public:
         return found
     decided = standing(last)
     if last.certificate in ready and decided.status == "valid":

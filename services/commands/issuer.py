@@ -1,23 +1,35 @@
 """`sampan issuer`: who attests to certificates, and the keys that it signs with."""
 
+import time
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from services.commands.options import DATA, HERE, Data, Server, Token, connected
+from services.client import Client
+from services.commands.options import DATA, HERE, Data, Server, Token, connected, say
 from services.printing import wide
+
+LOOK_SECONDS: Final = 0.5
+STUCK_SECONDS: Final = 15.0
+"""After so long without one document less that waits, whoever waits is told why."""
 
 issuer_app = typer.Typer(no_args_is_help=True, help="What signs certificates' documents (administrator).")
 
 
-@issuer_app.command("status", epilog="Example: `sampan issuer status`")
-def status(server: Server = HERE, token: Token = None, data: Data = DATA) -> None:
+@issuer_app.command("status", epilog="Example: `sampan issuer status --wait`")
+def status(
+    wait: Annotated[bool, typer.Option("--wait", help="Show how far it is until nothing waits any more.")] = False,
+    server: Server = HERE,
+    token: Token = None,
+    data: Data = DATA,
+) -> None:
     """Who issues, how many documents are public and waiting, and every key with its days."""
     with connected(server, token, data) as client:
-        state = client.get("certification", "/v1/issuer")
+        state = _waited_for(client) if wait else client.get("certification", "/v1/issuer")
     if state["issuer"] is None:
         print("Nothing is issued: set SAMPAN_PUBLIC_URL to where certification can be reached, and start it again.")
     else:
@@ -61,6 +73,25 @@ def compromised(
         f"Key {key} is given up and destroyed. {made['signed_anew']} documents are being signed anew with {made['key']}: "
         "`sampan issuer status` shows how far it is."
     )
+
+
+def _waited_for(client: Client) -> dict[str, Any]:
+    """The state once nothing waits, or once what waits has not become less for a while."""
+    state: dict[str, Any] = client.get("certification", "/v1/issuer")
+    began = time.monotonic()
+    least, since, all_of_it = state["waiting"], began, state["waiting"]
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]:.0f} a second"), TimeRemainingColumn())
+    with Progress("Issuing", *columns, console=say, transient=True) as progress:
+        task = progress.add_task("", total=all_of_it, rate=0.0)
+        while state["waiting"] and state["issuer"] and time.monotonic() < since + STUCK_SECONDS:
+            time.sleep(LOOK_SECONDS)
+            now, state = time.monotonic(), client.get("certification", "/v1/issuer")
+            if state["waiting"] < least:
+                least, since = state["waiting"], now
+            all_of_it = max(all_of_it, state["waiting"])  # others may be decided meanwhile
+            done = all_of_it - state["waiting"]
+            progress.update(task, total=all_of_it, completed=done, rate=done / (now - began))
+    return state
 
 
 def _signs(key: dict[str, str | None]) -> str:

@@ -8,10 +8,11 @@ from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.reporting import explain_api, page, queries
+from services.reporting import explain_api, exporting, queries
 from services.reporting import rebuild as rebuilding
 from services.reporting.domain import DIMENSIONS, EXCEPTIONS, MEASURES
 from services.reporting.explain_api import PARAMETERS
+from services.reporting.formats import NotInThisFormat
 from services.reporting.measures import Measure
 from services.reporting.queries import Aggregates, Question, UnknownQuestion
 from services.reporting.rates import RATES
@@ -43,9 +44,16 @@ class Measures(BaseModel):
 
 
 def routes(
-    database: Database, door: Doorkeeper, sessions: Sessions, audit: Audit, look: Look, *, https: bool
+    database: Database,
+    door: Doorkeeper,
+    sessions: Sessions,
+    audit: Audit,
+    look: Look,
+    *,
+    https: bool,
+    outlets: exporting.Outlets = exporting.NONE,
 ) -> APIRouter:
-    """Every address of reporting but its health; `look` is at a stream."""
+    """Every address of reporting but its health; `look` is at a stream, and `outlets` are where its figures go."""
     router = APIRouter()
     asked = Annotated[Caller, Depends(door.open)]
     router.add_api_route("/metrics", metrics, dependencies=[Depends(door.scrape)], response_class=PlainTextResponse)
@@ -53,24 +61,25 @@ def routes(
     @router.get(
         "/v1/aggregates",
         response_model=Aggregates,
-        responses={304: {"description": "What If-None-Match names is still true."}},
-        openapi_extra={"parameters": PARAMETERS},
+        responses={
+            200: {"content": exporting.CONTENT},
+            304: {"description": "What If-None-Match names is still true."},
+        },
+        openapi_extra={"parameters": [*PARAMETERS, *exporting.PARAMETERS]},
     )
     async def aggregates(request: Request, _: asked) -> Response:
         """Counts of any measures, by any dimensions, and the position in both streams up to which they are true."""
-        try:
-            question = queries.read_question(request.query_params.multi_items())
-        except UnknownQuestion as unknown:
-            raise Problem(400, unknown.code, unknown.message) from None
+        form, question = _asked(request, outlets)
         async with database.transaction() as session:
             await queries.one_snapshot(session)
             position = await queries.positions(session)
-            tag = queries.tag(question, position, await queries.version(session))
-            headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Authorization"}
+            tag = form.tag(queries.tag(question, position, await queries.version(session)))
+            headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Authorization, Accept"}
             if _has(request, tag):
                 return Response(status_code=304, headers=headers)
             answer = await _answered(session, question, position)
-        return Response(answer.model_dump_json(), media_type="application/json", headers=headers)
+            body = await _written(session, question, answer, form)
+        return Response(body, media_type=form.media_type, headers=headers | form.headers)
 
     @router.get("/v1/position")
     async def position(_: asked) -> Positions:
@@ -114,20 +123,6 @@ def routes(
             await queries.one_snapshot(session)
             return await rebuilding.state(session)
 
-    @router.get("/", include_in_schema=False)
-    async def report(request: Request) -> Response:
-        if turned_away := await signin.turned_away(request, sessions, door):
-            return turned_away
-        given = [(name, value) for name, value in request.query_params.multi_items() if value]
-        try:
-            question = queries.read_question(given) if given else Question(by=page.BY)
-        except UnknownQuestion as unknown:
-            return signin.html(page.refusal(unknown.message), 400)
-        async with database.transaction() as session:
-            await queries.one_snapshot(session)
-            answer = await queries.aggregates(session, question, await queries.positions(session))
-        return signin.html(page.report(question, answer, chosen=any(name == "measure" for name, _ in given)))
-
     router.include_router(explain_api.routes(database, door))
     router.include_router(signin.routes(sessions, audit, https=https))
     return router
@@ -145,6 +140,22 @@ def _lines(measures: Mapping[str, Measure]) -> dict[str, MeasureLine]:
         name: MeasureLine(counts=measure.counts, dimensions=list(measure.dimensions))
         for name, measure in measures.items()
     }
+
+
+def _asked(request: Request, outlets: exporting.Outlets) -> tuple[exporting.Form, Question]:
+    """What is asked, in which form. Raises Problem."""
+    try:
+        form, left = exporting.read(request.query_params.multi_items(), request.headers.get("accept", ""), outlets)
+        return form, exporting.fitting(queries.read_question(left), form)
+    except (UnknownQuestion, NotInThisFormat) as unknown:
+        raise Problem(400, unknown.code, unknown.message) from None
+
+
+async def _written(session: AsyncSession, question: Question, answer: Aggregates, form: exporting.Form) -> bytes:
+    try:
+        return await exporting.write(session, question, answer, form)
+    except NotInThisFormat as unfit:
+        raise Problem(400, unfit.code, unfit.message) from None
 
 
 async def _recorded(session: AsyncSession, look: Look, audit: Audit, caller: Caller) -> Rebuild:

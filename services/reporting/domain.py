@@ -96,11 +96,10 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What is to be counted: cohorts' own measures, enrolments' own measures, those of their awards alone, people."""
+    """What is to be counted: cohorts' own measures, those of enrolments with their awards, people."""
 
     cohorts: frozenset[str] = frozenset()
     enrolments: frozenset[str] = frozenset()
-    awards: frozenset[str] = frozenset()
     persons: frozenset[str] = frozenset()
 
 
@@ -127,11 +126,11 @@ def count(rows: Rows, scope: Scope) -> Counter[Cell]:
     awards = defaultdict(list)
     for certificate in rows.certificates.values():
         awards[certificate.enrolment].append(certificate)
-    courses = {code: Course.of(cohort) for code, cohort in rows.cohorts.items()}
-    for key in (scope.enrolments | scope.awards) & rows.enrolments.keys():
+    courses = {code: Course.of(cohort) for code, cohort in rows.cohorts.items()} if scope.enrolments else {}
+    for key in scope.enrolments & rows.enrolments.keys():
         enrolment = rows.enrolments[key]
         if course := courses.get(enrolment.cohort):
-            _contribute(tally, course, enrolment, awards[key], awards_alone=key not in scope.enrolments)
+            contribute(tally, course, enrolment, awards[key])
     counted = Counter(tally)
     for code in scope.cohorts & rows.cohorts.keys():
         counted.update(cohort_contributions(rows.cohorts[code]))
@@ -142,30 +141,6 @@ def count(rows: Rows, scope: Scope) -> Counter[Cell]:
     for lines in places.values():
         counted.update(people_contribution(lines))
     return counted
-
-
-def affected(held: Rows, changed: Rows) -> Scope:
-    """All whose contribution may differ once ``changed`` takes the place of its older self in ``held``.
-
-    A cohort's change reaches its enrolments, an enrolment's the person behind it, before and after; a certificate's reaches
-    the awards of its enrolment and nothing else.
-    """
-    enrolments = set(changed.enrolments)
-    enrolments |= {key for key, enrolment in held.enrolments.items() if enrolment.cohort in changed.cohorts}
-    persons = {rows.enrolments[key].person for rows in (held, changed) for key in enrolments & rows.enrolments.keys()}
-    awards = {award.enrolment for award in changed.certificates.values()} - enrolments
-    return Scope(frozenset(changed.cohorts), frozenset(enrolments), frozenset(awards), frozenset(persons))
-
-
-def effect(held: Rows, changed: Rows) -> Counter[Cell]:
-    """What ``changed`` adds to the cube and takes from it: new - old.
-
-    ``held`` must hold the older selves of what is affected, with all enrolments of the persons among them and their cohorts.
-    """
-    scope = affected(held, changed)
-    delta = count(held.with_changes(changed), scope)
-    delta.subtract(count(held, scope))
-    return Counter({cell: value for cell, value in delta.items() if value})
 
 
 def count_all(rows: Rows) -> Counter[Cell]:
@@ -191,41 +166,52 @@ def cohort_contributions(cohort: CohortFact) -> Counter[Cell]:
 def contributions(cohort: CohortFact, enrolment: TraineeFact, certificates: Iterable[CertificateFact]) -> Counter[Cell]:
     """All that one enrolment and its certificates contribute, except the person behind it."""
     tally: Tally = defaultdict(int)
-    _contribute(tally, Course.of(cohort), enrolment, certificates, awards_alone=False)
+    contribute(tally, Course.of(cohort), enrolment, certificates)
     return Counter(tally)
 
 
-def _contribute(
+def contribute(
     tally: Tally,
     course: Course,
     enrolment: TraineeFact,
     certificates: Iterable[CertificateFact],
-    *,
-    awards_alone: bool,
+    times: int = 1,
 ) -> None:
-    cohort = course.cohort
-    if "void" in (cohort.status, enrolment.status):
+    """Count all that one enrolment and its certificates contribute, except the person behind it, so many times."""
+    trainee = place_of(course, enrolment)
+    if trainee is None:
         return
-    trainee = _of_trainee(course.cell, enrolment)
-    _count_awards(tally, trainee, [award for award in certificates if award.status != "void"])
-    if awards_alone:
-        return
-    dated = {
+    count_awards(tally, trainee, certificates, times)
+    for measure, on in dates_of(course.cohort, enrolment).items():
+        if on is not None:
+            tally[at(trainee, measure, on)] += times
+    count_competitions(tally, trainee, enrolment, times)
+    count_hours(tally, trainee, course, course.sessions, enrolment, times)
+    count_outcomes(tally, trainee, enrolment, times)
+
+
+def place_of(course: Course, enrolment: TraineeFact) -> Cell | None:
+    """The trainee's place in the dimensions; None where nothing is counted."""
+    return None if "void" in (course.cohort.status, enrolment.status) else _of_trainee(course.cell, enrolment)
+
+
+def dates_of(cohort: CohortFact, enrolment: TraineeFact) -> dict[str, date | None]:
+    """The measures that count a trainee once, each with its day, if there is one."""
+    started, completed = started_on(cohort, enrolment), completed_on(enrolment)
+    return {
         "proposed": enrolment.proposed_on,
         "declined": enrolment.declined_on,
         "enrolled": enrolment.enrolled_on,
-        "started": started_on(cohort, enrolment),
+        "started": started,
         "withdrawn": enrolment.withdrawn_on,
-        "completed": enrolment.completed_on if enrolment.completion == "in-force" else None,
+        "completed": completed,
+        "completed_outside": completed if started is None else None,
     }
-    for measure, on in dated.items():
-        if on is not None:
-            tally[_at(trainee, measure, on)] += 1
-    if dated["started"] is None and (on := dated["completed"]) is not None:
-        tally[_at(trainee, "completed_outside", on)] += 1
-    _count_competitions(tally, trainee, enrolment)
-    _count_hours(tally, trainee, course, enrolment)
-    _count_outcomes(tally, trainee, enrolment)
+
+
+def completed_on(enrolment: TraineeFact) -> date | None:
+    """When the trainee completed, if that stands."""
+    return enrolment.completed_on if enrolment.completion == "in-force" else None
 
 
 def people_contribution(lines: Iterable[tuple[CohortFact, TraineeFact]]) -> Counter[Cell]:
@@ -285,7 +271,8 @@ def _of_trainee(course: Cell, enrolment: TraineeFact) -> Cell:
     )
 
 
-def _at(cell: Cell, measure: str, on: date) -> Cell:
+def at(cell: Cell, measure: str, on: date) -> Cell:
+    """A trainee's place in the month of a day."""
     return _in(cell, measure, month_of(on))
 
 
@@ -305,7 +292,9 @@ _AWARD_DATES: Mapping[str, Callable[[CertificateFact], date | None]] = {
 }
 
 
-def _count_awards(tally: Tally, trainee: Cell, awards: list[CertificateFact]) -> None:
+def count_awards(tally: Tally, trainee: Cell, certificates: Iterable[CertificateFact], times: int = 1) -> None:
+    """Count what was awarded so many times: -1 takes it away."""
+    awards = [award for award in certificates if award.status != "void"]
     assessed: dict[tuple[str, str], str] = {}
     for measure, date_of in _AWARD_DATES.items():
         first: dict[tuple[str, str], tuple[date, str]] = {}
@@ -314,52 +303,60 @@ def _count_awards(tally: Tally, trainee: Cell, awards: list[CertificateFact]) ->
                 key, candidate = (award.scheme, award.level), (on, award.occupation)
                 first[key] = min(first.get(key, candidate), candidate)
         for (scheme, level), (on, occupation) in first.items():
-            cell = _at(trainee, measure, on)._replace(scheme=scheme, occupation=occupation, level=level)
-            tally[cell] += 1
+            cell = at(trainee, measure, on)._replace(scheme=scheme, occupation=occupation, level=level)
+            tally[cell] += times
             if measure == "assessed":
                 assessed[scheme, level] = occupation
             elif measure != "revoked" and assessed.get((scheme, level)) != occupation:
-                tally[cell._replace(measure=f"{measure}_outside")] += 1
+                tally[cell._replace(measure=f"{measure}_outside")] += times
 
 
-def _count_competitions(tally: Tally, trainee: Cell, enrolment: TraineeFact) -> None:
+def count_competitions(tally: Tally, trainee: Cell, enrolment: TraineeFact, times: int = 1) -> None:
+    """The same of nominations and placings."""
     for measure, lines in (("nominated", enrolment.nominations), ("placed", enrolment.placings)):
         first: dict[tuple[str, str], date] = {}
         for line in lines:
             key = line.competition, line.skill
             first[key] = min(first.get(key, line.on), line.on)
         for on in first.values():
-            tally[_at(trainee, measure, on)] += 1
+            tally[at(trainee, measure, on)] += times
 
 
-def _count_hours(tally: Tally, trainee: Cell, course: Course, enrolment: TraineeFact) -> None:
+def count_hours(
+    tally: Tally, trainee: Cell, course: Course, sessions: Iterable[Given], enrolment: TraineeFact, times: int = 1
+) -> None:
+    """The same of the hours that some of the course's sessions gave."""
     if started_on(course.cohort, enrolment) is None:
         return
-    left = min((on for on in (enrolment.declined_on, enrolment.withdrawn_on) if on is not None), default=date.max)
+    left = left_on(enrolment)
     received: dict[str, int] = {}
-    for session in course.sessions:
+    for session in sessions:
         if session.date <= left:
             received[session.month] = received.get(session.month, 0) + session.given_to(enrolment)
     for month, hours in received.items():
         if hours:
-            tally[_in(trainee, "training_hours", month)] += hours
+            tally[_in(trainee, "training_hours", month)] += times * hours
 
 
-def _count_outcomes(tally: Tally, trainee: Cell, enrolment: TraineeFact) -> None:
-    answered: set[int] | None = (
-        set() if enrolment.completed_on is not None and enrolment.completion == "in-force" else None
-    )
+def left_on(enrolment: TraineeFact) -> date:
+    """The last day, if there was one."""
+    return min((on for on in (enrolment.declined_on, enrolment.withdrawn_on) if on is not None), default=date.max)
+
+
+def count_outcomes(tally: Tally, trainee: Cell, enrolment: TraineeFact, times: int = 1) -> None:
+    """The same of what became of the trainee."""
+    answered: set[int] | None = None if completed_on(enrolment) is None else set()
     for report in enrolment.outcomes:
-        cell = _at(trainee, "outcomes", report.on)._replace(
+        cell = at(trainee, "outcomes", report.on)._replace(
             outcome=report.outcome, months_after=str(report.months_after)
         )
-        tally[cell] += 1
+        tally[cell] += times
         if report.outcome != NO_ANSWER:
             if answered is None or report.months_after in answered:
-                tally[cell._replace(measure="answered_outside")] += 1
+                tally[cell._replace(measure="answered_outside")] += times
             else:
                 answered.add(report.months_after)
         learners = cell._replace(measure="learners_reached", age_band=NOT_APPLICABLE, disability=NOT_APPLICABLE)
         for sex, reached in (("F", report.learners.women), ("M", report.learners.men)):
             if reached:
-                tally[learners._replace(sex=sex)] += reached
+                tally[learners._replace(sex=sex)] += times * reached

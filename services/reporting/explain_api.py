@@ -72,7 +72,7 @@ def routes(database: Database, door: Doorkeeper) -> APIRouter:
             async with database.transaction() as session:
                 await queries.one_snapshot(session)
                 return await explain.explain(
-                    session, question, compare, _sight(caller), after=paging.get("after", ""), limit=limit
+                    session, question, compare, sight_of(caller), after=paging.get("after", ""), limit=limit
                 )
         except UnknownQuestion as unknown:
             raise Problem(400, unknown.code, unknown.message) from None
@@ -80,7 +80,7 @@ def routes(database: Database, door: Doorkeeper) -> APIRouter:
     return router
 
 
-def _sight(caller: Caller) -> Sight:
+def sight_of(caller: Caller) -> Sight:
     """Whose lines the caller may see behind a figure."""
     if caller.administrator or "coordinator" in caller.roles:
         return Sight(everything=True)

@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped
 from sqlmodel import col
 
-from services.reporting import ledger
-from services.reporting.domain import Cell, Known, Rows, Scope, Version, count, effect, newest
+from services.reporting import ledger, registered
+from services.reporting.difference import effect
+from services.reporting.domain import Cell, Known, Rows, Scope, Version, count, newest
 from services.reporting.tables import Certificate, Cohort, CubeCell, Enrolment, Office, Token
 from shared.events import certification, enrolment
 from shared.events.certification import CertificateFact
@@ -59,11 +60,12 @@ def read(body: bytes, position: int = 0) -> Known:
 async def apply(session: AsyncSession, facts: Sequence[Known]) -> None:
     """Take up what the facts say that is new: offices, rows, and ``new - old`` into the cube.
 
-    Programmes, centres, schemes and recognitions are passed over: nothing is counted from them alone.
+    Programmes, centres and schemes are kept for what they are called; recognitions are passed over.
     """
     for fact in facts:
         if isinstance(fact.data, OfficeFact):
             await apply_office(session, Office, Token, fact.data, *fact.version)
+    await registered.keep(session, facts)
     counted = [fact for fact in facts if isinstance(fact.data, CohortFact | TraineeFact | CertificateFact)]
     if not counted:
         return
@@ -83,6 +85,7 @@ async def apply(session: AsyncSession, facts: Sequence[Known]) -> None:
 
 async def take(session: AsyncSession, facts: Sequence[Known]) -> None:
     """Take up rows without counting them, and every fact as a past one that is not the newest: to be counted all at once."""
+    await registered.keep(session, facts)
     counted = [fact for fact in facts if isinstance(fact.data, CohortFact | TraineeFact | CertificateFact)]
     fresh = newest(counted, await _versions(session, counted))
     await _save(session, fresh)

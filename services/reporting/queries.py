@@ -154,9 +154,12 @@ async def version(session: AsyncSession) -> int:
     return int(await session.scalar(select(col(CubeVersion.number))) or 0)
 
 
-def tag(question: Question, position: dict[str, int], version: int) -> str:
-    """An entity tag (RFC 9110, 8.8.3): the same question at the same position of the same cube has the same answer."""
-    return f'"{hashlib.sha256(repr((question, sorted(position.items()), version)).encode()).hexdigest()[:32]}"'
+def tag(question: Question, position: dict[str, int], version: int, told: str = "") -> str:
+    """An entity tag (RFC 9110, 8.8.3): the same question at the same position of the same cube has the same answer.
+
+    ``told`` is how it is told, where that differs.
+    """
+    return f'"{hashlib.sha256(repr((question, sorted(position.items()), version, told)).encode()).hexdigest()[:32]}"'
 
 
 async def one_snapshot(session: AsyncSession) -> None:

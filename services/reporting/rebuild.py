@@ -38,7 +38,8 @@ AT_A_TIME = 1000
 LAST = 500
 """So many facts may be left when everybody else is made to wait."""
 
-_ROWS = {"cohorts": "cohort", "enrolments": "enrolment", "certificates": "certificate"}
+_ROWS = {"cohorts": "cohort", "enrolments": "enrolment", "certificates": "certificate", "registered": "kind, key"}
+"""Tables that are made anew, and their keys."""
 _OF_CUBE = ("cube", "cube_version", "cube_steps", "cube_changes", "cube_tail")
 _SHADOWS = (*_ROWS, "past_facts", *_OF_CUBE)
 
@@ -272,8 +273,7 @@ async def _put_right(session: AsyncSession, schema: str) -> int:
     for table, key in _ROWS.items():
         gone = await session.execute(
             text(
-                f"DELETE FROM {schema}.{table} AS old WHERE NOT EXISTS (SELECT FROM pg_temp.{table} AS new "  # noqa: S608
-                f"WHERE new.{key} = old.{key}) RETURNING 1"
+                f"DELETE FROM {schema}.{table} WHERE ({key}) NOT IN (SELECT {key} FROM pg_temp.{table}) RETURNING 1"  # noqa: S608
             )
         )
         columns = (

@@ -1,9 +1,9 @@
 """Reporting's tables: the newest fact of each thing, the cube and its changes, who may ask, and how far the streams are heard."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Index, Integer, LargeBinary, MetaData, SmallInteger, Text
+from sqlalchemy import BigInteger, Date, DateTime, Index, Integer, LargeBinary, MetaData, SmallInteger, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
@@ -36,6 +36,7 @@ class _Held(SQLModel):
 
 class Cohort(_Held, Base, table=True):
     __tablename__ = "cohorts"
+    __table_args__ = (Index("cohorts_starts_on_idx", text("(data ->> 'starts_on') DESC"), text("cohort DESC")),)
 
     cohort: str = Field(primary_key=True, sa_type=Text)
 
@@ -68,6 +69,55 @@ class PastFact(Base, table=True):
     time: datetime = Field(sa_type=DateTime(timezone=True))
     cause: str | None = Field(default=None, sa_type=Text)
     data: dict[str, Any] = Field(sa_type=JSONB)
+
+
+class Registered(_Held, Base, table=True):
+    """A programme, a centre or a scheme: nothing is counted from it, and every code has its titles from here."""
+
+    __tablename__ = "registered"
+
+    kind: str = Field(primary_key=True, sa_type=Text)
+    key: str = Field(primary_key=True, sa_type=Text)
+
+
+class Publication(Base, table=True):
+    """Whether figures are published, and by which threshold: one row, or none while nobody has said."""
+
+    __tablename__ = "publication"
+
+    id: int = Field(primary_key=True, sa_type=SmallInteger, sa_column_kwargs={"autoincrement": False})
+    on: bool
+    threshold: int = Field(sa_type=SmallInteger)
+
+
+class ReleasedException(Base, table=True):
+    """A figure that is public already, who said so, and why."""
+
+    __tablename__ = "released_exceptions"
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=BigInteger)
+    programme: str = Field(sa_type=Text)
+    table: str = Field(sa_type=Text)
+    row: str | None = Field(default=None, sa_type=Text)
+    measure: str = Field(sa_type=Text)
+    value: int = Field(sa_type=BigInteger)
+    reason: str = Field(sa_type=Text)
+    made: datetime = Field(sa_type=DateTime(timezone=True))
+    made_by: str = Field(sa_type=Text)
+
+
+class Release(Base, table=True):
+    """A version of the public tables: as anybody reads them, and the figures from which they were made, which nobody does."""
+
+    __tablename__ = "releases"
+
+    version: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
+    released: date = Field(sa_type=Date, unique=True)
+    threshold: int = Field(sa_type=SmallInteger)
+    position: dict[str, int] = Field(sa_type=JSONB)
+    tables: dict[str, Any] = Field(sa_type=JSONB)
+    kept: dict[str, Any] = Field(sa_type=JSONB)
+    kept_back: list[str] = Field(sa_type=JSONB)
 
 
 class _Placed(SQLModel):

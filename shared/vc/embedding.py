@@ -18,6 +18,9 @@ PDF: Final = b"%PDF-"
 KEYWORD: Final = b"openbadgecredential"
 _MOST_FILES: Final = 20
 _MOST_CHUNKS: Final = 10_000
+_END: Final = b"IEND\xaeB`\x82"
+_AFTER_THE_END: Final = 1_000
+"""Bytes that some programs leave behind a picture's last chunk."""
 _NEAR: Final = 4_000
 """Bytes between the words of a stream's dictionary and its content."""
 
@@ -36,7 +39,9 @@ def write_png(picture: bytes, credential: str) -> bytes:
 
 
 def read_png(picture: bytes) -> bytes:
-    """The credential in a picture. Raises NothingInside."""
+    """The credential in a whole picture. Raises NothingInside."""
+    if _END not in picture[-_AFTER_THE_END:]:
+        raise NothingInside("Only a part of this picture is there. Get the file anew.")
     for kind, data in _chunks(picture):
         if kind != b"iTXt" or not data.startswith(KEYWORD + b"\0"):
             continue

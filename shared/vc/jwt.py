@@ -1,16 +1,19 @@
-"""The same credential as a signed JWT: W3C VC-JOSE-COSE, ``alg: Ed25519`` (RFC 9864 retires ``EdDSA``)."""
+"""The same credential as a signed JWT: W3C VC-JOSE-COSE, ``alg: Ed25519`` (RFC 9864 retires ``EdDSA``).
+
+Beside the credential's own fields stand the claims that Open Badges 3.0 (8.2.4) wants in a JWT; they say the same once more.
+"""
 
 import json
-from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from typing import Any, Final
 
 from joserfc import jws
 from joserfc.errors import JoseError
-from joserfc.jwk import OKPKey
 
-from shared.vc.keys import SigningKey
+from shared.vc import moments
+from shared.vc.keys import SigningKey, jwk
 from shared.vc.proof import BadProof, OtherProof, UnknownKey
+from shared.vc.reading import NotReadable
 
 ALGORITHM: Final = "Ed25519"
 TYPE: Final = "vc+jwt"
@@ -19,8 +22,22 @@ TYPE: Final = "vc+jwt"
 def sign(document: Mapping[str, Any], key: SigningKey) -> str:
     """The document (without a proof) as a compact JWS."""
     header = {"alg": ALGORITHM, "typ": TYPE, "cty": "vc", "kid": key.id}
-    payload = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
-    return jws.serialize_compact(header, payload, _key(key.public, key.private), [ALGORITHM])
+    payload = json.dumps({**claims(document), **document}, ensure_ascii=False, separators=(",", ":")).encode()
+    return jws.serialize_compact(header, payload, key.jwk, [ALGORITHM])
+
+
+def claims(document: Mapping[str, Any]) -> dict[str, Any]:
+    """What a JWT's own claims say of a credential: whose it is, which, of whom, and from when until when (RFC 7519)."""
+    issuer = document["issuer"]
+    said = {
+        "iss": issuer["id"] if isinstance(issuer, Mapping) else issuer,
+        "jti": document["id"],
+        "sub": document["credentialSubject"]["id"],
+        "nbf": int(moments.read(document["validFrom"]).timestamp()),
+    }
+    if "validUntil" in document:
+        said["exp"] = int(moments.read(document["validUntil"]).timestamp())
+    return said
 
 
 def check(token: str, keys: Mapping[str, bytes]) -> tuple[str, bytes]:
@@ -35,23 +52,14 @@ def check(token: str, keys: Mapping[str, bytes]) -> tuple[str, bytes]:
     if not isinstance(name, str) or name not in keys:
         raise UnknownKey("It is signed with a key that its issuer does not name, or does not name any more.")
     try:
-        return name, jws.deserialize_compact(token, _key(keys[name]), [ALGORITHM]).payload
+        return name, jws.deserialize_compact(token, jwk(keys[name]), [ALGORITHM]).payload
     except (JoseError, ValueError, TypeError):
         raise BadProof("Its signature does not fit what it says: it was changed after it was signed.") from None
 
 
 def payload(token: str) -> bytes:
-    """What a JWT says, whoever signed it. Raises OtherProof."""
+    """What a JWT says, whoever signed it. Raises NotReadable."""
     try:
         return jws.extract_compact(token.encode()).payload
     except (JoseError, ValueError, TypeError, AttributeError, RecursionError):
-        raise OtherProof("It looks like a JWT and cannot be read as one.") from None
-
-
-def _key(public: bytes, private: bytes | None = None) -> OKPKey:
-    fields: dict[str, str | list[str]] = {"kty": "OKP", "crv": "Ed25519", "x": _part(public)}
-    return OKPKey.import_key(fields if private is None else fields | {"d": _part(private)})
-
-
-def _part(data: bytes) -> str:
-    return urlsafe_b64encode(data).decode().rstrip("=")
+        raise NotReadable("It looks like a JWT and cannot be read as one, or only a part of it is there.") from None

@@ -1,10 +1,13 @@
 """Keys as documents name them: Multikey in base58 (W3C Controlled Identifiers 1.0), and the DID document with them (did:web)."""
 
+from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from joserfc.jwk import OKPKey
 
 _ALPHABET: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _ED25519: Final = b"\xed\x01"
@@ -16,17 +19,40 @@ class NotAKey(ValueError):
     """A text or document that is no Ed25519 key in this form."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, repr=False)
 class SigningKey:
-    """A private key (32 bytes) and the whole address under which its public half is found: ``did:web:...#key-1``."""
+    """A private key (32 bytes) and the whole address under which its public half is found: ``did:web:...#key-1``.
+
+    Its other forms are made once: making one takes as long as signing.
+    """
 
     id: str
     private: bytes
 
-    @property
+    @cached_property
+    def opened(self) -> Ed25519PrivateKey:
+        """What signs."""
+        return Ed25519PrivateKey.from_private_bytes(self.private)
+
+    @cached_property
     def public(self) -> bytes:
         """The public half, 32 bytes."""
-        return Ed25519PrivateKey.from_private_bytes(self.private).public_key().public_bytes_raw()
+        return self.opened.public_key().public_bytes_raw()
+
+    @cached_property
+    def jwk(self) -> OKPKey:
+        """What signs JWTs."""
+        return jwk(self.public, self.private)
+
+
+def jwk(public: bytes, private: bytes | None = None) -> OKPKey:
+    """A key as JOSE has it (RFC 8037)."""
+    fields: dict[str, str | list[str]] = {"kty": "OKP", "crv": "Ed25519", "x": _base64url(public)}
+    return OKPKey.import_key(fields if private is None else fields | {"d": _base64url(private)})
+
+
+def _base64url(data: bytes) -> str:
+    return urlsafe_b64encode(data).decode().rstrip("=")
 
 
 def base58(data: bytes) -> str:

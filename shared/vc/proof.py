@@ -1,4 +1,8 @@
-"""Proofs in a document: W3C Data Integrity, cryptosuite ``eddsa-rdfc-2022``."""
+"""Proofs in a document: W3C Data Integrity, cryptosuite ``eddsa-rdfc-2022``.
+
+What is signed has a list of one proof: 1EdTech's schema of Open Badges 3.0 wants a list, and W3C allows either. Both are read,
+and never more than one proof: which of several a reader relied on would be open.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -6,7 +10,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from shared.vc import moments
 from shared.vc.keys import NotAKey, SigningKey, base58, from_base58
@@ -37,13 +41,15 @@ def sign(document: Mapping[str, Any], key: SigningKey, created: datetime) -> dic
         "verificationMethod": key.id,
         "proofPurpose": "assertionMethod",
     }
-    signature = Ed25519PrivateKey.from_private_bytes(key.private).sign(_hashed(document, proof))
-    return {**document, "proof": {**proof, "proofValue": base58(signature)}}
+    signature = key.opened.sign(_hashed(document, proof))
+    return {**document, "proof": [{**proof, "proofValue": base58(signature)}]}
 
 
 def check(document: Mapping[str, Any], keys: Mapping[str, bytes]) -> str:
     """The address of the key that signed the document, one of ``keys`` (public ones, by address). Raises BadProof."""
     proof = document.get("proof")
+    if isinstance(proof, list) and len(proof) == 1:
+        proof = proof[0]
     if not isinstance(proof, dict):
         raise OtherProof("It has no proof, or several: nobody's word stands behind it.")
     if proof.get("type") != "DataIntegrityProof" or proof.get("cryptosuite") != SUITE:

@@ -9,20 +9,16 @@ anything in the document means nothing in its contexts: nobody signs that, so no
 import json
 import re
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import pyoxigraph as rdf
-from pyld import jsonld
 
+from shared.vc.lines import Lines, Quad, TooMuchAlike, lines
 from shared.vc.loading import UnknownContext, loader
 
-MOST_BLANK: Final = 200
-"""Nodes without an address."""
-MOST_ALIKE: Final = 6
-"""Nodes that look alike from where they stand: telling them apart takes time that grows with their permutations."""
 SHAPES: Final = 64
 """Shapes that are remembered."""
 
@@ -37,7 +33,6 @@ _BASE: Final = "https://base.invalid/"
 _OPTIONS: Final = {"documentLoader": loader, "processingMode": "json-ld-1.1", "base": _BASE}
 
 Term = rdf.NamedNode | rdf.BlankNode | rdf.Literal
-Quad = tuple[Any, rdf.NamedNode, Any, Any]
 
 
 class NotCanonical(ValueError):
@@ -46,13 +41,12 @@ class NotCanonical(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """The quads of every document of this shape; a slot stands for the text at its place in the document."""
+    """What every document of this shape says; a slot stands for the text at its place in the document."""
 
-    quads: tuple[Quad, ...]
     addresses: frozenset[int]
     """Slots that came out as nodes, so whose text must be an address."""
-    direct: bool
-    """Whether texts can just be put in."""
+    lines: Lines | None
+    """None when texts cannot just be put in."""
 
 
 _shapes: OrderedDict[str, _Shape] = OrderedDict()
@@ -66,13 +60,16 @@ def canonical(document: Mapping[str, Any]) -> bytes:
     if slotted.count(_SLOT) != len(texts):
         raise NotCanonical("it plays with how it is read")
     shape = _shape(slotted)
-    if any(not _ADDRESS.fullmatch(texts[slot]) for slot in shape.addresses):
-        raise NotCanonical("an identifier in it is not a whole address")
-    quads = [_filled(quad, texts) for quad in shape.quads] if shape.direct else list(_expanded(document))
-    _bounded(quads)
-    dataset = rdf.Dataset(rdf.Quad(*quad) for quad in quads)
-    dataset.canonicalize(rdf.CanonicalizationAlgorithm.RDFC_1_0)
-    return "".join(sorted(f"{quad} .\n" for quad in dataset)).encode()
+    for slot in shape.addresses:
+        if not _ADDRESS.fullmatch(texts[slot]):
+            raise NotCanonical("an identifier in it is not a whole address")
+        _node(texts[slot])
+    try:
+        if shape.lines is not None:
+            return shape.lines.ordered(texts)
+        return lines(_expanded(document), 0, _no_slot).ordered([])
+    except TooMuchAlike:
+        raise NotCanonical("it holds more parts that look alike than a credential has") from None
 
 
 def _slotted(value: Any, texts: list[str], key: str = "") -> Any:
@@ -97,7 +94,7 @@ def _shape(slotted: str) -> _Shape:
         if slotted in _shapes:
             _shapes.move_to_end(slotted)
             return _shapes[slotted]
-    shape = _learned(json.loads(slotted))
+    shape = _learned(json.loads(slotted), slotted.count(_SLOT))
     with _shapes_lock:
         _shapes[slotted] = shape
         while len(_shapes) > SHAPES:
@@ -105,7 +102,7 @@ def _shape(slotted: str) -> _Shape:
     return shape
 
 
-def _learned(slotted: Any) -> _Shape:
+def _learned(slotted: Any, texts: int) -> _Shape:
     _refuse_what_means_nothing(slotted)
     quads = list(_expanded(slotted))
     seen = Counter(slot for quad in quads for term in quad for slot in _slots(term))
@@ -113,7 +110,7 @@ def _learned(slotted: Any) -> _Shape:
     nodes = frozenset(
         slot for quad in quads for term in quad if isinstance(term, rdf.NamedNode) and (slot := _slot(term)) is not None
     )
-    return _Shape(tuple(quads), nodes, direct=seen == whole)
+    return _Shape(nodes, lines(quads, texts, _slot) if seen == whole else None)
 
 
 def _refuse_what_means_nothing(slotted: Any) -> None:
@@ -123,7 +120,7 @@ def _refuse_what_means_nothing(slotted: Any) -> None:
     found = {slot for quad in _expanded(marked) for term in quad for slot in _slots(term)}
     if len(found) < len(texts):
         raise NotCanonical("something in it means nothing in its contexts, so no signature covers it")
-    if any(":" not in kind or kind.startswith(_BASE) for kind in _types(_as_json_ld(jsonld.expand, marked))):
+    if any(":" not in kind or kind.startswith(_BASE) for kind in _types(_as_json_ld("expand", marked))):
         raise NotCanonical("a type in it is not known in its contexts, so no signature covers it")
 
 
@@ -152,16 +149,19 @@ def _marked(value: Any, texts: list[str], key: str = "") -> Any:
 
 
 def _expanded(document: Any) -> Iterator[Quad]:
-    dataset = _as_json_ld(jsonld.to_rdf, document)
+    dataset = _as_json_ld("to_rdf", document)
     for graph, quads in dataset.items():
         name = rdf.DefaultGraph() if graph == "@default" else _term({"type": "IRI", "value": graph})
         for quad in quads:
-            yield (_term(quad["subject"]), rdf.NamedNode(quad["predicate"]["value"]), _term(quad["object"]), name)
+            yield (_term(quad["subject"]), _node(quad["predicate"]["value"]), _term(quad["object"]), name)
 
 
-def _as_json_ld(what: Callable[..., Any], document: Any) -> Any:
+def _as_json_ld(what: Literal["expand", "to_rdf"], document: Any) -> Any:
+    # With it come an HTML parser and an HTTP client: a third of what `sampan` would load for commands that verify nothing.
+    from pyld import jsonld  # noqa: PLC0415
+
     try:
-        return what(document, _OPTIONS)
+        return getattr(jsonld, what)(document, _OPTIONS)
     except (
         jsonld.JsonLdError,
         UnknownContext,
@@ -182,8 +182,12 @@ def _term(term: Mapping[str, Any]) -> Term:
         return rdf.Literal(value, datatype=rdf.NamedNode(term["datatype"]))
     if term["type"] == "blank node" or value.startswith("_:"):
         return rdf.BlankNode(value[2:])
+    return _node(value)
+
+
+def _node(address: str) -> rdf.NamedNode:
     try:
-        return rdf.NamedNode(value)
+        return rdf.NamedNode(address)
     except ValueError:
         raise NotCanonical("an identifier in it is not an address") from None
 
@@ -207,31 +211,5 @@ def _slots(term: Any) -> list[int]:
     return [int(one) for one in re.findall(rf"{_SLOT}(\d+):", term.value)]
 
 
-def _filled(quad: Quad, texts: list[str]) -> Quad:
-    return (_fill(quad[0], texts), quad[1], _fill(quad[2], texts), _fill(quad[3], texts))
-
-
-def _fill(term: Any, texts: list[str]) -> Any:
-    slot = _slot(term)
-    if slot is None:
-        return term
-    if isinstance(term, rdf.NamedNode):
-        return rdf.NamedNode(texts[slot])
-    if term.language:
-        return rdf.Literal(texts[slot], language=term.language)
-    return rdf.Literal(texts[slot], datatype=term.datatype)
-
-
-def _bounded(quads: list[Quad]) -> None:
-    """Refuse what would take long to tell apart."""
-    around: dict[str, list[str]] = {}
-    for quad in quads:
-        for me in {term.value for term in quad if isinstance(term, rdf.BlankNode)}:
-            seen = " ".join(
-                ("_:a" if term.value == me else "_:z") if isinstance(term, rdf.BlankNode) else str(term)
-                for term in quad
-            )
-            around.setdefault(me, []).append(seen)
-    alike = Counter("\n".join(sorted(seen)) for seen in around.values())
-    if len(around) > MOST_BLANK or sum(number for number in alike.values() if number > 1) > MOST_ALIKE:
-        raise NotCanonical("it holds more parts that look alike than a credential has")
+def _no_slot(_: Any) -> None:
+    return None

@@ -33,7 +33,7 @@ class Presented:
 
 
 def presented(content: bytes, largest: int) -> Presented:
-    """The document in a file of JSON or a JWT. Raises NotReadable and OtherProof."""
+    """The document in a file of JSON or a JWT. Raises NotReadable."""
     content = content.strip()
     if len(content) > largest:
         raise NotReadable("It is far larger than a credential.")

@@ -66,15 +66,13 @@ def judge(content: bytes, trust: Trust, now: datetime, fresh: timedelta = FRESH)
     """The verdict on a file: JSON, a JWT, or a PDF or PNG with one of them inside. Raises nothing."""
     try:
         found = _found(content)
-    except OtherProof as error:
-        return Verdict("another kind of proof", str(error))
     except (NotReadable, NothingInside) as error:
         return Verdict("not a credential", str(error))
     return _judged(found, trust, now, fresh)
 
 
 def _found(content: bytes) -> Presented:
-    """The credential in a file. Raises NotReadable, NothingInside and OtherProof."""
+    """The credential in a file. Raises NotReadable and NothingInside."""
     if len(content) > embedding.LARGEST_FILE:
         raise NotReadable("It is far larger than a certificate.")
     if content.startswith(embedding.PNG):
@@ -83,7 +81,7 @@ def _found(content: bytes) -> Presented:
         for inside in embedding.read_pdf(content):
             try:
                 return presented(inside, embedding.LARGEST_CREDENTIAL)
-            except (NotReadable, OtherProof):
+            except NotReadable:
                 continue
         raise NothingInside(
             "There is no credential in this PDF. A scan, or a copy that was printed to a file, has lost it."

@@ -225,7 +225,7 @@ def test_what_is_received_is_what_the_service_subscribes_to(service: str) -> Non
     assert {subject for subjects in covered.values() for subject in subjects} == bus.subjects
 
 
-PUBLIC = ("/.well-known/did.json", "/v1/credentials/", "/v1/log/", "/v1/status/", "/v1/recognitions")
+PUBLIC = ("/.well-known/did.json", "/v1/credentials/", "/v1/log/", "/v1/status/", "/v1/recognitions", "/v1/verify")
 """What strangers check, without a token."""
 
 

@@ -23,6 +23,8 @@ import httpx
 import psutil
 import pytest
 
+from tests.e2e import commands
+
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "wuxi-2025" / "events.ndjson"
 START_SECONDS = 90
@@ -102,9 +104,7 @@ class Program:
     def run(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         """A `sampan` command against this program, as its administrator."""
         env = self.env | {"SAMPAN_TOKEN": self.token, "SAMPAN_SERVER": self.url("enrolment")}
-        return subprocess.run(
-            sampan(*arguments), cwd=ROOT, env=env, text=True, capture_output=True, timeout=120, check=False
-        )
+        return commands.run([str(argument) for argument in arguments], env)
 
 
 class RunningElsewhere(Program):
@@ -136,6 +136,28 @@ def program() -> Iterator[Program]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def example(program: Program) -> Program:
+    """The same, once it has taken the example."""
+    posted = program.run("post", EXAMPLE)
+    assert posted.returncode == 0, posted.stdout + posted.stderr
+    return program
+
+
+@pytest.fixture(scope="session")
+def issuing() -> Iterator[Program]:
+    """One that issues certificates, because its public address is set, and has taken the example."""
+    with _issuing() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def own_issuing() -> Iterator[Program]:
+    """The same, for whoever stops, ends and forgets what others look at."""
+    with _issuing({"SAMPAN_TRUSTED_PROXIES": "127.0.0.1"}) as running:
+        yield running
+
+
 @pytest.fixture(scope="module")
 def own_program(data_folder: Path) -> Iterator[Program]:
     """One that is empty, for whoever counts all that there is or changes it for good."""
@@ -148,6 +170,16 @@ def own_program(data_folder: Path) -> Iterator[Program]:
 
 
 @contextmanager
+def _issuing(more: dict[str, str] | None = None) -> Iterator[Program]:
+    env = environment() | (more or {})
+    address = {"SAMPAN_CERTIFICATION_URL": f"http://127.0.0.1:{env['SAMPAN_CERTIFICATION_PORT']}"}
+    with _folder() as folder, _running(folder, env | address) as running:
+        posted = running.run("post", EXAMPLE)
+        assert posted.returncode == 0, posted.stdout + posted.stderr
+        yield running
+
+
+@contextmanager
 def _folder() -> Iterator[Path]:
     folder = Path(tempfile.gettempdir()) / f"sampan-e2e-{secrets.token_hex(4)}"
     yield folder
@@ -155,11 +187,11 @@ def _folder() -> Iterator[Path]:
 
 
 @contextmanager
-def _running(folder: Path) -> Iterator[Program]:
+def _running(folder: Path, env: dict[str, str] | None = None) -> Iterator[Program]:
     if ELSEWHERE is not None:
         yield RunningElsewhere(folder)
         return
-    running = Program(folder)
+    running = Program(folder, env or environment())
     running.start()
     yield running
     if running.process is not None and running.process.poll() is None:

@@ -36,16 +36,27 @@ def demo(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def ended() -> subprocess.CompletedProcess[str]:
-    """The demo of the example, run once."""
-    return demo("--once", "--json")
+def out_of_order(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
+    """The demo of the example, shuffled, doubled and with lines that are nothing, run once."""
+    lines = EXAMPLE.read_text().splitlines() * 2
+    random.Random(20250331).shuffle(lines)
+    odd = [{"type": []}, {"type": "event.voided.v1", "data": {"type": {}}}, {"data": {"parties": 5}}]
+    odd.append({"data": {"parties": [7, {"office": [], "role": []}]}})
+    bad = tmp_path_factory.mktemp("events") / "bad.ndjson"
+    bad.write_text(
+        "\n".join([lines[0], "not json", '{"id": NaN}', *lines[1:], '{"specversion": "1.0"}', *map(json.dumps, odd)])
+    )
+    return demo("--once", "--json", "--events", bad)
 
 
-def test_given_the_example_when_the_demo_runs_once_then_standard_output_is_the_report_and_nothing_else(
-    ended: subprocess.CompletedProcess[str],
+def test_given_shuffled_doubled_and_bad_lines_when_the_demo_runs_once_then_the_report_is_right_and_the_bad_are_named(
+    out_of_order: subprocess.CompletedProcess[str],
 ) -> None:
-    assert ended.returncode == 0, ended.stderr
-    report = json.loads(ended.stdout)
+    assert out_of_order.returncode == 0, out_of_order.stderr
+    assert "bad.ndjson:2: rejected, invalid_json" in out_of_order.stderr
+    assert "bad.ndjson:3: rejected, not_a_number" in out_of_order.stderr
+    assert "Traceback" not in out_of_order.stderr
+    report = json.loads(out_of_order.stdout)
     assert report["by"] == ["trade", "role", "sex"]
     assert STORY.items() <= report["totals"].items()
     women = [row for row in report["rows"] if row["sex"] == "F"]
@@ -60,28 +71,16 @@ def test_given_the_example_when_the_demo_runs_once_then_standard_output_is_the_r
     assert {row["trade"] for row in report["rows"]} == {"electrical-installation", "information-network-cabling", "_Z"}
 
 
-def test_given_shuffled_doubled_and_bad_lines_when_the_demo_posts_them_then_the_report_is_the_same_and_the_bad_are_named(
-    tmp_path: Path, ended: subprocess.CompletedProcess[str]
+@pytest.mark.long
+def test_given_the_example_when_the_demo_runs_once_then_standard_output_is_the_same_report_and_nothing_else(
+    out_of_order: subprocess.CompletedProcess[str],
 ) -> None:
-    lines = EXAMPLE.read_text().splitlines() * 2
-    random.Random(20250331).shuffle(lines)
-    odd = [{"type": []}, {"type": "event.voided.v1", "data": {"type": {}}}, {"data": {"parties": 5}}]
-    odd.append({"data": {"parties": [7, {"office": [], "role": []}]}})
-    bad = tmp_path / "bad.ndjson"
-    bad.write_text(
-        "\n".join([lines[0], "not json", '{"id": NaN}', *lines[1:], '{"specversion": "1.0"}', *map(json.dumps, odd)])
-    )
-
-    out_of_order = demo("--once", "--json", "--events", bad)
-
-    assert out_of_order.returncode == 0, out_of_order.stderr
+    ended = demo("--once", "--json")
+    assert ended.returncode == 0, ended.stderr
     first, second = json.loads(ended.stdout), json.loads(out_of_order.stdout)
     for report in (first, second):
         del report["position"]  # other batches make other numbers of facts
     assert second == first
-    assert "bad.ndjson:2: rejected, invalid_json" in out_of_order.stderr
-    assert "bad.ndjson:3: rejected, not_a_number" in out_of_order.stderr
-    assert "Traceback" not in out_of_order.stderr
 
 
 def test_given_the_demo_is_posting_when_a_service_is_killed_then_it_is_brought_back_and_interrupted_it_leaves_nothing() -> (

@@ -49,9 +49,8 @@ def test_given_a_running_program_when_the_example_is_posted_then_report_and_chec
     assert check.returncode == 0, check.stdout + check.stderr
 
 
-def test_given_what_was_posted_when_it_is_posted_again_then_all_are_duplicates(program: Program) -> None:
-    program.run("post", EXAMPLE)
-    again = program.run("post", EXAMPLE)
+def test_given_what_was_posted_when_it_is_posted_again_then_all_are_duplicates(example: Program) -> None:
+    again = example.run("post", EXAMPLE)
 
     assert again.returncode == 0
     assert again.stdout.strip().endswith("86 events: 86 duplicate")
@@ -158,9 +157,9 @@ PLANTED = (
 
 
 def test_given_the_example_when_everything_but_the_register_is_searched_then_no_personal_detail_is_found(
-    program: Program,
+    example: Program,
 ) -> None:
-    program.run("post", EXAMPLE)
+    program = example
     person = {"names": {"original": "Sok Planted", "romanised": "Sok Planted"}, "sex": "F", "birth_date": "2004-05-17"}
     refused = {  # names in an event that is refused, and in one that no handler could read
         "specversion": "1.0",
@@ -205,8 +204,8 @@ def test_given_the_example_when_everything_but_the_register_is_searched_then_no_
     assert not leaks
 
 
-def test_given_a_service_is_killed_when_time_passes_then_it_is_back_and_nothing_is_lost(program: Program) -> None:
-    program.run("post", EXAMPLE)
+def test_given_a_service_is_killed_when_time_passes_then_it_is_back_and_nothing_is_lost(example: Program) -> None:
+    program = example
     inside(program).kill("certification")
 
     posted = program.run("post", EXAMPLE)  # while it is away: the command waits for it
@@ -262,11 +261,11 @@ def test_given_a_busy_port_when_the_program_starts_then_one_sentence_names_it(tm
 
 
 @on_this_machine
-@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("ending", [pytest.param(signal.SIGTERM, marks=pytest.mark.long), signal.SIGKILL])
 def test_given_the_program_ended_when_it_starts_again_then_it_carries_on_with_the_same_data(
-    program: Program, ending: signal.Signals
+    example: Program, ending: signal.Signals
 ) -> None:
-    program.run("post", EXAMPLE)
+    program = example
     eventually(lambda: totals(program)["certified"] == 9, "the report never showed nine certificates")
     children = psutil.Process(program.process.pid).children(recursive=True)  # type: ignore[union-attr]
 

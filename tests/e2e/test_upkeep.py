@@ -9,7 +9,7 @@ import httpx
 import pytest
 from nats.js import JetStreamContext
 
-from tests.e2e.conftest import EXAMPLE, Program
+from tests.e2e.conftest import Program
 from tests.e2e.inside import inside
 from tests.e2e.test_program import eventually
 
@@ -105,8 +105,8 @@ FOUND = (
 
 
 @pytest.fixture(scope="module")
-def posted(program: Program) -> Program:
-    assert program.run("post", EXAMPLE).returncode == 0
+def posted(example: Program) -> Program:
+    program = example
     said = httpx.post(
         f"{program.url('certification')}/v1/events",
         json=RECOGNITION,

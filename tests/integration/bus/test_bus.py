@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 from time import process_time
 
@@ -276,6 +277,37 @@ async def test_bare_timeouts_do_not_leave_the_fetch(house: House) -> None:
     fetch = Fetch(Reader(), bus, asyncio.Event())  # type: ignore[arg-type]
     with pytest.raises(nats.errors.TimeoutError):
         await fetch(batch=1, timeout=0.05)
+
+
+async def test_where_nothing_came_one_message_is_waited_for_and_what_comes_with_it_is_collected(house: House) -> None:
+    _, bus = await _office(house)
+    await house.run(bus)
+    asked: list[int] = []
+    answers: list[list[str] | Exception] = [
+        TimeoutError(),
+        ["first"],
+        ["second"],
+        ["third"],
+        TimeoutError(),
+        ["fourth"],
+    ]
+    answers += [nats.errors.ConnectionClosedError(), ["fifth"]]
+
+    class Reader:
+        async def fetch(self, batch: int, timeout: float) -> list[str]:  # noqa: ASYNC109 - nats-py's signature
+            asked.append(batch)
+            answer = answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+    fetch = Fetch(Reader(), bus, asyncio.Event())  # type: ignore[arg-type]
+    got: list[object] = []
+    while answers:
+        with suppress(nats.errors.TimeoutError):
+            got.append(await fetch(batch=50, timeout=0.02))
+    assert got == [["first", "second"], ["third"], ["fourth"], ["fifth"]], "one was lost with the rest that failed"
+    assert asked == [50, 1, 49, 50, 50, 1, 49, 50]
 
 
 async def test_database_away(house: House) -> None:

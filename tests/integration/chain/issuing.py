@@ -11,16 +11,21 @@ from services.certification.attested import Attested
 from services.certification.documents import Documents
 from services.certification.holders import Holders
 from services.certification.issuer import Issuer
-from services.certification.issuer_keys import IssuerKeys
+from services.certification.issuer_keys import IssuerKeys, published
 from services.certification.log import Log
 from services.certification.operator import Operator
 from services.certification.places import set_places
+from services.certification.signing import did_document
+from services.certification.status_lists import signed_list
 from services.certification.subscribers import read
 from services.enrolment.holders import Holders as Register
 from shared.audit import Head
 from shared.checking import Findings
 from shared.database import Database
 from shared.events.envelope import Event
+from shared.evidence import proved
+from shared.vc.trust import Trust
+from shared.vc.verdict import judge
 from tests.integration.certification import conftest as certification
 from tests.integration.certification import given as at_certification
 from tests.integration.enrolment.house import House, empty
@@ -104,6 +109,21 @@ class Chain:
             edition=str(edition),
         )
         return str(rows[0]["public_id"])
+
+    async def in_log(self, public_id: str) -> list[str]:
+        """The standings that the log proves, oldest first."""
+        async with self.own.transaction() as session:
+            _, statements = proved(await self.log.evidence(session, public_id), await self.log.key(session))
+        return [one.status for one in statements]
+
+    async def verdict(self, document: str) -> str:
+        """What whoever kept a document finds with the keys and lists of now."""
+        async with self.own.transaction() as session:
+            keys = did_document(OPERATOR, {row.id: row.public for row in await published(session)})
+        found = await signed_list(self.own, self.keys, OPERATOR, 1, self.now)
+        assert found is not None
+        trust = Trust().with_issuer(keys.encode()).with_lists(one.json.encode() for one in (found.bits, found.reasons))
+        return judge(document.encode(), trust, self.now).word
 
     async def set_bits(self) -> set[str]:
         """The public ids whose bits say that nobody should accept them."""

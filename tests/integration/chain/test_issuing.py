@@ -213,17 +213,56 @@ async def test_a_document_with_a_name_is_opened_for_who_sends_hosts_or_assesses_
             assert (await chain.documents.for_caller(first, caller)).holder.names is not None
 
 
-async def test_a_forgotten_persons_document_cannot_be_opened_and_its_standing_stays(chain: Chain) -> None:
+async def test_a_forgotten_persons_documents_cannot_be_opened_and_every_edition_stands_as_it_was_decided(
+    chain: Chain,
+) -> None:
     await chain.issue()
-    first = await chain.public_id("01")
-    await chain.live(forgotten("01"))
-    with pytest.raises(Problem, match="destroyed") as gone:
-        await chain.documents.for_caller(first, ADMINISTRATOR)
-    assert gone.value.status == 410
     await chain.live(REPLACED)
     await chain.issue()
-    assert (await chain.documents.standing(first)).status == "valid"
-    assert (await chain.rows("SELECT 1 FROM certificates WHERE due")) == []
+    old, new = await chain.public_id("01", 1), await chain.public_id("01", 2)
+    kept = [(await chain.documents.for_holder(one)).document.json for one in (old, new)]
+    before = [await chain.in_log(one) for one in (old, new)]
+    await chain.live(forgotten("01"))
+    for one in (old, new):
+        with pytest.raises(Problem, match="destroyed") as gone:
+            await chain.documents.for_caller(one, ADMINISTRATOR)
+        assert gone.value.status == 410
+    assert await chain.standings() == {("01", 1): "superseded", ("01", 2): "valid", ("02", 1): "valid"}
+    assert [await chain.in_log(one) for one in (old, new)] == before
+    assert [await chain.verdict(one) for one in kept] == ["superseded", "valid"], "whoever kept a copy can check it"
+    await chain.live(award("revoked", "end", 26, "01", reason="error"))
+    await chain.issue()
+    assert [await chain.verdict(one) for one in kept] == ["superseded", "revoked"]
+    assert await chain.in_log(new) == [*before[1], "revoked"]
+    assert await chain.differences() == []
+
+
+@pytest.mark.parametrize("forgotten_first", [True, False])
+async def test_what_is_replaced_when_nothing_can_be_signed_any_more_is_superseded(
+    chain: Chain, *, forgotten_first: bool
+) -> None:
+    await chain.issue()
+    old = await chain.public_id("01")
+    await chain.live(*((forgotten("01"), REPLACED) if forgotten_first else (REPLACED, forgotten("01"))))
+    await chain.issue()
+    assert await chain.standings() == {("01", 1): "superseded", ("02", 1): "valid"}, "its holder has no other here"
+    assert await chain.in_log(old) == ["valid", "superseded"]
+    assert await chain.set_bits() == {old}
+    assert await chain.rows("SELECT 1 FROM certificates WHERE due") == []
+    assert await chain.rows("SELECT 1 FROM attestations WHERE status = 'prepared'") == []
+    await chain.live(voided("no", 30, REPLACED))
+    await chain.issue()
+    assert await chain.standings() == {("01", 1): "valid", ("02", 1): "valid"}, "as its body says again"
+    assert await chain.differences() == []
+
+
+async def test_of_a_person_who_is_forgotten_before_there_is_anything_public_nothing_ever_is(chain: Chain) -> None:
+    await chain.live(forgotten("01"))
+    await chain.issue()
+    await chain.issue()
+    assert await chain.standings() == {("02", 1): "valid"}
+    assert await chain.rows("SELECT 1 FROM certificates WHERE due") == []
+    assert await chain.rows("SELECT 1 FROM attestations WHERE status = 'prepared'") == []
 
 
 async def test_a_rotated_key_leaves_what_it_signed(chain: Chain) -> None:

@@ -41,7 +41,7 @@ async def test_what_was_issued_is_in_the_log(chain: Chain, tmp_path: Path) -> No
     kept = tmp_path / "kept"
     credential, content, proof = await shown(chain, "01", kept)
     found = logbook.evidence_at(str(proof), credential)
-    good, said = logbook.logged(credential, content, found, kept)
+    good, said, _ = logbook.logged(credential, content, found, kept)
     assert good, said
     assert said.startswith("valid since 2025-04-14, in the log of 2 leaves that certificates.example/v1/log signed")
     assert logbook.logged(credential, None, found, kept)[0], "a JWT's bytes are others"
@@ -50,10 +50,10 @@ async def test_what_was_issued_is_in_the_log(chain: Chain, tmp_path: Path) -> No
 async def test_another_document_or_another_certificates_proof_is_not_taken_for_it(chain: Chain, tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     credential, content, proof = await shown(chain, "01", kept)
-    good, said = logbook.logged(credential, content + b" ", proof.read_bytes(), kept)
+    good, said, _ = logbook.logged(credential, content + b" ", proof.read_bytes(), kept)
     assert (good, said) == (False, "The log has this certificate, but with another document than this one.")
     _, _, of_another = await shown(chain, "02", kept)
-    good, said = logbook.logged(credential, content, of_another.read_bytes(), kept)
+    good, said, _ = logbook.logged(credential, content, of_another.read_bytes(), kept)
     assert (good, said) == (False, "The log's proof is of another certificate.")
 
 
@@ -67,7 +67,7 @@ async def test_what_happened_since_is_in_the_proof(chain: Chain, tmp_path: Path,
     await chain.issue()
     kept = tmp_path / "kept"
     credential, content, proof = await shown(chain, "01", kept)
-    good, said = logbook.logged(credential, content, proof.read_bytes(), kept)
+    good, said, _ = logbook.logged(credential, content, proof.read_bytes(), kept)
     assert not good
     assert said.startswith(status)
 

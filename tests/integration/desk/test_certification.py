@@ -47,6 +47,7 @@ async def test_from_marks_to_a_number_by_form(at_certification: Opened) -> None:
     page = await body.see(certificate)
     assert "S-1" in page.shown
     assert "13 April 2025" in page.shown
+    assert "Nothing is issued here" in page.shown, "no public address is set"
     assert "issued" in page.shown
 
 

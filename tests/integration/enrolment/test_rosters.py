@@ -14,6 +14,8 @@ from services.enrolment.tables import KeptFile
 from shared.database import Database
 from shared.events.identity import enrolment_id
 from shared.keeping import Keeping
+from shared.offices import Caller
+from shared.sessions import Visitor
 from tests.integration.enrolment.house import REGISTRATIONS
 from tests.sheets import CSV, XLSX, a_trainee, as_csv, as_xlsx, was_there
 from tests.unit.enrolment.story import (
@@ -384,7 +386,8 @@ async def test_of_somebody_forgotten_no_digest_is_kept_and_a_roster_sent_again_b
         "/v1/rosters", params={"dry_run": True}, content=as_csv(lines), headers={"Content-Type": CSV, **offices[SENDER]}
     )
     assert shown.status_code == 200
-    await Keeping(database, KeptFile, b"\x01" * 32).keep(SENDER, "roster.csv", as_csv(lines), {})
+    officer = Visitor(Caller(SENDER, frozenset(), "sokha"), "form key")
+    await Keeping(database, KeptFile, b"\x01" * 32).keep(officer, "roster.csv", as_csv(lines), {})
     before = await facts(database)
 
     async def kept() -> list[tuple[str, str]]:

@@ -38,10 +38,19 @@ def from_environment():
     assert len(pathlib.Path(os.environ["SAMPAN_SECRET_FILE"]).read_text().strip()) == 64
     return application
 """
-MIGRATION = """
-import runpy, sys
-runpy.run_path(f"services/{sys.argv[sys.argv.index('-n') + 1]}/migrations/env.py")
-"""
+ALEMBIC = {
+    "__init__": "",
+    "config": """
+class Config:
+    def __init__(self, file, ini_section):
+        self.service = ini_section
+""",
+    "command": """
+import runpy
+def upgrade(config, to):
+    runpy.run_path(f"services/{config.service}/migrations/env.py")
+""",
+}
 PROGRAM = """
 import json, sys
 from pathlib import Path
@@ -131,8 +140,9 @@ def place() -> Iterator[Place]:
         migrations.parent.joinpath("__init__.py").touch()
     root.joinpath("services", "__init__.py").touch()
     root.joinpath("alembic").mkdir()
-    root.joinpath("alembic", "__init__.py").touch()
-    root.joinpath("alembic", "__main__.py").write_text(MIGRATION)
+    for name, text in ALEMBIC.items():
+        root.joinpath("alembic", f"{name}.py").write_text(text)
+    shutil.copy(ROOT / "services" / "migrating.py", root / "services")
     yield Place(root, folder / "data", {variable: str(free_port()) for variable, _ in PORTS.values()})
     shutil.rmtree(folder)
 
@@ -184,7 +194,7 @@ def test_a_second_start_carries_on_and_ctrl_c_leaves_nothing(place: Place) -> No
     for secret in ("admin-token", *(f"secrets/{name}" for name in made)):
         assert stat.S_IMODE((place.data / secret).stat().st_mode) == 0o600
     logs = {log.stem for log in (place.data / "logs").iterdir()}
-    assert logs == {*SERVICES, "nats-server", "postgresql"}
+    assert logs == {*SERVICES, "migrations", "nats-server", "postgresql"}
     everything_said = "".join(log.read_text() for log in (place.data / "logs").iterdir())
     assert first.token not in everything_said
 
@@ -250,7 +260,7 @@ def test_a_service_that_cannot_start_is_said_with_its_reason(place: Place) -> No
 def test_tables_that_cannot_be_brought_up_to_date_are_said_with_the_reason(place: Place) -> None:
     migrations = place.root / "services" / "certification" / "migrations"
     migrations.joinpath("env.py").write_text("raise RuntimeError('a column too many')\n")
-    assert "tables of certification could not be brought up to date: RuntimeError: a column too many" in place.refuses()
+    assert "tables could not be brought up to date: certification: RuntimeError: a column too many" in place.refuses()
 
 
 def test_a_lost_secret_is_said_in_one_sentence(place: Place) -> None:
@@ -280,3 +290,21 @@ def test_ctrl_c_during_the_start_leaves_nothing(place: Place) -> None:
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     assert not psutil.wait_procs(children, timeout=5)[1]
+
+
+def test_ctrl_c_while_a_process_is_forked_is_not_lost(tmp_path: Path) -> None:
+    # What is raised in the hooks of a fork goes nowhere, so the signal comes there.
+    program = """
+import os, signal, sys
+from pathlib import Path
+from services.standalone import Standalone
+sampan = Standalone(Path(sys.argv[1]))
+sampan._listen_for_signals()
+os.register_at_fork(after_in_parent=lambda: os.kill(os.getpid(), signal.SIGINT))
+os.waitpid(os.fork() or os._exit(0), 0)
+sampan.wait()
+"""
+    command = [sys.executable, "-c", program, tmp_path]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 0
+    assert "Exception ignored" in ended.stderr

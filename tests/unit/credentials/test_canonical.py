@@ -53,6 +53,13 @@ def test_given_a_text_that_looks_like_a_slot_when_canonical_then_it_is_a_text() 
     assert canonical(said) == by_pyld(said)
 
 
+@pytest.mark.parametrize("times", [2, 3])
+def test_given_parts_that_look_alike_when_canonical_then_as_pyld_would_have_it(times: int) -> None:
+    said = document() | {"evidence": [{"type": ["Evidence"], "name": "n", "narrative": "m"}] * times}
+
+    assert canonical(said) == by_pyld(said)
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -63,6 +70,7 @@ def test_given_a_text_that_looks_like_a_slot_when_canonical_then_it_is_a_text() 
         {"@context": ["https://www.w3.org/ns/credentials/v2"]},
         {"id": "_:b0"},
         {"id": "relative"},
+        {"id": "https://[half.example"},
         {"@graph": []},
         {"evidence": [{"type": ["Evidence"], "name": "n"}] * 20},
         {"type": ["urn:sampan:slot:0:"]},

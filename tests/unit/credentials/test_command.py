@@ -2,6 +2,7 @@
 
 import json
 import threading
+from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -11,17 +12,22 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from typer.testing import CliRunner
 
 from services.cli import app
 from services.client import ClientError
 from services.verifying import fetch, trusted
+from shared.checkpoints import Checkpoint, LogKey, signed
+from shared.merkle import consistency, grown, leaf_hash, root_of
+from shared.merkle import proof as merkle_proof
 from shared.vc import proof, status
 from shared.vc.document import Issuer, credential
 from shared.vc.keys import SigningKey, did_document
 from tests.credentials import ATTESTED, KEY
 
 RUN = CliRunner()
+LOG_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(2, 34)))
 
 
 @dataclass
@@ -31,6 +37,7 @@ class Site:
     port: int
     pages: dict[str, bytes] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    leaves: list[bytes] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -55,8 +62,20 @@ class Site:
             "/.well-known/did.json": encoded(did_document(self.did, {"key-1": KEY.public})),
             "/v1/status/1": encoded(proof.sign(told, self.key, at)),
             "/v1/status/1/reasons": encoded(proof.sign(why, self.key, at)),
-            "/v1/log/checkpoint": b"127.0.0.1\n0\n",
         }
+        self.grow(1)
+
+    def grow(self, leaves: int, word: str = "leaf") -> None:
+        """The log grows by leaves, all saying one word; whoever asks may compare it with each size before."""
+        size = len(self.leaves)
+        self.leaves += [leaf_hash(word.encode())] * leaves
+        nodes = grown(0, {}, self.leaves)
+        now = Checkpoint("127.0.0.1/v1/log", size + leaves, root_of(size + leaves, nodes))
+        self.pages["/v1/log/checkpoint"] = signed(now, LOG_KEY).encode()
+        self.pages["/v1/log/key"] = LogKey(now.origin, LOG_KEY.public_key().public_bytes_raw()).text.encode()
+        for before in range(1, now.size + 1):
+            told = [b64encode(one).decode() for one in merkle_proof(consistency(before, now.size), nodes)]
+            self.pages[f"/v1/log/proof/consistency?from={before}&to={now.size}"] = encoded({"proof": told})
 
     def certificate(self, folder: Path) -> Path:
         said = credential(
@@ -162,6 +181,44 @@ def test_given_a_list_that_the_issuer_did_not_sign_then_nothing_is_kept(site: Si
         fetch(site.url, tmp_path / "trust")
 
     assert not (tmp_path / "trust").exists()
+
+
+def test_given_a_log_that_grew_when_trusted_again_then_it_says_so_and_keeps_the_newer(
+    site: Site, tmp_path: Path
+) -> None:
+    site.publish()
+    first = RUN.invoke(app, ["trust", site.url, "--trust", str(tmp_path)])
+    assert "log has 1 leaves; its key is in" in " ".join(first.stdout.split())
+    site.grow(3)
+
+    again = RUN.invoke(app, ["trust", site.url, "--trust", str(tmp_path)])
+
+    assert again.exit_code == 0, again.output
+    assert "log has 4 leaves, and still begins with the 1 of last time" in " ".join(again.stdout.split())
+    (kept,) = tmp_path.glob("*/log.checkpoint")
+    assert kept.read_bytes() == site.pages["/v1/log/checkpoint"]
+
+
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [(0, "it was cut"), (2, "signed twice"), (5, "not those that it had")],
+)
+def test_given_another_log_when_trusted_again_then_2_and_all_is_kept_as_it_was(
+    site: Site, tmp_path: Path, size: int, said: str
+) -> None:
+    site.publish()
+    site.grow(1)
+    fetch(site.url, tmp_path)
+    before = {file: file.read_bytes() for file in tmp_path.glob("*/*")}
+    site.leaves.clear()
+    site.publish(ATTESTED.status_place)
+    site.grow(max(size - 1, 0), "another")
+
+    again = RUN.invoke(app, ["trust", site.url, "--trust", str(tmp_path)])
+
+    assert again.exit_code == 2
+    assert said in " ".join(again.stderr.split())
+    assert {file: file.read_bytes() for file in tmp_path.glob("*/*")} == before
 
 
 @pytest.mark.parametrize("address", ["skills.example.org", "http://skills.example.org", "file:///etc", ""])

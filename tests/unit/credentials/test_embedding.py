@@ -39,6 +39,14 @@ def test_given_a_credential_in_a_picture_when_judged_then_as_the_file_itself(fil
     assert judge(picture(), trust(status_list()), NOW).word == "not a credential"
 
 
+def test_given_a_part_of_a_picture_then_no_credential_though_it_is_in_that_part() -> None:
+    whole = write_png(picture(), FILE.decode())
+
+    for part in (whole[:-1], whole[: whole.index(b"IDAT")]):
+        assert judge(part, trust(status_list()), NOW).word == "not a credential"
+    assert judge(whole + b"\n", trust(status_list()), NOW).word == "valid"
+
+
 def test_given_a_packed_text_in_a_picture_then_it_is_read() -> None:
     whole = write_png(picture(), "")
     text = b"openbadgecredential\0\1\0\0\0" + zlib.compress(FILE)

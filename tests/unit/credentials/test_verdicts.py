@@ -167,7 +167,7 @@ def test_given_a_proof_of_another_kind_then_that_verdict(change: dict[str, str])
     file = signed()
 
     assert (
-        judge(encoded(file | {"proof": file["proof"] | change}), trust(status_list()), NOW).word
+        judge(encoded(file | {"proof": [file["proof"][0] | change]}), trust(status_list()), NOW).word
         == "another kind of proof"
     )
 
@@ -176,7 +176,14 @@ def test_given_no_proof_or_two_then_another_kind_of_proof() -> None:
     file = signed()
 
     assert judge(encoded(document()), trust(status_list()), NOW).word == "another kind of proof"
-    assert judge(encoded(file | {"proof": [file["proof"]]}), trust(status_list()), NOW).word == "another kind of proof"
+    for proofs in ([], file["proof"] * 2, [file["proof"]], "signed"):
+        assert judge(encoded(file | {"proof": proofs}), trust(status_list()), NOW).word == "another kind of proof"
+
+
+def test_given_its_one_proof_by_itself_and_not_in_a_list_then_valid() -> None:
+    file = signed()
+
+    assert judge(encoded(file | {"proof": file["proof"][0]}), trust(status_list()), NOW).word == "valid"
 
 
 @pytest.mark.parametrize("header", [b'{"alg":"none","typ":"vc+jwt"}', b'{"alg":"HS256","typ":"vc+jwt","kid":"k"}'])
@@ -244,6 +251,7 @@ NOTHING = {
     "an object": b"{}",
     "not JSON": b"hello",
     "a part": FILE[: len(FILE) // 2],
+    "a part of a JWT": TOKEN[: len(TOKEN) // 2],
     "a list": b"[]",
     "a number": b"1",
     "ten megabytes of brackets": b"[" * 10_000_000,

@@ -2,6 +2,7 @@
 
 import pytest
 
+from services.reporting.difference import effect
 from services.reporting.domain import (
     DIMENSIONS,
     EXCEPTIONS,
@@ -15,7 +16,6 @@ from services.reporting.domain import (
     contributions,
     count,
     count_all,
-    effect,
     newest,
     people_contribution,
 )

@@ -5,7 +5,8 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.reporting.domain import DIMENSIONS, TOTAL, Cell, Known, Rows, Version, count_all, effect, newest
+from services.reporting.difference import effect
+from services.reporting.domain import DIMENSIONS, TOTAL, Cell, Known, Rows, Version, count_all, newest
 from services.reporting.rates import NOT_BY, RATES
 from tests.unit.reporting.histories import arrivals, histories
 

@@ -42,12 +42,19 @@ def upgrade() -> None:
         sa.Column("level", sa.Text, nullable=False),
     )
     op.create_index("certificate_numbers_enrolment_idx", "certificate_numbers", ["enrolment"])
+    # Before, a body could give a number once for each of its schemes. The first that was recorded keeps it.
     op.execute(
         """
         INSERT INTO certificate_numbers (office, number, enrolment, scheme, occupation, level)
-        SELECT DISTINCT schemes.data ->> 'office', certificates.data ->> 'number', enrolment, certificates.scheme,
+        SELECT DISTINCT ON (schemes.data ->> 'office', certificates.data ->> 'number')
+               schemes.data ->> 'office', certificates.data ->> 'number', certificates.enrolment, certificates.scheme,
                certificates.data ->> 'occupation', certificates.data ->> 'level'
-        FROM certificates JOIN schemes USING (scheme) WHERE certificates.data ->> 'number' IS NOT NULL
+        FROM certificates JOIN schemes USING (scheme) LEFT JOIN LATERAL (
+            SELECT min(place) AS first FROM events WHERE (events.enrolment, events.scheme, events.number)
+                = (certificates.enrolment, certificates.scheme, certificates.data ->> 'number')
+        ) AS given ON true
+        WHERE certificates.data ->> 'number' IS NOT NULL
+        ORDER BY schemes.data ->> 'office', certificates.data ->> 'number', given.first
         """
     )
     op.drop_index("events_number_idx", "events")

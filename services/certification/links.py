@@ -1,0 +1,52 @@
+"""Links for holders, as offices make and end them: who may, and what is written down of it."""
+
+from datetime import UTC, datetime, timedelta
+
+from pydantic import BaseModel
+
+from services.certification import queries, wallet
+from services.certification.printing import NOT_THERE
+from shared.audit import Act, Audit
+from shared.database import Database
+from shared.http import Problem
+from shared.offices import Caller
+
+
+class WalletLink(BaseModel):
+    """An address to give to the holder, who needs nothing else; ``expires`` is when it ends."""
+
+    address: str
+    expires: datetime
+
+
+class Links:
+    """Of one installation. ``address`` is its public one: without it nothing is issued."""
+
+    def __init__(self, address: str | None, database: Database, audit: Audit) -> None:
+        self.address = address
+        self._database = database
+        self._audit = audit
+
+    async def make(self, caller: Caller, certificate: str, life: timedelta = wallet.LIFE) -> WalletLink:
+        """A new link for a certificate whose holder this office may name. Raises ``Problem`` 404."""
+        await self._see(caller, certificate)
+        if self.address is None:
+            raise Problem(404, "nothing_issued", "This installation issues nothing: its public address is not set.")
+        now = datetime.now(UTC)
+        async with self._database.transaction() as session:
+            secret = await wallet.make(session, certificate, caller.postedby, now + life, now)
+            await self._audit.record(session, Act(caller, "wallet.made", certificate))
+        return WalletLink(address=f"{self.address}/w/{secret}", expires=now + life)
+
+    async def end(self, caller: Caller, certificate: str) -> int:
+        """End every link to a certificate; how many there were. Raises ``Problem`` 404."""
+        await self._see(caller, certificate)
+        async with self._database.transaction() as session:
+            ended = await wallet.end(session, certificate)
+            await self._audit.record(session, Act(caller, "wallet.ended", certificate, ended))
+        return ended
+
+    async def _see(self, caller: Caller, certificate: str) -> None:
+        async with self._database.transaction() as session:
+            if not await queries.named_certificates(session, caller, certificate=certificate):
+                raise Problem(404, "not_found", NOT_THERE)

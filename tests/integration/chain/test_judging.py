@@ -1,0 +1,60 @@
+"""A stranger shows a file to the installation that issued it, and is told how it stands at that moment."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from services.certification.judging import ELSEWHERE, Judging
+from shared.database import Database
+from shared.vc.embedding import write_png
+from tests.credentials import signed
+from tests.integration.chain.issuing import ADMINISTRATOR, OPERATOR, Chain
+from tests.integration.chain.test_both_services import award
+from tests.integration.chain.test_issuing import REPLACED, STORY
+from tests.integration.enrolment.house import House
+
+PICTURE = b"\x89PNG\r\n\x1a\n" + (13).to_bytes(4, "big") + b"IHDR" + bytes(17)
+
+
+@pytest.fixture
+async def chain(both: tuple[House, Database]) -> Chain:
+    made = await Chain(*both).begin()
+    await made.live(*STORY)
+    await made.issue()
+    return made
+
+
+async def test_a_file_is_judged_by_how_its_certificate_stands_now(chain: Chain) -> None:
+    judging = Judging(chain.own, chain.keys, OPERATOR, lambda: chain.now)
+    first = (await chain.documents.for_caller(await chain.public_id("01"), ADMINISTRATOR)).document
+    second = (await chain.documents.for_caller(await chain.public_id("02"), ADMINISTRATOR)).document
+    files: dict[str, Callable[[], bytes]] = {
+        "json": first.json.encode,
+        "jwt": first.jwt.encode,
+        "png": lambda: write_png(PICTURE, first.jwt),
+    }
+    for form, file in files.items():
+        assert (form, (await judging.verdict(file())).word) == (form, "valid")
+
+    await chain.live(REPLACED, award("revoked", "end", 17, "02", reason="error"))
+    await chain.issue()
+    assert (await judging.verdict(first.json.encode())).word == "superseded"
+    assert (await judging.verdict(second.jwt.encode())).word == "revoked"
+
+    changed = first.json.replace("S-1", "S-2").encode()
+    assert (await judging.verdict(changed)).word == "forged"
+    assert (await judging.verdict(b"%PDF-1.7 nothing")).word == "not a credential"
+    stranger = await judging.verdict(json.dumps(signed()).encode())
+    assert (stranger.word, stranger.sentence) == ("unknown issuer", ELSEWHERE)
+
+
+async def test_what_a_given_up_key_signed_is_not_believed(chain: Chain) -> None:
+    judging = Judging(chain.own, chain.keys, OPERATOR, lambda: chain.now)
+    document = (await chain.documents.for_caller(await chain.public_id("01"), ADMINISTRATOR)).document
+    async with chain.own.transaction() as session:
+        await chain.keys.compromise(session, 1, chain.now)
+    assert (await judging.verdict(document.json.encode())).word == "unknown issuer"
+    await chain.issue()
+    anew = (await chain.documents.for_caller(await chain.public_id("01"), ADMINISTRATOR)).document
+    assert (await judging.verdict(anew.json.encode())).word == "valid"
