@@ -7,7 +7,7 @@ from functools import partial
 
 from fastapi import FastAPI
 
-from services.reporting import exporting, exports_api, public_api
+from services.reporting import exporting, exports_api, periods_api, public_api
 from services.reporting.api import routes
 from services.reporting.changes_api import routes as changes
 from services.reporting.check import check
@@ -95,6 +95,7 @@ def create(settings: Settings) -> FastAPI:
         routes(database, door, sessions, audit, bus.extent, https=https, outlets=outlets),
         exports_api.routes(database, door),
         public_api.routes(database, door, audit, Visitors()),
+        periods_api.routes(database, door, audit),
         changes(live, door, sessions),
         ReportingPages(database, sessions, door, elsewhere).routes(),
     ):

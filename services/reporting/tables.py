@@ -3,7 +3,19 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Date, DateTime, Index, Integer, LargeBinary, MetaData, SmallInteger, Text, text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Date,
+    DateTime,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Text,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
@@ -215,6 +227,24 @@ class CubeChange(Base, table=True):
     step: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
     key: bytes = Field(primary_key=True, sa_type=LargeBinary)
     delta: int = Field(sa_type=BigInteger)
+
+
+class PeriodVersion(Base, table=True):
+    """A version of a period's report: written once, and never changed."""
+
+    __tablename__ = "period_versions"
+
+    id: str = Field(primary_key=True, sa_type=Text)
+    """<programme>.<period>"""
+    version: int = Field(primary_key=True, sa_type=Integer, sa_column_kwargs={"autoincrement": False})
+    made: datetime = Field(sa_type=DateTime(timezone=True))
+    by: str = Field(sa_type=Text)
+    reason: str | None = Field(default=None, sa_type=Text)
+    position: dict[str, int] = Field(sa_type=JSONB)
+    rules: int = Field(sa_type=Integer)
+    digest: str = Field(sa_type=Text)
+    figures: dict[str, Any] = Field(sa_type=JSONB)
+    restated: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))
 
 
 class Remaking(Base, table=True):
