@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.reporting import periods, queries
-from services.reporting.periods import NoSuchPeriod, Periods, PeriodState, Unchanged, PeriodReport
+from services.reporting.periods import NoSuchPeriod, PeriodReport, Periods, PeriodState, Unchanged
 from shared.audit import Act, Audit
 from shared.database import Database
 from shared.events.codes import Text
