@@ -17,6 +17,7 @@ from bench.latency import latency
 from bench.load import Load, load
 from bench.machine import machine, versions
 from bench.program import Program, Watch, ports, settings
+from bench.reads import reads
 from bench.table import figures_of, missed, show, summary, write_page
 from services.standalone import Standalone
 
@@ -30,6 +31,9 @@ def main() -> None:
     if options.only_issuing:
         taken = issuing(options.issuing)
         _keep(options.output, json.loads(options.output.read_text()) | {"issuing": taken})
+        return
+    if options.reads:
+        sys.stdout.write(json.dumps(reads(options.reads), indent=2) + "\n")
         return
     given = load(options.events, options.single)
     rounds = []
@@ -111,6 +115,13 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--nats", action="store_true", help="also with the posts as messages on INTAKE")
     parser.add_argument("--issuing", type=int, default=10_000, help="certificates to issue at the end (0: none)")
     parser.add_argument("--only-issuing", action="store_true", help="nothing but that; the rest stays as it was taken")
+    parser.add_argument(
+        "--reads",
+        type=int,
+        nargs="+",
+        metavar="ENROLMENTS",
+        help="only read figures, with so many enrolments each time",
+    )
     parser.add_argument("--output", type=Path, default=RESULTS)
     return parser.parse_args()
 

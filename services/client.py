@@ -313,6 +313,10 @@ class Client:
                 )
             self._pause(0.05)
 
+    def pause(self, seconds: float) -> None:
+        """Wait, and look meanwhile after what is to be looked after."""
+        self._pause(seconds)
+
     def _pause(self, seconds: float) -> None:
         ends = time.monotonic() + seconds
         while (left := ends - time.monotonic()) > 0:

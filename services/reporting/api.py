@@ -100,10 +100,10 @@ def routes(
 
     @router.post("/v1/rebuild", status_code=202, responses=refusals(403, 409))
     async def rebuild(caller: asked) -> Rebuild:
-        """Empty the read side and have it made anew from the streams; /v1/position tells how far it has come.
+        """Have rows and cube made anew from the streams, in the background: GET tells how far it has come.
 
-        Meanwhile figures are those of that position, and /readyz says so. 409 while one is under way, and when a stream no longer
-        holds all of it.
+        Figures are answered and kept up meanwhile. What turns out to be otherwise is put right at the end, as a change of its
+        own; what was known earlier stays as it was. 409 while one is under way, and when a stream no longer holds all of it.
         """
         require_administrator(caller)
         try:
@@ -113,15 +113,15 @@ def routes(
         except BrokerAway:
             raise broker_away() from None
         except UnderWay:
-            raise Problem(409, "under_way", "A rebuild is under way: wait until /readyz no longer says so.") from None
+            raise Problem(409, "under_way", "A rebuild is under way: GET tells how far it is.") from None
 
     @router.get("/v1/rebuild", responses=refusals(403))
     async def rebuilt(caller: asked) -> Rebuild:
-        """The cube's fingerprint by now, and the position at which it is so."""
+        """The cube's fingerprint by now, the position at which it is so, and how the last rebuild stands."""
         require_administrator(caller)
         async with database.transaction() as session:
             await queries.one_snapshot(session)
-            return Rebuild(until=await queries.positions(session), cube=await rebuilding.fingerprint(session))
+            return await rebuilding.state(session)
 
     router.include_router(explain_api.routes(database, door))
     router.include_router(signin.routes(sessions, audit, https=https))

@@ -7,7 +7,7 @@ from functools import partial
 
 from fastapi import FastAPI
 
-from services.reporting import exporting, exports_api, public_api
+from services.reporting import exporting, exports_api, periods_api, public_api
 from services.reporting.api import routes
 from services.reporting.changes_api import routes as changes
 from services.reporting.check import check
@@ -16,7 +16,7 @@ from services.reporting.formats.dhis2 import Ids
 from services.reporting.formats.iati import Publisher
 from services.reporting.live import Live
 from services.reporting.pages import ReportingPages
-from services.reporting.rebuild import lacking
+from services.reporting.rebuild import Rebuilding, lacking
 from services.reporting.settings import Settings
 from services.reporting.subscribers import subscribe
 from services.reporting.tables import Office, Session, Token
@@ -50,7 +50,7 @@ def create(settings: Settings) -> FastAPI:
         credentials=settings.nats_credentials_file.read_text(),
     )
     relay = Relay(database, bus, service="reporting", stream=None)
-    depths, rolling = Depths(database, bus, None), Rolling(database)
+    depths, rolling, rebuilding = Depths(database, bus, None), Rolling(database), Rebuilding(database, bus)
     subscribe(bus)
     live = Live(database)
     limits = Limits(settings.office_requests_per_second)
@@ -60,7 +60,14 @@ def create(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         try:
-            async with bus.running(), relay.running(), depths.running(), rolling.running(), live.running():
+            async with (
+                bus.running(),
+                relay.running(),
+                depths.running(),
+                rolling.running(),
+                rebuilding.running(),
+                live.running(),
+            ):
                 yield
         finally:
             await database.close()
@@ -88,6 +95,7 @@ def create(settings: Settings) -> FastAPI:
         routes(database, door, sessions, audit, bus.extent, https=https, outlets=outlets),
         exports_api.routes(database, door),
         public_api.routes(database, door, audit, Visitors()),
+        periods_api.routes(database, door, audit),
         changes(live, door, sessions),
         ReportingPages(database, sessions, door, elsewhere).routes(),
     ):

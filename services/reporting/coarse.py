@@ -45,12 +45,9 @@ GRAINS: tuple[tuple[str, ...], ...] = (
 """The coarser cubes by their dimensions, the smaller ones before the larger; none knows cohorts."""
 
 
-_USED = tuple(name for name in DIMENSIONS if any(name in grain for grain in GRAINS))
-
-
 def number_of(grain: Collection[str]) -> int:
-    """A coarser cube's number: PostgreSQL's GROUPING over the dimensions that any of them has."""
-    return sum(1 << place for place, name in enumerate(reversed(_USED)) if name not in grain)
+    """A coarser cube's number: a bit for each dimension that it is not by, as PostgreSQL's GROUPING has it."""
+    return sum(1 << place for place, name in enumerate(reversed(tuple(DIMENSIONS))) if name not in grain)
 
 
 def coarsest(asked: Collection[str]) -> int | None:
@@ -60,60 +57,81 @@ def coarsest(asked: Collection[str]) -> int | None:
 
 
 _COLUMNS = ", ".join(DIMENSIONS)
-_SETS = ", ".join(f"(measure, {', '.join(grain)})" for grain in GRAINS)
-_VALUES = ", ".join(
-    f"coalesce({name}, '{TOTAL}') AS {name}" if name in _USED else f"'{TOTAL}' AS {name}" for name in DIMENSIONS
-)
-_GROUPED = f"""
-    SELECT GROUPING({", ".join(_USED)}) AS grain, measure, {_VALUES}, sum({{value}}) AS value
-    FROM {{source}} WHERE measure <> 'people' GROUP BY GROUPING SETS ({_SETS}) HAVING sum({{value}}) <> 0
-"""  # noqa: S608 (the names of the dimensions)
-_KEYED = f"""
-    INSERT INTO coarse_cubes AS kept (grain, key, measure, {_COLUMNS}, value)
-    SELECT grain, decode(md5(concat_ws('|', measure, {_COLUMNS})), 'hex'), measure, {_COLUMNS}, value
-    FROM ({{grouped}}) AS grouped
-    ON CONFLICT (grain, key) DO UPDATE SET value = kept.value + excluded.value
-"""  # noqa: S608
-_ROLL = f"""
-    WITH taken AS (DELETE FROM cube_tail RETURNING *)
-    {_KEYED.format(grouped=_GROUPED.format(value="delta", source="taken"))}
-"""  # noqa: S608
+
+
+def _grouped(grain: Collection[str], value: str, source: str) -> str:
+    places = ", ".join(name if name in grain else f"'{TOTAL}' AS {name}" for name in DIMENSIONS)
+    return f"""
+        SELECT measure, {places}, sum({value}) AS value
+        FROM {source} WHERE measure <> 'people' GROUP BY measure, {", ".join(grain)} HAVING sum({value}) <> 0
+    """  # noqa: S608 (the names of the dimensions)
+
+
+def _upsert(grain: Collection[str], counts: str) -> str:
+    """Add counts (measure, every dimension, value) to a coarser cube."""
+    return f"""
+        INSERT INTO coarse_cubes AS kept (grain, key, measure, {_COLUMNS}, value)
+        SELECT {number_of(grain)}, decode(md5(concat_ws('|', measure, {", ".join(grain)})), 'hex'), measure, {_COLUMNS}, value
+        FROM ({counts}) AS counts (measure, {_COLUMNS}, value)
+        ON CONFLICT (grain, key) DO UPDATE SET value = kept.value + excluded.value
+    """  # noqa: S608 (the names of the dimensions)
+
+
+async def _add(session: AsyncSession, value: str, source: str) -> None:
+    # A statement for each cube: one for all, by GROUPING SETS, is sorted anew for each and takes many times as long.
+    for grain in GRAINS:
+        await session.execute(text(_upsert(grain, _grouped(grain, value, source))))
 
 
 async def roll(session: AsyncSession) -> None:
-    """Add the tail to the coarser cubes. Two at once do not hurt: what one takes the other does not find."""
-    await session.execute(text(_ROLL))
+    """Add the tail to the coarser cubes, in a transaction of its own.
+
+    It sees one snapshot, so what it adds is what it takes from the tail; of two at once one fails, and nothing is lost.
+    """
+    await session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+    await _add(session, "delta", "cube_tail")
+    await session.execute(text("DELETE FROM cube_tail"))
 
 
 async def fill(session: AsyncSession) -> None:
     """Make all coarser cubes from the fine one; nobody may write meanwhile."""
     await session.execute(text("DELETE FROM cube_tail"))
     await session.execute(text("DELETE FROM coarse_cubes"))
-    await session.execute(text(_KEYED.format(grouped=_GROUPED.format(value="value", source="cube"))))
+    await _add(session, "value", "cube")
+
+
+def _differing(grain: Collection[str]) -> str:
+    names = ", ".join(grain)
+    return f"""
+        SELECT measure, {names}, sum(fine) AS fine, sum(coarse) AS coarse FROM (
+            SELECT measure, {names}, value AS fine, 0 AS coarse FROM ({_grouped(grain, "value", "cube")}) AS fine
+            UNION ALL SELECT measure, {names}, 0, value FROM coarse_cubes WHERE grain = {number_of(grain)}
+            UNION ALL SELECT measure, {names}, 0, value FROM ({_grouped(grain, "delta", "cube_tail")}) AS tail
+        ) AS both_ways
+        GROUP BY measure, {names} HAVING sum(fine) <> sum(coarse)
+    """  # noqa: S608
 
 
 async def unlike(session: AsyncSession) -> list[str]:
     """Cells in which a coarser cube with the tail is not what the fine one gives, in words; the first hundred."""
-    grouped = _GROUPED.format(value="value", source="cube")
-    tail = _GROUPED.format(value="delta", source="cube_tail")
-    rows = await session.execute(
-        text(
-            f"""
-            SELECT grain, measure, {_COLUMNS}, sum(fine) AS fine, sum(coarse) AS coarse FROM (
-                SELECT grain, measure, {_COLUMNS}, value AS fine, 0 AS coarse FROM ({grouped}) AS fine
-                UNION ALL SELECT grain, measure, {_COLUMNS}, 0, value FROM coarse_cubes
-                UNION ALL SELECT grain, measure, {_COLUMNS}, 0, value FROM ({tail}) AS tail
-            ) AS both_ways
-            GROUP BY grain, measure, {_COLUMNS} HAVING sum(fine) <> sum(coarse)
-            ORDER BY grain, measure LIMIT 100
-            """  # noqa: S608
-        )
-    )
-    return [
-        f"{row.measure} by {', '.join(name for name in DIMENSIONS if getattr(row, name) != TOTAL)} is {row.coarse}, "
-        f"and the fine cube gives {row.fine}"
-        for row in rows
-    ]
+    found: list[str] = []
+    for grain in GRAINS:
+        rows = await session.execute(text(f"{_differing(grain)} ORDER BY measure LIMIT 100"))
+        by = ", ".join(grain)
+        found += [f"{row.measure} by {by} is {row.coarse}, and the fine cube gives {row.fine}" for row in rows]
+    return found[:100]
+
+
+async def put_right(session: AsyncSession) -> int:
+    """Make the coarser cubes what the fine one gives, in a transaction of its own, as `roll`; how many cells were otherwise."""
+    await session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+    corrected = 0
+    for grain in GRAINS:
+        places = ", ".join(name if name in grain else f"'{TOTAL}'" for name in DIMENSIONS)
+        differing = f"SELECT measure, {places}, fine - coarse FROM ({_differing(grain)}) AS differing"  # noqa: S608
+        statement = _upsert(grain, differing)
+        corrected += len((await session.execute(text(f"{statement} RETURNING 1"))).all())
+    return corrected
 
 
 class Rolling:
@@ -142,11 +160,9 @@ class Rolling:
         count = text(f"SELECT count(*) FROM (SELECT FROM cube_tail LIMIT {LONGEST_TAIL}) AS tail")  # noqa: S608
         async with self._database.transaction() as session:
             length = int((await session.execute(count)).scalar_one())
-            rolled = length and (length == last or length >= LONGEST_TAIL)
-            if rolled:
-                await roll(session)
-        if not rolled:
+        if not length or (length != last and length < LONGEST_TAIL):
             return length
+        await self._database.run(roll)
         async with self._database.engine.connect() as connection:  # what was deleted would be read past until then
             plain = await connection.execution_options(isolation_level="AUTOCOMMIT")
             await plain.execute(text("VACUUM cube_tail"))

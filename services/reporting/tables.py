@@ -3,7 +3,19 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Date, DateTime, Index, Integer, LargeBinary, MetaData, SmallInteger, Text, text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Date,
+    DateTime,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Text,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
@@ -217,8 +229,35 @@ class CubeChange(Base, table=True):
     delta: int = Field(sa_type=BigInteger)
 
 
+class PeriodVersion(Base, table=True):
+    """A version of a period's report: written once, and never changed."""
+
+    __tablename__ = "period_versions"
+
+    id: str = Field(primary_key=True, sa_type=Text)
+    """<programme>.<period>"""
+    version: int = Field(primary_key=True, sa_type=Integer, sa_column_kwargs={"autoincrement": False})
+    made: datetime = Field(sa_type=DateTime(timezone=True))
+    by: str = Field(sa_type=Text)
+    reason: str | None = Field(default=None, sa_type=Text)
+    position: dict[str, int] = Field(sa_type=JSONB)
+    rules: int = Field(sa_type=Integer)
+    digest: str = Field(sa_type=Text)
+    figures: dict[str, Any] = Field(sa_type=JSONB)
+    restated: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))
+
+
+class Remaking(Base, table=True):
+    """How the last rebuild stands: one row, if ever one was asked for."""
+
+    __tablename__ = "remakings"
+
+    id: int = Field(primary_key=True, sa_type=SmallInteger, sa_column_kwargs={"autoincrement": False})
+    state: dict[str, Any] = Field(sa_type=JSONB)
+
+
 class RebuildRow(Base, table=True):
-    """The position in a stream from which on the last rebuild is done."""
+    """The position in a stream up to which it is heard again after an update that emptied the read side."""
 
     __tablename__ = "rebuilds"
 

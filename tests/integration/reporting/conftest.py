@@ -9,7 +9,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from services.reporting import exports_api, public_api
+from services.reporting import exports_api, periods_api, public_api
 from services.reporting.api import routes
 from services.reporting.changes_api import routes as changes
 from services.reporting.exporting import Outlets
@@ -91,6 +91,7 @@ def app(database: Database, streams: Streams) -> FastAPI:
     )
     made.include_router(exports_api.routes(database, door))
     made.include_router(public_api.routes(database, door, Audit(database, bytes(32)), Visitors()))
+    made.include_router(periods_api.routes(database, door, Audit(database, bytes(32))))
     made.include_router(changes(live, door, sessions))
     elsewhere = {"enrolment": "http://enrolment", "certification": "http://certification"}
     made.include_router(ReportingPages(database, sessions, door, elsewhere).routes())

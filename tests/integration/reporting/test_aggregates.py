@@ -14,12 +14,9 @@ from sqlalchemy import text
 from services.reporting import coarse, projection
 from services.reporting.domain import DIMENSIONS, EXCEPTIONS, MEASURES, Cell, Known, Version
 from services.reporting.rates import RATES
-from services.reporting.rebuild import lacking
-from shared.bus import Extent
 from shared.database import Database
 from shared.events.enrolment import OfficeFact
 from shared.offices import new_token, token_digest
-from tests.integration.reporting.conftest import Streams
 from tests.integration.reporting.test_projection import hear, told
 from tests.unit.reporting.facts import a_certificate, a_cohort, a_trainee, known
 
@@ -316,59 +313,6 @@ async def test_check_compares_the_cube_with_the_rows(database: Database) -> None
     (difference,) = answer.differences
     assert (difference.cell["measure"], difference.cell["cohort"]) == ("places", "vientiane")
     assert (difference.cube, difference.recount) == (4, 5)
-
-
-async def test_a_rebuild_empties_rows_and_cube_and_nothing_else(client: httpx.AsyncClient, database: Database) -> None:
-    await hear(database, a_history())
-    async with database.transaction() as session:
-        await session.execute(text("INSERT INTO heard VALUES ('ENROLMENT', 30)"))
-        offices = (await session.execute(text("SELECT count(*) FROM offices"))).scalar_one()
-    before = await ask(client, "/v1/rebuild")
-
-    started = await client.post("/v1/rebuild")
-
-    assert started.status_code == 202
-    assert started.json() == before
-    assert before["until"] == {"ENROLMENT": 30, "CERTIFICATION": 0}
-    answer = await ask(client, "/v1/aggregates")
-    assert answer["position"] == {"ENROLMENT": 0, "CERTIFICATION": 0}
-    assert not any(answer["totals"].values())
-    again = await client.post("/v1/rebuild")
-    assert (again.status_code, again.json()["code"]) == (409, "under_way")
-    async with database.transaction() as session:
-        assert (await session.execute(text("SELECT count(*) FROM offices"))).scalar_one() == offices
-        assert await lacking(session) == ["rebuilding: ENROLMENT is heard up to 0 of 30"]
-        await session.execute(text("UPDATE heard SET position = 31 WHERE stream = 'ENROLMENT'"))
-        assert await lacking(session) == []
-    await hear(database, a_history())
-    assert (await ask(client, "/v1/rebuild"))["cube"] == before["cube"]
-
-
-@pytest.mark.parametrize(
-    ("there", "said"),
-    [
-        (Extent(5, 40, 36), "ENROLMENT no longer holds all that was heard of it: it begins at 5."),
-        (Extent(1, 40, 39), "1 of its messages are deleted."),
-        (Extent(1, 29, 29), "it ends at 29, and 30 was heard."),
-        (Extent(41, 40, 0), "it begins at 41."),
-        (Extent(0, 0, 0), "it ends at 0, and 30 was heard."),
-    ],
-)
-async def test_a_rebuild_that_could_not_be_done_empties_nothing(
-    client: httpx.AsyncClient, database: Database, streams: Streams, there: Extent, said: str
-) -> None:
-    await hear(database, a_history())
-    async with database.transaction() as session:
-        await session.execute(text("INSERT INTO heard VALUES ('ENROLMENT', 30)"))
-    before = await ask(client, "/v1/aggregates")
-    streams.there["ENROLMENT"] = there
-
-    refused = await client.post("/v1/rebuild")
-
-    assert (refused.status_code, refused.json()["code"]) == (409, "stream_not_whole")
-    assert said in refused.json()["message"]
-    assert "Delete the stream" in refused.json()["message"]
-    assert await ask(client, "/v1/aggregates") == before
 
 
 async def test_who_has_no_good_token_is_told_nothing(client: httpx.AsyncClient, database: Database) -> None:

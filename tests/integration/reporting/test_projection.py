@@ -122,9 +122,9 @@ async def test_any_order_duplication_and_split_gives_the_same_cube(database: Dat
         position += len(batch)
         await hear(database, batch, position)
         known_at[position] = await kept(database)
+        if data.draw(st.booleans()):
+            await database.run(coarse.roll)
         async with database.transaction() as session:
-            if data.draw(st.booleans()):
-                await coarse.roll(session)
             assert await coarse.unlike(session) == []
     assert known_at[position] == told(history) == await recounted(database)
     async with database.transaction() as session:
