@@ -9,6 +9,7 @@ from services.reporting import explain, queries
 from services.reporting.domain import DIMENSIONS
 from services.reporting.explain import Explanation, Sight
 from services.reporting.ledger import HOW_TO_ASK
+from services.reporting.partners import keeps_to
 from services.reporting.queries import UnknownQuestion
 from services.reporting.rates import BASES
 from shared.database import Database
@@ -74,7 +75,7 @@ def routes(database: Database, door: Doorkeeper) -> APIRouter:
         try:
             question = queries.read_question((name, value) for name, value in given if name not in _PAGING)
             question = replace(question, own=own_of(caller))
-            if question.limited_to and not question.is_of_own:
+            if question.limited_to and not keeps_to(question.limited_to, dict(question.where)):
                 raise Problem(403, "not_your_country", f"Detail is of your own country: add country={question.own}.")
             paging = {name: value for name, value in given if name in _PAGING}
             compare = queries.read_moment("compare", paging.get("compare"))

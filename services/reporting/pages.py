@@ -15,6 +15,7 @@ from services.reporting.dashboard import COUNTS, Table
 from services.reporting.domain import DIMENSIONS, EXCEPTIONS, MEASURES
 from services.reporting.explain_api import own_of, sight_of
 from services.reporting.links import Chosen
+from services.reporting.partners import keeps_to
 from services.reporting.queries import Aggregates, Question, UnknownQuestion
 from services.reporting.rates import RATES
 from shared import pages, signin
@@ -148,7 +149,7 @@ class ReportingPages:
         ) -> Response:
             frame, caller = await self._open(request)
             question = _question(request, caller, "after", "compare")
-            if question.limited_to and not question.is_of_own:
+            if question.limited_to and not keeps_to(question.limited_to, dict(question.where)):
                 raise Problem(403, "not_your_country", f"Detail is of your own country: add country={question.own}.")
             async with self._snapshot() as session:
                 then = queries.read_moment("compare", compare) if compare else None

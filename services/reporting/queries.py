@@ -102,12 +102,6 @@ class Question:
         """The country to which this question is limited, because it asks for detail."""
         return self.own if is_detail([*self.by, *(name for name, _ in self.where)]) else None
 
-    @property
-    def is_of_own(self) -> bool:
-        """Whether its filters alone keep it to the country to which detail is limited."""
-        where = dict(self.where)
-        return self.own is None or (self.own,) in (where.get("country"), where.get("host_country"))
-
     def basis_of(self, measure: str) -> Basis:
         """What ``from`` and ``to`` mean for a measure."""
         return self.basis or ("cohort" if measure in RATES else "event")
