@@ -225,8 +225,16 @@ def test_what_is_received_is_what_the_service_subscribes_to(service: str) -> Non
     assert {subject for subjects in covered.values() for subject in subjects} == bus.subjects
 
 
-PUBLIC = ("/.well-known/did.json", "/v1/credentials/", "/v1/log/", "/v1/status/", "/v1/recognitions", "/v1/verify")
-"""What strangers check, without a token."""
+PUBLIC = (
+    "/.well-known/did.json",
+    "/v1/credentials/",
+    "/v1/log/",
+    "/v1/status/",
+    "/v1/recognitions",
+    "/v1/verify",
+    "/v1/public/",
+)
+"""What strangers check and read, without a token."""
 
 
 @pytest.mark.parametrize("service", CONTRACTS)
@@ -236,7 +244,7 @@ def test_every_address_is_described_and_only_health_asks_for_no_token(service: s
     operations = {path: one for path, methods in document["paths"].items() for one in methods.values()}
     open_to_all = {path for path, one in operations.items() if "security" in one}
     assert open_to_all >= {"/livez", "/readyz"}
-    assert {path for path in open_to_all if not path.startswith(PUBLIC)} == {"/livez", "/readyz"}
+    assert {path for path in open_to_all if not f"{path}/".startswith(PUBLIC)} == {"/livez", "/readyz"}
     pages = {route.path for route in documents.routes(service) if not route.include_in_schema}
     assert pages >= {"/", "/docs", "/asyncapi", "/session", "/session/end"}
     assert not any(path.startswith("/v1/") for path in pages)
