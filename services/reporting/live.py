@@ -69,7 +69,7 @@ class Live:
     async def news(self, step: int, seconds: float) -> None:
         """Wait until something has moved after a step, though no longer than so many seconds."""
         news = self._news
-        if self.step == step:
+        if self.step <= step:
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await news.wait()
