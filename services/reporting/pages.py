@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from markupsafe import Markup
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.reporting import charts, dashboard, explain, moves, queries, wording
+from services.reporting import charts, codes, dashboard, explain, moves, queries, wording
 from services.reporting.dashboard import COUNTS, Table
 from services.reporting.domain import DIMENSIONS, EXCEPTIONS, MEASURES
 from services.reporting.explain_api import own_of, sight_of
@@ -129,6 +129,7 @@ class ReportingPages:
             question = _read(given, caller)
             async with self._snapshot() as session:
                 answer = await queries.aggregates(session, question, await queries.positions(session))
+                names = await codes.names(session, frame.language.tag)
             measures = [name for name in answer.measures if chosen_measures or answer.totals.get(name)]
             return self._page(
                 request,
@@ -136,6 +137,7 @@ class ReportingPages:
                 frame,
                 caller,
                 question,
+                names=names,
                 answer=answer,
                 measures=measures,
                 chosen_measures=question.measures if chosen_measures else (),
@@ -156,7 +158,10 @@ class ReportingPages:
                 shown = await explain.explain(
                     session, question, then, sight_of(caller), after=after, limit=LINES_ON_A_PAGE
                 )
-            return self._page(request, "explain.html", frame, caller, question, shown=shown, compare=compare)
+                names = await codes.names(session, frame.language.tag)
+            return self._page(
+                request, "explain.html", frame, caller, question, shown=shown, compare=compare, names=names
+            )
 
         @router.get("/measures")
         async def measures(request: Request) -> Response:
@@ -184,7 +189,8 @@ class ReportingPages:
             if (held := self._held.get(tag)) is not None:
                 return tag, held
             shown = await dashboard.gather(session, question, position)
-        body = self._text("figures.html", frame, caller, question, shown=shown)
+            names = await codes.names(session, frame.language.tag)
+        body = self._text("figures.html", frame, caller, question, shown=shown, names=names)
         while len(self._held) >= BODIES_HELD:
             del self._held[next(iter(self._held))]
         self._held[tag] = body
@@ -228,7 +234,7 @@ class ReportingPages:
             BASES=wording.BASES,
             DASHBOARD_STYLE=STYLE,
             LIVE=LIVE,
-            **values,
+            **{"names": {}, **values},
         )
 
     def _page(

@@ -182,9 +182,16 @@ def test_a_fact_is_told_on_its_channel_and_is_what_the_document_says(name: str) 
     assert fact.type == name
 
 
-@pytest.mark.parametrize(("name", "channel"), [("announcement", "receipts"), ("deadletter", "dead-letters")])
-def test_what_else_is_said_is_what_the_document_says(name: str, channel: str) -> None:
-    document = today("asyncapi", "enrolment")
+@pytest.mark.parametrize(
+    ("service", "name", "channel"),
+    [
+        ("enrolment", "announcement", "receipts"),
+        ("enrolment", "deadletter", "dead-letters"),
+        ("reporting", "moved", "changes"),
+    ],
+)
+def test_what_else_is_said_is_what_the_document_says(service: str, name: str, channel: str) -> None:
+    document = today("asyncapi", service)
     (message,) = document["channels"][channel]["messages"].values()
     assert _fits(document, message["payload"], example(name))
     assert not _fits(document, message["payload"], {})
