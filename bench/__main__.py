@@ -17,6 +17,7 @@ from bench.latency import latency
 from bench.load import Load, load
 from bench.machine import machine, versions
 from bench.program import Program, Watch, ports, settings
+from bench.reads import reads
 from bench.table import figures_of, missed, show, summary, write_page
 from services.standalone import Standalone
 
@@ -30,6 +31,9 @@ def main() -> None:
     if options.only_issuing:
         taken = issuing(options.issuing)
         _keep(options.output, json.loads(options.output.read_text()) | {"issuing": taken})
+        return
+    if options.reads:
+        sys.stdout.write(json.dumps(reads(options.reads), indent=2) + "\n")
         return
     given = load(options.events, options.single)
     rounds = []
@@ -75,6 +79,7 @@ def _round(given: Load, options: argparse.Namespace) -> dict[str, Any]:
         moved = program.moved()
         taken["facts"] = {stream: len(facts) for stream, facts in moved.facts.items()}
         taken["rows written"] = moved.rows_written
+        taken["of them further rows"] = {service: len(rows) for service, rows in moved.further.items()}
         with Watch(sampan) as one_by_one:
             _say("the program, one event a POST")
             rates["program, one event a POST"] = len(given.further) / program.take_one_by_one(given.further)
@@ -110,6 +115,13 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--nats", action="store_true", help="also with the posts as messages on INTAKE")
     parser.add_argument("--issuing", type=int, default=10_000, help="certificates to issue at the end (0: none)")
     parser.add_argument("--only-issuing", action="store_true", help="nothing but that; the rest stays as it was taken")
+    parser.add_argument(
+        "--reads",
+        type=int,
+        nargs="+",
+        metavar="ENROLMENTS",
+        help="only read figures, with so many enrolments each time",
+    )
     parser.add_argument("--output", type=Path, default=RESULTS)
     return parser.parse_args()
 

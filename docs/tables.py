@@ -17,6 +17,7 @@ from services.enrolment import rules as enrolment
 from services.enrolment import sentences
 from services.reporting import domain as reporting
 from services.reporting.ledger import HOW_TO_ASK
+from services.reporting.rates import BASES, RATES
 from shared.desk.guide import GUIDE, TITLE
 from shared.events import offices_to_certification, offices_to_enrolment
 from shared.events.codes import Model
@@ -195,6 +196,21 @@ def reports_page() -> str:
         "`as_of=` answers what was known then, from the cube's changes, which are kept by position: "
         f"{HOW_TO_ASK}. The answer's `position` is then that of the last change up to there, and `as_of` says when the newest "
         "fact in it was recorded. What several facts changed together is one change.",
+        "## Why a figure is what it is",
+        "`GET /v1/explain?` with the same parameters, for one measure and without `by`: the enrolments behind the figure "
+        "(pseudonymous), the facts that put each there (stream, position, revision, time, the office's event), the rule and its "
+        "version, and a digest of the set. `compare=` with a position or a date adds what came and went since then, and why, in "
+        "a sentence. An office sees the lines of its own country and of cohorts there, a coordinator all; the others are "
+        "counted as `withheld`. It is answered from reporting's own tables, also while the broker is away.",
+        "## Periods",
+        "`GET /v1/periods` lists the reporting periods of each programme, `<programme>.<period>`, with what it meant to reach "
+        "and what it reached; a period's months are those from its first day to its last. `POST /v1/periods/{period}/close` "
+        "(the administrator, or an office that is a coordinator of a cohort of the programme) publishes the next version of its "
+        "report: the first closes it, a later one restates it, with the totals that differ and, for the main counts, what came "
+        "and went and why. A version is never changed, not by a rebuild either; its `digest` is the SHA-256 of `id`, `version`, "
+        "`position`, `rules`, `figures` and, if there is one, `restated`, as JSON with sorted keys and no spaces. "
+        "`GET /v1/periods/{period}` says how the figures of now differ from the last version, and "
+        "`/v1/periods/{period}/versions/{number}` answers one as it was.",
         "## Measures",
         *table(
             ("measure", "counts"),
@@ -203,6 +219,16 @@ def reports_page() -> str:
                 for name, measure in reporting.MEASURES.items()
             ],
         ),
+        "People are distinct persons. They are counted anew for each row and for the total, so rows are not to be added "
+        "(the answer's `distinct` says so); without `measure=` they are left out where counting them takes long.",
+        "## Rates",
+        "A rate is asked for like a measure, and stands with its two counts: `completion_rate`, `completion_rate_numerator`, "
+        "`completion_rate_denominator`. What `from` and `to` mean is said by `basis`, which the answer repeats for each measure; "
+        "without it, rates follow cohorts, so that none passes 100 %, and counts follow events.",
+        *table(("basis", "from and to"), [(f"`{name}`", meaning) for name, meaning in BASES.items()]),
+        *table(("rate", "says"), [(f"`{name}`", rate.says) for name, rate in RATES.items()]),
+        "What would make a rate pass 100 % is left out of it and counted by itself:",
+        *table(("measure", "counts"), [(f"`{name}`", one.counts) for name, one in reporting.EXCEPTIONS.items()]),
         "## Dimensions",
         *table(("dimension", "its values"), [(f"`{name}`", text) for name, text in reporting.DIMENSIONS.items()]),
         "## Which dimensions apply to which measure",

@@ -15,6 +15,7 @@ from services.commands import (
     officers,
     offices,
     posting,
+    publication,
     running,
     trail,
     upkeep,
@@ -39,6 +40,7 @@ app.add_typer(issuer.issuer_app, name="issuer")
 app.add_typer(officers.token_app, name="token")
 app.add_typer(trail.audit_app, name="audit")
 app.add_typer(log.log_app, name="log")
+app.add_typer(publication.public_app, name="public")
 app.add_typer(upkeep.deadletter_app, name="deadletters")
 
 

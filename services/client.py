@@ -64,7 +64,10 @@ def read_events(path: Path) -> list[Line]:
     if path.suffix == ".json":
         return _of_document(path, content)
     if path.suffix not in {".ndjson", ".jsonl"}:
-        raise ClientError(f"{path}: give events as .ndjson (one to a line) or .json.")
+        raise ClientError(
+            f"{path}: this is no form that is taken. Give events as .ndjson (one to a line) or .json, and spreadsheets as "
+            ".xlsx, .ods or .csv: open another spreadsheet and save it as .xlsx."
+        )
     raws = []
     for place, line in enumerate(content.split(b"\n"), start=1):
         if is_roster(line):
@@ -189,6 +192,31 @@ class Client:
         more = {} if timeout is None else {"timeout": timeout}
         return self._json("GET", f"{self.address(service)}{path}", params=list(parameters), **more)
 
+    def document(
+        self,
+        service: ServiceName,
+        path: str,
+        parameters: Sequence[tuple[str, str]],
+        sent: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        """The answer as it is, in whatever form; with something ``sent`` it is a POST. Raises ``ClientError``."""
+        request: dict[str, Any] = {"params": list(parameters), **({} if sent is None else {"json": sent})}
+        answer = self._send("GET" if sent is None else "POST", f"{self.address(service)}{path}", **request)
+        if not answer.is_success:
+            raise _refused(answer)
+        return answer.content
+
+    def change(
+        self,
+        method: Literal["PUT", "POST", "DELETE"],
+        service: ServiceName,
+        path: str,
+        sent: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """The JSON answer, or None, to what changes something and is tried once. Raises ``ClientError``."""
+        body = {} if sent is None else {"json": sent}
+        return self._json(method, f"{self.address(service)}{path}", again=False, **body)
+
     def post(self, service: ServiceName, path: str, *, timeout: float | None = None) -> Any:
         """The JSON answer of a POST without a body; ``timeout`` is for one that takes long. Raises ``ClientError``."""
         more = {} if timeout is None else {"timeout": timeout}
@@ -284,6 +312,10 @@ class Client:
                     f"Nothing is lost; see {self.address(service)}/readyz for the reason."
                 )
             self._pause(0.05)
+
+    def pause(self, seconds: float) -> None:
+        """Wait, and look meanwhile after what is to be looked after."""
+        self._pause(seconds)
 
     def _pause(self, seconds: float) -> None:
         ends = time.monotonic() + seconds

@@ -38,6 +38,8 @@ from shared.credentials import Keys, public_key
 
 SERVICES = ("enrolment", "certification", "reporting")
 SUPERUSER = "postgres"
+READERS = ("sampan_public", "sampan_partner")
+"""Roles of those who read reporting's views with SQL; their logins are made by the administrator (docs/sql.md)."""
 NATS_MAX_PAYLOAD = 8 * 1024 * 1024  # bytes: one message may hold a whole batch of events
 
 _START_DEADLINE = 60.0  # seconds: PostgreSQL may have a crash to recover from
@@ -311,8 +313,8 @@ def make_passwords() -> str:
 
 
 def schemas(passwords: Mapping[str, str]) -> list[str]:
-    """The statements that give each service a role with its password, and a schema of its own."""
-    statements = ["REVOKE ALL ON SCHEMA public FROM PUBLIC;"]
+    """The statements that give each service a role with its password and a schema of its own, and make the readers' roles."""
+    statements = ["REVOKE ALL ON SCHEMA public FROM PUBLIC;", *(f"CREATE ROLE {role} NOLOGIN;" for role in READERS)]
     for service in SERVICES:
         statements.append(f"CREATE ROLE {service} LOGIN PASSWORD '{passwords[service]}';")
         statements.append(f"CREATE SCHEMA {service} AUTHORIZATION {service};")

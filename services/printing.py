@@ -30,12 +30,14 @@ def print_table(report: dict[str, Any], measures: list[str]) -> None:
     for position, name in enumerate(report["by"]):
         table.add_column(name.replace("_", " "), footer="all" if position == 0 else "")
     for name in measures:
-        table.add_column(name.replace("_", " "), footer=_number(report["totals"][name]), justify="right")
+        table.add_column(name.replace("_", " "), footer=_number(report["totals"].get(name)), justify="right")
     for row in report["rows"]:
-        if any(row[name] for name in measures):
-            table.add_row(*(str(row[name]) for name in report["by"]), *(_number(row[name]) for name in measures))
+        if any(row.get(name) for name in measures):
+            table.add_row(*(str(row[name]) for name in report["by"]), *(_number(row.get(name)) for name in measures))
     wide(Console()).print(table)
 
 
-def _number(value: float) -> str:
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
     return f"{value:g}" if value == int(value) else f"{value:.2f}"

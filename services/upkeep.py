@@ -97,16 +97,17 @@ def check(client: Client, say: Say, heads: Heads | None = None) -> list[dict[str
     return found
 
 
-def rebuild_reporting(client: Client, say: Say) -> bool | None:
-    """Empty reporting's read side and wait until it is as far as before.
+def rebuild_reporting(client: Client, moved: Callable[[int, int], None]) -> dict[str, Any]:
+    """Have reporting's read side made anew, and wait for it; how it went.
 
-    Whether the cube is then the same; None when further events came meanwhile, so that it cannot be compared.
+    ``moved`` is told now and then how many facts were read, and how many there are. Raises ClientError when it failed.
     """
-    before = client.post("reporting", "/v1/rebuild")
-    upto = ", ".join(f"{stream} {position}" for stream, position in sorted(before["until"].items()))
-    say(f"Reporting's read side is emptied and made anew from the streams, up to {upto}.")
-    client.wait_until_reporting_has(before["until"])
-    after = client.get("reporting", "/v1/rebuild")
-    if after["until"] != before["until"]:
-        return None
-    return bool(after["cube"] == before["cube"])
+    client.post("reporting", "/v1/rebuild")
+    while True:
+        state: dict[str, Any] = client.get("reporting", "/v1/rebuild")
+        if state["problem"]:
+            raise ClientError(f"The rebuild failed, and nothing was changed: {state['problem']}")
+        if state["read"] is None:
+            return state
+        moved(sum(state["read"].values()), sum(state["until"].values()))
+        client.pause(0.2)

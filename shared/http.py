@@ -21,6 +21,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared import correlation, tracing
+from shared.collecting import collect_seldom
 from shared.database import is_crowded, is_transient
 from shared.deadletters import describe
 from shared.events.receipts import Receipts
@@ -159,6 +160,7 @@ def with_heartbeat(app: FastAPI) -> FastAPI:
 
     @asynccontextmanager
     async def beating(app: FastAPI) -> AsyncIterator[Any]:
+        collect_seldom()
         with heartbeat():
             async with lifespan(app) as state:
                 yield state
@@ -196,6 +198,18 @@ def tell_addresses(app: FastAPI, door: Callable[[Request], Awaitable[object]], a
     async def services() -> dict[str, str]:
         """Where each of the three services is."""
         return dict(addresses)
+
+
+def tell_browsers(app: FastAPI, nothing_here: Callable[[Request], Response]) -> None:
+    """At an address where there is nothing a browser is answered with a page, and a program as before."""
+
+    async def answer(request: Request, error: Exception) -> Response:
+        lost = isinstance(error, HTTPException) and error.status_code == 404
+        if lost and "text/html" in request.headers.get("accept", ""):
+            return nothing_here(request)
+        return await _http_error(request, error)
+
+    app.add_exception_handler(HTTPException, answer)
 
 
 def metrics() -> Response:

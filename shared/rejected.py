@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -57,6 +57,8 @@ class Said:
     place: int
     code: str
     fields: Mapping[str, Any]
+    written: bytes = b""
+    """What could not be read."""
 
     @classmethod
     def of(cls, raw: Raw, code: str) -> "Said":
@@ -67,23 +69,30 @@ class Said:
     def unread(cls, place: int, code: str, written: bytes) -> "Said":
         """What could not be read."""
         try:
-            return cls(place, code, {"written": written.decode()})
+            return cls(place, code, {"written": written.decode()}, written)
         except UnicodeDecodeError:
-            return cls(place, code, {"written": base64.b64encode(written).decode(), "encoding": "base64"})
+            fields = {"written": base64.b64encode(written).decode(), "encoding": "base64"}
+            return cls(place, code, fields, written)
 
 
 class RejectedBodies:
     """One service's rejected bodies."""
 
-    def __init__(self, service: str, secret: bytes) -> None:
-        """``secret`` is the service's; the key that seals bodies is derived from it."""
+    def __init__(self, service: str, secret: bytes, elsewhere: Collection[str] = ()) -> None:
+        """``secret`` is the service's; the key that seals bodies is derived from it.
+
+        Of what cannot be read nothing is kept that speaks of a type in ``elsewhere``: it may hold names, and only the service
+        that takes those types can forget them.
+        """
         self.service = service
+        self._elsewhere = [type_.encode() for type_ in elsewhere]
         self._key = derive(secret, "rejected bodies")
 
     async def keep(
         self, session: AsyncSession, source: str | None, postedby: str, events: Sequence[Said], now: datetime
     ) -> None:
         """Keep what was rejected of one post."""
+        events = [event for event in events if not any(type_ in event.written for type_ in self._elsewhere)]
         if not events:
             return
         kept, size = [], 0

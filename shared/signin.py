@@ -5,7 +5,7 @@ Programs never need it; only pages, and what they link to, look at the cookie.
 
 import logging
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl
@@ -46,6 +46,7 @@ REASONS = (
     _("Please sign in."),
 )
 """What the form may have to say, for the catalogue."""
+_NOT_TAKEN = _("Your session has ended, and what you sent was not taken. Sign in, and send it again.")
 _BY_CODE = {
     "too_many": _("Too much was tried at once. Wait %(seconds)s seconds and try again."),
     "unavailable": _("The database does not answer. Try again in a moment."),
@@ -93,6 +94,13 @@ def routes(sessions: Sessions, audit: Audit, *, https: bool) -> APIRouter:
         return answer
 
     return router
+
+
+def nothing_here(request: Request) -> Response:
+    """What somebody sees who mistyped an address."""
+    heading, message = _("Nothing here"), _("There is nothing at this address.")
+    frame = Frame("/", language_of(request))
+    return answered(request, _PAGES.render("problem.html", frame, heading=heading, message=message, seconds=""), 404)
 
 
 def pages_router(refusal: Callable[[Request, Problem], Response]) -> APIRouter:
@@ -147,7 +155,11 @@ def sign_in_page(request: Request, sessions: Sessions, problem: Problem) -> Resp
     """The form that leads to the page that was asked for; it says what is wrong to who was signed in before."""
     query = request.url.query
     to = f"{request.url.path}?{query}" if query and request.method == "GET" else request.url.path
-    return _sign_in_page(request, to, problem if sessions.cookie in request.cookies else None)
+    if sessions.cookie not in request.cookies:
+        return _sign_in_page(request, to, None)
+    if request.method == "POST" and problem.code == "unauthorised":
+        problem = Problem(401, "unauthorised", _NOT_TAKEN)
+    return _sign_in_page(request, to, problem)
 
 
 def language_of(request: Request) -> Language:
@@ -159,14 +171,16 @@ def language_of(request: Request) -> Language:
     )
 
 
-def html(content: str, status: int = 200) -> HTMLResponse:
-    """A page with the headers that go with every page."""
-    return HTMLResponse(content, status, headers=pages.HEADERS)
+def html(content: str, status: int = 200, headers: Mapping[str, str] = pages.HEADERS) -> HTMLResponse:
+    """A page with the headers that go with every page, or with its own."""
+    return HTMLResponse(content, status, headers=headers)
 
 
-def answered(request: Request, content: str, status: int = 200) -> HTMLResponse:
+def answered(
+    request: Request, content: str, status: int = 200, headers: Mapping[str, str] = pages.HEADERS
+) -> HTMLResponse:
     """A page in the reader's language, which is remembered when a link asked for it."""
-    answer = html(content, status)
+    answer = html(content, status, headers)
     if (asked := request.query_params.get("lang")) in languages.LANGUAGES:
         answer.set_cookie(languages.COOKIE, str(asked), max_age=365 * 24 * 3600, httponly=True, samesite="lax")
     return answer

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from functools import partial
+from typing import NamedTuple
 
 from fastapi import FastAPI
 
@@ -44,7 +45,7 @@ from shared.database import Database
 from shared.deadletters import DeadLetters
 from shared.depths import Depths
 from shared.desk.rosters import Rosters
-from shared.http import create_app, tell_addresses, with_heartbeat
+from shared.http import create_app, tell_addresses, tell_browsers, with_heartbeat
 from shared.keeping import Keeping
 from shared.limits import Limits
 from shared.offices import Doorkeeper, token_digest
@@ -55,6 +56,35 @@ from shared.sessions import Sessions
 from shared.telemetry import configure
 from shared.upkeep import administration
 from shared.visitors import Visitors
+
+
+class _Issuing(NamedTuple):
+    """What makes and serves credentials: none of it before there is a public address."""
+
+    transparency: Log | None = None
+    issuer: Issuer | None = None
+    documents: Documents | None = None
+    attested: Attested | None = None
+    printing: Printing | None = None
+    judging: Judging | None = None
+
+
+def _issuing(
+    database: Database, secret: bytes, keys: IssuerKeys, holders: Holders, operator: Operator | None
+) -> _Issuing:
+    if operator is None:
+        return _Issuing()
+    transparency = Log(secret, operator.host)
+    issuer = Issuer(database, keys, holders, operator, transparency.append)
+    documents = Documents(database, holders, issuer)
+    return _Issuing(
+        transparency,
+        issuer,
+        documents,
+        Attested(holders, transparency),
+        Printing(database, documents, operator),
+        Judging(database, keys, operator),
+    )
 
 
 def create(settings: Settings) -> FastAPI:
@@ -85,14 +115,7 @@ def create(settings: Settings) -> FastAPI:
     keys = IssuerKeys(secret)
     operator = Operator.at(settings.public_url, settings.operator_name) if settings.public_url else None
     holders = Holders(partial(ask, bus, HOLDER))
-    issuer = documents = attested = printing = transparency = judging = None
-    if operator is not None:
-        transparency = Log(secret, operator.host)
-        issuer = Issuer(database, keys, holders, operator, transparency.append)
-        documents, attested = Documents(database, holders, issuer), Attested(holders, transparency)
-        printing = Printing(database, documents, operator)
-        judging = Judging(database, keys, operator)
-
+    transparency, issuer, documents, attested, printing, judging = _issuing(database, secret, keys, holders, operator)
     links = Links(operator.url if operator else None, database, audit)
 
     @asynccontextmanager
@@ -139,6 +162,7 @@ def create(settings: Settings) -> FastAPI:
         signin.routes(sessions, audit, https=settings.address.startswith("https:")),
     ):
         app.include_router(part)
+    tell_browsers(app, signin.nothing_here)
     if operator and printing and judging:
         app.include_router(PublicPages(database, holders, printing, operator, judging).routes())
     show_contract(app, door, sessions, "certification")

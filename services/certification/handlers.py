@@ -80,9 +80,9 @@ class Handlers:
         """``secret`` is the service's own; ``enrolment_url`` is told to offices that post enrolment's events here."""
         self._database = database
         self._content = derive(secret, "content")
-        self.rejected = RejectedBodies(SERVICE, secret)
         self._audit = Audit(database, secret)
         self._elsewhere = dict.fromkeys(offices_to_enrolment.TYPES.keys() - TYPES.keys(), enrolment_url)
+        self.rejected = RejectedBodies(SERVICE, secret, self._elsewhere)
         self._clock = clock
 
     async def take(self, raws: Sequence[Raw], caller: Caller) -> Receipts:

@@ -1,10 +1,11 @@
 """`sampan report`: the aggregates."""
 
-import csv
 import json
 import sys
+import tomllib
 from enum import StrEnum
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -19,6 +20,10 @@ class Format(StrEnum):
     TABLE = "table"
     JSON = "json"
     CSV = "csv"
+    XLSX = "xlsx"
+    SDMX = "sdmx"
+    DHIS2 = "dhis2"
+    IATI = "iati"
 
 
 @app.command(epilog="Example: `sampan report --measure enrolled --by sex --where country=KH --from 2025-01`")
@@ -29,11 +34,16 @@ def report(
     first: Annotated[str | None, typer.Option("--from", help="First month, YYYY-MM.")] = None,
     last: Annotated[str | None, typer.Option("--to", help="Last month, YYYY-MM.")] = None,
     form: Annotated[Format, typer.Option("--format")] = Format.TABLE,
+    lang: Annotated[
+        str | None, typer.Option(help="For csv and xlsx: titles beside the codes, in this language.")
+    ] = None,
+    mapping: Annotated[Path | None, typer.Option(help="For dhis2: which ids our codes are there, as TOML.")] = None,
+    output: Annotated[Path | None, typer.Option(help="The file to write; standard output without it.")] = None,
     server: Server = HERE,
     token: Token = None,
     data: Data = DATA,
 ) -> None:
-    """The aggregates, as a table, JSON or CSV."""
+    """The aggregates, as a table, or in a form that others read: JSON, CSV, a workbook, SDMX-CSV, DHIS2, IATI."""
     parameters = [("measure", name) for name in measure or []] + [("by", name) for name in by or []]
     for condition in where or []:
         name, equals, value = condition.partition("=")
@@ -41,13 +51,42 @@ def report(
             raise ClientError(f"--where {condition}: write it as dimension=value, such as country=KH.")
         parameters.append((name, value))
     parameters += [(name, month) for name, month in (("from", first), ("to", last)) if month]
+    if form is Format.XLSX and output is None and sys.stdout.isatty():
+        raise ClientError("A workbook is nothing for a terminal: name a file with --output figures.xlsx.")
+    if mapping is not None and form is not Format.DHIS2:
+        raise ClientError("--mapping goes with --format dhis2.")
+    if form in (Format.TABLE, Format.JSON):
+        with connected(server, token, data) as client:
+            answer = client.get("reporting", "/v1/aggregates", parameters)
+        if form is Format.JSON:
+            _put(json.dumps(answer, ensure_ascii=False, indent=2).encode() + b"\n", output)
+        else:
+            print_table(answer, answer["measures"])
+        return
     with connected(server, token, data) as client:
-        answer = client.get("reporting", "/v1/aggregates", parameters)
-    if form is Format.JSON:
-        print(json.dumps(answer, ensure_ascii=False, indent=2))
-    elif form is Format.CSV:
-        writer = csv.DictWriter(sys.stdout, [*answer["by"], *answer["measures"]])
-        writer.writeheader()
-        writer.writerows(answer["rows"])
-    else:
-        print_table(answer, answer["measures"])
+        if mapping is not None:
+            document = client.document("reporting", "/v1/dhis2", parameters, _ids(mapping))
+        else:
+            parameters += [("format", form.value), *([("lang", lang)] if lang else [])]
+            document = client.document("reporting", "/v1/aggregates", parameters)
+    _put(document, output)
+
+
+def _ids(mapping: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(mapping.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ClientError(f"{mapping} cannot be read: {error.strerror}.") from None
+    except ValueError as error:
+        raise ClientError(f"{mapping} is not TOML: {error}.") from None
+
+
+def _put(document: bytes, output: Path | None) -> None:
+    if output is None:
+        sys.stdout.buffer.write(document)
+        sys.stdout.flush()
+        return
+    try:
+        output.write_bytes(document)
+    except OSError as error:
+        raise ClientError(f"{output} cannot be written: {error.strerror}.") from None

@@ -62,18 +62,23 @@ HAND-OVER SHEET for {officer} of {name}
   Office      /offices/{country}/{code}   (the source of every event you post)
   Roles       {", ".join(role)}
   Token       {added["token"]}
-  Expires     {added["expires"]}
+  Expires     {added["expires"][:10]}
 
+  In a browser        {enrolment}/       (cohorts and trainees)
+                      {certification}/       (marks and certificates)
+                      {reporting}/       (figures)
   Post events to      {enrolment}/v1/events       (programmes, cohorts, trainees)
                       {certification}/v1/events       (schemes, assessments, certificates)
-  See the figures at  {reporting}/
   Or post over NATS   {nats["url"]}, on intake.enrolment.{country}.{code} and intake.certification.{country}.{code}
     with              the credentials {where}, inbox prefix {nats["inbox_prefix"]}
     receipts          stream RECEIPTS, durable {nats["durable"]}
 
   1. Keep token and credentials where only you can read them. They are shown this once, and nobody can look them up.
-  2. Post a file of events, one JSON event to a line:
+  2. In a browser: open one of the addresses and type the token. There is a guide in five languages, and a roster to
+     download, fill in and send.
+     Or post a roster, or a file of events, one JSON event to a line:
        export SAMPAN_TOKEN='...the token...'
+       sampan post roster.xlsx --server {enrolment}
        sampan post events.ndjson --server {enrolment}
      or with any program that speaks HTTP:
        curl -H "Authorization: Bearer $SAMPAN_TOKEN" -H 'Content-Type: application/x-ndjson' \\

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 from services import upkeep
@@ -63,18 +64,21 @@ def rebuild(
     token: Token = None,
     data: Data = DATA,
 ) -> None:
-    """Empty reporting's rows and cube and make them anew from the streams (administrator).
+    """Make reporting's rows and cube anew from the streams (administrator).
 
-    Figures are incomplete meanwhile; every answer says up to which position they go.
+    Figures are answered and kept up meanwhile; at the end whatever differed is put right, and what was known earlier stays known.
     """
-    with connected(server, token, data) as client:
-        same = upkeep.rebuild_reporting(client, say_indented)
-        if same is None:
-            say.print("Events came meanwhile, so the cube has moved on: it is compared with a recount instead.")
-            same = not upkeep.check(client, say_indented)
-    print(f"{service.value} is rebuilt; the cube is {'the same' if same else 'not the same'} as before.")
-    if not same:
-        raise typer.Exit(1)
+    with connected(server, token, data) as client, Progress(console=say, transient=True) as progress:
+        task = progress.add_task("Reading the facts", total=None)
+        state = upkeep.rebuild_reporting(
+            client, lambda read, whole: progress.update(task, completed=read, total=max(whole, read))
+        )
+    rate = f"{state['facts'] / max(state['seconds'], 0.1):,.0f} a second"
+    print(f"{service.value} is made anew from {state['facts']} facts, in {state['seconds']} s ({rate}).")
+    if state["corrected"]:
+        print(f"{state['corrected']} rows and cells were not what the facts give, and are put right.")
+    else:
+        print("Nothing was otherwise: the cube is the same as before.")
 
 
 @deadletter_app.command("list", epilog="Example: `sampan deadletters list`")

@@ -30,7 +30,7 @@ from shared.database import Database
 from shared.deadletters import DeadLetters
 from shared.depths import Depths
 from shared.desk.rosters import Rosters
-from shared.http import create_app, tell_addresses, with_heartbeat
+from shared.http import create_app, tell_addresses, tell_browsers, with_heartbeat
 from shared.keeping import Keeping
 from shared.limits import Limits
 from shared.offices import Doorkeeper, token_digest
@@ -107,6 +107,7 @@ def create(settings: Settings) -> FastAPI:
     pages = Rosters(taking, keeping, choices, CODES, tuple(taking.roles))
     app.include_router(desk.routes(handlers, database, register, audit, sessions, pages, addresses))
     app.include_router(signin.routes(sessions, audit, https=settings.public_url.startswith("https:")))
+    tell_browsers(app, signin.nothing_here)
     show_contract(app, door, sessions, "enrolment")
     return app
 

@@ -84,7 +84,7 @@ async def _compare_units(
         _compare_standings(findings, kept[unit], folded)
         if unit.startswith("cohort/"):
             stored = held[unit.removeprefix("cohort/")]
-            change = Change(unit.removeprefix("cohort/"), Unit(folded, {}, (), whole=True), stored, None)
+            change = Change(unit.removeprefix("cohort/"), Unit(folded, {}, (), retold=True), stored, None)
             await _compare_cohort(store, register, findings, change)
             _compare_facts(findings, change, things)
         elif unit.startswith(("programme/", "centre/")):

@@ -7,9 +7,9 @@ replaces, comes late, or depends on another unit makes its unit be folded from i
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from services.enrolment.domain import APPLIED, Cohort, Entry, Known, Ref, Seers, Standing, State, unit_of
+from services.enrolment.domain import APPLIED, Cohort, Enrolment, Entry, Known, Ref, Seers, Standing, State, unit_of
 from services.enrolment.facts import cohort_data, completion, trainee_data
-from services.enrolment.fold import LINK_CODES, Folded, advance, fold, undone
+from services.enrolment.fold import LINK_CODES, Folded, advance, awaited, fold, late, undone
 from services.enrolment.journal import Journal, Kept
 from services.enrolment.links import Links, Two
 from services.enrolment.register import Register
@@ -105,8 +105,8 @@ class Unit:
     folded: Folded
     kept: Mapping[Ref, Kept]
     fresh: Sequence[Entry]
-    whole: bool
-    """Whether it was folded from its whole journal."""
+    retold: bool
+    """Whether all its facts may have changed, since some of its events void or replace others."""
 
 
 @dataclass(slots=True)
@@ -161,26 +161,27 @@ async def decide(
     whole |= {unit for unit in fresh if not unit.startswith("cohort/")}
     whole |= {where.units[entry.ref] for entry in entries if entry.acts_on}
     first = {unit for unit in whole if unit.startswith(("programme/", "centre/"))}
-    await _fold(journal, store, decision, first, set(), fresh)
+    await _fold(journal, store, decision, first, {}, fresh)
     flipped = await _register(store, decision, first)
     if flipped:
         whole |= await journal.needing(flipped)
-    short = set(fresh) - whole
-    last = await journal.last(short) if short else {}
-    whole |= {unit for unit in short if unit in last and fresh[unit][0].order <= last[unit]}
+    later = await journal.later({unit: fresh[unit][0] for unit in set(fresh) - whole})
+    short = {unit: before for unit, each in later.items() if (before := late(fresh[unit], each)) is not None}
+    whole |= later.keys() - short.keys()
     decision.held = await store.held(
-        [unit.removeprefix("cohort/") for unit in whole | short if unit.startswith("cohort/")]
+        [unit.removeprefix("cohort/") for unit in whole | short.keys() if unit.startswith("cohort/")]
     )
     pairs = {unit for unit in whole if unit.startswith("pair/")}
-    await _fold(journal, store, decision, whole - first - pairs, short - whole, fresh)
-    await _fold(journal, store, decision, pairs, set(), fresh)
+    whole |= await _fold(journal, store, decision, set(), short, fresh)
+    await _fold(journal, store, decision, whole - first - pairs, {}, fresh)
+    await _fold(journal, store, decision, pairs, {}, fresh)
     return decision
 
 
 async def decide_again(journal: Journal, store: Store, cohorts: Collection[str]) -> Decision:
     """Fold these cohorts from their journals, though nothing new has come. Nobody else may be about them."""
     decision = Decision(held=await store.held(cohorts))
-    await _fold(journal, store, decision, {f"cohort/{cohort}" for cohort in cohorts}, set(), {})
+    await _fold(journal, store, decision, {f"cohort/{cohort}" for cohort in cohorts}, {}, {})
     return decision
 
 
@@ -189,13 +190,18 @@ async def _fold(
     store: Store,
     decision: Decision,
     whole: Collection[str],
-    short: Collection[str],
+    short: Mapping[str, Sequence[Entry]],
     fresh: Mapping[str, Sequence[Entry]],
-) -> None:
+) -> set[str]:
+    """Fold units: ``whole``, or from the stored state on where only these new events (mostly none) come late. The units of the
+    latter for which the short way turns out not to lead there."""
+    if not whole and not short:
+        return set()
+    astray = set()
     kept = {**await journal.journal(whole), **await journal.journal(short, unsettled=True)}
     entries = {unit: [*(one.entry for one in kept[unit]), *fresh.get(unit, ())] for unit in kept}
     registered = await store.registered({need for each in entries.values() for entry in each for need in entry.needs})
-    elsewhere = await found_elsewhere(journal, entries)
+    elsewhere = await found_elsewhere(journal, {**fresh, **entries})
     forgotten = await store.forgotten(personal(entry for each in entries.values() for entry in each))
     decision.forgotten |= forgotten
     seen_by = await _seen_by(store, decision, entries)
@@ -205,8 +211,14 @@ async def _fold(
         if unit in whole:
             folded = fold(each, known)
         else:
-            folded = advance(_state(decision.held[unit.removeprefix("cohort/")], kept[unit], known), new, known)
-        decision.units[unit] = Unit(folded, {one.entry.ref: one for one in kept[unit]}, new, unit in whole)
+            state, before = _state(decision.held[unit.removeprefix("cohort/")], kept[unit], known), short[unit]
+            folded = advance(state, new, known)
+            if awaited(state, before) or any(folded.standings[entry.ref] != APPLIED for entry in before):
+                astray.add(unit)
+                continue
+        retold = any(entry.acts_on for entry in each)
+        decision.units[unit] = Unit(folded, {one.entry.ref: one for one in kept[unit]}, new, retold)
+    return astray
 
 
 def personal(entries: Iterable[Entry]) -> set[str]:
@@ -293,7 +305,7 @@ async def save(journal: Journal, store: Store, register: Register, decision: Dec
     # What was decided about persons waits for their enrolments, whose cohorts nobody but us changes any more.
     waiting = await journal.needing(f"enrolment/{key}" for change in changes for key in change.seen_otherwise())
     pairs = {unit for unit in waiting if unit not in decision.units}
-    await _fold(journal, store, decision, pairs, set(), {})
+    await _fold(journal, store, decision, pairs, {}, {})
     links = Links(store.session, register)
     linked = await links.link(
         {key: pair for change in changes for key, pair in change.links().items()},
@@ -301,16 +313,16 @@ async def save(journal: Journal, store: Store, register: Register, decision: Dec
     )
     # Another cohort's transaction may have given ours another person since they were read.
     persons = {**await links.persons_in(change.code for change in changes), **linked}
-    places = [place for change in changes for place in change.places(persons, register)]
+    places = [(change, change.places(persons, register)) for change in changes]
     facts = [
         programme_fact(data, _cause(decision.last))
         if isinstance(data, ProgrammeFact)
         else centre_fact(data, _cause(decision.last))
         for data in decision.registered
     ]
-    facts += [fact for change in changes for fact in change.facts(persons, register)]
+    facts += [fact for change, saved in places for fact in change.facts(saved, persons, register)]
     await store.save_cohorts([cohort for change in changes if (cohort := change.cohort()) is not None])
-    await store.save_places(places)
+    await store.save_places([place for _, saved in places for place in saved])
     own = {key for change in changes for key in change.unit.folded.state.enrolments}
     others = {key: person for key, person in linked.items() if key not in own}
     facts += await links.change_persons(others, None)
@@ -335,8 +347,10 @@ class Change:
 
     def links(self) -> dict[str, tuple[frozenset[str], frozenset[str]]]:
         """The enrolments whose links to a person differ: old and new ones."""
-        before = {key: place.enrolment.links for key, place in self.held.places.items() if not place.void}
-        after = {key: enrolment.links for key, enrolment in self.unit.folded.state.enrolments.items()}
+        places, enrolments = self.held.places, self.unit.folded.state.enrolments
+        same = {key for key, place in places.items() if not place.void and enrolments.get(key) is place.enrolment}
+        before = {key: place.enrolment.links for key, place in places.items() if not place.void and key not in same}
+        after = {key: enrolment.links for key, enrolment in enrolments.items() if key not in same}
         nothing: frozenset[str] = frozenset()
         pairs = {key: (before.get(key, nothing), after.get(key, nothing)) for key in before.keys() | after.keys()}
         return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
@@ -354,8 +368,10 @@ class Change:
     def places(self, persons: Mapping[str, str], register: Register) -> list[HeldPlace]:
         """The enrolments to store."""
         after = [
-            HeldPlace(enrolment, False, persons.get(key) or register.person(key))
+            HeldPlace(enrolment, False, person)
             for key, enrolment in self.unit.folded.state.enrolments.items()
+            for person in (persons.get(key) or register.person(key),)
+            if not self._is_held(key, enrolment, person)
         ]
         gone = [
             HeldPlace(place.enrolment, True, persons.get(key, place.person))
@@ -364,8 +380,12 @@ class Change:
         ]
         return [place for place in after + gone if place != self.held.places.get(place.enrolment.enrolment)]
 
-    def facts(self, persons: Mapping[str, str], register: Register) -> list[Fact]:
-        """The facts that may differ from those that were told."""
+    def _is_held(self, key: str, enrolment: Enrolment, person: str) -> bool:
+        place = self.held.places.get(key)
+        return place is not None and place.enrolment is enrolment and place.person == person and not place.void
+
+    def facts(self, saved: Iterable[HeldPlace], persons: Mapping[str, str], register: Register) -> list[Fact]:
+        """The facts that may differ from those that were told, once these are stored."""
         facts = []
         state, changed = self.unit.folded.state, self.cohort()
         causes = {entry.enrolment: entry for entry in self.unit.fresh}
@@ -376,15 +396,21 @@ class Change:
         terms = state.cohort or self.held.cohort
         if terms is None:
             return facts
-        told = {place.enrolment.enrolment: place for place in self.places(persons, register)}
+        otherwise_dated = self.held.cohort is None or _dating(self.held.cohort) != _dating(terms)
+        told = {place.enrolment.enrolment: place for place in saved}
         for key, enrolment in state.enrolments.items():
-            # Days, age and arrival follow from the cohort; a completion's standing from what has not applied.
-            if key in told or key in causes or changed is not None or self.unit.whole:
+            # A completion's standing follows from what has not applied, too.
+            if key in told or key in causes or otherwise_dated or self.unit.retold:
                 told[key] = HeldPlace(enrolment, False, persons.get(key) or register.person(key))
         for key, place in told.items():
             trainee = trainee_data(place.enrolment, terms, place.person, completion(state, key), void=place.void)
             facts.append(trainee_fact(trainee, _cause(causes.get(key, otherwise))))
         return facts
+
+
+def _dating(cohort: Cohort) -> object:
+    """What trainees' days, ages and arrivals follow from."""
+    return cohort.terms.timezone, cohort.terms.starts_on, cohort.not_arrived
 
 
 def _parties(cohort: Cohort) -> object:

@@ -7,6 +7,7 @@ applied. Voids and replacements hold whatever their time: what they take out is 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from services.enrolment.domain import (
     APPLIED,
@@ -23,6 +24,7 @@ from services.enrolment.rules import GUARDS, judge
 from shared.events.offices_to_enrolment import EventVoided
 from shared.events.voids import Said, voids
 
+SESSION = "session.held.v1"
 DETAILS_FORGOTTEN = Standing("accepted", "details_forgotten")
 UNKNOWN = Standing("waiting", "event_unknown")
 TYPE_DIFFERS = Standing("conflict", "type_differs")
@@ -61,12 +63,46 @@ def advance(
 ) -> Folded:
     """The short way: from a state on, with events in order that all come after what it was made from.
 
-    Equal to the whole fold if none of them voids, replaces, or is voided or replaced.
+    Equal to the whole fold if none of them voids, replaces, or is voided or replaced. So it is where some are ``late`` and
+    nothing ``awaited`` them, if all of those apply.
     """
     judged = dict(standings or {})
     for entry in entries:
         state = _step(state, entry, known, judged)
     return Folded(state, judged)
+
+
+class Later(NamedTuple):
+    """An event of the journal that comes after a new one: what tells whether their order matters."""
+
+    order: tuple[datetime, int, str, str]
+    type: str
+    enrolment: str | None
+
+
+def late(entries: Sequence[Entry], later: Sequence[Later]) -> Sequence[Entry] | None:
+    """Those of new events, in order, that come before others of the journal and may take the short way all the same; None when
+    some may not.
+
+    Different trainees, and sessions, have nothing to do with each other; with the cohort's own events everything has.
+    """
+    last = max((one.order for one in later), default=None)
+    before = [] if last is None else [entry for entry in entries if entry.order < last]
+    if any(one.order > entry.order and _touch(entry, one) for entry in before for one in later):
+        return None
+    return before
+
+
+def _touch(entry: Entry, other: Later) -> bool:
+    if any(one.enrolment is None and one.type != SESSION for one in (entry, other)):
+        return True
+    return entry.enrolment is not None and entry.enrolment == other.enrolment
+
+
+def awaited(state: State, late: Sequence[Entry]) -> bool:
+    """Whether something that could not apply so far may hang on late events: only the whole fold tells in what order it does."""
+    trainees = {entry.enrolment for entry in late}
+    return bool(late) and any(one.enrolment is None or one.enrolment in trainees for one in state.pending)
 
 
 def _step(state: State, entry: Entry, known: Known, judged: dict[Ref, Standing]) -> State:
@@ -114,7 +150,7 @@ class _News:
         return cls().and_of(entry)
 
     def and_of(self, entry: Entry) -> "_News":
-        if entry.type == "session.held.v1":  # nothing waits for a session
+        if entry.type == SESSION:  # nothing waits for a session
             return self
         if entry.enrolment is None:
             return replace(self, cohort=True)
@@ -135,6 +171,8 @@ def undone(entries: Iterable[Entry], known: Known) -> Undone:
 
 def _links(ordered: Sequence[Entry], known: Known) -> tuple[dict[Ref, Standing], Undone]:
     """How the events stand that void, are voided or are replaced, and those replacements that cannot hold."""
+    if not any(entry.replaces is not None or entry.type == "event.voided.v1" for entry in ordered):
+        return {}, Undone()
     by_ref = {entry.ref: entry for entry in ordered}
     out, codes = voids(Said(entry.ref, entry.type, entry.voids, _type_named(entry)) for entry in ordered)
     decided = dict.fromkeys(out, VOIDED) | {ref: _OF_VOIDS[code] for ref, code in codes.items()}

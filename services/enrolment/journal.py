@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.enrolment.domain import Entry, Faded, Identifier, Particulars, Ref, Standing
+from services.enrolment.fold import Later
 from services.enrolment.keys import keys_of
 from services.enrolment.register import Register, birth_date_of
 from services.enrolment.tables import (
@@ -142,7 +143,11 @@ class Journal:
         if not units:
             return set()
         rows = await self.session.execute(
-            text("SELECT DISTINCT unit FROM events WHERE unit = ANY(:units)"), {"units": sorted(units)}
+            text(
+                "SELECT unit FROM unnest(CAST(:units AS text[])) AS asked (unit) "
+                "WHERE EXISTS (SELECT FROM events WHERE events.unit = asked.unit)"
+            ),
+            {"units": sorted(units)},
         )
         return set(rows.scalars())
 
@@ -171,20 +176,26 @@ class Journal:
 
     # --- the journal
 
-    async def last(self, units: Collection[str]) -> dict[str, tuple[datetime, int, str, str]]:
-        """Where the last event of each unit stands."""
+    async def later(self, first: Mapping[str, Entry]) -> dict[str, list[Later]]:
+        """The events of each unit that come after the first of its new ones."""
+        found: dict[str, list[Later]] = {unit: [] for unit in first}
+        if not first:
+            return found
         rows = await self.session.execute(
             text(
                 """
-                SELECT asked.unit, last.* FROM unnest(CAST(:units AS text[])) AS asked (unit), LATERAL (
-                    SELECT time, rank, source, id FROM events WHERE events.unit = asked.unit
-                    ORDER BY time DESC, rank DESC, source COLLATE "C" DESC, id COLLATE "C" DESC LIMIT 1
-                ) AS last
+                SELECT unit, time, rank, source, id, type, enrolment FROM events
+                JOIN unnest(CAST(:units AS text[]), CAST(:times AS timestamptz[])) AS asked (unit, first) USING (unit)
+                WHERE time >= first
                 """
             ),
-            {"units": sorted(units)},
+            {"units": list(first), "times": [entry.time for entry in first.values()]},
         )
-        return {row.unit: (row.time, row.rank, row.source, row.id) for row in rows}
+        for row in rows:
+            order = row.time, row.rank, row.source, row.id
+            if order > first[row.unit].order:
+                found[row.unit].append(Later(order, row.type, row.enrolment))
+        return found
 
     async def journal(self, units: Collection[str], *, unsettled: bool = False) -> dict[str, list[Kept]]:
         """All events of these units; or only what the short way needs of them."""

@@ -1,17 +1,22 @@
 """Reporting's HTTP: what is asked becomes a query, what is found becomes an answer."""
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.reporting import page, queries
+from services.reporting import explain_api, exporting, queries
 from services.reporting import rebuild as rebuilding
-from services.reporting.domain import DIMENSIONS, MEASURES
-from services.reporting.ledger import HOW_TO_ASK
+from services.reporting.domain import DIMENSIONS, EXCEPTIONS, MEASURES
+from services.reporting.explain_api import PARAMETERS
+from services.reporting.formats import NotInThisFormat
+from services.reporting.measures import Measure
 from services.reporting.queries import Aggregates, Question, UnknownQuestion
+from services.reporting.rates import RATES
 from services.reporting.rebuild import Look, NotWhole, Rebuild, UnderWay
 from shared import signin
 from shared.audit import Act, Audit
@@ -23,26 +28,6 @@ from shared.openapi import refusals
 from shared.sessions import Sessions
 from shared.upkeep import broker_away
 
-_PARAMETERS: list[dict[str, Any]] = [
-    {
-        "name": name,
-        "in": "query",
-        "required": False,
-        "description": description,
-        "schema": {"type": "array", "items": {"type": "string"}},
-        "style": "form",
-        "explode": True,
-    }
-    for name, description in {
-        "measure": f"Repeatable, or with commas; all when there is none. One of {', '.join(MEASURES)}.",
-        "by": f"Repeatable, or with commas; one row when there is none. One of {', '.join(DIMENSIONS)}.",
-        "from": "The first month, YYYY-MM.",
-        "to": "The last month, YYYY-MM.",
-        "as_of": f"What was known then: {HOW_TO_ASK}.",
-        **{name: f"Only these. {meaning}" for name, meaning in DIMENSIONS.items()},
-    }.items()
-]
-
 
 class MeasureLine(BaseModel):
     counts: str
@@ -50,16 +35,26 @@ class MeasureLine(BaseModel):
 
 
 class Measures(BaseModel):
-    """What can be asked: each measure with the dimensions that apply to it, each dimension with its meaning."""
+    """What can be asked: each measure with the dimensions that apply to it; what rates leave out, a measure as well; each rate
+    and each dimension with its meaning."""
 
     measures: dict[str, MeasureLine]
     dimensions: dict[str, str]
+    exceptions: dict[str, MeasureLine] = {}
+    rates: dict[str, str] = {}
 
 
 def routes(
-    database: Database, door: Doorkeeper, sessions: Sessions, audit: Audit, look: Look, *, https: bool
+    database: Database,
+    door: Doorkeeper,
+    sessions: Sessions,
+    audit: Audit,
+    look: Look,
+    *,
+    https: bool,
+    outlets: exporting.Outlets = exporting.NONE,
 ) -> APIRouter:
-    """Every address of reporting but its health; `look` is at a stream."""
+    """Every address of reporting but its health; `look` is at a stream, and `outlets` are where its figures go."""
     router = APIRouter()
     asked = Annotated[Caller, Depends(door.open)]
     router.add_api_route("/metrics", metrics, dependencies=[Depends(door.scrape)], response_class=PlainTextResponse)
@@ -67,24 +62,25 @@ def routes(
     @router.get(
         "/v1/aggregates",
         response_model=Aggregates,
-        responses={304: {"description": "What If-None-Match names is still true."}},
-        openapi_extra={"parameters": _PARAMETERS},
+        responses={
+            200: {"content": exporting.CONTENT},
+            304: {"description": "What If-None-Match names is still true."},
+        },
+        openapi_extra={"parameters": [*PARAMETERS, *exporting.PARAMETERS]},
     )
-    async def aggregates(request: Request, _: asked) -> Response:
+    async def aggregates(request: Request, caller: asked) -> Response:
         """Counts of any measures, by any dimensions, and the position in both streams up to which they are true."""
-        try:
-            question = queries.read_question(request.query_params.multi_items())
-        except UnknownQuestion as unknown:
-            raise Problem(400, unknown.code, unknown.message) from None
+        form, question = _asked(request, caller, outlets)
         async with database.transaction() as session:
             await queries.one_snapshot(session)
             position = await queries.positions(session)
-            tag = queries.tag(question, position, await queries.version(session))
-            headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Authorization"}
+            tag = form.tag(queries.tag(question, position, await queries.version(session)))
+            headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Authorization, Accept"}
             if _has(request, tag):
                 return Response(status_code=304, headers=headers)
-            answer = await queries.aggregates(session, question, position)
-        return Response(answer.model_dump_json(), media_type="application/json", headers=headers)
+            answer = await _answered(session, question, position)
+            body = await _written(session, question, answer, form)
+        return Response(body, media_type=form.media_type, headers=headers | form.headers)
 
     @router.get("/v1/position")
     async def position(_: asked) -> Positions:
@@ -97,19 +93,18 @@ def routes(
     async def measures(_: asked) -> Measures:
         """Which measures and dimensions there are, and which of them go together."""
         return Measures(
-            measures={
-                name: MeasureLine(counts=measure.counts, dimensions=list(measure.dimensions))
-                for name, measure in MEASURES.items()
-            },
+            measures=_lines(MEASURES),
+            exceptions=_lines(EXCEPTIONS),
+            rates={name: rate.says for name, rate in RATES.items()},
             dimensions=dict(DIMENSIONS),
         )
 
     @router.post("/v1/rebuild", status_code=202, responses=refusals(403, 409))
     async def rebuild(caller: asked) -> Rebuild:
-        """Empty the read side and have it made anew from the streams; /v1/position tells how far it has come.
+        """Have rows and cube made anew from the streams, in the background: GET tells how far it has come.
 
-        Meanwhile figures are those of that position, and /readyz says so. 409 while one is under way, and when a stream no longer
-        holds all of it.
+        Figures are answered and kept up meanwhile. What turns out to be otherwise is put right at the end, as a change of its
+        own; what was known earlier stays as it was. 409 while one is under way, and when a stream no longer holds all of it.
         """
         require_administrator(caller)
         try:
@@ -119,32 +114,50 @@ def routes(
         except BrokerAway:
             raise broker_away() from None
         except UnderWay:
-            raise Problem(409, "under_way", "A rebuild is under way: wait until /readyz no longer says so.") from None
+            raise Problem(409, "under_way", "A rebuild is under way: GET tells how far it is.") from None
 
     @router.get("/v1/rebuild", responses=refusals(403))
     async def rebuilt(caller: asked) -> Rebuild:
-        """The cube's fingerprint by now, and the position at which it is so."""
+        """The cube's fingerprint by now, the position at which it is so, and how the last rebuild stands."""
         require_administrator(caller)
         async with database.transaction() as session:
             await queries.one_snapshot(session)
-            return Rebuild(until=await queries.positions(session), cube=await rebuilding.fingerprint(session))
+            return await rebuilding.state(session)
 
-    @router.get("/", include_in_schema=False)
-    async def report(request: Request) -> Response:
-        if turned_away := await signin.turned_away(request, sessions, door):
-            return turned_away
-        given = [(name, value) for name, value in request.query_params.multi_items() if value]
-        try:
-            question = queries.read_question(given) if given else Question(by=page.BY)
-        except UnknownQuestion as unknown:
-            return signin.html(page.refusal(unknown.message), 400)
-        async with database.transaction() as session:
-            await queries.one_snapshot(session)
-            answer = await queries.aggregates(session, question, await queries.positions(session))
-        return signin.html(page.report(question, answer, chosen=any(name == "measure" for name, _ in given)))
-
+    router.include_router(explain_api.routes(database, door))
     router.include_router(signin.routes(sessions, audit, https=https))
     return router
+
+
+async def _answered(session: AsyncSession, question: Question, position: dict[str, int]) -> Aggregates:
+    try:
+        return await queries.aggregates(session, question, position)
+    except UnknownQuestion as unknown:
+        raise Problem(400, unknown.code, unknown.message) from None
+
+
+def _lines(measures: Mapping[str, Measure]) -> dict[str, MeasureLine]:
+    return {
+        name: MeasureLine(counts=measure.counts, dimensions=list(measure.dimensions))
+        for name, measure in measures.items()
+    }
+
+
+def _asked(request: Request, caller: Caller, outlets: exporting.Outlets) -> tuple[exporting.Form, Question]:
+    """What is asked, in which form. Raises Problem."""
+    try:
+        form, left = exporting.read(request.query_params.multi_items(), request.headers.get("accept", ""), outlets)
+        question = replace(queries.read_question(left), own=explain_api.own_of(caller))
+        return form, exporting.fitting(question, form)
+    except (UnknownQuestion, NotInThisFormat) as unknown:
+        raise Problem(400, unknown.code, unknown.message) from None
+
+
+async def _written(session: AsyncSession, question: Question, answer: Aggregates, form: exporting.Form) -> bytes:
+    try:
+        return await exporting.write(session, question, answer, form)
+    except NotInThisFormat as unfit:
+        raise Problem(400, unfit.code, unfit.message) from None
 
 
 async def _recorded(session: AsyncSession, look: Look, audit: Audit, caller: Caller) -> Rebuild:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped
 from sqlmodel import col
 
-from services.reporting import ledger, projection
+from services.reporting import coarse, ledger, projection, registered
 from services.reporting.ledger import STREAMS
 from services.reporting.tables import Certificate, Cohort, Enrolment, Office, Token
 from shared.bus import Bus
@@ -38,7 +38,7 @@ async def check(session: AsyncSession, findings: Findings, bus: Bus) -> None:
 
     ``session`` must see one snapshot.
     """
-    matched = dict.fromkeys([*_TABLES, "office"], 0)
+    matched = dict.fromkeys([*_TABLES, *registered.KINDS, "office"], 0)
     for stream in STREAMS:
         async for batch in heard_facts(session, bus, findings, stream):
             told: dict[str, dict[str, Told]] = {kind: {} for kind in matched}
@@ -60,6 +60,9 @@ async def check(session: AsyncSession, findings: Findings, bus: Bus) -> None:
                 matched[kind] += compare_rows(findings, kind, data, held)
     for kind, (table, _) in _TABLES.items():
         compare_number(findings, f"{kind}s", await count(session, table.__tablename__), matched[kind])
+    compare_number(
+        findings, "registered", await count(session, "registered"), sum(matched[kind] for kind in registered.KINDS)
+    )
     compare_number(findings, "offices", await count(session, "offices"), matched["office"])
     cube = await projection.check(session)
     findings.compared("cells", cube.cells)
@@ -69,9 +72,15 @@ async def check(session: AsyncSession, findings: Findings, bus: Bus) -> None:
     findings.compared("changes", await count(session, "cube_changes"))
     for key, value, added in await ledger.unlike(session):
         findings.differs("changes", key.hex(), f"add up to {added}, and the cell is {value}")
+    findings.compared("coarser cells", await count(session, "coarse_cubes"))
+    for problem in await coarse.unlike(session):
+        findings.differs("coarser cell", "-", problem)
 
 
 async def _held(session: AsyncSession, kind: str, told: Mapping[str, Told]) -> dict[str, tuple[Version, Any]]:
+    if kind in registered.KINDS:
+        found = await registered.held(session, kind, told)
+        return {name: (Version(*version), json.loads(data)) for name, (version, data) in found.items()}
     table, key = _TABLES[kind]
     which = key == any_(literal(list(told), ARRAY(Text)))
     rows = await session.execute(

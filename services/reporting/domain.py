@@ -9,122 +9,26 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 from services.reporting.hours import Given, month_of
+from services.reporting.measures import (
+    DIMENSIONS,
+    EXCEPTIONS,
+    MEASURES,
+    NO_ANSWER,
+    NOT_APPLICABLE,
+    TOTAL,
+    UNKNOWN,
+    Cell,
+)
 from shared.events.certification import CertificateFact
 from shared.events.codes import Model
 from shared.events.enrolment import CohortFact, TraineeFact
 
-NOT_APPLICABLE = "_Z"
-"""SDMX: the dimension does not apply to the measure."""
-UNKNOWN = "_U"
-"""SDMX: the dimension applies, and its value is not known."""
-
-
-class Cell(NamedTuple):
-    """One cell of the cube: a measure and its place in every dimension."""
-
-    measure: str = ""
-    programme: str = NOT_APPLICABLE
-    country: str = NOT_APPLICABLE
-    host_country: str = NOT_APPLICABLE
-    sending_centre: str = NOT_APPLICABLE
-    host_centre: str = NOT_APPLICABLE
-    cohort: str = NOT_APPLICABLE
-    trade: str = NOT_APPLICABLE
-    mode: str = NOT_APPLICABLE
-    scheme: str = NOT_APPLICABLE
-    occupation: str = NOT_APPLICABLE
-    level: str = NOT_APPLICABLE
-    sex: str = NOT_APPLICABLE
-    role: str = NOT_APPLICABLE
-    age_band: str = NOT_APPLICABLE
-    disability: str = NOT_APPLICABLE
-    outcome: str = NOT_APPLICABLE
-    months_after: str = NOT_APPLICABLE
-    month: str = NOT_APPLICABLE
-    start_month: str = NOT_APPLICABLE
-    end_month: str = NOT_APPLICABLE
-
-
-DIMENSIONS: Mapping[str, str] = {
-    "programme": "The cohort's programme.",
-    "country": "The sending country, ISO 3166-1 alpha-2.",
-    "host_country": "The country that hosts the cohort, ISO 3166-1 alpha-2.",
-    "sending_centre": "The centre that sent the trainee; _U when none was named.",
-    "host_centre": "The centre that hosts the cohort.",
-    "cohort": "The cohort.",
-    "trade": "The trainee's trade.",
-    "mode": "How the cohort is taught: in-person, online or blended.",
-    "scheme": "The certification scheme.",
-    "occupation": "The occupation, by the scheme's own code.",
-    "level": "The scheme's level, by name.",
-    "sex": "F, M, or U when not known. For learners_reached the learners', not the teacher's.",
-    "role": "What the trainee is: student, teacher, worker, official or coach.",
-    "age_band": "Age in completed years on the cohort's first day; _U when the birth date is not known.",
-    "disability": "yes, no or not-stated.",
-    "outcome": "What the trainee does some months after completion.",
-    "months_after": "How many months after completion an outcome was reported for.",
-    "month": "The month in which it happened, YYYY-MM, at the cohort's place.",
-    "start_month": "The month in which the cohort was to start, YYYY-MM.",
-    "end_month": "The month in which the cohort was to end, YYYY-MM.",
-}
-"""Each dimension, and what its values say."""
-
-_OF_COHORT = ("programme", "host_country", "host_centre", "cohort", "mode", "month", "start_month", "end_month")
-_OF_PLACES = (*_OF_COHORT, "country")
-_OF_TRAINEE = (*_OF_PLACES, "sending_centre", "trade", "sex", "role", "age_band", "disability")
-_OF_AWARD = (*_OF_TRAINEE, "scheme", "occupation", "level")
-_OF_OUTCOME = (*_OF_TRAINEE, "outcome", "months_after")
-_OF_LEARNERS = tuple(name for name in _OF_OUTCOME if name not in ("age_band", "disability"))
-
-
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """What is counted, in a sentence; the dimensions that apply; in what parts of one it is kept."""
-
-    counts: str
-    dimensions: tuple[str, ...]
-    parts: int = 1
-
-
-MEASURES: Mapping[str, Measure] = {
-    "places": Measure("Places in announced cohorts, per sending country, when the cohort was announced.", _OF_PLACES),
-    "proposed": Measure("Trainees proposed for a place, when they were proposed.", _OF_TRAINEE),
-    "declined": Measure("Trainees whose proposal was declined, when it was.", _OF_TRAINEE),
-    "enrolled": Measure("Trainees enrolled, when they were; also those who withdrew later.", _OF_TRAINEE),
-    "started": Measure(
-        "Trainees enrolled in a cohort that started, who arrived and had not left before; when the cohort started.",
-        _OF_TRAINEE,
-    ),
-    "withdrawn": Measure("Trainees who withdrew, when they did.", _OF_TRAINEE),
-    "completed": Measure("Trainees who completed the cohort, when they did.", _OF_TRAINEE),
-    "assessed": Measure("Trainees assessed, once per scheme and level, at the first assessment.", _OF_AWARD),
-    "passed": Measure("Trainees who passed, once per scheme and level, at the first pass.", _OF_AWARD),
-    "certified": Measure(
-        "Trainees awarded a certificate, once per scheme and level, at the first award; a later revocation, "
-        "suspension or replacement takes nothing away.",
-        _OF_AWARD,
-    ),
-    "revoked": Measure("Certificates revoked, once per trainee, scheme and level, at the first revocation.", _OF_AWARD),
-    "nominated": Measure("Nominations to a competition, once per trainee, competition and skill.", _OF_TRAINEE),
-    "placed": Measure("Placings in a competition, once per trainee, competition and skill.", _OF_TRAINEE),
-    "training_hours": Measure(
-        "Hours of training received: per session and trainee who had started and not left, absences taken off; "
-        "in the session's month.",
-        _OF_TRAINEE,
-        parts=100,
-    ),
-    "outcomes": Measure("Reports of what trainees do some months after completion, by the report's date.", _OF_OUTCOME),
-    "learners_reached": Measure(
-        "Learners whom returned trainees have taught since, by the learners' sex and the report's date.", _OF_LEARNERS
-    ),
-    "people": Measure(
-        "People, each once: at their first enrolment, with that enrolment's dimensions and month.", _OF_TRAINEE
-    ),
-}
-"""Each measure, in the order of a trainee's way through the programme."""
+__all__ = ["DIMENSIONS", "EXCEPTIONS", "MEASURES", "NOT_APPLICABLE", "TOTAL", "UNKNOWN", "Cell"]
+"""The words in which is counted, for whoever asks here."""
 
 
 class Version(NamedTuple):
@@ -192,11 +96,10 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What is to be counted: cohorts' own measures, enrolments' own measures, those of their awards alone, people."""
+    """What is to be counted: cohorts' own measures, those of enrolments with their awards, people."""
 
     cohorts: frozenset[str] = frozenset()
     enrolments: frozenset[str] = frozenset()
-    awards: frozenset[str] = frozenset()
     persons: frozenset[str] = frozenset()
 
 
@@ -223,11 +126,11 @@ def count(rows: Rows, scope: Scope) -> Counter[Cell]:
     awards = defaultdict(list)
     for certificate in rows.certificates.values():
         awards[certificate.enrolment].append(certificate)
-    courses = {code: Course.of(cohort) for code, cohort in rows.cohorts.items()}
-    for key in (scope.enrolments | scope.awards) & rows.enrolments.keys():
+    courses = {code: Course.of(cohort) for code, cohort in rows.cohorts.items()} if scope.enrolments else {}
+    for key in scope.enrolments & rows.enrolments.keys():
         enrolment = rows.enrolments[key]
         if course := courses.get(enrolment.cohort):
-            _contribute(tally, course, enrolment, awards[key], awards_alone=key not in scope.enrolments)
+            contribute(tally, course, enrolment, awards[key])
     counted = Counter(tally)
     for code in scope.cohorts & rows.cohorts.keys():
         counted.update(cohort_contributions(rows.cohorts[code]))
@@ -238,30 +141,6 @@ def count(rows: Rows, scope: Scope) -> Counter[Cell]:
     for lines in places.values():
         counted.update(people_contribution(lines))
     return counted
-
-
-def affected(held: Rows, changed: Rows) -> Scope:
-    """All whose contribution may differ once ``changed`` takes the place of its older self in ``held``.
-
-    A cohort's change reaches its enrolments, an enrolment's the person behind it, before and after; a certificate's reaches
-    the awards of its enrolment and nothing else.
-    """
-    enrolments = set(changed.enrolments)
-    enrolments |= {key for key, enrolment in held.enrolments.items() if enrolment.cohort in changed.cohorts}
-    persons = {rows.enrolments[key].person for rows in (held, changed) for key in enrolments & rows.enrolments.keys()}
-    awards = {award.enrolment for award in changed.certificates.values()} - enrolments
-    return Scope(frozenset(changed.cohorts), frozenset(enrolments), frozenset(awards), frozenset(persons))
-
-
-def effect(held: Rows, changed: Rows) -> Counter[Cell]:
-    """What ``changed`` adds to the cube and takes from it: new - old.
-
-    ``held`` must hold the older selves of what is affected, with all enrolments of the persons among them and their cohorts.
-    """
-    scope = affected(held, changed)
-    delta = count(held.with_changes(changed), scope)
-    delta.subtract(count(held, scope))
-    return Counter({cell: value for cell, value in delta.items() if value})
 
 
 def count_all(rows: Rows) -> Counter[Cell]:
@@ -287,52 +166,74 @@ def cohort_contributions(cohort: CohortFact) -> Counter[Cell]:
 def contributions(cohort: CohortFact, enrolment: TraineeFact, certificates: Iterable[CertificateFact]) -> Counter[Cell]:
     """All that one enrolment and its certificates contribute, except the person behind it."""
     tally: Tally = defaultdict(int)
-    _contribute(tally, Course.of(cohort), enrolment, certificates, awards_alone=False)
+    contribute(tally, Course.of(cohort), enrolment, certificates)
     return Counter(tally)
 
 
-def _contribute(
+def contribute(
     tally: Tally,
     course: Course,
     enrolment: TraineeFact,
     certificates: Iterable[CertificateFact],
-    *,
-    awards_alone: bool,
+    times: int = 1,
 ) -> None:
-    cohort = course.cohort
-    if "void" in (cohort.status, enrolment.status):
+    """Count all that one enrolment and its certificates contribute, except the person behind it, so many times."""
+    trainee = place_of(course, enrolment)
+    if trainee is None:
         return
-    trainee = _of_trainee(course.cell, enrolment)
-    _count_awards(tally, trainee, [award for award in certificates if award.status != "void"])
-    if awards_alone:
-        return
-    dated = {
+    count_awards(tally, trainee, awarded(certificates), times)
+    for measure, on in dates_of(course.cohort, enrolment).items():
+        if on is not None:
+            tally[at(trainee, measure, on)] += times
+    count_competitions(tally, trainee, enrolment, times)
+    count_hours(tally, trainee, course, course.sessions, enrolment, times)
+    count_outcomes(tally, trainee, enrolment, times)
+
+
+def place_of(course: Course, enrolment: TraineeFact) -> Cell | None:
+    """The trainee's place in the dimensions; None where nothing is counted."""
+    return None if "void" in (course.cohort.status, enrolment.status) else _of_trainee(course.cell, enrolment)
+
+
+def dates_of(cohort: CohortFact, enrolment: TraineeFact) -> dict[str, date | None]:
+    """The measures that count a trainee once, each with its day, if there is one."""
+    started, completed = started_on(cohort, enrolment), completed_on(enrolment)
+    return {
         "proposed": enrolment.proposed_on,
         "declined": enrolment.declined_on,
         "enrolled": enrolment.enrolled_on,
-        "started": started_on(cohort, enrolment),
+        "started": started,
         "withdrawn": enrolment.withdrawn_on,
-        "completed": enrolment.completed_on if enrolment.completion == "in-force" else None,
+        "completed": completed,
+        "completed_outside": completed if started is None else None,
     }
-    for measure, on in dated.items():
-        if on is not None:
-            tally[_at(trainee, measure, on)] += 1
-    _count_competitions(tally, trainee, enrolment)
-    _count_hours(tally, trainee, course, enrolment)
-    _count_outcomes(tally, trainee, enrolment)
+
+
+def completed_on(enrolment: TraineeFact) -> date | None:
+    """When the trainee completed, if that stands."""
+    return enrolment.completed_on if enrolment.completion == "in-force" else None
 
 
 def people_contribution(lines: Iterable[tuple[CohortFact, TraineeFact]]) -> Counter[Cell]:
-    """One person, counted at the first of their enrolments: by date, then by enrolment id."""
-    enrolled = [
-        (enrolment.enrolled_on, enrolment.enrolment, cohort, enrolment)
+    """One person, once in each cell of people that one of their enrolments is in."""
+    places = {
+        (cohort.programme, enrolment.country, enrolment.sex, cohort.cohort)
         for cohort, enrolment in lines
         if enrolment.enrolled_on is not None and "void" not in (cohort.status, enrolment.status)
+    }
+    return Counter({cell: 1 for place in places for cell in _cells_of_people(*place)})
+
+
+@lru_cache(maxsize=4096)
+def _cells_of_people(programme: str, country: str, sex: str, cohort: str) -> tuple[Cell, ...]:
+    people = Cell("people", programme=TOTAL, country=TOTAL, sex=TOTAL, cohort=TOTAL)
+    wide = [
+        people._replace(programme=one, country=two, sex=three)
+        for one in (TOTAL, programme)
+        for two in (TOTAL, country)
+        for three in (TOTAL, sex)
     ]
-    if not enrolled:
-        return Counter()
-    on, _, cohort, enrolment = min(enrolled, key=lambda line: line[:2])
-    return Counter({_at(_of_trainee(_of_cohort(cohort), enrolment), "people", on): 1})
+    return (*wide, *(people._replace(programme=programme, cohort=cohort, country=two) for two in (TOTAL, country)))
 
 
 def started_on(cohort: CohortFact, enrolment: TraineeFact) -> date | None:
@@ -370,7 +271,8 @@ def _of_trainee(course: Cell, enrolment: TraineeFact) -> Cell:
     )
 
 
-def _at(cell: Cell, measure: str, on: date) -> Cell:
+def at(cell: Cell, measure: str, on: date) -> Cell:
+    """A trainee's place in the month of a day."""
     return _in(cell, measure, month_of(on))
 
 
@@ -390,7 +292,21 @@ _AWARD_DATES: Mapping[str, Callable[[CertificateFact], date | None]] = {
 }
 
 
-def _count_awards(tally: Tally, trainee: Cell, awards: list[CertificateFact]) -> None:
+class Awarded(NamedTuple):
+    """Something that is counted once of a trainee for a scheme and level, with its day."""
+
+    measure: str
+    scheme: str
+    level: str
+    occupation: str
+    on: date
+
+
+def awarded(certificates: Iterable[CertificateFact]) -> set[Awarded]:
+    """What is counted of a trainee's certificates."""
+    awards = [award for award in certificates if award.status != "void"]
+    found: set[Awarded] = set()
+    assessed: dict[tuple[str, str], str] = {}
     for measure, date_of in _AWARD_DATES.items():
         first: dict[tuple[str, str], tuple[date, str]] = {}
         for award in awards:
@@ -398,40 +314,67 @@ def _count_awards(tally: Tally, trainee: Cell, awards: list[CertificateFact]) ->
                 key, candidate = (award.scheme, award.level), (on, award.occupation)
                 first[key] = min(first.get(key, candidate), candidate)
         for (scheme, level), (on, occupation) in first.items():
-            cell = _at(trainee, measure, on)._replace(scheme=scheme, occupation=occupation, level=level)
-            tally[cell] += 1
+            found.add(Awarded(measure, scheme, level, occupation, on))
+            if measure == "assessed":
+                assessed[scheme, level] = occupation
+            elif measure != "revoked" and assessed.get((scheme, level)) != occupation:
+                found.add(Awarded(f"{measure}_outside", scheme, level, occupation, on))
+    return found
 
 
-def _count_competitions(tally: Tally, trainee: Cell, enrolment: TraineeFact) -> None:
+def count_awards(tally: Tally, trainee: Cell, awards: Iterable[Awarded], times: int = 1) -> None:
+    """Count what was awarded so many times: -1 takes it away."""
+    for award in awards:
+        cell = at(trainee, award.measure, award.on)
+        tally[cell._replace(scheme=award.scheme, occupation=award.occupation, level=award.level)] += times
+
+
+def count_competitions(tally: Tally, trainee: Cell, enrolment: TraineeFact, times: int = 1) -> None:
+    """The same of nominations and placings."""
     for measure, lines in (("nominated", enrolment.nominations), ("placed", enrolment.placings)):
         first: dict[tuple[str, str], date] = {}
         for line in lines:
             key = line.competition, line.skill
             first[key] = min(first.get(key, line.on), line.on)
         for on in first.values():
-            tally[_at(trainee, measure, on)] += 1
+            tally[at(trainee, measure, on)] += times
 
 
-def _count_hours(tally: Tally, trainee: Cell, course: Course, enrolment: TraineeFact) -> None:
+def count_hours(
+    tally: Tally, trainee: Cell, course: Course, sessions: Iterable[Given], enrolment: TraineeFact, times: int = 1
+) -> None:
+    """The same of the hours that some of the course's sessions gave."""
     if started_on(course.cohort, enrolment) is None:
         return
-    left = min((on for on in (enrolment.declined_on, enrolment.withdrawn_on) if on is not None), default=date.max)
+    left = left_on(enrolment)
     received: dict[str, int] = {}
-    for session in course.sessions:
+    for session in sessions:
         if session.date <= left:
             received[session.month] = received.get(session.month, 0) + session.given_to(enrolment)
     for month, hours in received.items():
         if hours:
-            tally[_in(trainee, "training_hours", month)] += hours
+            tally[_in(trainee, "training_hours", month)] += times * hours
 
 
-def _count_outcomes(tally: Tally, trainee: Cell, enrolment: TraineeFact) -> None:
+def left_on(enrolment: TraineeFact) -> date:
+    """The last day, if there was one."""
+    return min((on for on in (enrolment.declined_on, enrolment.withdrawn_on) if on is not None), default=date.max)
+
+
+def count_outcomes(tally: Tally, trainee: Cell, enrolment: TraineeFact, times: int = 1) -> None:
+    """The same of what became of the trainee."""
+    answered: set[int] | None = None if completed_on(enrolment) is None else set()
     for report in enrolment.outcomes:
-        cell = _at(trainee, "outcomes", report.on)._replace(
+        cell = at(trainee, "outcomes", report.on)._replace(
             outcome=report.outcome, months_after=str(report.months_after)
         )
-        tally[cell] += 1
+        tally[cell] += times
+        if report.outcome != NO_ANSWER:
+            if answered is None or report.months_after in answered:
+                tally[cell._replace(measure="answered_outside")] += times
+            else:
+                answered.add(report.months_after)
         learners = cell._replace(measure="learners_reached", age_band=NOT_APPLICABLE, disability=NOT_APPLICABLE)
         for sex, reached in (("F", report.learners.women), ("M", report.learners.men)):
             if reached:
-                tally[learners._replace(sex=sex)] += reached
+                tally[learners._replace(sex=sex)] += times * reached

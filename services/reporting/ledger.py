@@ -117,9 +117,11 @@ async def unlike(session: AsyncSession) -> list[tuple[bytes, int, int]]:
 
 # --- writing
 
+_BETWEEN = "\x1f"
+
 _ADD = f"""
     WITH said AS (
-        SELECT * FROM unnest(CAST(:key AS bytea[]), {", ".join(f"CAST(:{name} AS text[])" for name in Cell._fields)},
+        SELECT * FROM unnest(CAST(:key AS bytea[]), {", ".join(f"string_to_array(:{name}, chr(31))" for name in Cell._fields)},
                              CAST(:delta AS bigint[])) AS said (key, {", ".join(Cell._fields)}, delta)
     ), now AS (
         INSERT INTO cube_version AS kept (id, number, time) VALUES (1, 1, :time)
@@ -132,6 +134,9 @@ _ADD = f"""
         FROM now
     ), changed AS (
         INSERT INTO cube_changes (step, key, delta) SELECT number, key, delta FROM now, said
+    ), tailed AS (
+        INSERT INTO cube_tail ({", ".join(Cell._fields)}, delta)
+        SELECT {", ".join(Cell._fields)}, delta FROM said WHERE measure <> 'people'
     )
     INSERT INTO cube AS kept (key, {", ".join(Cell._fields)}, value)
     SELECT key, {", ".join(Cell._fields)}, delta FROM said
@@ -157,7 +162,8 @@ async def change(
         upto[stream] = max(upto[stream], fact.position)
         newest = max(newest, fact.time)
     cells = list(delta)
-    values = {name: [cell[place] for cell in cells] for place, name in enumerate(Cell._fields)}
+    # One text for each column, with what no value holds between them: the driver looks at every element of an array, twice.
+    values = {name: _BETWEEN.join(cell[place] for cell in cells) for place, name in enumerate(Cell._fields)}
     positions = {stream.lower(): position for stream, position in upto.items()}
     await session.execute(
         text(_ADD),

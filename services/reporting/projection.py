@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped
 from sqlmodel import col
 
-from services.reporting import ledger
-from services.reporting.domain import Cell, Known, Rows, Scope, Version, count, effect, newest
+from services.reporting import ledger, registered
+from services.reporting.difference import effect
+from services.reporting.domain import Cell, Known, Rows, Scope, Version, count, newest
 from services.reporting.tables import Certificate, Cohort, CubeCell, Enrolment, Office, Token
 from shared.events import certification, enrolment
 from shared.events.certification import CertificateFact
@@ -59,11 +60,12 @@ def read(body: bytes, position: int = 0) -> Known:
 async def apply(session: AsyncSession, facts: Sequence[Known]) -> None:
     """Take up what the facts say that is new: offices, rows, and ``new - old`` into the cube.
 
-    Programmes, centres, schemes and recognitions are passed over: nothing is counted from them alone.
+    Programmes, centres and schemes are kept for what they are called; recognitions are passed over.
     """
     for fact in facts:
         if isinstance(fact.data, OfficeFact):
             await apply_office(session, Office, Token, fact.data, *fact.version)
+    await registered.keep(session, facts)
     counted = [fact for fact in facts if isinstance(fact.data, CohortFact | TraineeFact | CertificateFact)]
     if not counted:
         return
@@ -76,7 +78,40 @@ async def apply(session: AsyncSession, facts: Sequence[Known]) -> None:
         changed.put(fact.data)
     held = await _touched_by(session, changed)
     await _save(session, fresh)
+    latest = set(map(id, fresh))
+    await _keep_past(session, [fact for fact in counted if id(fact) not in latest])
     await _add_to_cube(session, effect(held, changed), facts)
+
+
+async def take(session: AsyncSession, facts: Sequence[Known]) -> None:
+    """Take up rows without counting them, and every fact as a past one that is not the newest: to be counted all at once."""
+    await registered.keep(session, facts)
+    counted = [fact for fact in facts if isinstance(fact.data, CohortFact | TraineeFact | CertificateFact)]
+    fresh = newest(counted, await _versions(session, counted))
+    await _save(session, fresh)
+    latest = set(map(id, fresh))
+    await _keep_past(session, [fact for fact in counted if id(fact) not in latest])
+
+
+async def count_anew(session: AsyncSession) -> None:
+    """Fill an empty cube from the rows."""
+    for table in ("cohorts", "enrolments", "certificates"):
+        await session.execute(text(f"ANALYZE {table}"))
+    counted = await recount(session)
+    cells = [cell for cell in counted if counted[cell]]
+    for first in range(0, len(cells), _CELLS_AT_A_TIME):
+        some = cells[first : first + _CELLS_AT_A_TIME]
+        values = {name: [cell[place] for cell in some] for place, name in enumerate(Cell._fields)}
+        await session.execute(
+            text(_FILL), {"key": [key_of(cell) for cell in some], **values, "value": [counted[cell] for cell in some]}
+        )
+
+
+_FILL = f"""
+    INSERT INTO cube (key, {", ".join(Cell._fields)}, value)
+    SELECT * FROM unnest(CAST(:key AS bytea[]), {", ".join(f"CAST(:{name} AS text[])" for name in Cell._fields)},
+                         CAST(:value AS bigint[]))
+"""  # noqa: S608 (the names of a fixed table)
 
 
 async def lock_projection(session: AsyncSession) -> None:
@@ -211,6 +246,34 @@ _COLUMNS = {
     "trainee": ["enrolment", "cohort", "person"],
     "certificate": ["certificate", "enrolment"],
 }
+
+
+async def _keep_past(session: AsyncSession, facts: Sequence[Known]) -> None:
+    """Facts that others have followed on, as if they had been held."""
+    if facts:
+        await session.execute(
+            text(
+                """
+                INSERT INTO past_facts (kind, key, epoch, revision, position, time, cause, data)
+                SELECT kind, key, epoch, revision, position, time, cause, CAST(data AS jsonb)
+                FROM unnest(CAST(:kind AS text[]), CAST(:key AS text[]), CAST(:epoch AS bigint[]), CAST(:revision AS bigint[]),
+                            CAST(:position AS bigint[]), CAST(:time AS timestamptz[]), CAST(:cause AS text[]),
+                            CAST(:data AS text[]))
+                     AS said (kind, key, epoch, revision, position, time, cause, data)
+                ON CONFLICT DO NOTHING
+                """
+            ),
+            {
+                "kind": [fact.kind for fact in facts],
+                "key": [fact.key for fact in facts],
+                "epoch": [fact.version.epoch for fact in facts],
+                "revision": [fact.version.revision for fact in facts],
+                "position": [fact.position for fact in facts],
+                "time": [fact.time for fact in facts],
+                "cause": [fact.cause for fact in facts],
+                "data": [fact.data.model_dump_json() for fact in facts],
+            },
+        )
 
 
 async def _save(session: AsyncSession, facts: Sequence[Known]) -> None:

@@ -1,35 +1,73 @@
-"""Emptying the read side, so that it is made anew from the streams.
+"""Making the read side anew from the streams, while everybody goes on reading the old one and new facts are applied to it.
 
-Nothing more is needed than to say that nothing was heard: the bus notices and hears both streams again from their beginning.
-Offices and their tokens stay, so nobody is locked out meanwhile.
+Both streams are read into temporary tables of the same names, which only the rebuilding connection sees in the place of the
+real ones: so it is the projector's own code that fills them. Once they are as far as what is heard, the real rows are made like
+them and the cube is corrected by the difference, as one step of its history, in one transaction. Earlier steps stay as they
+were: they say what was known then. Offices and their tokens are not touched.
 """
 
+import asyncio
+import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from time import monotonic
+from typing import Any, Protocol
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.reporting import coarse, ledger, projection
+from services.reporting.domain import Cell, Known
 from services.reporting.ledger import STREAMS
-from services.reporting.projection import lock_projection
-from shared.batches import advance_heard, lock_heard
+from shared.batches import lock_heard
 from shared.bus import Extent
+from shared.database import Database
+from shared.deadletters import describe
+from shared.delivery import Delivery
+from shared.outbox import heard_positions
+from shared.tasks import background
 
 log = logging.getLogger(__name__)
 
+LOOK_SECONDS = 0.5
+AT_A_TIME = 1000
+"""Messages in memory."""
+LAST = 500
+"""So many facts may be left when everybody else is made to wait."""
+
+_ROWS = {"cohorts": "cohort", "enrolments": "enrolment", "certificates": "certificate", "registered": "kind, key"}
+"""Tables that are made anew, and their keys."""
+_OF_CUBE = ("cube", "cube_version", "cube_steps", "cube_changes", "cube_tail")
+_SHADOWS = (*_ROWS, "past_facts", *_OF_CUBE)
+
 
 class Rebuild(BaseModel):
-    """How far a rebuild must come, and the cube's fingerprint as it was there."""
+    """The cube's fingerprint at a position, and how the last rebuild stands.
+
+    While it is under way, how much of each stream is ``read``; then how many rows and cells were ``corrected``, after how many
+    facts and seconds; and, if it failed, why.
+    """
 
     until: dict[str, int]
     cube: str
+    read: dict[str, int] | None = None
+    corrected: int | None = None
+    facts: int | None = None
+    seconds: float | None = None
+    problem: str | None = None
 
-
-_OF_CUBE = ("cube", "cube_steps", "cube_changes")
 
 Look = Callable[[str], Awaitable[Extent]]
 """What a stream holds now."""
+
+
+class Streams(Protocol):
+    """What a rebuild needs of the bus."""
+
+    async def read(self, stream: str, first: int, last: int) -> list[Delivery]: ...
 
 
 class NotWhole(Exception):
@@ -41,31 +79,23 @@ class UnderWay(Exception):
 
 
 async def rebuild(session: AsyncSession, look: Look) -> Rebuild:
-    """Empty rows and cube, and go back to the beginning of both streams. Raises UnderWay, and NotWhole before it is too late.
-
-    Facts that are dead letters are in the streams too: they are tried again, and come back if they fail.
-    """
+    """Have the read side made anew, in the background. Raises UnderWay, and NotWhole when it could not be."""
     until = {stream: await lock_heard(session, stream) for stream in sorted(STREAMS)}
-    await lock_projection(session)
-    if await lacking(session):
+    if (await state(session)).read is not None:
         raise UnderWay
     for stream, position in until.items():
         if missing := _missing(await look(stream), position):
             raise NotWhole(
-                f"{stream} no longer holds all that was heard of it: {missing}. Nothing was emptied. "
+                f"{stream} no longer holds all that was heard of it: {missing}. Nothing was changed. "
                 "Delete the stream, so that it is made anew from its journal, and then rebuild."
             )
-    before = Rebuild(until=until, cube=await fingerprint(session))
-    # Not TRUNCATE: whoever reads meanwhile keeps the figures that they began with, and waits for nothing.
-    for table in ("cohorts", "enrolments", "certificates", "past_facts", *_OF_CUBE, "dead_letters", "rebuilds"):
-        await session.execute(text(f"DELETE FROM {table}"))  # noqa: S608 - these names
-    for stream, position in until.items():
-        await advance_heard(session, stream, 0)
-        await session.execute(
-            text("INSERT INTO rebuilds (stream, until) VALUES (:stream, :until)"), {"stream": stream, "until": position}
-        )
-    log.warning("the read side is rebuilt up to %s", until)
-    return before
+    await session.execute(text("DELETE FROM remakings"))
+    await session.execute(
+        text("INSERT INTO remakings (id, state) VALUES (1, CAST(:state AS jsonb))"),
+        {"state": json.dumps({"read": dict.fromkeys(until, 0)})},
+    )
+    log.warning("the read side is to be made anew up to %s", until)
+    return await state(session)
 
 
 def _missing(there: Extent, heard: int) -> str | None:
@@ -78,8 +108,17 @@ def _missing(there: Extent, heard: int) -> str | None:
     return None
 
 
+async def state(session: AsyncSession) -> Rebuild:
+    """The cube's fingerprint and position, and how the last rebuild stands."""
+    heard = await heard_positions(session)
+    told = (await session.execute(text("SELECT state FROM remakings"))).scalar_one_or_none() or {}
+    return Rebuild(
+        until={stream: heard.get(stream, 0) for stream in sorted(STREAMS)}, cube=await fingerprint(session), **told
+    )
+
+
 async def lacking(session: AsyncSession) -> list[str]:
-    """What a rebuild has still to hear, in plain words; empty when none is under way."""
+    """What is still to be heard after an update that emptied the read side, in plain words."""
     rows = await session.execute(
         text(
             """
@@ -104,3 +143,177 @@ async def fingerprint(session: AsyncSession) -> str:
         )
     ).one()
     return f"{row.cells} cells, {row.hashes}"
+
+
+class Rebuilding:
+    """Does what was asked for; of several replicas one."""
+
+    def __init__(self, database: Database, streams: Streams) -> None:
+        self._database = database
+        self._streams = streams
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Look now and then until the block ends."""
+        async with background(self._run()):
+            yield
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                await self.look()
+            except Exception as error:
+                log.warning("the rebuild waits: %s", describe(error))
+
+    async def look(self) -> bool:
+        """Do a rebuild if one was asked for and no other replica is at it; whether it was done."""
+        async with self._database.transaction() as session:
+            asked = await session.scalar(text("SELECT state -> 'read' IS NOT NULL FROM remakings"))
+        if not asked:
+            return False
+        async with self._database.alone("rebuilds") as holder:
+            if holder is None:
+                return False
+            work = asyncio.create_task(self._remake())
+            while not work.done():  # a holder who rests is taken for one that is paused
+                await holder.execute(text("SELECT 1"))
+                await asyncio.wait([work], timeout=5)
+            try:
+                done = work.result()
+            except Exception as error:
+                await self._tell({"problem": describe(error)})
+                raise
+            await self._tell(done)
+            return True
+
+    async def _tell(self, told: dict[str, Any]) -> None:
+        async with self._database.transaction() as session:
+            await session.execute(
+                text("UPDATE remakings SET state = CAST(:state AS jsonb)"), {"state": json.dumps(told)}
+            )
+
+    async def _remake(self) -> dict[str, Any]:
+        began, facts = monotonic(), 0
+        async with self._database.engine.connect() as connection, AsyncSession(connection) as session:
+            try:
+                schema = (await session.execute(text("SELECT current_schema()"))).scalar_one()
+                for limit in ("idle_in_transaction_session_timeout", "statement_timeout"):
+                    await session.execute(text(f"SET {limit} = 0"))
+                for table in _SHADOWS:
+                    await session.execute(
+                        text(f'CREATE TEMPORARY TABLE {table} (LIKE "{schema}".{table} INCLUDING ALL)')
+                    )
+                await session.commit()
+                read = dict.fromkeys(STREAMS, 0)
+                while (left := await self._left(session, read)) > LAST:
+                    facts += await self._take(session, read)
+                    await self._tell({"read": read})
+                    log.info("the read side is made anew: %s, %d left", read, left)
+                await projection.count_anew(session)
+                await session.commit()
+                while (left := await self._left(session, read)) > LAST:  # what came while it was counted
+                    facts += await self._apply(session, read)
+                for stream in sorted(STREAMS):
+                    await lock_heard(session, stream)
+                await projection.lock_projection(session)
+                while await self._left(session, read):
+                    facts += await self._apply(session, read, commit=False)
+                corrected = await _put_right(session, f'"{schema}"')
+                await session.commit()
+                await self._database.run(coarse.put_right)
+            finally:
+                await session.close()
+                await connection.invalidate()  # the temporary tables go with it
+        return {"corrected": corrected, "facts": facts, "seconds": round(monotonic() - began, 1)}
+
+    async def _left(self, session: AsyncSession, read: dict[str, int]) -> int:
+        heard = await heard_positions(session)
+        return sum(max(heard.get(stream, 0) - read[stream], 0) for stream in STREAMS)
+
+    async def _take(self, session: AsyncSession, read: dict[str, int]) -> int:
+        """Read a part of each stream into the rows, uncounted."""
+        facts = await self._next(session, read)
+        await projection.take(session, facts)
+        await session.commit()
+        return len(facts)
+
+    async def _apply(self, session: AsyncSession, read: dict[str, int], *, commit: bool = True) -> int:
+        facts = await self._next(session, read)
+        await projection.apply(session, [fact for fact in facts if fact.kind != "office"])
+        if commit:
+            await session.commit()
+        return len(facts)
+
+    async def _next(self, session: AsyncSession, read: dict[str, int]) -> list[Known]:
+        found: list[Known] = []
+        heard = await heard_positions(session)
+        for stream in STREAMS:
+            last = min(read[stream] + AT_A_TIME, heard.get(stream, 0))
+            if last > read[stream]:
+                found += _facts(await self._streams.read(stream, read[stream] + 1, last))
+                read[stream] = last
+        return found
+
+
+def _facts(deliveries: Sequence[Delivery]) -> list[Known]:
+    """Those that can be read; the others are dead letters, and stay so."""
+    found = []
+    for delivery in deliveries:
+        try:
+            found.append(projection.read(delivery.body, delivery.sequence))
+        except (ValidationError, LookupError):
+            continue
+    return found
+
+
+async def _put_right(session: AsyncSession, schema: str) -> int:
+    """Make the real tables like the temporary ones; how many rows and cells were otherwise."""
+    corrected = 0
+    for table, key in _ROWS.items():
+        gone = await session.execute(
+            text(
+                f"DELETE FROM {schema}.{table} WHERE ({key}) NOT IN (SELECT {key} FROM pg_temp.{table}) RETURNING 1"  # noqa: S608
+            )
+        )
+        columns = (
+            await session.execute(
+                text(
+                    "SELECT column_name FROM information_schema.columns WHERE table_schema = :schema AND table_name = :table"
+                ),
+                {"schema": schema.strip('"'), "table": table},
+            )
+        ).scalars()
+        names = sorted(columns)
+        listed = ", ".join(names)
+        put = await session.execute(
+            text(
+                f"""
+                INSERT INTO {schema}.{table} AS old ({listed}) SELECT {listed} FROM pg_temp.{table}
+                ON CONFLICT ({key}) DO UPDATE SET ({listed}) = ROW ({", ".join(f"excluded.{name}" for name in names)})
+                WHERE ({", ".join(f"old.{name}" for name in names)})
+                    IS DISTINCT FROM ({", ".join(f"excluded.{name}" for name in names)})
+                RETURNING 1
+                """  # noqa: S608
+            )
+        )
+        corrected += len(gone.all()) + len(put.all())
+    await session.execute(
+        text(f"INSERT INTO {schema}.past_facts SELECT * FROM pg_temp.past_facts ON CONFLICT DO NOTHING")  # noqa: S608
+    )
+    places = ", ".join(f"coalesce(new.{name}, old.{name}) AS {name}" for name in Cell._fields)
+    rows = await session.execute(
+        text(
+            f"""
+            SELECT {places}, coalesce(new.value, 0) - coalesce(old.value, 0) AS difference
+            FROM {schema}.cube AS old FULL JOIN pg_temp.cube AS new USING (key)
+            WHERE coalesce(new.value, 0) <> coalesce(old.value, 0)
+            """  # noqa: S608
+        )
+    )
+    differences = Counter({Cell(*place): int(value) for *place, value in rows})
+    for table in _SHADOWS:
+        await session.execute(text(f"DROP TABLE pg_temp.{table}"))
+    if differences:
+        await ledger.change(session, differences, map(projection.key_of, differences), (), "rebuilt")
+    return corrected + len(differences)

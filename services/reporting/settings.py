@@ -22,3 +22,10 @@ class Settings(BaseSettings):
     """Where people and programs reach this service."""
     enrolment_url: str = "http://127.0.0.1:8001"
     certification_url: str = "http://127.0.0.1:8002"
+    dhis2_mapping_file: Path | None = None
+    """Which ids of a DHIS2 our codes are, as TOML; see docs/exports.md."""
+    iati_organisation: str = ""
+    """The reference of the organisation that publishes to IATI; without one, nothing is written for it."""
+    iati_organisation_kind: str = "10"
+    """Its code in IATI's list OrganisationType."""
+    operator_name: str = "Sampan operator (name not set)"

@@ -1,9 +1,21 @@
 """Reporting's tables: the newest fact of each thing, the cube and its changes, who may ask, and how far the streams are heard."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, LargeBinary, MetaData, SmallInteger, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Date,
+    DateTime,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Text,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
@@ -36,6 +48,7 @@ class _Held(SQLModel):
 
 class Cohort(_Held, Base, table=True):
     __tablename__ = "cohorts"
+    __table_args__ = (Index("cohorts_starts_on_idx", text("(data ->> 'starts_on') DESC"), text("cohort DESC")),)
 
     cohort: str = Field(primary_key=True, sa_type=Text)
 
@@ -70,15 +83,59 @@ class PastFact(Base, table=True):
     data: dict[str, Any] = Field(sa_type=JSONB)
 
 
-class CubeCell(Base, table=True):
-    """One cell, also one that came back to 0. ``key`` is a hash of all its other columns but ``value``."""
+class Registered(_Held, Base, table=True):
+    """A programme, a centre or a scheme: nothing is counted from it, and every code has its titles from here."""
 
-    __tablename__ = "cube"
-    # Room for new values beside the old ones: only `value` changes, and no index holds it.
-    __table_args__ = {"postgresql_with": {"fillfactor": "80"}}
+    __tablename__ = "registered"
 
-    key: bytes = Field(primary_key=True, sa_type=LargeBinary)
-    measure: str = Field(index=True, sa_type=Text)
+    kind: str = Field(primary_key=True, sa_type=Text)
+    key: str = Field(primary_key=True, sa_type=Text)
+
+
+class Publication(Base, table=True):
+    """Whether figures are published, and by which threshold: one row, or none while nobody has said."""
+
+    __tablename__ = "publication"
+
+    id: int = Field(primary_key=True, sa_type=SmallInteger, sa_column_kwargs={"autoincrement": False})
+    on: bool
+    threshold: int = Field(sa_type=SmallInteger)
+
+
+class ReleasedException(Base, table=True):
+    """A figure that is public already, who said so, and why."""
+
+    __tablename__ = "released_exceptions"
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=BigInteger)
+    programme: str = Field(sa_type=Text)
+    table: str = Field(sa_type=Text)
+    row: str | None = Field(default=None, sa_type=Text)
+    measure: str = Field(sa_type=Text)
+    value: int = Field(sa_type=BigInteger)
+    reason: str = Field(sa_type=Text)
+    made: datetime = Field(sa_type=DateTime(timezone=True))
+    made_by: str = Field(sa_type=Text)
+
+
+class Release(Base, table=True):
+    """A version of the public tables: as anybody reads them, and the figures from which they were made, which nobody does."""
+
+    __tablename__ = "releases"
+
+    version: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
+    released: date = Field(sa_type=Date, unique=True)
+    threshold: int = Field(sa_type=SmallInteger)
+    position: dict[str, int] = Field(sa_type=JSONB)
+    tables: dict[str, Any] = Field(sa_type=JSONB)
+    kept: dict[str, Any] = Field(sa_type=JSONB)
+    kept_back: list[str] = Field(sa_type=JSONB)
+
+
+class _Placed(SQLModel):
+    """A measure, and its place in every dimension."""
+
+    measure: str = Field(sa_type=Text)
     programme: str = Field(sa_type=Text)
     country: str = Field(sa_type=Text)
     host_country: str = Field(sa_type=Text)
@@ -99,7 +156,43 @@ class CubeCell(Base, table=True):
     month: str = Field(sa_type=Text)
     start_month: str = Field(sa_type=Text)
     end_month: str = Field(sa_type=Text)
+
+
+class CubeCell(_Placed, Base, table=True):
+    """One cell, also one that came back to 0. ``key`` is a hash of all its other columns but ``value``."""
+
+    __tablename__ = "cube"
+    # Room for new values beside the old ones: only `value` changes, and no index holds it.
+    __table_args__ = (
+        Index("cube_measure_cohort_idx", "measure", "cohort"),
+        {"postgresql_with": {"fillfactor": "80"}},
+    )
+
+    key: bytes = Field(primary_key=True, sa_type=LargeBinary)
     value: int = Field(sa_type=BigInteger)
+
+
+class CoarseCell(_Placed, Base, table=True):
+    """One cell of a coarser cube: `_T` in what the cube is not by. ``grain`` is the cube's number."""
+
+    __tablename__ = "coarse_cubes"
+    __table_args__ = (
+        Index("coarse_cubes_grain_measure_idx", "grain", "measure"),
+        {"postgresql_with": {"fillfactor": "80"}},
+    )
+
+    grain: int = Field(primary_key=True, sa_type=Integer, sa_column_kwargs={"autoincrement": False})
+    key: bytes = Field(primary_key=True, sa_type=LargeBinary)
+    value: int = Field(sa_type=BigInteger)
+
+
+class TailCell(_Placed, Base, table=True):
+    """A change of the cube that is not yet in the coarser ones."""
+
+    __tablename__ = "cube_tail"
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=BigInteger)
+    delta: int = Field(sa_type=BigInteger)
 
 
 class CubeVersion(Base, table=True):
@@ -136,8 +229,35 @@ class CubeChange(Base, table=True):
     delta: int = Field(sa_type=BigInteger)
 
 
+class PeriodVersion(Base, table=True):
+    """A version of a period's report: written once, and never changed."""
+
+    __tablename__ = "period_versions"
+
+    id: str = Field(primary_key=True, sa_type=Text)
+    """<programme>.<period>"""
+    version: int = Field(primary_key=True, sa_type=Integer, sa_column_kwargs={"autoincrement": False})
+    made: datetime = Field(sa_type=DateTime(timezone=True))
+    by: str = Field(sa_type=Text)
+    reason: str | None = Field(default=None, sa_type=Text)
+    position: dict[str, int] = Field(sa_type=JSONB)
+    rules: int = Field(sa_type=Integer)
+    digest: str = Field(sa_type=Text)
+    figures: dict[str, Any] = Field(sa_type=JSONB)
+    restated: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))
+
+
+class Remaking(Base, table=True):
+    """How the last rebuild stands: one row, if ever one was asked for."""
+
+    __tablename__ = "remakings"
+
+    id: int = Field(primary_key=True, sa_type=SmallInteger, sa_column_kwargs={"autoincrement": False})
+    state: dict[str, Any] = Field(sa_type=JSONB)
+
+
 class RebuildRow(Base, table=True):
-    """The position in a stream from which on the last rebuild is done."""
+    """The position in a stream up to which it is heard again after an update that emptied the read side."""
 
     __tablename__ = "rebuilds"
 

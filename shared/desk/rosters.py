@@ -82,7 +82,7 @@ def routes(desk: Desk, rosters: Rosters) -> APIRouter:
                 raise
             wrong = remarks.FILES[problem.code]
             return desk.page(request, visit, "rosters.html", problem.status, **_words(rosters), wrong=wrong)
-        kept = await rosters.keeping.keep(visit.caller.postedby, name, content, {"source": source})
+        kept = await rosters.keeping.keep(visit.visitor, name, content, {"source": source})
         return RedirectResponse(f"/rosters/{kept}", 303)
 
     @router.get("/rosters/{kept}")
@@ -128,7 +128,7 @@ def routes(desk: Desk, rosters: Rosters) -> APIRouter:
 
 
 async def _kept(rosters: Rosters, visit: Visit, id_: str) -> Kept:
-    found = await rosters.keeping.found(visit.caller.postedby, id_)
+    found = await rosters.keeping.found(visit.visitor, id_)
     if found is None:
         raise Problem(404, "file_gone", "")
     return found
@@ -171,7 +171,7 @@ async def _progress(
     answer.rows.sort(key=lambda row: (order[row.sheet], row.row))
     answer.counts, answer.changes = dict(counts.statuses), dict(counts.changes)
     if not failed:
-        await rosters.keeping.answered(visit.caller.postedby, kept, answer.model_dump_json())
+        await rosters.keeping.answered(visit.visitor, kept, answer.model_dump_json())
     yield desk.text(visit, "bar.html", done=done, total=max(total, done))
     yield "</div>" + desk.text(visit, "taken.html", **_words(rosters), **_shown(answer, ()), kept=kept, failed=failed)
     yield foot

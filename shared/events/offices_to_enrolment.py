@@ -52,13 +52,23 @@ class Target(Model):
     value: Count
 
 
+class Trade(Model):
+    """What a trade is called, with its codes in ISCO-08 and, for the field of learning, in ISCED-F 2013."""
+
+    trade: Code
+    titles: Titles
+    isco: Annotated[str, Field(pattern=r"^[0-9]{1,4}$")] | None = None
+    iscedf: Annotated[str, Field(pattern=r"^[0-9]{2,4}$")] | None = None
+
+
 class ProgrammeRegistered(Model):
-    """A cooperation of several countries, with its reporting periods and what it means to reach."""
+    """A cooperation of several countries, with its trades, its reporting periods and what it means to reach."""
 
     programme: Code
     titles: Titles
     countries: Annotated[Many[Country], Field(min_length=1)]
     donor: Text | None = None
+    trades: Many[Trade] = []
     periods: Many[Period] = []
     targets: Many[Target] = []
 

@@ -152,7 +152,10 @@ def _decode(body: bytes) -> Any:
 
 def _line(place: int, line: bytes) -> Raw:
     try:
-        return _with_flawed(_raw(place, _decode(line.strip())), line)
+        value = _decode(line.strip())
+        if _looks_plain(line) and _is_plain(value):
+            return Raw(place, value)
+        return _with_flawed(_raw(place, value), line)
     except UnicodeDecodeError:
         return Raw(place, {}, Flaw.NOT_UTF8, line)
     except RecursionError:
@@ -182,6 +185,29 @@ def _named(fields: dict[str, Any]) -> dict[str, Any]:
         for key in ("source", "id", "type")
         if isinstance(value := fields.get(key), str) and re.fullmatch(r"[A-Za-z0-9./_-]{1,100}", value)
     }
+
+
+def _looks_plain(line: bytes) -> bool:
+    """Whether nothing of what is written here can be too deep, too many or a text that cannot be stored."""
+    # What is not written as an escape has been looked at by the decoders of UTF-8 and of JSON.
+    opened = line.count(b"{") + line.count(b"[")
+    return opened <= DEPTH_LIMIT and len(line) <= VALUES_LIMIT and b"\\u" not in line
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether the parser met an object and put no mark into it."""
+    if type(value) is not dict:
+        return False
+    stack: list[Any] = [value]
+    while stack:
+        node = stack.pop()
+        for part in node.values() if type(node) is dict else node:
+            kind = type(part)
+            if kind is dict or kind is list:
+                stack.append(part)
+            elif kind is _DuplicateKey or kind is _NotANumber:
+                return False
+    return True
 
 
 def _flaws(value: Any) -> Iterator[Flaw]:

@@ -18,15 +18,26 @@ def _hash(text: str) -> str:
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-HEADERS: Final = {
-    "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{_hash(STYLE)}'; "
-    f"script-src 'sha256-{_hash(SCRIPT)}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-    "Vary": "Cookie, Accept-Language",
-}
-"""What goes with every page: but for the page's own style and script nothing may be loaded, run, framed, cached or told."""
+def headers(style: str = "", script: str = "", *, asks: bool = False) -> dict[str, str]:
+    """What goes with a page: but for its own styles and scripts nothing may be loaded, run, framed, cached or told.
+
+    ``style`` and ``script`` are what it has besides those of every page; with ``asks`` its script may ask this service.
+    """
+    styles = " ".join(f"'sha256-{_hash(text)}'" for text in (STYLE, style) if text)
+    scripts = " ".join(f"'sha256-{_hash(text)}'" for text in (SCRIPT, script) if text)
+    connect = " connect-src 'self';" if asks else ""
+    return {
+        "Content-Security-Policy": f"default-src 'none'; style-src {styles}; script-src {scripts};{connect} "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-store",
+        "Vary": "Cookie, Accept-Language",
+    }
+
+
+HEADERS: Final = headers()
+"""What goes with a page that has no more than every page."""
 
 
 def page(title: str, main: str, *, path: str) -> str:

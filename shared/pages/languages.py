@@ -16,11 +16,11 @@ from zoneinfo import ZoneInfo
 
 from babel import Locale
 from babel.core import get_global
-from babel.dates import format_date, format_timedelta
+from babel.dates import format_date, format_skeleton, format_timedelta
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
-from babel.numbers import format_decimal
+from babel.numbers import format_decimal, format_percent
 
 FOLDER: Final = Path(__file__).parent / "locale"
 COOKIE: Final = "sampan_language"
@@ -62,9 +62,25 @@ class Language:
         """A day in words; an empty text for none."""
         return "" if day is None else str(format_date(day, "long", locale=self.locale))
 
+    def short_day(self, day: date) -> str:
+        """A day where there is little room."""
+        return str(format_date(day, "medium", locale=self.locale))
+
     def day_of(self, written: str) -> str:
         """A day in words, from how events write it."""
         return self.day(date.fromisoformat(written))
+
+    def month(self, written: str) -> str:
+        """A month in words, from how figures write it (YYYY-MM); what is none stays as it is."""
+        try:
+            first = date.fromisoformat(f"{written}-01")
+        except ValueError:
+            return written
+        return str(format_skeleton("yMMM", first, locale=self.locale))
+
+    def share(self, part: float, whole: float) -> str:
+        """How much of a whole a part is, in percent with at most one decimal; a dash where there is no whole."""
+        return str(format_percent(round(part / whole, 3), format="#,##0.#%", locale=self.locale)) if whole else "–"
 
     def moment(self, at: datetime, zone: tzinfo) -> str:
         """A day and the time of day in a place's own time."""

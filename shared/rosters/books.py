@@ -29,6 +29,10 @@ HEADER_WITHIN: Final = 10
 """The header is looked for in so many rows from the top: many put a title above it."""
 
 
+_NO_TEXT: Final = (b"%PDF", b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"{\\rtf", b"<?xml", b"<html", b"<!DOC")
+"""How files begin that are sent by mistake, or are spreadsheets in a form that is not read, and would pass for text."""
+
+
 class BookRefused(Exception):
     """A whole file that cannot be read: nothing in it was taken."""
 
@@ -134,9 +138,9 @@ def open_book(content: bytes, *, name: str = "roster", kind: Kind | None = None,
     if not start:
         raise BookRefused("file_empty", "The file is empty.")
     if start.startswith(b"\xd0\xcf\x11\xe0"):
-        raise BookRefused(
-            "old_form", "The file is an old .xls, or has a password. Save it as .xlsx or .ods, without a password."
-        )
+        raise _old_form()
+    if start.startswith(_NO_TEXT):
+        raise _no_spreadsheet()
     if not start.startswith(b"PK"):
         encoded = encoding_of(content, kind, encoding)
         if encoded is None:
@@ -188,6 +192,16 @@ def _unreadable(_: Exception) -> BookRefused:
     )
 
 
+def _old_form() -> BookRefused:
+    return BookRefused(
+        "old_form", "The file is an old .xls, or has a password. Save it as .xlsx or .ods, without a password."
+    )
+
+
+def _no_spreadsheet() -> BookRefused:
+    return BookRefused("not_a_spreadsheet", "The file is no spreadsheet. Send .xlsx, .ods or .csv.")
+
+
 def _too_many_rows() -> BookRefused:
     return BookRefused(
         "too_many_rows", f"A sheet has more than {ROWS_LIMIT:,} rows. Send it in parts; sending twice is safe."
@@ -214,17 +228,20 @@ def _look_inside(content: bytes) -> Literal["xlsx", "ods"]:
                         _bounded_xlsx(archive, part)
                 return "xlsx"
             if "content.xml" in names:
+                if "META-INF/manifest.xml" in names and any(_pieces(archive, "META-INF/manifest.xml", _ENCRYPTED)):
+                    raise _old_form()
                 _bounded_ods(archive, "content.xml")
                 return "ods"
     except (zipfile.BadZipFile, NotImplementedError, OSError, RuntimeError, EOFError) as error:
         raise _unreadable(error) from None
-    raise BookRefused("not_a_spreadsheet", "The file is no spreadsheet. Send .xlsx, .ods or .csv.")
+    raise _no_spreadsheet()
 
 
 _XLSX_CELL: Final = re.compile(
     rb"<(?:\w+:)?c\s[^>]*?\br=\"([A-Z]{1,4})([0-9]{1,10})\"[^>]*[^/]>|<(?:\w+:)?row\s[^>]*?\br=\"([0-9]{1,10})\"[^>]*[^/]>"
 )
 _ODS_TAG: Final = re.compile(rb"<table:(table-row|table-cell|covered-table-cell)\b([^>]*)>|<table:(table)\b|<text:p\b")
+_ENCRYPTED: Final = re.compile(rb"<manifest:encryption-data\b")
 _REPEATED: Final = re.compile(rb"table:number-(?:columns|rows)-repeated=\"([0-9]{1,10})\"")
 
 

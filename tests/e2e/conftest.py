@@ -147,11 +147,7 @@ def example(program: Program) -> Program:
 @pytest.fixture(scope="session")
 def issuing() -> Iterator[Program]:
     """One that issues certificates, because its public address is set, and has taken the example."""
-    env = environment()
-    address = {"SAMPAN_CERTIFICATION_URL": f"http://127.0.0.1:{env['SAMPAN_CERTIFICATION_PORT']}"}
-    with _folder() as folder, _running(folder, env | address) as running:
-        posted = running.run("post", EXAMPLE)
-        assert posted.returncode == 0, posted.stdout + posted.stderr
+    with _issuing() as running:
         yield running
 
 
@@ -163,6 +159,16 @@ def own_program(data_folder: Path) -> Iterator[Program]:
             cohorts = httpx.get(f"{running.url('enrolment')}/v1/cohorts", headers=running.admin).raise_for_status()
             if cohorts.json()["items"]:
                 pytest.skip("needs a program that is empty: docker compose down -v, and up again")
+        yield running
+
+
+@contextmanager
+def _issuing(more: dict[str, str] | None = None) -> Iterator[Program]:
+    env = environment() | (more or {})
+    address = {"SAMPAN_CERTIFICATION_URL": f"http://127.0.0.1:{env['SAMPAN_CERTIFICATION_PORT']}"}
+    with _folder() as folder, _running(folder, env | address) as running:
+        posted = running.run("post", EXAMPLE)
+        assert posted.returncode == 0, posted.stdout + posted.stderr
         yield running
 
 

@@ -287,4 +287,12 @@ async def test_what_is_rejected_is_kept_but_nothing_that_was_meant_for_enrolment
     assert [event["event"] for event in opened["events"]] == [bad]
     [act] = await items(client, "/v1/audit?action=rejected.read", None)
     assert (act["officer"], act["subject"]) == ("administrator", str(first["id"]))
+    unread = b'{"type": "trainee.enrolled.v1", "data": {"person": "Sok Dara", }}'
+    for content in (unread, unread + b"\xff", b'{"type": "certificate.awarded.v1"}\n' + unread):
+        headers = by(BODY, **{"Content-Type": NDJSON if b"\n" in content else ONE})
+        assert (await client.post("/v1/events", content=content, headers=headers)).status_code in (400, 422)
+    *_, third = listed = await items(client, "/v1/rejected", None)
+    assert len(listed) == 3, "of what could not be read only what speaks of no type of enrolment's"
+    opened = (await client.get(f"/v1/rejected/{third['id']}", headers=by(None))).json()
+    assert [event["event"] for event in opened["events"]] == [{"type": "certificate.awarded.v1"}]
     assert (await client.get("/v1/rejected", headers=by(BODY))).status_code == 403

@@ -13,11 +13,12 @@ from services.enrolment.tables import KeptFile
 from shared.desk import remarks
 from shared.keeping import Keeping
 from shared.limits import Limits, TooFast
+from shared.rosters.books import FILE_LIMIT
 from shared.rosters.cells import OFFERS
 from tests.integration.desk.browser import Browser, Page
 from tests.integration.desk.conftest import Opened
 from tests.integration.enrolment.house import REGISTRATIONS, House
-from tests.unit.enrolment.story import STRANGER, announced
+from tests.unit.enrolment.story import SENDER, STRANGER, announced
 
 HEAD = [
     "Cohort",
@@ -152,6 +153,19 @@ async def test_what_was_shown_is_sealed_and_is_nobody_elses(
     assert (await stranger.send(answer.headers["location"], {"form_key": key})).status_code == 404
 
 
+async def test_a_shown_file_opens_in_the_session_that_showed_it_and_in_no_other(
+    house: House, opened: Opened, sender: Browser, tokens: dict[str, str]
+) -> None:
+    await house.post(*REGISTRATIONS, announced())
+    shown = (await show(sender, workbook(trainee("01")))).headers["location"]
+    await sender.see(shown)
+    elsewhere = await opened.browser(tokens[SENDER])
+    assert "This file is not kept any more. Choose it again." in (await elsewhere.see(shown, 404)).shown
+    await sender.send("/session/end", {})
+    await sender.sign_in(tokens[SENDER])
+    await sender.see(shown, 404)
+
+
 async def test_a_file_is_gone_after_its_hour_also_when_nobody_shows_another(house: House, sender: Browser) -> None:
     await house.post(*REGISTRATIONS, announced())
     await show(sender, workbook(trainee("01")))
@@ -167,10 +181,27 @@ async def test_a_file_is_gone_after_its_hour_also_when_nobody_shows_another(hous
 
 
 async def test_a_file_that_cannot_be_read_is_said_so_on_the_page(sender: Browser) -> None:
-    for content, sentence in ((b"", "The file is empty."), (b"\x89PNG\r\n\x1a\n" * 20, "It cannot be told")):
+    for content, sentence in (
+        (b"", "The file is empty."),
+        (b"\x89PNG\r\n\x1a\n" * 20, "This is no spreadsheet."),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" * 20, "or has a password"),
+        (b"PK\x03\x04" + bytes(FILE_LIMIT), "The file is too large."),
+    ):
         answer = await show(sender, content)
         assert answer.status_code in (400, 413)
-        assert sentence in Page(answer.text).shown or "no spreadsheet" in Page(answer.text).shown, answer.text
+        assert sentence in Page(answer.text).shown, answer.text
+
+
+async def test_what_holds_nothing_for_this_desk_is_not_offered_for_sending(house: House, sender: Browser) -> None:
+    await house.post(*REGISTRATIONS, announced())
+    for content, sentence in (
+        (b"Dear colleague,\nplease find the list below\n", "There is no row in this file"),
+        (workbook(trainee("01", Sex="x")), "Not taken 1"),
+    ):
+        page = await sender.see((await show(sender, content)).headers["location"])
+        assert sentence in page.shown
+        assert "Send it" not in page.shown
+        assert "Choose another file" in page.shown
 
 
 async def test_a_roster_without_the_forms_key_is_refused(house: House, sender: Browser) -> None:

@@ -48,6 +48,24 @@ async def test_a_session_ends_with_its_day_and_with_its_token(house: House, open
     assert "Your session has ended." in (await sender.see("/", 401)).shown
 
 
+async def test_what_is_sent_after_the_session_has_ended_is_said_not_to_be_taken(house: House, sender: Browser) -> None:
+    path = "/record/trainee.withdrawn.v1"
+    fields = (await sender.see(path)).fields
+    async with house.database.transaction() as session:
+        await session.execute(text("UPDATE sessions SET expires = now()"))
+    answer = await sender.send(path, {**fields, "cohort": "wuxi-2025", "number": "01"})
+    assert answer.status_code == 401
+    assert "what you sent was not taken" in Page(answer.text).shown
+    assert f'action="/session?to={path}"' in answer.text
+
+
+async def test_a_mistyped_address_is_a_page_in_a_browser_and_a_code_for_a_program(opened: Opened) -> None:
+    somebody = await opened.browser()
+    page = await somebody.see("/roster", 404, **{"Accept": "text/html,*/*;q=0.8", "Accept-Language": "lo"})
+    assert "ບໍ່ມີຫຍັງຢູ່ທີ່ຢູ່ນີ້." in page.shown
+    assert (await somebody.client.get("/roster")).json()["code"] == "not_found"
+
+
 async def test_a_revoked_office_is_signed_out(sender: Browser) -> None:
     assert (await sender.client.delete("/v1/offices/kh/ntti", headers=BEARER)).status_code == 204
     await sender.see("/", 401)

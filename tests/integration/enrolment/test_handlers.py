@@ -247,7 +247,9 @@ async def test_a_session_is_one_fact_and_positions_count_facts(house: House) -> 
     assert (await house.take(session(3, 33))).position == answer.position
 
 
-async def test_in_order_the_journal_is_not_read_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_in_order_and_past_others_the_journal_is_not_read_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await house.post(*STORY)
     seen: list[Any] = []
     advance = module.decide.__globals__["advance"]
@@ -257,11 +259,12 @@ async def test_in_order_the_journal_is_not_read_again(house: House, monkeypatch:
     )
     late = [
         trainee("competitor.placed", "01", 91, competition="asean", skill="18", medal="gold"),
+        trainee("person.corrected", "02", 90, sex="M"),  # before the one above, and about somebody else
         cohort("cohort.changed", 95),
     ]
     for event in late:
         assert said(await house.post(event)) == [APPLIED]
-    assert [len(new) for new in seen] == [1, 1]
+    assert [len(new) for new in seen] == [1, 1, 1]
 
 
 async def test_a_rollback_leaves_nothing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

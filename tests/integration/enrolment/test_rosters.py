@@ -14,6 +14,8 @@ from services.enrolment.tables import KeptFile
 from shared.database import Database
 from shared.events.identity import enrolment_id
 from shared.keeping import Keeping
+from shared.offices import Caller
+from shared.sessions import Visitor
 from tests.integration.enrolment.house import REGISTRATIONS
 from tests.sheets import CSV, XLSX, a_trainee, as_csv, as_xlsx, was_there
 from tests.unit.enrolment.story import (
@@ -356,7 +358,11 @@ async def test_what_cannot_be_read_is_refused_whole(client: Client, offices: dic
 async def test_the_template_is_a_roster(client: Client, offices: dict[str, Bearer], language: str) -> None:
     answer = await client.get("/v1/rosters/template.xlsx", params={"language": language}, headers=offices[SENDER])
     assert answer.headers["content-type"] == XLSX
-    assert (await send(client, offices[SENDER], answer.content))["rows"] == []
+    taken = await send(client, offices[SENDER], answer.content)
+    assert taken["rows"] == []
+    assert "sheet_unknown" not in {sheet["code"] for sheet in taken["left"]}, "what it brings along is nobody's"
+    names = load_workbook(BytesIO(answer.content)).sheet_names
+    assert ("Read me" in names) == (language == "en"), "and is called something in the reader's language"
 
 
 async def test_nothing_personal_is_kept_in_clear(
@@ -384,7 +390,8 @@ async def test_of_somebody_forgotten_no_digest_is_kept_and_a_roster_sent_again_b
         "/v1/rosters", params={"dry_run": True}, content=as_csv(lines), headers={"Content-Type": CSV, **offices[SENDER]}
     )
     assert shown.status_code == 200
-    await Keeping(database, KeptFile, b"\x01" * 32).keep(SENDER, "roster.csv", as_csv(lines), {})
+    officer = Visitor(Caller(SENDER, frozenset(), "sokha"), "form key")
+    await Keeping(database, KeptFile, b"\x01" * 32).keep(officer, "roster.csv", as_csv(lines), {})
     before = await facts(database)
 
     async def kept() -> list[tuple[str, str]]:

@@ -9,7 +9,13 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from services.reporting import exports_api, periods_api, public_api
 from services.reporting.api import routes
+from services.reporting.changes_api import routes as changes
+from services.reporting.exporting import Outlets
+from services.reporting.formats.iati import Publisher
+from services.reporting.live import Live
+from services.reporting.pages import ReportingPages
 from services.reporting.tables import Base, Office, Session, Token
 from shared.audit import Audit
 from shared.bus import Extent
@@ -17,12 +23,14 @@ from shared.database import Database
 from shared.http import create_app
 from shared.offices import Doorkeeper, token_digest
 from shared.sessions import Sessions
+from shared.visitors import Visitors
 from tests.contract.answers import as_documented
 from tests.emptying import clear
 from tests.servers import PostgresForTests
 
 ROOT = Path(__file__).parents[3]
 ADMINISTRATOR = "sampan_admin_of_these_tests"
+OUTLETS = Outlets(publisher=Publisher("XM-EXAMPLE-1", "40", "An invented operator"))
 BEARER = {"Authorization": f"Bearer {ADMINISTRATOR}"}
 
 
@@ -63,20 +71,37 @@ def streams() -> Streams:
 
 
 @pytest.fixture
-async def client(database: Database, streams: Streams) -> AsyncIterator[httpx.AsyncClient]:
-    """The administrator, asking reporting over HTTP; nothing is heard meanwhile."""
+def app(database: Database, streams: Streams) -> FastAPI:
+    """Reporting over HTTP for its administrator; nothing is heard meanwhile."""
+    live = Live(database)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        yield
+        async with live.running():
+            yield
 
     async def problems() -> list[str]:
         return []
 
-    app = create_app("reporting under test", lifespan, problems)
+    made = create_app("reporting under test", lifespan, problems)
     door = Doorkeeper(database, token_digest(ADMINISTRATOR), Office, Token)
     sessions = Sessions(database, door, Session, "reporting")
-    app.include_router(routes(database, door, sessions, Audit(database, bytes(32)), streams.look, https=False))
+    made.include_router(
+        routes(database, door, sessions, Audit(database, bytes(32)), streams.look, https=False, outlets=OUTLETS)
+    )
+    made.include_router(exports_api.routes(database, door))
+    made.include_router(public_api.routes(database, door, Audit(database, bytes(32)), Visitors()))
+    made.include_router(periods_api.routes(database, door, Audit(database, bytes(32))))
+    made.include_router(changes(live, door, sessions))
+    elsewhere = {"enrolment": "http://enrolment", "certification": "http://certification"}
+    made.include_router(ReportingPages(database, sessions, door, elsewhere).routes())
+    made.state.live = live
+    return made
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """The administrator, asking."""
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app),
         base_url="http://reporting",

@@ -1,16 +1,22 @@
 """The page at /: it asks who is calling, shows the table, and takes nothing from anywhere else."""
 
+import random
 import re
 from base64 import b64encode
+from dataclasses import replace
 from hashlib import sha256
+from html import unescape
 
 import httpx
 import pytest
 
 from shared.database import Database
+from shared.pages.languages import LANGUAGES
+from tests.integration.desk.browser import Page
 from tests.integration.reporting.conftest import ADMINISTRATOR
 from tests.integration.reporting.test_aggregates import a_history
 from tests.integration.reporting.test_projection import hear
+from tests.unit.reporting.facts import a_trainee, known
 
 COOKIE = "sampan_reporting"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -38,10 +44,10 @@ async def test_without_a_token_the_page_asks_who_is_calling_and_shows_nothing(
     assert "role=alert" not in page.text
 
 
-async def test_after_signing_in_the_page_shows_the_table_and_after_signing_out_no_more(
+async def test_after_signing_in_the_page_shows_the_figures_and_after_signing_out_no_more(
     browser: httpx.AsyncClient, database: Database
 ) -> None:
-    await hear(database, a_history())
+    await hear(database, a_history(), position=7)
 
     signed_in = await sign_in(browser)
     assert (signed_in.status_code, signed_in.headers["location"]) == (303, "/")
@@ -52,32 +58,122 @@ async def test_after_signing_in_the_page_shows_the_table_and_after_signing_out_n
 
     page = await browser.get("/")
     assert page.status_code == 200
-    assert page.text.count('<th scope="row">electrical</th>') == 4
-    assert "fact 0 of enrolment" in page.text
-    assert "training hours" in page.text
-    assert ">nominated</th>" not in page.text, "what is 0 throughout is left out"
+    shown = Page(page.text).shown
+    assert "Enrolled 10 People 9" in shown
+    assert "Completion rate 90% 9 / 10" in shown
+    assert "Women's share 40% 4 / 10" in shown
+    assert "Position: enrolment 7, certification 7." in shown
+    assert "Wuxi 2025 wuxi · started 31 Mar 2025 9 9 9 9 9" in shown
+    assert "Recent changes" in shown
 
     await browser.post("/session/end")
     assert (await browser.get("/")).status_code == 401
 
 
-async def test_the_page_takes_the_same_parameters_as_the_aggregates(
+async def test_every_number_is_a_link_to_what_explains_it_and_every_filter_a_link(
     browser: httpx.AsyncClient, database: Database
 ) -> None:
     await hear(database, a_history())
     await sign_in(browser)
-    page = (await browser.get("/?measure=enrolled,nominated&by=cohort&sex=F&from=&to=2025-04")).text
-    rows = re.findall(r'<tr><th scope="row">(.*?)</th><td.*?>(\d+)</td><td.*?>(\d+)</td></tr>', page)
-    assert rows == [("wuxi", "3", "0")]
-    assert "Only sex women, to 2025-04." in page
+    page = (await browser.get("/?sex=F&to=2025-04")).text
+    for cell in re.findall(r"<td(?: class=none)?>(.*?)</td>", page):
+        assert re.fullmatch(r'<a class="n" href="/explain\?measure=\w+&amp;[^"]*sex=F[^"]*">[\d,.]+</a>', cell), cell
+    assert '<a href="/?to=2025-04" title="Take away">Sex: <strong>women</strong>' in page
+    assert '<a href="/?sex=F&amp;to=2025-04&amp;country=KH">Cambodia</a>' in page
+    assert "Enrolled 3 People 3" in Page(page).shown
 
 
-async def test_a_question_that_cannot_be_asked_is_explained(browser: httpx.AsyncClient) -> None:
+async def test_every_number_on_the_page_opens_its_explanation(browser: httpx.AsyncClient, database: Database) -> None:
+    await hear(database, a_history(), position=20)
     await sign_in(browser)
-    page = await browser.get("/?by=<script>")
-    assert page.status_code == 400
-    assert "There is no such dimension" in page.text
-    assert "<script" not in page.text
+    page = (await browser.get("/")).text
+    explained = dict(re.findall(r'<a class="n" href="([^"]+)">([^<]+)</a>', page))
+    assert len(explained) > 50
+    for address, number in random.Random(6).sample(sorted(explained.items()), 12):
+        answer = await browser.get(unescape(address))
+        assert answer.status_code == 200, address
+        heading = Page(answer.text.partition("<h1>")[2].partition("</h1>")[0]).shown
+        assert heading.partition(": ")[2].startswith(number.partition(" / ")[0]) or f"({number})" in heading, address
+    women = Page((await browser.get("/explain?measure=enrolled&sex=F&cohort=wuxi&compare=2020-01-01")).text).shown
+    assert "Enrolled: 3" in women
+    assert "3 now, 0 then" in women
+    assert "reached us since then ntti 3 +3" in women
+
+
+async def test_every_page_answers_in_every_language(browser: httpx.AsyncClient, database: Database) -> None:
+    await hear(database, a_history())
+    await sign_in(browser)
+    for path in ("/", "/cohorts", "/table?by=country,sex", "/changes", "/measures", "/explain?measure=pass_rate"):
+        for tag in LANGUAGES:
+            page = await browser.get(path, headers={"Accept-Language": tag})
+            assert page.status_code == 200, (path, tag)
+            assert f'<html lang="{tag}">' in page.text
+            assert len(page.content) < 100_000
+
+
+async def test_the_table_takes_the_same_parameters_as_the_aggregates(
+    browser: httpx.AsyncClient, database: Database
+) -> None:
+    await hear(database, a_history())
+    await sign_in(browser)
+    page = (await browser.get("/table?measure=enrolled,nominated&by=cohort&sex=F&from=&to=2025-04")).text
+    rows = re.findall(r'<tr><th scope="row">(.*?)</th><td.*?>(\d+)</a></td><td.*?>(\d+)</a></td></tr>', page)
+    assert rows == [("wuxi", "3", "0")]
+
+
+async def test_a_page_follows_by_asking_for_its_figures_alone(browser: httpx.AsyncClient, database: Database) -> None:
+    await hear(database, a_history())
+    await sign_in(browser)
+    part = {"Sampan-Part": "figures"}
+
+    first = await browser.get("/?country=KH", headers=part)
+    same = await browser.get("/?country=KH", headers={**part, "If-None-Match": first.headers["etag"]})
+    await hear(database, [known(a_trainee("77", enrolled_on="2025-03-01"))])
+    moved = await browser.get("/?country=KH", headers={**part, "If-None-Match": first.headers["etag"]})
+
+    assert "<html" not in first.text
+    assert "Enrolled 10" in Page(first.text).shown
+    assert (same.status_code, same.text) == (304, "")
+    assert "Enrolled 11" in Page(moved.text).shown
+
+
+async def test_figures_are_shown_as_they_were_known_then(browser: httpx.AsyncClient, database: Database) -> None:
+    await hear(database, a_history(), position=20)
+    await hear(database, [known(a_trainee("77", enrolled_on="2025-03-01"))], position=21)
+    await sign_in(browser)
+    assert "Enrolled 11" in Page((await browser.get("/")).text).shown
+    then = (await browser.get("/?as_of=20.20")).text
+    assert "As known at: 20.20" in Page(then).shown
+    assert "Enrolled 10" in Page(then).shown
+
+
+async def test_changes_are_listed_with_their_causes(browser: httpx.AsyncClient, database: Database) -> None:
+    await hear(database, a_history(), position=20)
+    posted = replace(known(a_trainee("77", enrolled_on="2025-03-01")), cause="/offices/kh/ntti/enrol-77")
+    await hear(database, [posted], position=21)
+    await sign_in(browser)
+    shown = Page((await browser.get("/changes?country=KH")).text).shown
+    assert re.search(r"Enrolled \+1 .*? wuxi kh/ntti \(1\)", shown), shown
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/?by=<script>", 400),
+        ("/?from=2025-13", 400),
+        ("/?as_of=yesterday", 400),
+        ("/?sex=F&" + "x" * 50 + "=1", 400),
+        ("/table?measure=happiness", 400),
+        ("/cohorts?before=" + "x" * 90, 404),
+        ("/changes?before=x", 404),
+    ],
+)
+async def test_a_question_that_cannot_be_asked_is_explained(browser: httpx.AsyncClient, path: str, status: int) -> None:
+    await sign_in(browser)
+    page = await browser.get(path)
+    assert page.status_code == status
+    assert "To the first page" in page.text
+    assert "<script>" not in page.text.replace('<script>"use strict"', "")
 
 
 async def test_a_wrong_token_is_told_so_and_not_kept(browser: httpx.AsyncClient) -> None:
@@ -116,9 +212,9 @@ async def test_the_page_is_closed_to_scripts_frames_caches_and_other_hosts(brows
     assert "frame-ancestors 'none'" in policy
     assert "unsafe" not in policy
     assert page.headers["cache-control"] == "no-store"
-    assert "<script" not in page.text, "this page has none"
-    assert "http:" not in page.text
-    assert "https:" not in page.text
+    assert not re.search(r"\ssrc=|<link|<img|url\(|@import", page.text), "nothing is loaded from anywhere"
     assert not re.search(r"\sstyle=", page.text), "the policy would not let it through"
-    style = page.text.partition("<style>")[2].partition("</style>")[0]
-    assert b64encode(sha256(style.encode()).digest()).decode() in policy
+    for kind in ("style", "script"):
+        found = re.findall(f"<{kind}>(.*?)</{kind}>", page.text, re.DOTALL)
+        assert len(found) == 2
+        assert all(b64encode(sha256(one.encode()).digest()).decode() in policy for one in found)

@@ -5,15 +5,18 @@ from datetime import date
 from typing import Any
 
 from services.reporting.domain import Cell, Known, Version
-from shared.events.certification import CertificateFact
+from shared.events.certification import CertificateFact, SchemeFact
 from shared.events.codes import Model
-from shared.events.enrolment import CohortFact, TraineeFact
+from shared.events.enrolment import CentreFact, CohortFact, ProgrammeFact, TraineeFact
 from shared.events.identity import certificate_id, enrolment_id
 
 KINDS: dict[type[Model], tuple[str, str, str]] = {
     CohortFact: ("cohort", "cohort", "/services/enrolment"),
     TraineeFact: ("trainee", "enrolment", "/services/enrolment"),
     CertificateFact: ("certificate", "certificate", "/services/certification"),
+    ProgrammeFact: ("programme", "programme", "/services/enrolment"),
+    CentreFact: ("centre", "centre", "/services/enrolment"),
+    SchemeFact: ("scheme", "scheme", "/services/certification"),
 }
 
 
@@ -103,6 +106,7 @@ def wire(fact: Known) -> bytes:
             "datacontenttype": "application/json",
             "epoch": fact.version.epoch,
             "revision": fact.version.revision,
+            "cause": fact.cause,
             "data": fact.data.model_dump(mode="json"),
         }
     ).encode()

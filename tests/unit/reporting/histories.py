@@ -31,7 +31,7 @@ outcomes = st.fixed_dictionaries(
     {
         "months_after": st.sampled_from([1, 6, 12]),
         "on": days,
-        "outcome": st.sampled_from(["employed", "teaching"]),
+        "outcome": st.sampled_from(["employed", "teaching", "no-answer"]),
         "learners": st.fixed_dictionaries({"women": st.integers(0, 3), "men": st.integers(0, 3)}),
     }
 )

@@ -2,9 +2,12 @@
 
 import pytest
 
+from services.reporting.difference import effect
 from services.reporting.domain import (
     DIMENSIONS,
+    EXCEPTIONS,
     MEASURES,
+    TOTAL,
     Cell,
     Known,
     Rows,
@@ -13,7 +16,6 @@ from services.reporting.domain import (
     contributions,
     count,
     count_all,
-    effect,
     newest,
     people_contribution,
 )
@@ -239,20 +241,24 @@ def test_outcomes_count_reports_and_learners_by_their_own_sex() -> None:
     }
 
 
-def test_a_person_counts_once_at_the_first_enrolment() -> None:
-    first = a_trainee("01", person="one", enrolled_on="2025-02-20", trade="cabling")
-    later = a_trainee("01", "wuxi-2", person="one", enrolled_on="2026-02-20")
+def test_a_person_counts_once_in_each_cell_of_people() -> None:
+    first = a_trainee("02", person="one", trade="cabling")
+    later = a_trainee("01", "wuxi-2", person="one", enrolled_on="2026-02-20", country="LA")
     proposed = a_trainee("01", "wuxi-3", person="one", enrolled_on=None, proposed_on="2024-01-01", status="proposed")
     lines = [(a_cohort("wuxi-3"), proposed), (a_cohort("wuxi-2"), later), (a_cohort(), first)]
-    (cell,) = people_contribution(lines)
-    assert (cell.measure, cell.cohort, cell.trade, cell.month) == ("people", "wuxi", "cabling", "2025-02")
-
-
-def test_of_two_enrolments_on_one_day_the_smaller_id_is_the_first() -> None:
-    lines = [(a_cohort(), a_trainee(number, person="one", trade=number)) for number in ("01", "02", "03")]
-    smallest = min(trainee.enrolment for _, trainee in lines)
-    (cell,) = people_contribution(lines)
-    assert [cell.trade] == [trainee.trade for _, trainee in lines if trainee.enrolment == smallest]
+    counted = people_contribution(lines)
+    assert set(counted.values()) == {1}
+    assert {(cell.programme, cell.country, cell.cohort) for cell in counted if cell.sex == TOTAL} == {
+        (TOTAL, TOTAL, TOTAL),
+        (TOTAL, "KH", TOTAL),
+        (TOTAL, "LA", TOTAL),
+        ("ilo-china", TOTAL, TOTAL),
+        ("ilo-china", "KH", TOTAL),
+        ("ilo-china", "LA", TOTAL),
+        *(("ilo-china", country, "wuxi") for country in (TOTAL, "KH")),
+        *(("ilo-china", country, "wuxi-2") for country in (TOTAL, "LA")),
+    }
+    assert {cell.sex for cell in counted} == {TOTAL, "F"}
 
 
 def test_nothing_of_an_enrolment_counts_until_its_cohort_has_come() -> None:
@@ -275,11 +281,13 @@ def test_voids_contribute_nothing() -> None:
     assert {cell.measure for cell in count_all(rows_of(a_cohort(), void, award))} == {"places"}
 
 
-def test_when_the_first_enrolment_is_voided_the_person_moves_to_the_next() -> None:
+def test_when_one_of_two_enrolments_is_voided_the_person_is_still_one() -> None:
     first, later = a_trainee("01", person="one"), a_trainee("02", person="one", enrolled_on="2025-03-01")
     held = rows_of(a_cohort(), first, later)
-    delta = effect(held, rows_of(first.model_copy(update={"status": "void"})))
-    assert {cell.month: value for cell, value in of(delta, "people").items()} == {"2025-02": -1, "2025-03": 1}
+    assert of(effect(held, rows_of(first.model_copy(update={"status": "void"}))), "people") == {}
+    gone = held.with_changes(rows_of(first.model_copy(update={"status": "void"})))
+    delta = of(effect(gone, rows_of(later.model_copy(update={"status": "void"}))), "people")
+    assert set(delta.values()) == {-1}
 
 
 def test_when_a_cohort_changes_its_enrolments_move_with_it() -> None:
@@ -318,8 +326,30 @@ def test_every_cell_leaves_out_exactly_the_dimensions_that_do_not_apply() -> Non
     counted = count_all(rows_of(a_cohort(sessions=[SESSION]), trainee, award))
     assert {cell.measure for cell in counted} == set(MEASURES)
     for cell in counted:
+        if cell.measure == "people":
+            continue
         applies = {name for name in DIMENSIONS if getattr(cell, name) != "_Z"}
         assert applies == set(MEASURES[cell.measure].dimensions), cell.measure
+
+
+def test_what_would_make_a_rate_pass_100_percent_is_counted_by_itself() -> None:
+    report = {"months_after": 6, "on": "2025-10-13", "outcome": "teaching"}
+    absent = a_trainee(arrived=False, completed_on="2025-04-13", completion="in-force", outcomes=[report, report])
+    first = a_certificate(absent, assessed_on="2025-04-10")
+    second = a_certificate(absent, occupation="welder", assessed_on="2025-04-11", passed_on="2025-04-11")
+    third = a_certificate(absent, level="junior", awarded_on="2025-04-13")
+    counted = count_all(rows_of(a_cohort(), absent, first, second, third))
+    outside = {
+        cell.measure: (value, cell.occupation, cell.level)
+        for cell, value in counted.items()
+        if cell.measure in EXCEPTIONS
+    }
+    assert outside == {
+        "completed_outside": (1, "_Z", "_Z"),
+        "passed_outside": (1, "welder", "senior"),
+        "certified_outside": (1, "electrician", "junior"),
+        "answered_outside": (1, "_Z", "_Z"),
+    }
 
 
 def test_the_tables_name_what_a_cell_has() -> None:

@@ -5,7 +5,9 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.reporting.domain import Cell, Known, Rows, Version, count_all, effect, newest
+from services.reporting.difference import effect
+from services.reporting.domain import DIMENSIONS, TOTAL, Cell, Known, Rows, Version, count_all, newest
+from services.reporting.rates import NOT_BY, RATES
 from tests.unit.reporting.histories import arrivals, histories
 
 
@@ -56,5 +58,26 @@ def test_people_are_as_many_as_those_who_were_ever_enrolled(history: list[Known]
         and (cohort := ledger.rows.cohorts.get(trainee.cohort)) is not None
         and cohort.status != "void"
     }
-    counted = {cell: value for cell, value in ledger.cube.items() if cell.measure == "people"}
-    assert sum(counted.values()) == len(enrolled)
+    everybody = Cell("people", programme=TOTAL, country=TOTAL, sex=TOTAL, cohort=TOTAL)
+    assert ledger.cube[everybody] == len(enrolled)
+    of_cohorts = {
+        cell: value for cell, value in ledger.cube.items() if cell.measure == "people" and cell.cohort != TOTAL
+    }
+    assert all(value <= len(enrolled) for value in of_cohorts.values())
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    histories(), st.sets(st.sampled_from([name for name in DIMENSIONS if name not in (*NOT_BY, "month")]), max_size=3)
+)
+def test_no_rate_of_cohorts_passes_100_percent(history: list[Known], by: set[str]) -> None:
+    ledger = Ledger()
+    ledger.hear(history)
+    groups: dict[tuple[str, ...], list[tuple[dict[str, str], int]]] = {}
+    for cell, value in ledger.cube.items():
+        place = tuple(getattr(cell, name) for name in by)
+        groups.setdefault(place, []).append((cell._asdict(), value))
+    for lines in groups.values():
+        for name, rate in RATES.items():
+            numerator, denominator = rate.parts(lines)
+            assert 0 <= numerator <= denominator, name

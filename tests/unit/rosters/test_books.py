@@ -85,6 +85,28 @@ def code(content: bytes) -> str:
     return refused.value.code
 
 
+@pytest.mark.parametrize(
+    "start", [b"%PDF-1.7", b"\x89PNG\r\n", b"\xff\xd8\xff\xe0", b"<?xml version='1.0'?><office:document/>"]
+)
+def test_a_file_that_was_meant_for_somebody_else_is_no_spreadsheet(start: bytes) -> None:
+    with pytest.raises(BookRefused) as refused:
+        open_book(start + b"\nhello" * 9)
+    assert refused.value.code == "not_a_spreadsheet"
+
+
+def test_a_password_is_named_as_what_keeps_it_shut() -> None:
+    file = BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("content.xml", b"\x8f\x01\x99 unreadable")
+        archive.writestr(
+            "META-INF/manifest.xml", "<manifest:file-entry><manifest:encryption-data/></manifest:file-entry>"
+        )
+    for content in (file.getvalue(), b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
+        with pytest.raises(BookRefused, match="a password") as refused:
+            open_book(content)
+        assert refused.value.code == "old_form"
+
+
 def test_a_small_file_that_unpacks_to_more_than_there_is() -> None:
     assert code(packed(**{"xl__workbook.xml": b"0" * (books.UNPACKED_LIMIT + 1)})) == "unpacked_too_large"
 

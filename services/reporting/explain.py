@@ -1,0 +1,394 @@
+"""Why a figure is what it is: the enrolments behind it, the facts that put each there, and what came and went since.
+
+An explanation counts anew, by the same rules as the cube, from the rows as they are or were held; it must come to the same.
+"""
+
+import asyncio
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from services.reporting import history, queries
+from services.reporting.domain import Known, Rows, Version, newest
+from services.reporting.ledger import Asked, Step, step_at
+from services.reporting.measures import RULES
+from services.reporting.queries import COUNTED, Number, Question, UnknownQuestion
+from services.reporting.rates import RATES
+from services.reporting.reckoning import Counted, Reckoner
+from services.reporting.tables import CubeCell
+from shared.events.certification import CertificateFact
+from shared.events.enrolment import CohortFact, TraineeFact
+
+LARGEST = 200_000
+"""Enrolments in the cohorts behind a figure: one of more is explained in parts."""
+MOST_CHANGED = 10_000
+REASONS_TOLD = 3
+LESS = "Ask for less at a time: a cohort, a month, a country."
+
+_COHORTS_AT_A_TIME = 20
+_LINES_AT_A_TIME = 200
+
+
+class Rule(BaseModel):
+    """What is counted, in a sentence, and by which version of the rules."""
+
+    measure: str
+    says: str
+    version: int
+
+
+class Fact(BaseModel):
+    """A fact that changed whether or how an enrolment counts: where it stands in its stream, and the office's event behind it."""
+
+    stream: str
+    position: int
+    kind: str
+    key: str
+    epoch: int
+    revision: int
+    time: datetime
+    event: str | None
+    value: Number
+    """What the enrolment counted after it."""
+
+
+class Line(BaseModel):
+    """One enrolment behind a figure (a cohort for places, one of a person's enrolments for people), and what it counts.
+
+    ``of`` is its part of a rate's denominator; ``before`` is what it counted at the moment that is compared with.
+    """
+
+    cohort: str
+    enrolment: str | None
+    person: str | None
+    country: str | None
+    sending_centre: str | None
+    value: Number
+    of: int | None = None
+    before: Number | None = None
+    facts: list[Fact] = []
+
+
+class Reason(BaseModel):
+    """What many lines have in common that came or went: why, and of which sending centre or, without one, of which cohort."""
+
+    direction: Literal["came", "went"]
+    why: Literal["reached", "trainee", "cohort", "certificate", "recounted"]
+    sending_centre: str | None
+    cohort: str | None
+    enrolments: int
+    difference: Number
+
+
+class Comparison(BaseModel):
+    """A figure beside what it was, in a sentence, and why."""
+
+    asked: str
+    position: dict[str, int]
+    value: Number
+    difference: Number
+    sentence: str
+    reasons: list[Reason]
+
+
+class Explanation(BaseModel):
+    """The set behind a figure. ``value`` is the cube's, ``explained`` the sum of all lines, on this page and others.
+
+    ``digest`` is the SHA-256 of all lines: the same figure with the same digest is made of the same enrolments. Lines that the
+    caller may not see are ``withheld``, and counted. ``next`` is what to ask the next page ``after``.
+    """
+
+    rule: Rule
+    position: dict[str, int]
+    as_of: queries.AsOf | None
+    value: Number
+    of: int | None
+    explained: Number
+    enrolments: int
+    digest: str
+    withheld: int
+    compared: Comparison | None
+    items: list[Line]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """Whose lines somebody may see: everybody's, those of a country (sent or hosted), or nobody's."""
+
+    everything: bool = False
+    country: str | None = None
+
+    def sees(self, line: Counted) -> bool:
+        return self.everything or (self.country is not None and self.country in (line.country, line.host_country))
+
+
+async def explain(
+    session: AsyncSession,
+    question: Question,
+    compare: Asked | None,
+    sight: Sight,
+    *,
+    after: str = "",
+    limit: int = 100,
+) -> Explanation:
+    """Explain the figure that a question of one measure and no ``by`` has for its answer. The session must see one snapshot.
+
+    Raises ``UnknownQuestion`` for another question, and for a figure that is too large to be explained at once.
+    """
+    if len(question.measures) != 1 or question.by:
+        raise UnknownQuestion(
+            "not_a_cell", "Ask for one measure, and name the cell by values (country=KH) in the place of by."
+        )
+    reckoner = Reckoner(question)
+    measure = reckoner.measure
+    answer = await queries.aggregates(session, question, await queries.positions(session))
+    step = None if question.as_of is None else await step_at(session, question.as_of)
+    cohorts = await _cohorts(session, reckoner)
+    now = await _counted(session, reckoner, cohorts, step)
+    before: dict[str, Counted] = {}
+    compared, facts = None, _Facts(reckoner, step, Step())
+    told = sorted(now)
+    if compare is not None:
+        then = await step_at(session, compare)
+        if step is not None and then.number > step.number:
+            raise UnknownQuestion("invalid_moment", "compare lies after as_of.")
+        before = await _counted(session, reckoner, cohorts, then)
+        told = sorted(key for key in now.keys() | before.keys() if _of(now, key) != _of(before, key))
+        if len(told) > MOST_CHANGED:
+            raise UnknownQuestion("too_large", f"More than {MOST_CHANGED} enrolments came or went. {LESS}")
+        facts = _Facts(reckoner, step, then)
+        await facts.read(session, [now.get(key) or before[key] for key in told])
+        compared = _compared(reckoner, compare, then, now, before, facts)
+    seen = [key for key in told if sight.sees(now.get(key) or before[key])]
+    page = [key for key in seen if key > after][: limit + 1]
+    lines = [now.get(key) or replace(before[key], value=0, of=0) for key in page[:limit]]
+    if compare is None:
+        await facts.read(session, lines)
+    rate = measure in RATES
+    return Explanation(
+        rule=Rule(measure=measure, says=RATES[measure].says if rate else COUNTED[measure].counts, version=RULES),
+        position=answer.position,
+        as_of=answer.as_of,
+        value=answer.totals[f"{measure}_numerator" if rate else measure],
+        of=int(answer.totals[f"{measure}_denominator"]) if rate else None,
+        explained=reckoner.shown(sum(line.value for line in now.values())),
+        enrolments=len(now),
+        digest=_digest(now),
+        withheld=len(told) - len(seen),
+        compared=compared,
+        items=[
+            Line(
+                cohort=line.cohort,
+                enrolment=line.enrolment or None,
+                person=line.person,
+                country=line.country,
+                sending_centre=line.sending_centre,
+                value=reckoner.shown(line.value),
+                of=line.of if rate else None,
+                before=None if compare is None else reckoner.shown(_of(before, line.key)[0]),
+                facts=facts.told(line.key),
+            )
+            for line in lines
+        ],
+        next=page[limit - 1] if len(page) > limit else None,
+    )
+
+
+async def _cohorts(session: AsyncSession, reckoner: Reckoner) -> list[str]:
+    """Those of which an enrolment is, or ever was, behind the figure: the cube has a cell of each."""
+    question = reckoner.question
+    conditions = queries.conditions(question, sorted(reckoner.counts), question.basis_of(reckoner.measure))
+    statement = select(col(CubeCell.cohort)).where(*conditions).distinct().order_by(col(CubeCell.cohort))
+    cohorts = list(await session.scalars(statement))
+    if await history.number_of_enrolments(session, cohorts) > LARGEST:
+        raise UnknownQuestion("too_large", f"More than {LARGEST} enrolments are in the cohorts behind this. {LESS}")
+    return cohorts
+
+
+async def _counted(
+    session: AsyncSession, reckoner: Reckoner, cohorts: Sequence[str], step: Step | None
+) -> dict[str, Counted]:
+    """What each enrolment counts, if anything; of a person's one, for people."""
+    found: dict[str, Counted] = {}
+    persons: set[str | None] = set()
+    for first in range(0, len(cohorts), _COHORTS_AT_A_TIME):
+        rows = await history.rows_at(session, cohorts[first : first + _COHORTS_AT_A_TIME], step)
+        lines = await asyncio.to_thread(lambda: sorted(reckoner.counted(rows), key=lambda line: line.key))  # noqa: B023
+        for line in lines:
+            if not (line.value or line.of) or (reckoner.measure == "people" and line.person in persons):
+                continue
+            persons.add(line.person)
+            found[line.key] = line
+    return found
+
+
+def _of(lines: Mapping[str, Counted], key: str) -> tuple[int, int]:
+    line = lines.get(key)
+    return (line.value, line.of) if line else (0, 0)
+
+
+def _digest(lines: Mapping[str, Counted]) -> str:
+    digest = hashlib.sha256()
+    for key in sorted(lines):
+        digest.update(f"{key} {lines[key].value} {lines[key].of}\n".encode())
+    return digest.hexdigest()
+
+
+# --- facts
+
+
+class _Facts:
+    """Of some lines, the facts from one step to another that changed what they count."""
+
+    def __init__(self, reckoner: Reckoner, step: Step | None, then: Step) -> None:
+        self._reckoner = reckoner
+        self._step = step
+        self._then = then
+        self._told: dict[str, list[Fact]] = {}
+        self.unknown_then: set[str] = set()
+        """Lines of which nothing had been heard by then."""
+
+    async def read(self, session: AsyncSession, lines: Sequence[Counted]) -> None:
+        for first in range(0, len(lines), _LINES_AT_A_TIME):
+            some = lines[first : first + _LINES_AT_A_TIME]
+            facts = await history.facts_of(
+                session, {line.cohort for line in some}, {line.enrolment for line in some}, self._step
+            )
+            of_cohorts: dict[str, list[Known]] = defaultdict(list)
+            of_enrolments: dict[str, list[Known]] = defaultdict(list)
+            for fact in facts:
+                if isinstance(fact.data, CohortFact):
+                    of_cohorts[fact.key].append(fact)
+                elif isinstance(fact.data, TraineeFact | CertificateFact):
+                    of_enrolments[fact.data.enrolment].append(fact)
+            for line in some:
+                own = [*of_cohorts[line.cohort], *of_enrolments[line.enrolment]]
+                self._told[line.key] = self._changing(sorted(own, key=history.in_order))
+                kind = "trainee" if line.enrolment else "cohort"
+                if not any(fact.kind == kind and not self._is_new(fact) for fact in own):
+                    self.unknown_then.add(line.key)
+
+    def told(self, key: str) -> list[Fact]:
+        return self._told.get(key, [])
+
+    def _changing(self, facts: Iterable[Known]) -> list[Fact]:
+        rows = Rows()
+        versions: dict[tuple[str, str], Version] = {}
+        found: list[Fact] = []
+        last = (0, 0)
+        for fact in facts:
+            if not newest([fact], versions):
+                continue
+            versions[fact.kind, fact.key] = fact.version
+            rows.put(fact.data)
+            value = last
+            for line in self._reckoner.counted(rows):
+                value = line.value, line.of
+            if value != last:
+                last = value
+                if self._is_new(fact):
+                    found.append(self._fact(fact, value[0]))
+        return found
+
+    def _is_new(self, fact: Known) -> bool:
+        return fact.position > self._then.position[history.stream_of(fact)]
+
+    def _fact(self, fact: Known, value: int) -> Fact:
+        return Fact(
+            stream=history.stream_of(fact),
+            position=fact.position,
+            kind=fact.kind,
+            key=fact.key,
+            epoch=fact.version.epoch,
+            revision=fact.version.revision,
+            time=fact.time,
+            event=fact.cause,
+            value=self._reckoner.shown(value),
+        )
+
+
+# --- comparing
+
+
+def _compared(
+    reckoner: Reckoner,
+    compare: Asked,
+    then: Step,
+    now: Mapping[str, Counted],
+    before: Mapping[str, Counted],
+    facts: _Facts,
+) -> Comparison:
+    found: Counter[tuple[str, str, str | None, str | None]] = Counter()
+    differences: Counter[tuple[str, str, str | None, str | None]] = Counter()
+    for key in now.keys() | before.keys():
+        difference = _of(now, key)[0] - _of(before, key)[0]
+        if not difference:
+            continue
+        line = now.get(key) or before[key]
+        changing = facts.told(key)
+        why = "reached" if key in facts.unknown_then else changing[-1].kind if changing else "recounted"
+        centre = None if why == "cohort" or line.sending_centre is None else line.sending_centre
+        reason = "came" if difference > 0 else "went", why, centre, None if centre else line.cohort
+        found[reason] += 1
+        differences[reason] += difference
+    reasons = [
+        Reason.model_validate(
+            {
+                "direction": direction,
+                "why": why,
+                "sending_centre": centre,
+                "cohort": cohort,
+                "enrolments": number,
+                "difference": reckoner.shown(differences[direction, why, centre, cohort]),
+            }
+        )
+        for (direction, why, centre, cohort), number in sorted(found.items(), key=lambda one: (-one[1], str(one[0])))
+    ]
+    value = sum(line.value for line in before.values())
+    total = sum(line.value for line in now.values())
+    return Comparison(
+        asked=compare.text,
+        position=dict(then.position),
+        value=reckoner.shown(value),
+        difference=reckoner.shown(total - value),
+        sentence=_sentence(reckoner.shown(total), reckoner.shown(value), compare, reasons),
+        reasons=reasons,
+    )
+
+
+_WORDS = {
+    "reached": "reached us after {when}",
+    "trainee": "{was} changed after {when}",
+    "cohort": "{counts} otherwise, because the cohort was changed after {when}",
+    "certificate": "{counts} otherwise by assessments and certificates that reached us after {when}",
+    "recounted": "{was} counted otherwise",
+}
+
+
+def _sentence(now: Number, before: Number, compare: Asked, reasons: Sequence[Reason]) -> str:
+    """ "86, not 74: 12 enrolments of ntti reached us after 2025-05-03." """
+    if not reasons:
+        return f"{now}, as it was known at {compare.text}."
+    told = [
+        f"{one.enrolments} {'enrolment' if one.enrolments == 1 else 'enrolments'} of {one.sending_centre or one.cohort} "
+        + _WORDS[one.why].format(
+            when=compare.text,
+            was="was" if one.enrolments == 1 else "were",
+            counts="counts" if one.enrolments == 1 else "count",
+        )
+        + (" and no longer counts" if one.enrolments == 1 else " and no longer count") * (one.direction == "went")
+        for one in reasons[:REASONS_TOLD]
+    ]
+    left = len(reasons) - len(told)
+    more = f"; and {left} further reasons" if left else ""
+    beginning = f"{now}, not {before}" if now != before else f"{now} again, but of others"
+    return f"{beginning}: {'; '.join(told)}{more}."

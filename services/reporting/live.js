@@ -1,0 +1,46 @@
+"use strict";
+// Nothing needs this script: it asks for the figures again when some have moved, so that the page need not be loaded anew.
+(() => {
+  const figures = document.getElementById("figures"), said = document.getElementById("live");
+  if (!figures || !window.EventSource) return;
+  const GAP = 1000;
+  let asking = false, again = false, asked = 0, tag = "";
+  const say = (what) => { said.textContent = said.dataset[what].replace("{}", new Date().toLocaleTimeString(document.documentElement.lang)); };
+  const show = (text) => {
+    const before = new Map([...figures.querySelectorAll("a.n")].map((one) => [one.getAttribute("href"), one.textContent]));
+    const open = [...figures.querySelectorAll("details[open]")].map((one) => one.id);
+    const held = figures.contains(document.activeElement) && document.activeElement.getAttribute("href");
+    const left = [...figures.querySelectorAll(".wide")].map((one) => one.scrollLeft);
+    figures.innerHTML = text;
+    for (const id of open) document.getElementById(id)?.setAttribute("open", "");
+    figures.querySelectorAll(".wide").forEach((one, place) => { one.scrollLeft = left[place] || 0; });
+    for (const one of figures.querySelectorAll("a.n")) {
+      const was = before.get(one.getAttribute("href"));
+      if (was !== undefined && was !== one.textContent) one.classList.add("moved");
+      if (held && one.getAttribute("href") === held) one.focus({ preventScroll: true });
+    }
+    say("moved");
+  };
+  const ask = async () => {
+    if (asking) { again = true; return; }
+    asking = true;
+    // Many pages hear of a change at once: they do not all ask at once.
+    await new Promise((done) => setTimeout(done, Math.max(asked + GAP - Date.now(), Math.random() * 150)));
+    again = false;
+    asked = Date.now();
+    try {
+      const answer = await fetch(location.href, { headers: { "Sampan-Part": "figures", ...(tag && { "If-None-Match": tag }) } });
+      if (answer.status === 401) { location.reload(); return; }
+      if (answer.ok) { tag = answer.headers.get("ETag") || ""; show(await answer.text()); }
+    } catch { say("lost"); }
+    asking = false;
+    if (again) ask();
+  };
+  const source = new EventSource("/v1/changes");
+  source.addEventListener("open", () => say("on"));
+  source.addEventListener("error", () => say("lost"));
+  source.addEventListener("change", ask);
+  source.addEventListener("reset", ask);
+  addEventListener("pagehide", () => source.close());
+  addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+})();

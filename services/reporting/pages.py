@@ -1,0 +1,286 @@
+"""The pages that reporting serves to people: they ask who is calling, narrow what they show by links, and say no in words."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query, Request, Response
+from markupsafe import Markup
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.reporting import charts, codes, dashboard, explain, moves, queries, wording
+from services.reporting.dashboard import COUNTS, Table
+from services.reporting.domain import DIMENSIONS, EXCEPTIONS, MEASURES
+from services.reporting.explain_api import own_of, sight_of
+from services.reporting.links import Chosen
+from services.reporting.partners import keeps_to
+from services.reporting.queries import Aggregates, Question, UnknownQuestion
+from services.reporting.rates import RATES
+from shared import pages, signin
+from shared.database import Database
+from shared.desk.wording import VALUES
+from shared.http import Problem
+from shared.offices import Caller, Doorkeeper
+from shared.pages.languages import Language, zone_of
+from shared.pages.languages import noted as _
+from shared.pages.rendering import Frame, Link, Pages, Signed
+from shared.sessions import Sessions
+
+_FOLDER: Final = Path(__file__).parent
+STYLE: Final = (_FOLDER / "dashboard.css").read_text(encoding="utf-8")
+LIVE: Final = (_FOLDER / "live.js").read_text(encoding="utf-8")
+HEADERS: Final = pages.headers(STYLE, LIVE, asks=True)
+LINKS: Final = (
+    Link("/", _("Figures")),
+    Link("/cohorts", _("Cohorts")),
+    Link("/table", _("Table")),
+    Link("/changes", _("Changes")),
+    Link("/measures", _("What is counted")),
+)
+PART: Final = "Sampan-Part"
+"""The header with which a page's script asks for its figures alone."""
+TABLE_BY: Final = ("trade", "role", "sex")
+"""What the table is by when nothing was asked."""
+BODIES_HELD: Final = 32
+"""First pages' figures kept in memory, up to 100 KB each, so that all who follow a change do not have it counted one by one."""
+ROWS_SHOWN: Final = 500
+"""More than this nobody reads on a page; the aggregates answer gives all."""
+COHORTS_ON_A_PAGE: Final = 50
+CHANGES_ON_A_PAGE: Final = 50
+LINES_ON_A_PAGE: Final = 50
+HEADINGS: Final = {
+    400: _("Not understood"),
+    401: _("Please sign in"),
+    404: _("Nothing here"),
+    429: _("Too much at once"),
+    503: _("Not now"),
+}
+MESSAGES: Final = {
+    400: _("There are no figures for this question. Start over, and follow the links."),
+    404: _("There is nothing at this address."),
+    429: _("Your office asks more than can be answered. Wait %(seconds)s seconds and try again."),
+    503: _("The database does not answer. Try again in a moment."),
+}
+_OTHERWISE: Final = _("Something went wrong. Go back and try again.")
+
+
+class ReportingPages:
+    """The pages, and what they are made from."""
+
+    def __init__(self, database: Database, sessions: Sessions, door: Doorkeeper, addresses: Mapping[str, str]) -> None:
+        """``addresses`` are those of the other services, for links."""
+        self._database = database
+        self._sessions = sessions
+        self._door = door
+        self._elsewhere = (
+            Link(addresses["enrolment"], _("Cohorts and trainees")),
+            Link(addresses["certification"], _("Marks and certificates")),
+        )
+        self._pages = Pages(_FOLDER / "templates")
+        self._held: dict[str, str] = {}
+
+    def routes(self) -> APIRouter:
+        """Every page."""
+        router = signin.pages_router(self._refusal)
+
+        @router.get("/")
+        async def first(request: Request) -> Response:
+            frame, caller = await self._open(request)
+            question = _question(request, caller)
+            tag, body = await self._figures(frame, caller, question)
+            if not request.headers.get(PART):
+                return self._page(request, "dashboard.html", frame, caller, question, body=Markup(body))  # noqa: S704 - rendered
+            if request.headers.get("if-none-match") == tag:
+                return Response(status_code=304, headers={**HEADERS, "ETag": tag})
+            return signin.html(body, 200, {**HEADERS, "ETag": tag})
+
+        @router.get("/cohorts")
+        async def cohorts(request: Request, before: Annotated[str, Query(max_length=80)] = "") -> Response:
+            frame, caller = await self._open(request)
+            question = _question(request, caller, "before")
+            async with self._snapshot() as session:
+                position = await queries.positions(session)
+                found = await dashboard.cohorts(session, question, position, limit=COHORTS_ON_A_PAGE + 1, before=before)
+            shown = found[:COHORTS_ON_A_PAGE]
+            then = dashboard.cursor(shown[-1]) if len(found) > COHORTS_ON_A_PAGE else None
+            return self._page(
+                request, "cohorts.html", frame, caller, question, shown=shown, then=then, position=position
+            )
+
+        @router.get("/changes")
+        async def changes(request: Request, before: Annotated[int | None, Query(ge=1, le=2**62)] = None) -> Response:
+            frame, caller = await self._open(request)
+            question = _question(request, caller, "before")
+            async with self._snapshot() as session:
+                found = await moves.recent(session, question, limit=CHANGES_ON_A_PAGE + 1, before=before)
+            shown = found[:CHANGES_ON_A_PAGE]
+            then = shown[-1].step if len(found) > CHANGES_ON_A_PAGE else None
+            return self._page(request, "changes.html", frame, caller, question, shown=shown, then=then)
+
+        @router.get("/table")
+        async def table(request: Request) -> Response:
+            frame, caller = await self._open(request)
+            given = [(name, value) for name, value in _given(request) if value]
+            if not any(name == "by" for name, _ in given):
+                given += [("by", name) for name in TABLE_BY if not given]
+            chosen_measures = any(name == "measure" for name, _ in given)
+            question = _read(given, caller)
+            async with self._snapshot() as session:
+                answer = await queries.aggregates(session, question, await queries.positions(session))
+                names = await codes.names(session, frame.language.tag)
+            measures = [name for name in answer.measures if chosen_measures or answer.totals.get(name)]
+            return self._page(
+                request,
+                "table.html",
+                frame,
+                caller,
+                question,
+                names=names,
+                answer=answer,
+                measures=measures,
+                chosen_measures=question.measures if chosen_measures else (),
+                rows=answer.rows[:ROWS_SHOWN],
+                where=[_where(answer, row) for row in answer.rows[:ROWS_SHOWN]],
+            )
+
+        @router.get("/explain")
+        async def explained(
+            request: Request, after: Annotated[str, Query(max_length=200)] = "", compare: str = ""
+        ) -> Response:
+            frame, caller = await self._open(request)
+            question = _question(request, caller, "after", "compare")
+            if question.limited_to and not keeps_to(question.limited_to, dict(question.where)):
+                raise Problem(403, "not_your_country", f"Detail is of your own country: add country={question.own}.")
+            async with self._snapshot() as session:
+                then = queries.read_moment("compare", compare) if compare else None
+                shown = await explain.explain(
+                    session, question, then, sight_of(caller), after=after, limit=LINES_ON_A_PAGE
+                )
+                names = await codes.names(session, frame.language.tag)
+            return self._page(
+                request, "explain.html", frame, caller, question, shown=shown, compare=compare, names=names
+            )
+
+        @router.get("/measures")
+        async def measures(request: Request) -> Response:
+            frame, caller = await self._open(request)
+            return self._page(request, "measures.html", frame, caller, Question(), rates=RATES, exceptions=EXCEPTIONS)
+
+        return router
+
+    @asynccontextmanager
+    async def _snapshot(self) -> AsyncIterator[AsyncSession]:
+        """A session in which everything belongs together. Raises ``Problem`` 400 for what has no answer."""
+        try:
+            async with self._database.transaction() as session:
+                await queries.one_snapshot(session)
+                yield session
+        except UnknownQuestion as unknown:
+            raise Problem(400, unknown.code, unknown.message) from None
+
+    async def _figures(self, frame: Frame, caller: Caller, question: Question) -> tuple[str, str]:
+        """The first page's figures with their entity tag; while nothing moves they are made once for all who look."""
+        async with self._snapshot() as session:
+            position = await queries.positions(session)
+            told = f"{frame.language.tag} {caller.country}"
+            tag = queries.tag(question, position, await queries.version(session), told)
+            if (held := self._held.get(tag)) is not None:
+                return tag, held
+            shown = await dashboard.gather(session, question, position)
+            names = await codes.names(session, frame.language.tag)
+        body = self._text("figures.html", frame, caller, question, shown=shown, names=names)
+        while len(self._held) >= BODIES_HELD:
+            del self._held[next(iter(self._held))]
+        self._held[tag] = body
+        return tag, body
+
+    async def _open(self, request: Request) -> tuple[Frame, Caller]:
+        """Who looks at a page, and what is around it. Raises ``Problem`` 401."""
+        if self._sessions.cookie in request.cookies:
+            visitor = await signin.visitor(request, self._sessions)
+            caller, form_key = visitor.caller, visitor.form_key
+        else:
+            caller, form_key = await self._door.open(request), ""
+        return self._frame(request, caller, form_key), caller
+
+    def _frame(self, request: Request, caller: Caller | None = None, form_key: str = "") -> Frame:
+        language = signin.language_of(request)
+        signed = None
+        if caller is not None:
+            name = language.say(_("Administrator")) if caller.administrator else caller.officer
+            signed = Signed(name, caller.name, (caller.source or "").removeprefix("/offices/"), form_key)
+        links = LINKS if caller else ()
+        return Frame(
+            request.url.path, language, signed, tuple(_given(request)), links, self._elsewhere if caller else ()
+        )
+
+    def _text(self, template: str, frame: Frame, caller: Caller, question: Question, **values: Any) -> str:
+        return self._pages.render(
+            template,
+            frame,
+            chosen=Chosen.of(question),
+            question=question,
+            words=wording,
+            statuses=VALUES,
+            charts=charts,
+            by_month=lambda shown: _by_month(frame.language, shown),
+            zone=zone_of(caller.country),
+            since=None,
+            COUNTS=COUNTS,
+            MEASURES=MEASURES,
+            DIMENSIONS=DIMENSIONS,
+            BASES=wording.BASES,
+            DASHBOARD_STYLE=STYLE,
+            LIVE=LIVE,
+            **{"names": {}, **values},
+        )
+
+    def _page(
+        self, request: Request, template: str, frame: Frame, caller: Caller, question: Question, **values: Any
+    ) -> Response:
+        return signin.answered(request, self._text(template, frame, caller, question, **values), 200, HEADERS)
+
+    def _refusal(self, request: Request, problem: Problem) -> Response:
+        """A page that says no, and what to do."""
+        if problem.status == 401:
+            return signin.sign_in_page(request, self._sessions, problem)
+        content = self._pages.render(
+            "problem.html",
+            self._frame(request),
+            heading=HEADINGS.get(problem.status, _("That did not work")),
+            message=MESSAGES.get(problem.status, _OTHERWISE),
+            seconds=problem.headers.get("Retry-After", "1"),
+        )
+        answer = signin.answered(request, content, problem.status)
+        answer.headers.update(problem.headers)
+        return answer
+
+
+def _given(request: Request) -> list[tuple[str, str]]:
+    """What an address asks, without the language."""
+    return [(name, value) for name, value in request.query_params.multi_items() if name != "lang"]
+
+
+def _question(request: Request, caller: Caller, *besides: str) -> Question:
+    """What a page's figures are narrowed to. Raises ``Problem`` 400."""
+    return _read([(name, value) for name, value in _given(request) if value and name not in besides], caller)
+
+
+def _read(given: list[tuple[str, str]], caller: Caller) -> Question:
+    try:
+        return replace(queries.read_question(given), own=own_of(caller))
+    except UnknownQuestion as unknown:
+        raise Problem(400, unknown.code, unknown.message) from None
+
+
+def _where(answer: Aggregates, row: Mapping[str, Any]) -> dict[str, str]:
+    """The place of a row, as filters."""
+    return {name: str(row[name]) for name in answer.by}
+
+
+def _by_month(language: Language, shown: Table) -> Markup:
+    labels = [language.month(line.place["month"]) for line in shown.lines]
+    series = {name: [float(line.counts[name]) for line in shown.lines] for name in shown.measures}
+    return charts.columns(language, labels, series, language.say(_("By month")))

@@ -1,0 +1,169 @@
+"""GET /v1/explain: the enrolments and facts behind a figure, and what came and went since."""
+
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from services.reporting import explain, projection, queries
+from services.reporting.domain import Known, Version
+from services.reporting.explain import Explanation, Sight
+from services.reporting.ledger import Asked
+from services.reporting.queries import Question
+from shared.database import Database
+from shared.events.enrolment import OfficeFact
+from shared.offices import new_token, token_digest
+from tests.integration.reporting.conftest import empty
+from tests.integration.reporting.test_aggregates import a_history, ask
+from tests.integration.reporting.test_projection import hear
+from tests.unit.reporting.facts import a_certificate, a_cohort, a_trainee, known
+from tests.unit.reporting.histories import arrivals, histories
+
+
+async def test_a_figure_is_explained_by_its_enrolments_and_the_facts_that_put_each_there(
+    client: httpx.AsyncClient, database: Database
+) -> None:
+    await hear(database, [known(a_cohort())], 1)
+    proposed = a_trainee("01", status="proposed", enrolled_on=None, proposed_on="2025-02-01")
+    await hear(database, [known(proposed), known(a_trainee("02", sex="M"))], 2)
+    await hear(database, [known(a_trainee("01"), 2)], 3)
+    await hear(database, [known(a_trainee("01", trade="cabling"), 3)], 4)
+
+    answer = await ask(client, "/v1/explain?measure=enrolled&sex=F&from=2025-02")
+
+    assert answer["rule"]["says"].startswith("Trainees enrolled")
+    assert (answer["value"], answer["explained"], answer["enrolments"], answer["withheld"]) == (1, 1, 1, 0)
+    (line,) = answer["items"]
+    assert (line["cohort"], line["enrolment"], line["person"]) == ("wuxi", a_trainee("01").enrolment, "person-01")
+    (fact,) = line["facts"]  # the change of trade put nobody there
+    assert (fact["stream"], fact["position"], fact["kind"], fact["revision"]) == ("ENROLMENT", 3, "trainee", 2)
+    same = await ask(client, "/v1/explain?measure=enrolled&sex=F&as_of=3.3")
+    assert same["digest"] == answer["digest"]
+    assert (await ask(client, "/v1/explain?measure=enrolled&sex=F&as_of=2.2"))["items"] == []
+
+
+async def test_what_came_and_went_is_told_in_a_sentence(client: httpx.AsyncClient, database: Database) -> None:
+    await hear(database, [known(a_cohort()), *(known(a_trainee(f"0{number}")) for number in (1, 2, 3))], 4)
+    await hear(database, [known(a_trainee("01", status="void"), 2)], 5)
+    await hear(database, [known(a_trainee(f"1{number}", sending_centre="kampot")) for number in range(5)], 10)
+
+    answer = await ask(client, "/v1/explain?measure=enrolled&compare=4.4")
+
+    compared = answer["compared"]
+    assert (answer["value"], compared["value"], compared["difference"]) == (7, 3, 4)
+    assert compared["sentence"] == (
+        "7, not 3: 5 enrolments of kampot reached us after 4.4; 1 enrolment of ntti was changed after 4.4 and no longer counts."
+    )
+    assert [(line["before"], line["value"]) for line in answer["items"]].count((0, 1)) == 5
+    (went,) = [line for line in answer["items"] if line["value"] == 0]
+    assert [fact["position"] for fact in went["facts"]] == [5]
+    assert (await ask(client, "/v1/explain?measure=enrolled&compare=10.10"))["compared"]["sentence"] == (
+        "7, as it was known at 10.10."
+    )
+
+
+async def test_pages_go_through_all_lines_and_the_digest_is_of_the_set(
+    client: httpx.AsyncClient, database: Database
+) -> None:
+    await hear(database, a_history())
+    found, after, digests = [], "", set()
+    while after is not None:
+        answer = await ask(client, f"/v1/explain?measure=training_hours&limit=4&after={after}")
+        found += answer["items"]
+        digests.add(answer["digest"])
+        after = answer["next"]
+    assert sum(line["value"] for line in found) == answer["value"] == answer["explained"] == 52.0
+    assert (len(found), len(digests)) == (8, 1)
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("", "not_a_cell"),
+        ("measure=enrolled,certified", "not_a_cell"),
+        ("measure=enrolled&by=sex", "not_a_cell"),
+        ("measure=enrolled&limit=0", "invalid_limit"),
+        ("measure=enrolled&compare=then", "invalid_moment"),
+        ("measure=enrolled&as_of=1.1&compare=2026-01", "invalid_moment"),
+        ("measure=enrolled&gender=F", "unknown_parameter"),
+    ],
+)
+async def test_what_cannot_be_explained_is_400(
+    client: httpx.AsyncClient, database: Database, query: str, code: str
+) -> None:
+    await hear(database, [known(a_cohort())], 1)
+    await hear(database, [known(a_trainee())], 2)
+    answer = await client.get(f"/v1/explain?{query}")
+    assert (answer.status_code, answer.json()["code"]) == (400, code)
+
+
+@pytest.mark.parametrize(
+    ("office", "role", "seen"),
+    [
+        ("/offices/kh/ntti", "sending-office", 1),
+        ("/offices/cn/wit", "host-centre", 2),
+        ("/offices/mm/gti", "sending-office", 0),
+        ("/offices/ch/ilo", "coordinator", 2),
+        ("/offices/kh/press", "reader", 0),
+    ],
+)
+async def test_an_office_sees_the_lines_of_its_own_country_and_how_many_there_are(
+    client: httpx.AsyncClient, database: Database, office: str, role: str, seen: int
+) -> None:
+    token = new_token(office)
+    fields: dict[str, Any] = {"office": office, "name": "An office", "roles": [role], "status": "active"}
+    line = {"sha256": token_digest(token), "officer": "one", "expires": "2100-01-01T00:00:00Z"}
+    of_office = OfficeFact.model_validate({**fields, "tokens": [line]})
+    await hear(database, [known(a_cohort()), known(a_trainee("01")), known(a_trainee("02", country="LA"))])
+    await database.run(
+        lambda session: projection.apply(session, [Known("office", office, Version(1, 1), of_office)]),
+    )
+    answer = await ask(client, "/v1/explain?measure=enrolled", Authorization=f"Bearer {token}")
+    assert (answer["value"], len(answer["items"]), answer["withheld"]) == (2, seen, 2 - seen)
+
+
+measures = st.sampled_from([*queries.COUNTED, *queries.RATES])
+
+
+async def explained(database: Database, question: Question, compare: str | None = None) -> Explanation:
+    async with database.transaction() as session:
+        asked = Asked.read(compare) if compare else None
+        return await explain.explain(session, question, asked, Sight(everything=True), limit=1000)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+async def test_an_explanation_comes_to_the_figure_whenever_and_whatever_is_asked(
+    database: Database, data: st.DataObject
+) -> None:
+    await empty(database)
+    position = 0
+    positions = [0]
+    for batch in data.draw(arrivals(data.draw(histories()))):
+        position += len(batch)
+        await hear(database, batch, position)
+        positions.append(position)
+    then, now = sorted(data.draw(st.tuples(st.sampled_from(positions), st.sampled_from(positions))))
+    for measure in data.draw(st.sets(measures, min_size=1, max_size=4)):
+        where = data.draw(st.sampled_from([(), (("country", ("KH",)),), (("host_country", ("CN",)),)]))
+        months = data.draw(st.sampled_from([(None, None), ("2025-04", None), (None, "2025-04")]))
+        question = Question((measure,), (), where, *months, as_of=Asked.read(f"{now}.{now}"))
+        answer = await explained(database, question, f"{then}.{then}")
+        assert answer.explained == answer.value
+        assert answer.compared is not None
+        assert answer.compared.value + answer.compared.difference == answer.value
+        assert sum(reason.difference for reason in answer.compared.reasons) == pytest.approx(answer.compared.difference)
+        whole = await explained(database, question)
+        assert sum(line.value for line in whole.items) == pytest.approx(whole.value)
+        assert measure == "people" or all(line.facts for line in whole.items), "a fact put each there"
+
+
+async def test_a_certificate_that_is_the_cause_is_named(client: httpx.AsyncClient, database: Database) -> None:
+    trainee = a_trainee("01")
+    await hear(database, [known(a_cohort()), known(trainee)], 2)
+    await hear(database, [known(a_certificate(trainee, awarded_on="2025-04-13"))], 3)
+    answer = await ask(client, "/v1/explain?measure=certified&level=senior&compare=2.2")
+    assert [(one["why"], one["sending_centre"]) for one in answer["compared"]["reasons"]] == [("certificate", "ntti")]
+    assert [fact["kind"] for fact in answer["items"][0]["facts"]] == ["certificate"]

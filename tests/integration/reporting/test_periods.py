@@ -1,0 +1,124 @@
+"""Periods: targets against what was reached, versions that nobody changes, and restatements with their causes."""
+
+import hashlib
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from services.reporting import projection
+from services.reporting.domain import Known, Version
+from shared.database import Database
+from shared.events.enrolment import OfficeFact, ProgrammeFact
+from shared.events.envelope import canonical
+from shared.offices import new_token, token_digest
+from tests.integration.reporting.test_aggregates import ask
+from tests.integration.reporting.test_projection import hear
+from tests.unit.reporting.facts import a_cohort, a_trainee, known
+
+ID = "ilo-china.2025-h1"
+COORDINATOR = "/offices/ch/ilo"
+PROGRAMME = ProgrammeFact.model_validate(
+    {
+        "programme": "ilo-china",
+        "status": "registered",
+        "titles": {"en": "Partnership"},
+        "countries": ["KH", "CN"],
+        "periods": [
+            {"period": "2025-h1", "starts_on": "2025-01-01", "ends_on": "2025-06-30"},
+            {"period": "2025-h2", "starts_on": "2025-07-01", "ends_on": "2025-12-31"},
+        ],
+        "targets": [
+            {"indicator": "enrolled", "period": "2025-h1", "value": 9},
+            {"indicator": "womens_share", "period": "2025-h1", "value": 1},
+            {"indicator": "happiness", "period": "2025-h1", "value": 10},
+            {"indicator": "people", "value": 100},
+        ],
+    }
+)
+
+
+@pytest.fixture
+async def reported(client: httpx.AsyncClient, database: Database) -> httpx.AsyncClient:
+    programme = Known("programme", "ilo-china", Version(1, 1), PROGRAMME)
+    await database.run(lambda session: projection.apply(session, [programme]))
+    course = a_cohort(parties=[{"office": COORDINATOR, "role": "coordinator"}])
+    await hear(database, [known(course), known(a_trainee("01")), known(a_trainee("02", sex="M"))], 3)
+    return client
+
+
+async def test_what_was_meant_to_be_reached_stands_beside_what_was(reported: httpx.AsyncClient) -> None:
+    answer = await ask(reported, "/v1/periods")
+    first, second = answer["items"]
+    assert (first["id"], first["months"], first["versions"], first["closed"]) == (ID, ["2025-01", "2025-06"], 0, None)
+    assert [(line["indicator"], line["target"], line["actual"]) for line in first["targets"]] == [
+        ("enrolled", 9, 2),
+        ("womens_share", 1, 0.5),
+        ("happiness", 10, None),
+    ]
+    assert second["targets"] == []
+    whole = {"indicator": "people", "period": None, "target": 100, "actual": 2}
+    assert answer["targets"] == {"ilo-china": [whole]}
+
+
+async def test_a_closed_period_is_restated_with_the_difference_and_why_and_never_edited(
+    reported: httpx.AsyncClient, database: Database
+) -> None:
+    made = await reported.post(f"/v1/periods/{ID}/close", json={"reason": "Half-year report"})
+    assert made.status_code == 201, made.text
+    first = made.json()
+    assert (first["version"], first["by"], first["figures"]["totals"]["enrolled"]) == (1, "administrator", 2)
+    content = {name: first[name] for name in ("id", "version", "position", "rules", "figures")}
+    assert hashlib.sha256(canonical(content)).hexdigest() == first["digest"]
+    again = await reported.post(f"/v1/periods/{ID}/close")
+    assert (again.status_code, again.json()["code"]) == (409, "unchanged")
+
+    await hear(database, [known(a_trainee(f"1{number}", sending_centre="kampot")) for number in range(3)], 6)
+
+    state = await ask(reported, f"/v1/periods/{ID}")
+    assert state["digests"] == [first["digest"]]
+    assert state["since"]["totals"]["enrolled"] == {"was": 2, "now": 5}
+    sentence = "5, not 2: 3 enrolments of kampot reached us after 3.3."
+    assert state["since"]["causes"]["enrolled"]["sentence"] == sentence
+
+    second = (await reported.post(f"/v1/periods/{ID}/close")).json()
+    assert (second["version"], second["restated"]["causes"]["enrolled"]["sentence"]) == (2, sentence)
+    assert await ask(reported, f"/v1/periods/{ID}/versions/1") == first
+    assert (await ask(reported, f"/v1/periods/{ID}"))["since"]["totals"] == {}
+    for change in ("UPDATE period_versions SET figures = '{}'", "UPDATE period_versions SET digest = ''"):
+        with pytest.raises(DBAPIError, match="never changed"):
+            async with database.transaction() as session:
+                await session.execute(text(change))
+
+
+@pytest.mark.parametrize(
+    ("office", "role", "status"),
+    [
+        (COORDINATOR, "coordinator", 201),
+        ("/offices/kh/other", "coordinator", 403),
+        (COORDINATOR, "reader", 403),
+        ("/offices/cn/wit", "host-centre", 403),
+    ],
+)
+async def test_only_the_programmes_coordinator_closes_its_periods(
+    reported: httpx.AsyncClient, database: Database, office: str, role: str, status: int
+) -> None:
+    token = new_token(office)
+    fields: dict[str, Any] = {"office": office, "name": "An office", "roles": [role], "status": "active"}
+    line = {"sha256": token_digest(token), "officer": "one", "expires": "2100-01-01T00:00:00Z"}
+    fact = OfficeFact.model_validate({**fields, "tokens": [line]})
+    await database.run(
+        lambda session: projection.apply(session, [Known("office", office, Version(1, 1), fact)]),
+    )
+    headers = {"Authorization": f"Bearer {token}"}
+    closed = await reported.post(f"/v1/periods/{ID}/close", headers=headers)
+    assert closed.status_code == status
+    assert (await ask(reported, f"/v1/periods/{ID}", **headers))["period"]["versions"] == (status == 201)
+
+
+@pytest.mark.parametrize("path", ["ilo-china.2030", "nothing", f"{ID}/versions/1"])
+async def test_an_unknown_period_or_version_is_404(reported: httpx.AsyncClient, path: str) -> None:
+    answer = await reported.get(f"/v1/periods/{path}")
+    assert (answer.status_code, answer.json()["code"]) == (404, "no_such_period")

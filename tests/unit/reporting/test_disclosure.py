@@ -1,0 +1,152 @@
+"""What is hidden stays hidden: a solver that knows all that was ever published tries to work it out."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.reporting.disclosure import MEASURES, THRESHOLD, Place, Shown, protect
+from tests.unit.reporting.reader import Reader, places
+
+Rows = dict[str, dict[str, int]]
+
+
+def shown(**tables: Rows) -> Shown:
+    """A programme's figures; the total is that of the first table, and those of the others are the same."""
+    first = next(iter(tables.values()))
+    total = {measure: sum(line.get(measure, 0) for line in first.values()) for measure in MEASURES}
+    return Shown(total, tables)
+
+
+def enrolled(**rows: int) -> Shown:
+    return shown(sex={row: {"enrolled": value} for row, value in rows.items()})
+
+
+def hidden_rows(now: Shown, *before: Shown, **more: Any) -> set[str] | None:
+    hidden = protect(now, before, **more)
+    return None if hidden is None else {row for measure, table, row in hidden if measure == "enrolled" and table}
+
+
+def published(now: Shown, *before: Shown) -> Shown:
+    hidden = protect(now, before)
+    assert hidden is not None
+    return Shown(now.total, now.tables, hidden)
+
+
+def test_the_nine_of_wuxi_are_hidden_down_to_the_men() -> None:
+    assert hidden_rows(enrolled(F=3, M=6)) == {"F", "M"}
+
+
+def test_a_released_exception_is_shown_and_nothing_is_left_to_hide() -> None:
+    now = enrolled(F=3, M=6)
+    assert protect(now, [], released=[Place("enrolled", "sex", "F")]) == frozenset()
+
+
+def test_an_exception_that_would_give_others_away_is_not_applied() -> None:
+    now = shown(countries={"KH": {"enrolled": 9}, "LA": {"enrolled": 4}, "MM": {"enrolled": 6}})
+    released = [Place("enrolled"), Place("enrolled", "countries", "KH"), Place("enrolled", "countries", "MM")]
+    assert hidden_rows(now, released=released) == {"LA", "MM"}
+
+
+def test_figures_that_count_many_are_shown() -> None:
+    assert protect(enrolled(F=50, M=60, U=0), []) == frozenset()
+
+
+def test_eight_who_passed_out_of_nine_are_hidden_and_all_nine_are_not() -> None:
+    eight = shown(sex={"F": {"assessed": 9, "passed": 8}, "M": {"assessed": 9, "passed": 9}})
+    hidden = protect(eight, [])
+    assert hidden is not None
+    assert {place.measure for place in hidden} == {"passed"}
+    nine = shown(sex={"F": {"assessed": 9, "passed": 9}, "M": {"assessed": 9, "passed": 9}})
+    assert protect(nine, []) == frozenset()
+
+
+def test_one_who_joins_is_not_given_away_by_the_version_of_the_day_before() -> None:
+    first = published(enrolled(F=4, M=6))
+    assert hidden_rows(enrolled(F=5, M=6), first) == {"F", "M"}
+    assert hidden_rows(enrolled(F=9, M=6), first) == set()
+
+
+def test_a_new_row_of_one_is_not_given_away_by_what_was_shown_before() -> None:
+    first = published(enrolled(F=50, M=60))
+    hidden = hidden_rows(enrolled(F=50, M=60, U=1), first)
+    assert hidden is None or len(hidden) == 0 or hidden == {"F", "M", "U"}
+
+
+counts = st.integers(0, 12) | st.sampled_from([0, 0, 1, 4, 5, 40])
+
+
+@st.composite
+def lines(draw: st.DrawFn) -> dict[str, int]:
+    entered = draw(counts)
+    started = entered - draw(st.sampled_from([0, 0, 0, 1, 6]))
+    assessed = draw(st.sampled_from([entered, entered, max(started, 0) // 2]))
+    return {
+        "enrolled": entered,
+        "started": max(started, 0),
+        "completed": max(started - draw(st.sampled_from([0, 0, 2, 5])), 0),
+        "assessed": assessed,
+        "passed": max(assessed - draw(st.sampled_from([0, 0, 1, 3])), 0),
+        "certified": max(assessed - draw(st.sampled_from([0, 1, 5])), 0),
+    }
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Shown]:
+    """Releases of one programme: trainees are of one sex and one country, and more come between one release and the next."""
+    cells: dict[tuple[str, str], dict[str, int]] = {}
+    found = []
+    for _ in range(draw(st.integers(1, 4))):
+        for sex, country in draw(
+            st.sets(st.tuples(st.sampled_from("FMU"), st.sampled_from(["KH", "LA", "MM"])), max_size=4)
+        ):
+            held, more = cells.get((sex, country), {}), draw(lines())
+            cells[sex, country] = {measure: held.get(measure, 0) + more[measure] for measure in MEASURES}
+        found.append(shown(sex=_by(cells, 0), countries=_by(cells, 1)))
+    return found
+
+
+def _by(cells: dict[tuple[str, str], dict[str, int]], place: int) -> Rows:
+    rows: Rows = {}
+    for key, line in cells.items():
+        row = rows.setdefault(key[place], dict.fromkeys(MEASURES, 0))
+        for measure, value in line.items():
+            row[measure] += value
+    return rows
+
+
+@settings(max_examples=20, deadline=None)
+@given(history=histories())
+def test_no_hidden_figure_of_any_version_can_be_worked_out(history: list[Shown]) -> None:
+    nothing_is_given_away(history)
+
+
+@pytest.mark.long
+@settings(max_examples=400, deadline=None)
+@given(history=histories())
+def test_no_hidden_figure_can_be_worked_out_in_many_histories(history: list[Shown]) -> None:
+    nothing_is_given_away(history)
+
+
+def nothing_is_given_away(history: list[Shown]) -> None:
+    released: list[Shown] = []
+    for now in history:
+        hidden = protect(now, released)
+        if hidden is not None:
+            released.append(Shown(now.total, now.tables, hidden))
+    reader = Reader(released)
+    for version, one in enumerate(released):
+        for place in places(one):
+            value = one.value(place)
+            if 0 < value < THRESHOLD:
+                assert place in one.hidden
+            if place in one.hidden:
+                least, most = reader.knows(version, place)
+                assert most - least >= 1 - 1e-6, (version, place, value, released)
+
+
+def test_the_solver_finds_what_a_bad_rule_gives_away() -> None:
+    now = enrolled(F=3, M=6)
+    careless = Shown(now.total, now.tables, frozenset({Place("enrolled", "sex", "F")}))
+    assert Reader([careless]).knows(0, Place("enrolled", "sex", "F")) == pytest.approx((3, 3))
