@@ -22,6 +22,7 @@ from services.reporting.formats import (
     workbook,
 )
 from services.reporting.formats.iati import Publisher
+from services.reporting.measures import MEASURES
 from services.reporting.queries import Aggregates, Question
 from services.reporting.rates import RATES
 from shared.pages.languages import LANGUAGES
@@ -102,6 +103,8 @@ def fitting(question: Question, form: Form) -> Question:
                 "Nobody said who publishes to IATI: the administrator sets SAMPAN_IATI_ORGANISATION to the organisation's "
                 "reference, such as XM-DAC-41302."
             )
+        if question.measures == tuple(MEASURES):  # nothing was chosen: all that can be added up
+            question = replace(question, measures=tuple(name for name in MEASURES if name != "people"))
         _only_counts(question, "IATI")
         return replace(question, by=_with(question.by, "programme", "month"), basis="event")
     if form.name == "dhis2":
