@@ -79,6 +79,7 @@ def _round(given: Load, options: argparse.Namespace) -> dict[str, Any]:
         moved = program.moved()
         taken["facts"] = {stream: len(facts) for stream, facts in moved.facts.items()}
         taken["rows written"] = moved.rows_written
+        taken["of them further rows"] = {service: len(rows) for service, rows in moved.further.items()}
         with Watch(sampan) as one_by_one:
             _say("the program, one event a POST")
             rates["program, one event a POST"] = len(given.further) / program.take_one_by_one(given.further)

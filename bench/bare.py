@@ -1,6 +1,6 @@
 """Bare loops: the same messages and rows over the same hops, deciding nothing. One after the other, on the program's own servers.
 
-What they leave out is in the program's disfavour: HTTP, reading and validating, the receipts' history, the cube.
+They write as many rows as the program wrote. What they leave out is in the program's disfavour: HTTP, reading, validating.
 """
 
 import json
@@ -35,7 +35,7 @@ async def bare(sampan: Standalone, load: Load, moved: Moved) -> dict[str, float]
         start = time.perf_counter()
         for service, stream in (("enrolment", "ENROLMENT"), ("certification", "CERTIFICATION")):
             bodies = [post.events for post in load.posts if post.service == service]
-            await _write(database, bodies, facts[stream])
+            await _write(database, bodies, facts[stream], service, moved.further[service])
         seconds["rows of events and facts"] = time.perf_counter() - start
 
         start = time.perf_counter()
@@ -45,12 +45,14 @@ async def bare(sampan: Standalone, load: Load, moved: Moved) -> dict[str, float]
         seconds["atomic batches"] = time.perf_counter() - start
 
         start = time.perf_counter()
-        for hearer, stream in (
-            ("certification", "ENROLMENT"),
-            ("reporting", "ENROLMENT"),
-            ("reporting", "CERTIFICATION"),
+        counted, rows = len(facts["ENROLMENT"]), moved.further["reporting"]
+        with_enrolment = len(rows) * counted // (counted + len(facts["CERTIFICATION"]))
+        for hearer, stream, further in (
+            ("certification", "ENROLMENT", []),
+            ("reporting", "ENROLMENT", rows[:with_enrolment]),
+            ("reporting", "CERTIFICATION", rows[with_enrolment:]),
         ):
-            await _hear(js, database, hearer, stream, len(facts[stream]))
+            await _hear(js, database, hearer, stream, len(facts[stream]), further)
         seconds["fetched, upserted, acked"] = time.perf_counter() - start
     finally:
         for stream in moved.facts:
@@ -67,17 +69,22 @@ TABLES = """
     CREATE TABLE outbox (position bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, subject text, body text);
     CREATE TABLE certification (subject text PRIMARY KEY, body jsonb);
     CREATE TABLE reporting (subject text PRIMARY KEY, body jsonb);
+    CREATE TABLE enrolment_further (subject text PRIMARY KEY, body text);
+    CREATE TABLE certification_further (subject text PRIMARY KEY, body text);
+    CREATE TABLE reporting_further (subject text PRIMARY KEY, body text);
 """
 UPSERT = """
-    INSERT INTO {table} (subject, body) SELECT * FROM unnest($1::text[], $2::jsonb[])
+    INSERT INTO {table} (subject, body) SELECT * FROM unnest($1::text[], $2::{kind}[])
     ON CONFLICT (subject) DO UPDATE SET body = excluded.body
 """
 
 
-async def _write(database: Any, posts: Sequence[Sequence[bytes]], facts: Sequence[Fact]) -> None:
-    """One transaction for each post: its events, its share of the facts' states, the same share of the outbox."""
+async def _write(
+    database: Any, posts: Sequence[Sequence[bytes]], facts: Sequence[Fact], service: str, further: Sequence[Fact]
+) -> None:
+    """One transaction for each post: its events, its share of the facts' states, of the outbox and of all further rows."""
     for place, events in enumerate(posts):
-        share = facts[place * len(facts) // len(posts) : (place + 1) * len(facts) // len(posts)]
+        share = _share(facts, place, len(posts))
         async with database.transaction():
             await database.execute(
                 "INSERT INTO events (id, body) SELECT * FROM unnest($1::text[], $2::jsonb[])",
@@ -90,6 +97,11 @@ async def _write(database: Any, posts: Sequence[Sequence[bytes]], facts: Sequenc
                 [subject for subject, _ in share],
                 [body for _, body in share],
             )
+            await _upsert(database, f"{service}_further", _share(further, place, len(posts)), "text")
+
+
+def _share(rows: Sequence[Fact], place: int, shares: int) -> Sequence[Fact]:
+    return rows[place * len(rows) // shares : (place + 1) * len(rows) // shares]
 
 
 async def _publish(connection: Any, stream: str, facts: Sequence[Fact]) -> None:
@@ -106,19 +118,24 @@ async def _publish(connection: Any, stream: str, facts: Sequence[Fact]) -> None:
                 raise RuntimeError(answer.data)
 
 
-async def _hear(js: Any, database: Any, hearer: str, stream: str, messages: int) -> None:
+async def _hear(js: Any, database: Any, hearer: str, stream: str, messages: int, further: Sequence[Fact]) -> None:
+    """One transaction for each batch: a row for each fact, and its share of all further rows."""
     prefix = f"bare.{stream}."
     config = ConsumerConfig(durable_name=hearer, ack_policy=AckPolicy.EXPLICIT, max_ack_pending=FETCH)
     subscription = await js.pull_subscribe(f"{prefix}>", hearer, stream=f"BARE-{stream}", config=config)
+    batches, place = -(-messages // FETCH), 0
     while messages:
         batch = await subscription.fetch(min(FETCH, messages), timeout=5)
         async with database.transaction():
             await _upsert(database, hearer, [(one.subject.removeprefix(prefix), one.data.decode()) for one in batch])
+            if further and place < batches:
+                await _upsert(database, f"{hearer}_further", _share(further, place, batches), "text")
+                place += 1
         for one in batch:
             await one.ack()
         messages -= len(batch)
 
 
-async def _upsert(database: Any, table: str, facts: Sequence[Fact]) -> None:
+async def _upsert(database: Any, table: str, facts: Sequence[Fact], kind: str = "jsonb") -> None:
     latest = dict(facts)  # one statement may not touch a row twice
-    await database.execute(UPSERT.format(table=table), list(latest), list(latest.values()))
+    await database.execute(UPSERT.format(table=table, kind=kind), list(latest), list(latest.values()))

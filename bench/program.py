@@ -34,11 +34,22 @@ def ports() -> dict[str, str]:
     return own | {variable: str(free_port()) for variable, _ in PORTS.values()}
 
 
+COUNTED = {
+    "enrolment": {"events", "things", "outbox"},
+    "certification": {"events", "things", "outbox", "trainees", "cohorts"},
+    "reporting": {"cohorts", "enrolments", "certificates"},
+}
+"""The tables with a row for each event or fact. All other rows that the program wrote are further ones: states and standings,
+what is sealed and linked, certificates, the audit trail, the cube with its steps and the facts of the past."""
+
+
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What a load made the program move, to give bare loops the same: (subject, body) of every fact by stream."""
+    """What a load made the program move, to give bare loops the same: (subject, body) of every fact by stream, and (key, content)
+    of every further row by service."""
 
     facts: dict[str, list[tuple[str, str]]]
+    further: dict[str, list[tuple[str, str]]]
     rows_written: int
     """Inserted and updated, in all tables of the services."""
 
@@ -170,9 +181,16 @@ class Program:
             for service in ("enrolment", "certification")
         }
         await asyncio.sleep(1.5)  # the statistics are a little behind
-        rows = await database.fetchval("SELECT sum(n_tup_ins + n_tup_upd) FROM pg_stat_user_tables")
+        further: dict[str, list[tuple[str, str]]] = {service: [] for service in COUNTED}
+        written = 0
+        for table in await database.fetch(
+            "SELECT schemaname AS service, relname AS name, n_tup_ins + n_tup_upd AS written FROM pg_stat_user_tables"
+        ):
+            written += table["written"]
+            if table["service"] in COUNTED and table["name"] not in COUNTED[table["service"]]:
+                further[table["service"]] += await _rows(database, **table)
         await database.close()
-        return Moved(facts, int(rows))
+        return Moved(facts, further, written)
 
     async def _post(self, http: httpx.AsyncClient, posts: Sequence[Post]) -> Counter[str]:
         counts: Counter[str] = Counter()
@@ -183,6 +201,12 @@ class Program:
             answer.raise_for_status()
             counts.update(receipt["status"] for receipt in answer.json()["receipts"])
         return counts
+
+
+async def _rows(database: Any, service: str, name: str, written: int) -> list[tuple[str, str]]:
+    """As many rows as were written into a table, with their keys: those there are, again and again. Nothing of an empty one."""
+    found = await database.fetch(f'SELECT CAST(one AS text) AS body FROM {service}."{name}" AS one')  # noqa: S608
+    return [(f"{name}/{n % len(found)}", found[n % len(found)]["body"]) for n in range(written)] if found else []
 
 
 def _expect(counts: Counter[str], events: int) -> None:

@@ -13,8 +13,10 @@ from shared.correlation import HEADER, TRACEPARENT
 from shared.events import certification, enrolment, offices_to_certification, offices_to_enrolment
 from shared.events.codes import CODE_PATTERN, Model
 from shared.events.deadletters import DeadLetterAnnounced
+from shared.events.figures import FiguresMoved
 from shared.events.receipts import Announcement
 from shared.events.wire import BATCH, BODY_LIMIT, EVENTS_LIMIT, ONE
+from shared.rights import CHANGES, FIGURES
 from shared.schemas import Schema, events, facts, one_of, ref, schema_description, schemas_of
 from shared.streams import DAY, STREAMS
 
@@ -112,6 +114,8 @@ def document(contract: Contract) -> Schema:
         made.facts(told, "send")
     for heard in contract.hears:
         made.facts(heard, "receive")
+    if contract.service == "reporting":
+        made.moves()
     made.dead_letters()
     return {
         "asyncapi": "3.0.0",
@@ -211,6 +215,14 @@ class _Document:
                 f"Tell every change of a {kind}." if action == "send" else f"Hear every change of a {kind}, in order."
             )
             self._operation(f"{verb}-{kind}-{version}", action, f"{of.service}-{kind}-{version}", said)
+
+    def moves(self) -> None:
+        """Which figures moved; every office may hear it."""
+        self.schemas |= schemas_of([FiguresMoved])
+        about = schema_description(FiguresMoved)
+        message = _message("moved", ref("FiguresMoved"), "application/json", about)
+        self._channel("changes", FIGURES, CHANGES, "Which figures moved, and up to which position.", {"moved": message})
+        self._operation("announce-changes", "send", "changes", "Say that figures moved.")
 
     def dead_letters(self) -> None:
         """What could not be settled is announced without its body."""

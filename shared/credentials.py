@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Self
 
 import nkeys
 
-from shared.rights import OFFICES_MAY_ASK, SERVICE_RIGHTS, Rights, inbox_prefix, office_rights
+from shared.rights import OFFICES_MAY_ASK, OFFICES_MAY_HEAR, SERVICE_RIGHTS, Rights, inbox_prefix, office_rights
 
 _OFFICE = office_rights("{{tag(country)}}", "{{tag(office)}}")  # the server fills it in from the user's JWT
 _UNLIMITED = dict.fromkeys(
@@ -183,12 +183,16 @@ def _services_claims(services: str) -> dict[str, Any]:
         {"name": subject, "subject": subject, "type": "service", "response_type": answers}
         for subject, answers in OFFICES_MAY_ASK.items()
     ]
+    exports += [{"name": subject, "subject": subject, "type": "stream"} for subject in OFFICES_MAY_HEAR]
     return _claims(services, "account", limits=_UNLIMITED, exports=exports)
 
 
 def _offices_claims(services: str, offices: str, signing: str, revoked: Mapping[str, datetime]) -> dict[str, Any]:
     imports = [
         {"name": subject, "subject": subject, "type": "service", "account": services} for subject in OFFICES_MAY_ASK
+    ]
+    imports += [
+        {"name": subject, "subject": subject, "type": "stream", "account": services} for subject in OFFICES_MAY_HEAR
     ]
     template = _permissions(_OFFICE) | _FOR_USERS
     return _claims(

@@ -1,7 +1,6 @@
 """What the three services' HTTP sides have in common: errors with a code, health, bodies of events, pages of lists."""
 
 import asyncio
-import gc
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -114,8 +113,6 @@ def create_app(title: str, lifespan: Lifespan, problems: Ready) -> FastAPI:
 
     ``problems`` tells what keeps the service from being ready; it may raise, which counts as a problem too.
     """
-    # A batch makes thousands of objects that live until its end: to look through them every 700 took a tenth of all time.
-    gc.set_threshold(50_000, 20, 100)
     # FastAPI's own documentation pages load scripts from another host, which a ministry's network may not reach.
     app = FastAPI(
         title=title,

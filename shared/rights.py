@@ -31,6 +31,13 @@ def office_durable(country: str, office: str) -> str:
 HOLDER = "register.holder"
 """On which certification asks, and enrolment answers, who holds a certificate: names, and keys of persons' documents."""
 
+CHANGES = "CHANGES"
+"""The stream of what moved in the figures."""
+FIGURES = "changes.figures"
+"""On which reporting says what moved."""
+OFFICES_MAY_HEAR = ("changes.>",)
+"""What every office hears of what the services say: that figures moved, and no figures."""
+
 OFFICES_MAY_ASK = {
     "intake.enrolment.*.*": "Singleton",
     "intake.certification.*.*": "Singleton",
@@ -42,7 +49,7 @@ rights narrow them to its own subjects."""
 
 
 def office_rights(country: str, office: str) -> Rights:
-    """Of an office's user: to post its own events and to read its own receipts, and nothing else."""
+    """Of an office's user: to post its own events, to read its own receipts and to hear that figures moved, and nothing else."""
     durable = office_durable(country, office)
     return Rights(
         publish=(
@@ -50,7 +57,7 @@ def office_rights(country: str, office: str) -> Rights:
             f"$JS.API.CONSUMER.MSG.NEXT.RECEIPTS.{durable}",
             f"$JS.ACK.RECEIPTS.{durable}.>",
         ),
-        hear=(f"{inbox_prefix(durable)}.>",),
+        hear=(f"{inbox_prefix(durable)}.>", *OFFICES_MAY_HEAR),
     )
 
 
@@ -71,8 +78,8 @@ def _service_rights(
     for stream in owns:
         publish += [f"$JS.API.STREAM.{verb}.{stream}" for verb in ("CREATE", "UPDATE")]
         if (
-            stream == service.upper()
-        ):  # its facts, which it compares with its journal; the others hold what is not its own
+            stream in (service.upper(), CHANGES)
+        ):  # its facts, which it compares with its journal, and how far it has announced; the others hold what is not its own
             publish.append(f"$JS.API.STREAM.MSG.GET.{stream}")
     for stream, subject in hears.items():
         # The subject in the request is compared with that of the consumer by the server.
@@ -104,7 +111,12 @@ _CERTIFICATION = _service_rights(
     owns=("CERTIFICATION",),
     hears={"INTAKE": "intake.certification.>", "ENROLMENT": None},
 )
-_REPORTING = _service_rights("reporting", publishes=(), hears={"ENROLMENT": None, "CERTIFICATION": None})
+_REPORTING = _service_rights(
+    "reporting",
+    publishes=(FIGURES,),
+    owns=(CHANGES,),
+    hears={"ENROLMENT": None, "CERTIFICATION": None},
+)
 
 SERVICE_RIGHTS: Mapping[str, Rights] = {
     "enrolment": _ENROLMENT,

@@ -30,6 +30,7 @@ STREAMS = {
         StreamConfig(name="RECEIPTS", subjects=["receipts.>"], max_age=90 * DAY, allow_atomic=True),
         StreamConfig(name="ENROLMENT", subjects=["enrolment.>"], allow_atomic=True),
         StreamConfig(name="CERTIFICATION", subjects=["certification.>"], allow_atomic=True),
+        StreamConfig(name="CHANGES", subjects=["changes.>"], max_age=7 * DAY),
         StreamConfig(
             name="DEADLETTERS",
             # The server's advisory is a backstop: it names messages that a consumer gave up without us.

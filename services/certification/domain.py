@@ -73,6 +73,9 @@ class Withdrawal(NamedTuple):
 
 def withdrawals(events: Iterable[Event]) -> tuple[dict[Ref, Withdrawal], dict[Ref, Outcome]]:
     """Which events are voided or replaced, and the outcomes of those voids and of replacements that cannot be."""
+    events = list(events)
+    if not any(event.replaces is not None or event.type == "event.voided.v1" for event in events):
+        return {}, {}
     ordered = sorted(events, key=moment_of)
     known = {event.ref: event for event in ordered}
     taken_out, codes = voids(map(_said, ordered))
@@ -120,6 +123,8 @@ class Schemes:
 def fold_schemes(events: Iterable[Event]) -> Schemes:
     """The schemes that a set of events registers. Events on awards may be among them and are passed over."""
     events = list(events)
+    if not any(event.type == "scheme.registered.v1" for event in events):
+        return Schemes({}, {})
     _, settled = withdrawals(events)
     outcomes: dict[Ref, Outcome] = {}
     schemes: dict[str, SchemeFact] = {}

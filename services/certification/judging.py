@@ -1,16 +1,19 @@
 """Files that strangers were shown, judged as anybody could who trusts this installation's keys and its lists as they are now."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Final
 
-from services.certification.issuer_keys import IssuerKeys, name_of, published
+from sqlalchemy import text
+
+from services.certification.issuer_keys import IssuerKeys, name_of
 from services.certification.operator import Operator
-from services.certification.status_lists import SignedList, signed_list
+from services.certification.status_lists import OLD, SignedList, signed_list
 from shared.database import Database
-from shared.vc.trust import Trust
+from shared.vc.trust import StatusList, Trust
 from shared.vc.verdict import Verdict, judge
 
 LARGEST_FILE: Final = 4_000_000
@@ -35,31 +38,47 @@ class Judging:
         self._keys = keys
         self._operator = operator
         self._clock = clock
-        self._lists: dict[int, tuple[SignedList, Trust]] = {}
+        self._lists: dict[int, tuple[bytes, Mapping[tuple[str, str], StatusList]]] = {}
 
     async def verdict(self, content: bytes) -> Verdict:
         """What is to be believed of a file of at most ``LARGEST_FILE`` bytes."""
         now = self._clock()
-        async with self._database.transaction() as session:
-            good = {f"{self._operator.did}#{name_of(row.id)}": row.public for row in await published(session)}
-        trust = Trust({self._operator.did: good})
+        trust = await self._trust(now)
         found = await asyncio.to_thread(judge, content, trust, now)
         if found.word == "unknown issuer":
             return replace(found, sentence=ELSEWHERE)
         number = None if found.document is None else self._operator.number_of(_list_of(found))
-        signed = None if number is None else await signed_list(self._database, self._keys, self._operator, number, now)
-        if number is None or signed is None:
+        if number is None or found.known_at is not None:
             return found
-        lists = await asyncio.to_thread(self._trusted, number, signed, trust)
-        return await asyncio.to_thread(judge, content, Trust(trust.keys, lists.lists), now)
+        signed = await signed_list(self._database, self._keys, self._operator, number, now)
+        return found if signed is None else await asyncio.to_thread(self._with, content, trust, number, signed, now)
 
-    def _trusted(self, number: int, signed: SignedList, trust: Trust) -> Trust:
-        """A list with what its signature is worth, which is found out once for each that is signed."""
-        known = self._lists.get(number)
-        if known is None or known[0] != signed:
-            known = signed, trust.with_list(signed.bits.json.encode()).with_list(signed.reasons.json.encode())
-            self._lists[number] = known
-        return known[1]
+    async def _trust(self, now: datetime) -> Trust:
+        """The keys, and those of the lists that were seen which are still what they were."""
+        async with self._database.transaction() as session:
+            keys = await session.execute(text("SELECT id, public FROM issuer_keys WHERE compromised IS NULL"))
+            good = {row.id: row.public for row in keys}
+            rows = await session.execute(
+                text(
+                    """
+                    SELECT list, key, sha256(convert_to(document || reasons, 'UTF8')) AS digest FROM status_lists
+                    WHERE signed_version = version AND signed > :old
+                    """
+                ),
+                {"old": now - OLD},
+            )
+            seen = {row.list: row.digest for row in rows if row.key in good}
+            same = [number for number, (digest, _) in self._lists.items() if seen.get(number) == digest]
+        return Trust(
+            {self._operator.did: {f"{self._operator.did}#{name_of(number)}": key for number, key in good.items()}},
+            {place: one for number in same for place, one in self._lists[number][1].items()},
+        )
+
+    def _with(self, content: bytes, trust: Trust, number: int, signed: SignedList, now: datetime) -> Verdict:
+        """The verdict with a list that was not seen before; what its signature is worth is found out once."""
+        lists = Trust(trust.keys).with_list(signed.bits.json.encode()).with_list(signed.reasons.json.encode()).lists
+        self._lists[number] = sha256((signed.bits.json + signed.reasons.json).encode()).digest(), lists
+        return judge(content, Trust(trust.keys, lists), now)
 
 
 def _list_of(found: Verdict) -> str:

@@ -7,7 +7,7 @@ replaces, comes late, or depends on another unit makes its unit be folded from i
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from services.enrolment.domain import APPLIED, Cohort, Entry, Known, Ref, Seers, Standing, State, unit_of
+from services.enrolment.domain import APPLIED, Cohort, Enrolment, Entry, Known, Ref, Seers, Standing, State, unit_of
 from services.enrolment.facts import cohort_data, completion, trainee_data
 from services.enrolment.fold import LINK_CODES, Folded, advance, awaited, fold, late, undone
 from services.enrolment.journal import Journal, Kept
@@ -313,16 +313,16 @@ async def save(journal: Journal, store: Store, register: Register, decision: Dec
     )
     # Another cohort's transaction may have given ours another person since they were read.
     persons = {**await links.persons_in(change.code for change in changes), **linked}
-    places = [place for change in changes for place in change.places(persons, register)]
+    places = [(change, change.places(persons, register)) for change in changes]
     facts = [
         programme_fact(data, _cause(decision.last))
         if isinstance(data, ProgrammeFact)
         else centre_fact(data, _cause(decision.last))
         for data in decision.registered
     ]
-    facts += [fact for change in changes for fact in change.facts(persons, register)]
+    facts += [fact for change, saved in places for fact in change.facts(saved, persons, register)]
     await store.save_cohorts([cohort for change in changes if (cohort := change.cohort()) is not None])
-    await store.save_places(places)
+    await store.save_places([place for _, saved in places for place in saved])
     own = {key for change in changes for key in change.unit.folded.state.enrolments}
     others = {key: person for key, person in linked.items() if key not in own}
     facts += await links.change_persons(others, None)
@@ -347,8 +347,10 @@ class Change:
 
     def links(self) -> dict[str, tuple[frozenset[str], frozenset[str]]]:
         """The enrolments whose links to a person differ: old and new ones."""
-        before = {key: place.enrolment.links for key, place in self.held.places.items() if not place.void}
-        after = {key: enrolment.links for key, enrolment in self.unit.folded.state.enrolments.items()}
+        places, enrolments = self.held.places, self.unit.folded.state.enrolments
+        same = {key for key, place in places.items() if not place.void and enrolments.get(key) is place.enrolment}
+        before = {key: place.enrolment.links for key, place in places.items() if not place.void and key not in same}
+        after = {key: enrolment.links for key, enrolment in enrolments.items() if key not in same}
         nothing: frozenset[str] = frozenset()
         pairs = {key: (before.get(key, nothing), after.get(key, nothing)) for key in before.keys() | after.keys()}
         return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
@@ -366,8 +368,10 @@ class Change:
     def places(self, persons: Mapping[str, str], register: Register) -> list[HeldPlace]:
         """The enrolments to store."""
         after = [
-            HeldPlace(enrolment, False, persons.get(key) or register.person(key))
+            HeldPlace(enrolment, False, person)
             for key, enrolment in self.unit.folded.state.enrolments.items()
+            for person in (persons.get(key) or register.person(key),)
+            if not self._is_held(key, enrolment, person)
         ]
         gone = [
             HeldPlace(place.enrolment, True, persons.get(key, place.person))
@@ -376,8 +380,12 @@ class Change:
         ]
         return [place for place in after + gone if place != self.held.places.get(place.enrolment.enrolment)]
 
-    def facts(self, persons: Mapping[str, str], register: Register) -> list[Fact]:
-        """The facts that may differ from those that were told."""
+    def _is_held(self, key: str, enrolment: Enrolment, person: str) -> bool:
+        place = self.held.places.get(key)
+        return place is not None and place.enrolment is enrolment and place.person == person and not place.void
+
+    def facts(self, saved: Iterable[HeldPlace], persons: Mapping[str, str], register: Register) -> list[Fact]:
+        """The facts that may differ from those that were told, once these are stored."""
         facts = []
         state, changed = self.unit.folded.state, self.cohort()
         causes = {entry.enrolment: entry for entry in self.unit.fresh}
@@ -389,7 +397,7 @@ class Change:
         if terms is None:
             return facts
         otherwise_dated = self.held.cohort is None or _dating(self.held.cohort) != _dating(terms)
-        told = {place.enrolment.enrolment: place for place in self.places(persons, register)}
+        told = {place.enrolment.enrolment: place for place in saved}
         for key, enrolment in state.enrolments.items():
             # A completion's standing follows from what has not applied, too.
             if key in told or key in causes or otherwise_dated or self.unit.retold:

@@ -171,6 +171,8 @@ def undone(entries: Iterable[Entry], known: Known) -> Undone:
 
 def _links(ordered: Sequence[Entry], known: Known) -> tuple[dict[Ref, Standing], Undone]:
     """How the events stand that void, are voided or are replaced, and those replacements that cannot hold."""
+    if not any(entry.replaces is not None or entry.type == "event.voided.v1" for entry in ordered):
+        return {}, Undone()
     by_ref = {entry.ref: entry for entry in ordered}
     out, codes = voids(Said(entry.ref, entry.type, entry.voids, _type_named(entry)) for entry in ordered)
     decided = dict.fromkeys(out, VOIDED) | {ref: _OF_VOIDS[code] for ref, code in codes.items()}

@@ -1,6 +1,7 @@
 """Reporting's HTTP: what is asked becomes a query, what is found becomes an answer."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -67,9 +68,9 @@ def routes(
         },
         openapi_extra={"parameters": [*PARAMETERS, *exporting.PARAMETERS]},
     )
-    async def aggregates(request: Request, _: asked) -> Response:
+    async def aggregates(request: Request, caller: asked) -> Response:
         """Counts of any measures, by any dimensions, and the position in both streams up to which they are true."""
-        form, question = _asked(request, outlets)
+        form, question = _asked(request, caller, outlets)
         async with database.transaction() as session:
             await queries.one_snapshot(session)
             position = await queries.positions(session)
@@ -142,11 +143,12 @@ def _lines(measures: Mapping[str, Measure]) -> dict[str, MeasureLine]:
     }
 
 
-def _asked(request: Request, outlets: exporting.Outlets) -> tuple[exporting.Form, Question]:
+def _asked(request: Request, caller: Caller, outlets: exporting.Outlets) -> tuple[exporting.Form, Question]:
     """What is asked, in which form. Raises Problem."""
     try:
         form, left = exporting.read(request.query_params.multi_items(), request.headers.get("accept", ""), outlets)
-        return form, exporting.fitting(queries.read_question(left), form)
+        question = replace(queries.read_question(left), own=explain_api.own_of(caller))
+        return form, exporting.fitting(question, form)
     except (UnknownQuestion, NotInThisFormat) as unknown:
         raise Problem(400, unknown.code, unknown.message) from None
 

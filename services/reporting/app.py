@@ -8,6 +8,7 @@ from functools import partial
 from fastapi import FastAPI
 
 from services.reporting import exporting, exports_api, periods_api, public_api
+from services.reporting.announcer import Announcer
 from services.reporting.api import routes
 from services.reporting.changes_api import routes as changes
 from services.reporting.check import check
@@ -31,6 +32,7 @@ from shared.http import create_app, tell_addresses, tell_browsers, with_heartbea
 from shared.limits import Limits
 from shared.offices import Doorkeeper, token_digest
 from shared.relay import Relay
+from shared.rights import CHANGES
 from shared.sessions import Sessions
 from shared.telemetry import configure
 from shared.upkeep import administration
@@ -48,11 +50,13 @@ def create(settings: Settings) -> FastAPI:
         dead_letters,
         url=settings.nats_url,
         credentials=settings.nats_credentials_file.read_text(),
+        owns=(CHANGES,),
     )
     relay = Relay(database, bus, service="reporting", stream=None)
     depths, rolling, rebuilding = Depths(database, bus, None), Rolling(database), Rebuilding(database, bus)
     subscribe(bus)
     live = Live(database)
+    announcer = Announcer(database, bus, live)
     limits = Limits(settings.office_requests_per_second)
     door = Doorkeeper(database, token_digest(settings.admin_token_file.read_text().strip()), Office, Token, limits)
     sessions = Sessions(database, door, Session, "reporting")
@@ -67,6 +71,7 @@ def create(settings: Settings) -> FastAPI:
                 rolling.running(),
                 rebuilding.running(),
                 live.running(),
+                announcer.running(),
             ):
                 yield
         finally:

@@ -94,6 +94,7 @@ def _step(last_event_id: str | None) -> int | None:
 async def _told(live: Live, after: int | None) -> AsyncIterator[bytes]:
     """What one reader is told, from after a step on; from now on without one."""
     ends = monotonic() + LIFE_SECONDS
+    await live.known()
     at = live.step if after is None else after
     yield f"retry: {RETRY_MILLISECONDS}\nid: {max(at, 0)}\n\n".encode()  # no event: it only says where they are
     while (left := ends - monotonic()) > 0:

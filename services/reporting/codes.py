@@ -90,6 +90,23 @@ async def titles(session: AsyncSession, dimensions: Iterable[str], tag: str) -> 
     return said
 
 
+async def names(session: AsyncSession, tag: str) -> dict[str, dict[str, str]]:
+    """By dimension and code, what registered things are called in one language; without a look at the cube, for pages."""
+    programmes: list[ProgrammeFact] = await registered.of_kind(session, "programme")
+    centres: list[CentreFact] = await registered.of_kind(session, "centre")
+    schemes = [_scheme(one) for one in await registered.of_kind(session, "scheme")]
+    of_centres = _titles([_coded(one.centre, one.names) for one in centres], tag)
+    return {
+        "programme": _titles([_coded(one.programme, one.titles) for one in programmes], tag),
+        "sending_centre": of_centres,
+        "host_centre": of_centres,
+        "trade": _titles([_coded(trade.trade, trade.titles) for one in programmes for trade in one.trades], tag),
+        "scheme": _titles(schemes, tag),
+        "occupation": _titles([occupation for one in schemes for occupation in one.occupations], tag),
+        "level": _titles([level for one in schemes for level in one.levels], tag),
+    }
+
+
 def _titles(found: Iterable[Coded], tag: str) -> dict[str, str]:
     return {one.code: one.titles[tag] for one in found}
 

@@ -239,6 +239,9 @@ def _of_cohorts(question: Question) -> list[ColumnElement[bool]]:
     """Which cohorts a question is about, as far as a cohort itself says so; of the others it says what is counted in them."""
     data = col(Cohort.data)
     conditions: list[ColumnElement[bool]] = []
+    if own := question.own:
+        sends = data["places"].contains([{"country": own}])
+        conditions.append(or_(data["host_country"].astext == own, sends))
     for name, values in question.where:
         if name in _IN_A_COHORT:
             conditions.append(data[name].astext.in_(values))

@@ -15,6 +15,7 @@ from services.reporting.domain import (
     Scope,
     Tally,
     at,
+    awarded,
     completed_on,
     contribute,
     count,
@@ -41,11 +42,11 @@ def effect(held: Rows, changed: Rows) -> Counter[Cell]:
     """
     after = held.with_changes(changed)
     old, new = _Lines(held), _Lines(after)
-    awarded = {award.enrolment for award in changed.certificates.values()}
+    certified = {award.enrolment for award in changed.certificates.values()}
     reached = {key for key, enrolment in held.enrolments.items() if enrolment.cohort in changed.cohorts}
     difference = _Difference(changed.cohorts.keys() & held.cohorts.keys(), old, new)
-    for key in awarded | reached | changed.enrolments.keys():
-        difference.count(old.line(key), new.line(key), awarded=key in awarded)
+    for key in certified | reached | changed.enrolments.keys():
+        difference.count(old.line(key), new.line(key), certified=key in certified)
     delta = Counter(difference.tally)
     cohorts, persons = frozenset(changed.cohorts), frozenset(difference.persons)
     delta.update(count(after, Scope(cohorts, persons=persons)))
@@ -103,7 +104,7 @@ class _Difference:
         self.persons: set[str] = set()
         self._sessions = {code: _sessions(old.course(code), new.course(code)) for code in cohorts}
 
-    def count(self, old: _Line | None, new: _Line | None, *, awarded: bool) -> None:
+    def count(self, old: _Line | None, new: _Line | None, *, certified: bool) -> None:
         lines = [(line, times) for line, times in ((old, -1), (new, 1)) if line is not None]
         if old is None or new is None or old.place != new.place:
             for line, times in lines:
@@ -111,9 +112,12 @@ class _Difference:
                 self.persons.add(line.enrolment.person)
             return
         was, now = old.enrolment, new.enrolment
-        if awarded:
-            for line, times in lines:
-                count_awards(self.tally, line.place, line.awards, times)
+        if certified:
+            before, after = awarded(old.awards), awarded(new.awards)
+            count_awards(self.tally, old.place, before - after, -1)
+            count_awards(self.tally, new.place, after - before)
+        if was is now and old.course.cohort is new.course.cohort:
+            return
         self._hours(old, new)
         self._dates(old, new)
         if (was.nominations, was.placings) != (now.nominations, now.placings):

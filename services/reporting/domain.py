@@ -181,7 +181,7 @@ def contribute(
     trainee = place_of(course, enrolment)
     if trainee is None:
         return
-    count_awards(tally, trainee, certificates, times)
+    count_awards(tally, trainee, awarded(certificates), times)
     for measure, on in dates_of(course.cohort, enrolment).items():
         if on is not None:
             tally[at(trainee, measure, on)] += times
@@ -292,9 +292,20 @@ _AWARD_DATES: Mapping[str, Callable[[CertificateFact], date | None]] = {
 }
 
 
-def count_awards(tally: Tally, trainee: Cell, certificates: Iterable[CertificateFact], times: int = 1) -> None:
-    """Count what was awarded so many times: -1 takes it away."""
+class Awarded(NamedTuple):
+    """Something that is counted once of a trainee for a scheme and level, with its day."""
+
+    measure: str
+    scheme: str
+    level: str
+    occupation: str
+    on: date
+
+
+def awarded(certificates: Iterable[CertificateFact]) -> set[Awarded]:
+    """What is counted of a trainee's certificates."""
     awards = [award for award in certificates if award.status != "void"]
+    found: set[Awarded] = set()
     assessed: dict[tuple[str, str], str] = {}
     for measure, date_of in _AWARD_DATES.items():
         first: dict[tuple[str, str], tuple[date, str]] = {}
@@ -303,12 +314,19 @@ def count_awards(tally: Tally, trainee: Cell, certificates: Iterable[Certificate
                 key, candidate = (award.scheme, award.level), (on, award.occupation)
                 first[key] = min(first.get(key, candidate), candidate)
         for (scheme, level), (on, occupation) in first.items():
-            cell = at(trainee, measure, on)._replace(scheme=scheme, occupation=occupation, level=level)
-            tally[cell] += times
+            found.add(Awarded(measure, scheme, level, occupation, on))
             if measure == "assessed":
                 assessed[scheme, level] = occupation
             elif measure != "revoked" and assessed.get((scheme, level)) != occupation:
-                tally[cell._replace(measure=f"{measure}_outside")] += times
+                found.add(Awarded(f"{measure}_outside", scheme, level, occupation, on))
+    return found
+
+
+def count_awards(tally: Tally, trainee: Cell, awards: Iterable[Awarded], times: int = 1) -> None:
+    """Count what was awarded so many times: -1 takes it away."""
+    for award in awards:
+        cell = at(trainee, award.measure, award.on)
+        tally[cell._replace(scheme=award.scheme, occupation=award.occupation, level=award.level)] += times
 
 
 def count_competitions(tally: Tally, trainee: Cell, enrolment: TraineeFact, times: int = 1) -> None:

@@ -1,5 +1,6 @@
 """Reporting's HTTP: why a figure is what it is."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -8,11 +9,13 @@ from services.reporting import explain, queries
 from services.reporting.domain import DIMENSIONS
 from services.reporting.explain import Explanation, Sight
 from services.reporting.ledger import HOW_TO_ASK
+from services.reporting.partners import keeps_to
 from services.reporting.queries import UnknownQuestion
 from services.reporting.rates import BASES
 from shared.database import Database
 from shared.http import Problem
 from shared.offices import Caller, Doorkeeper
+from shared.openapi import refusals
 
 PARAMETERS: list[dict[str, Any]] = [
     {
@@ -56,7 +59,12 @@ def routes(database: Database, door: Doorkeeper) -> APIRouter:
     router = APIRouter()
     asked = Annotated[Caller, Depends(door.open)]
 
-    @router.get("/v1/explain", response_model=Explanation, openapi_extra={"parameters": [*PARAMETERS, *_OF_PAGES]})
+    @router.get(
+        "/v1/explain",
+        response_model=Explanation,
+        openapi_extra={"parameters": [*PARAMETERS, *_OF_PAGES]},
+        responses=refusals(403),
+    )
     async def explained(request: Request, caller: asked) -> Explanation:
         """Why one figure is what it is: the enrolments behind it, the facts that put each there, the rule, a digest of the set;
         with `compare`, what came and went since, and why.
@@ -66,6 +74,9 @@ def routes(database: Database, door: Doorkeeper) -> APIRouter:
         given = request.query_params.multi_items()
         try:
             question = queries.read_question((name, value) for name, value in given if name not in _PAGING)
+            question = replace(question, own=own_of(caller))
+            if question.limited_to and not keeps_to(question.limited_to, dict(question.where)):
+                raise Problem(403, "not_your_country", f"Detail is of your own country: add country={question.own}.")
             paging = {name: value for name, value in given if name in _PAGING}
             compare = queries.read_moment("compare", paging.get("compare"))
             limit = queries.read_limit(paging.get("limit", "100"))
@@ -78,6 +89,13 @@ def routes(database: Database, door: Doorkeeper) -> APIRouter:
             raise Problem(400, unknown.code, unknown.message) from None
 
     return router
+
+
+def own_of(caller: Caller) -> str | None:
+    """The country to which detail is limited for the caller; None for who sees all of it."""
+    if caller.administrator or "coordinator" in caller.roles or caller.country is None:
+        return None
+    return caller.country.upper()
 
 
 def sight_of(caller: Caller) -> Sight:

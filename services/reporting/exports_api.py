@@ -1,5 +1,6 @@
 """The addresses for fitting in: what codes and indicators mean, and DHIS2 by somebody's own mapping."""
 
+from dataclasses import replace
 from typing import Annotated, Literal
 from urllib.parse import urlencode
 
@@ -8,6 +9,7 @@ from pydantic import BaseModel
 
 from services.reporting import codes, exporting, queries
 from services.reporting.domain import MEASURES
+from services.reporting.explain_api import own_of
 from services.reporting.exporting import Form, Outlets
 from services.reporting.formats import FORMATS, NotInThisFormat
 from services.reporting.formats.dhis2 import Ids
@@ -78,11 +80,12 @@ def routes(database: Database, door: Doorkeeper) -> APIRouter:
         responses={200: {"content": {FORMATS["dhis2"]: {"schema": {"type": "object"}}}}},
         openapi_extra={"parameters": _LIKE_AGGREGATES},
     )
-    async def dhis2(request: Request, ids: Ids, _: asked) -> Response:
+    async def dhis2(request: Request, ids: Ids, caller: asked) -> Response:
         """The aggregates as DHIS2's dataValueSets, by the mapping in the body; from and to are needed."""
         form = Form("dhis2", outlets=Outlets(ids))
         try:
-            question = exporting.fitting(queries.read_question(request.query_params.multi_items()), form)
+            asked_for = queries.read_question(request.query_params.multi_items())
+            question = exporting.fitting(replace(asked_for, own=own_of(caller)), form)
             async with database.transaction() as session:
                 await queries.one_snapshot(session)
                 answer = await queries.aggregates(session, question, await queries.positions(session))

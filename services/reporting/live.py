@@ -66,10 +66,16 @@ class Live:
         found = [move for move in self._kept if move.step > step]
         return found if found and found[0].since <= step else None
 
+    async def known(self) -> None:
+        """Wait until it is known here which step is the newest: a moment, after a start."""
+        news = self._news
+        if self._step is None:
+            await news.wait()
+
     async def news(self, step: int, seconds: float) -> None:
         """Wait until something has moved after a step, though no longer than so many seconds."""
         news = self._news
-        if self.step == step:
+        if self.step <= step:
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await news.wait()
@@ -121,7 +127,7 @@ class Live:
 
     async def _look(self, connection: AsyncConnection) -> None:
         if self._step is None:
-            self._step = await moves.newest(connection)
+            self._tell(await moves.newest(connection))
             return
         if (moved := await moves.since(connection, self._step)) is not None:
             self.take(moved)

@@ -7,12 +7,12 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Final
 
-from pydantic import BaseModel
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from services.reporting.domain import MEASURES, TOTAL
 from services.reporting.queries import Number, Question
+from shared.events.figures import FiguresMoved
 
 CHANNEL: Final = "sampan_reporting_cube"
 """On which PostgreSQL tells everybody who listens that the cube has changed: a trigger on its version does."""
@@ -29,18 +29,8 @@ ONCE: Final = "(measure <> 'people' OR '_T' = ALL (ARRAY[programme, country, sex
 """People are kept counted in several ways: of them only the whole."""
 
 
-class Move(BaseModel):
+class Move(FiguresMoved):
     """All that moved from after one step of the cube up to another; a step is one transaction that changed it."""
-
-    step: int
-    since: int
-    position: dict[str, int]
-    time: datetime
-    """When the newest fact up to it was recorded."""
-    figures: dict[str, int | float]
-    """By measure, how many more there are in all; 0 where only their places changed."""
-    places: dict[str, list[str]]
-    """Programmes, countries and cohorts in which something moved; what is not there moved in many."""
 
     @cached_property
     def event(self) -> bytes:

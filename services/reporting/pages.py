@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -9,11 +10,12 @@ from fastapi import APIRouter, Query, Request, Response
 from markupsafe import Markup
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.reporting import charts, dashboard, explain, moves, queries, wording
+from services.reporting import charts, codes, dashboard, explain, moves, queries, wording
 from services.reporting.dashboard import COUNTS, Table
 from services.reporting.domain import DIMENSIONS, EXCEPTIONS, MEASURES
-from services.reporting.explain_api import sight_of
+from services.reporting.explain_api import own_of, sight_of
 from services.reporting.links import Chosen
+from services.reporting.partners import keeps_to
 from services.reporting.queries import Aggregates, Question, UnknownQuestion
 from services.reporting.rates import RATES
 from shared import pages, signin
@@ -86,7 +88,7 @@ class ReportingPages:
         @router.get("/")
         async def first(request: Request) -> Response:
             frame, caller = await self._open(request)
-            question = _question(request)
+            question = _question(request, caller)
             tag, body = await self._figures(frame, caller, question)
             if not request.headers.get(PART):
                 return self._page(request, "dashboard.html", frame, caller, question, body=Markup(body))  # noqa: S704 - rendered
@@ -97,7 +99,7 @@ class ReportingPages:
         @router.get("/cohorts")
         async def cohorts(request: Request, before: Annotated[str, Query(max_length=80)] = "") -> Response:
             frame, caller = await self._open(request)
-            question = _question(request, "before")
+            question = _question(request, caller, "before")
             async with self._snapshot() as session:
                 position = await queries.positions(session)
                 found = await dashboard.cohorts(session, question, position, limit=COHORTS_ON_A_PAGE + 1, before=before)
@@ -110,7 +112,7 @@ class ReportingPages:
         @router.get("/changes")
         async def changes(request: Request, before: Annotated[int | None, Query(ge=1, le=2**62)] = None) -> Response:
             frame, caller = await self._open(request)
-            question = _question(request, "before")
+            question = _question(request, caller, "before")
             async with self._snapshot() as session:
                 found = await moves.recent(session, question, limit=CHANGES_ON_A_PAGE + 1, before=before)
             shown = found[:CHANGES_ON_A_PAGE]
@@ -124,9 +126,10 @@ class ReportingPages:
             if not any(name == "by" for name, _ in given):
                 given += [("by", name) for name in TABLE_BY if not given]
             chosen_measures = any(name == "measure" for name, _ in given)
-            question = _read(given)
+            question = _read(given, caller)
             async with self._snapshot() as session:
                 answer = await queries.aggregates(session, question, await queries.positions(session))
+                names = await codes.names(session, frame.language.tag)
             measures = [name for name in answer.measures if chosen_measures or answer.totals.get(name)]
             return self._page(
                 request,
@@ -134,6 +137,7 @@ class ReportingPages:
                 frame,
                 caller,
                 question,
+                names=names,
                 answer=answer,
                 measures=measures,
                 chosen_measures=question.measures if chosen_measures else (),
@@ -146,13 +150,18 @@ class ReportingPages:
             request: Request, after: Annotated[str, Query(max_length=200)] = "", compare: str = ""
         ) -> Response:
             frame, caller = await self._open(request)
-            question = _question(request, "after", "compare")
+            question = _question(request, caller, "after", "compare")
+            if question.limited_to and not keeps_to(question.limited_to, dict(question.where)):
+                raise Problem(403, "not_your_country", f"Detail is of your own country: add country={question.own}.")
             async with self._snapshot() as session:
                 then = queries.read_moment("compare", compare) if compare else None
                 shown = await explain.explain(
                     session, question, then, sight_of(caller), after=after, limit=LINES_ON_A_PAGE
                 )
-            return self._page(request, "explain.html", frame, caller, question, shown=shown, compare=compare)
+                names = await codes.names(session, frame.language.tag)
+            return self._page(
+                request, "explain.html", frame, caller, question, shown=shown, compare=compare, names=names
+            )
 
         @router.get("/measures")
         async def measures(request: Request) -> Response:
@@ -180,7 +189,8 @@ class ReportingPages:
             if (held := self._held.get(tag)) is not None:
                 return tag, held
             shown = await dashboard.gather(session, question, position)
-        body = self._text("figures.html", frame, caller, question, shown=shown)
+            names = await codes.names(session, frame.language.tag)
+        body = self._text("figures.html", frame, caller, question, shown=shown, names=names)
         while len(self._held) >= BODIES_HELD:
             del self._held[next(iter(self._held))]
         self._held[tag] = body
@@ -224,7 +234,7 @@ class ReportingPages:
             BASES=wording.BASES,
             DASHBOARD_STYLE=STYLE,
             LIVE=LIVE,
-            **values,
+            **{"names": {}, **values},
         )
 
     def _page(
@@ -253,14 +263,14 @@ def _given(request: Request) -> list[tuple[str, str]]:
     return [(name, value) for name, value in request.query_params.multi_items() if name != "lang"]
 
 
-def _question(request: Request, *besides: str) -> Question:
+def _question(request: Request, caller: Caller, *besides: str) -> Question:
     """What a page's figures are narrowed to. Raises ``Problem`` 400."""
-    return _read([(name, value) for name, value in _given(request) if value and name not in besides])
+    return _read([(name, value) for name, value in _given(request) if value and name not in besides], caller)
 
 
-def _read(given: list[tuple[str, str]]) -> Question:
+def _read(given: list[tuple[str, str]], caller: Caller) -> Question:
     try:
-        return queries.read_question(given)
+        return replace(queries.read_question(given), own=own_of(caller))
     except UnknownQuestion as unknown:
         raise Problem(400, unknown.code, unknown.message) from None
 

@@ -37,17 +37,21 @@ async def distinct(
     where: Mapping[str, Sequence[str]],
     months: Mapping[str, tuple[str | None, str | None]],
     position: int | None,
+    own: str | None = None,
 ) -> dict[tuple[str, ...], int]:
     """How many people were enrolled, for each combination of values of ``by``.
 
     ``months`` holds the first and the last for a dimension of months; ``position`` is that in enrolment's facts up to which
-    they are counted, None for all.
+    they are counted, None for all; ``own`` a country that must have sent the trainee or host the cohort.
     """
     source = _NOW if position is None else _THEN
     trainees = source.format(table="enrolments", name="trainee", key="enrolment", kind="trainee")
     courses = source.format(table="cohorts", name="course", key="cohort", kind="cohort")
     conditions = ["true"]
     parameters: dict[str, Any] = {} if position is None else {"position": position}
+    if own is not None:
+        conditions.append(f":own IN ({_expression('country')}, {_expression('host_country')})")
+        parameters["own"] = own
     for place, (name, wanted) in enumerate(where.items()):
         conditions.append(f"{_expression(name)} = ANY(:where{place})")
         parameters[f"where{place}"] = list(wanted)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import ColumnElement, Select, Text, any_, func, inspect, literal, select, text, union_all
+from sqlalchemy import ColumnElement, Select, Text, any_, func, inspect, literal, or_, select, text, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
@@ -18,6 +18,7 @@ from services.reporting import coarse
 from services.reporting.domain import DIMENSIONS, EXCEPTIONS, MEASURES, TOTAL
 from services.reporting.ledger import HOW_TO_ASK, STREAMS, Asked, NotAMoment, Step, step_at
 from services.reporting.measures import PEOPLE_BY
+from services.reporting.partners import is_detail
 from services.reporting.people import distinct
 from services.reporting.rates import BASES, NOT_BY, RATES, Basis
 from services.reporting.tables import CoarseCell, CubeCell, CubeChange, CubeVersion, TailCell
@@ -66,7 +67,8 @@ class Aggregates(BaseModel):
     A rate stands with its two counts beside it (``completion_rate``, ``completion_rate_numerator``,
     ``completion_rate_denominator``), and is left out where there is nobody to be a share of. ``basis`` says of each measure what
     ``from`` and ``to`` mean for it. The total of the measures in ``distinct`` is counted anew: it is not the sum of the rows.
-    ``position`` is how far both streams are in it; ``as_of`` is null unless an earlier state was asked for.
+    ``position`` is how far both streams are in it; ``as_of`` is null unless an earlier state was asked for. ``only`` is the
+    asking office's country where detail was asked for: rows and totals are of trainees whom it sent, and cohorts that it hosts.
     """
 
     measures: list[str]
@@ -77,6 +79,7 @@ class Aggregates(BaseModel):
     totals: dict[str, Number]
     position: dict[str, int]
     as_of: AsOf | None = None
+    only: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,13 @@ class Question:
     as_of: Asked | None = None
     basis: Basis | None = None
     """Without one, rates follow cohorts and counts follow events."""
+    own: str | None = None
+    """The country to which detail is limited, as one that sends or hosts; None for who sees all of it."""
+
+    @property
+    def limited_to(self) -> str | None:
+        """The country to which this question is limited, because it asks for detail."""
+        return self.own if is_detail([*self.by, *(name for name, _ in self.where)]) else None
 
     def basis_of(self, measure: str) -> Basis:
         """What ``from`` and ``to`` mean for a measure."""
@@ -202,6 +212,7 @@ async def aggregates(session: AsyncSession, question: Question, position: dict[s
         as_of=None
         if step is None or question.as_of is None
         else AsOf(asked=question.as_of.text, step=step.number, recorded=step.time),
+        only=question.limited_to,
     )
 
 
@@ -230,6 +241,8 @@ async def _cells(
     counts = {term.measure for term in terms} | {name for name in measures if name not in RATES}
     more = sorted({name for term in terms for name in term.only})
     asked = {*question.by, *more, *(name for name, _ in question.where)}
+    if question.limited_to:
+        asked |= {"country", "host_country"}
     if question.from_month or question.to_month:
         asked.add("end_month" if basis == "cohort" else "month")
     cube = _cube(asked, step)
@@ -251,6 +264,8 @@ def conditions(
     """Which cells of some counts a question is about; of the fine cube unless other ``columns`` are given."""
     of = columns or _fine()
     found = [_one_of(of["measure"], counts), *(_one_of(of[name], values) for name, values in question.where)]
+    if own := question.limited_to:
+        found.append(or_(of["country"] == own, of["host_country"] == own))
     months = "end_month" if basis == "cohort" else "month"
     if question.from_month:
         found.append(of[months] >= question.from_month)
@@ -303,6 +318,7 @@ def _kept(question: Question) -> bool:
     single = all(len(values) == 1 for _, values in question.where)
     asked = {*question.by, *(name for name, _ in question.where)}
     together = not asked.issuperset({"cohort", "sex"})  # a cohort's people are not kept by sex
+    together = together and question.limited_to is None
     return single and together and asked.issubset(PEOPLE_BY) and not (question.from_month or question.to_month)
 
 
@@ -320,7 +336,7 @@ async def _people(session: AsyncSession, question: Question, by: Sequence[str], 
         "end_month" if question.basis_of("people") == "cohort" else "month": (question.from_month, question.to_month)
     }
     position = None if step is None else step.position["ENROLMENT"]
-    return await distinct(session, by, where, months, position)
+    return await distinct(session, by, where, months, position, question.limited_to)
 
 
 def _known(what: str, names: list[str], known: Collection[str]) -> tuple[str, ...]:

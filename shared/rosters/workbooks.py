@@ -16,7 +16,9 @@ from shared.rosters.answers import RowAnswer
 from shared.rosters.books import COLUMNS_LIMIT, Book, Found
 from shared.rosters.columns import KINDS, Column, Sheet, codes, sheets, word
 
-OUR_OWN: Final = ("Read me", "Codes")
+_EXPLAINED: Final = {"en": "Read me", "km": "សូមអាន", "lo": "ກະລຸນາອ່ານ", "my": "ဖတ်ပါ", "zh": "填写说明"}
+_LISTS: Final = "Codes"
+OUR_OWN: Final = (*_EXPLAINED.values(), _LISTS)
 """Sheets of the template that hold no rows."""
 ROWS: Final = 20_000
 """Rows of the template that have drop-downs."""
@@ -48,8 +50,8 @@ def template(language: str, choices: Mapping[str, Sequence[str]] | None = None) 
             "wrapped": book.add_format({"text_wrap": True, "valign": "top"}),
         }
         pages = {kind: book.add_worksheet(sheets()[kind].titles[language]) for kind in KINDS}
-        _explain(book.add_worksheet(OUR_OWN[0]), language, bold, formats["wrapped"])
-        lists = book.add_worksheet(OUR_OWN[1])
+        _explain(book.add_worksheet(_EXPLAINED[language]), language, bold, formats["wrapped"])
+        lists = book.add_worksheet(_LISTS)
         lists.hide()
         places: dict[str, str] = {}
         for kind, page in pages.items():
@@ -123,7 +125,7 @@ def _list(page: Worksheet, at: int, said: Sequence[str]) -> str:
     for row, code in enumerate(said):
         page.write_string(row, at, code)
     letter = xlsxwriter.utility.xl_col_to_name(at)
-    return f"={OUR_OWN[1]}!${letter}$1:${letter}${len(said)}"
+    return f"={_LISTS}!${letter}$1:${letter}${len(said)}"
 
 
 def _drop_down(source: str, column: Column) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from shared.events.codes import Model
 from shared.events.deadletters import DeadLetterAnnounced
 from shared.events.envelope import Envelope
 from shared.events.facts import FactEnvelope
+from shared.events.figures import FiguresMoved
 from shared.events.receipts import Announcement, Receipts
 
 SCHEMAS = Path(__file__).parent / "schemas"
@@ -23,6 +24,7 @@ ENVELOPES: dict[str, type[Model]] = {
     "receipts": Receipts,
     "announcement": Announcement,
     "deadletter": DeadLetterAnnounced,
+    "moved": FiguresMoved,
 }
 MODELS: dict[str, type[Model]] = {**EVENTS, **FACTS, **ENVELOPES}
 

@@ -182,9 +182,16 @@ def test_a_fact_is_told_on_its_channel_and_is_what_the_document_says(name: str) 
     assert fact.type == name
 
 
-@pytest.mark.parametrize(("name", "channel"), [("announcement", "receipts"), ("deadletter", "dead-letters")])
-def test_what_else_is_said_is_what_the_document_says(name: str, channel: str) -> None:
-    document = today("asyncapi", "enrolment")
+@pytest.mark.parametrize(
+    ("service", "name", "channel"),
+    [
+        ("enrolment", "announcement", "receipts"),
+        ("enrolment", "deadletter", "dead-letters"),
+        ("reporting", "moved", "changes"),
+    ],
+)
+def test_what_else_is_said_is_what_the_document_says(service: str, name: str, channel: str) -> None:
+    document = today("asyncapi", service)
     (message,) = document["channels"][channel]["messages"].values()
     assert _fits(document, message["payload"], example(name))
     assert not _fits(document, message["payload"], {})
@@ -225,8 +232,16 @@ def test_what_is_received_is_what_the_service_subscribes_to(service: str) -> Non
     assert {subject for subjects in covered.values() for subject in subjects} == bus.subjects
 
 
-PUBLIC = ("/.well-known/did.json", "/v1/credentials/", "/v1/log/", "/v1/status/", "/v1/recognitions", "/v1/verify")
-"""What strangers check, without a token."""
+PUBLIC = (
+    "/.well-known/did.json",
+    "/v1/credentials/",
+    "/v1/log/",
+    "/v1/status/",
+    "/v1/recognitions",
+    "/v1/verify",
+    "/v1/public/",
+)
+"""What strangers check and read, without a token."""
 
 
 @pytest.mark.parametrize("service", CONTRACTS)
@@ -236,7 +251,7 @@ def test_every_address_is_described_and_only_health_asks_for_no_token(service: s
     operations = {path: one for path, methods in document["paths"].items() for one in methods.values()}
     open_to_all = {path for path, one in operations.items() if "security" in one}
     assert open_to_all >= {"/livez", "/readyz"}
-    assert {path for path in open_to_all if not path.startswith(PUBLIC)} == {"/livez", "/readyz"}
+    assert {path for path in open_to_all if not f"{path}/".startswith(PUBLIC)} == {"/livez", "/readyz"}
     pages = {route.path for route in documents.routes(service) if not route.include_in_schema}
     assert pages >= {"/", "/docs", "/asyncapi", "/session", "/session/end"}
     assert not any(path.startswith("/v1/") for path in pages)

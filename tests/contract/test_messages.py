@@ -130,8 +130,9 @@ def _objects(value: Any) -> list[dict[str, Any]]:
 
 
 def _free(part: dict[str, Any]) -> bool:
-    """Whether an object's keys are data, such as languages or streams, and not fields."""
-    return all(key in {"en", "km", "zh-Hans", "ENROLMENT", "CERTIFICATION"} for key in part)
+    """Whether an object's keys are data, such as languages, streams, measures or dimensions, and not fields."""
+    by_name = part.keys() in ({"nominated"}, {"programme", "country", "cohort"})
+    return by_name or all(key in {"en", "km", "zh-Hans", "ENROLMENT", "CERTIFICATION"} for key in part)
 
 
 def _closed(part: Any) -> bool:

@@ -152,13 +152,6 @@ def issuing() -> Iterator[Program]:
 
 
 @pytest.fixture(scope="module")
-def own_issuing() -> Iterator[Program]:
-    """The same, for whoever stops, ends and forgets what others look at."""
-    with _issuing({"SAMPAN_TRUSTED_PROXIES": "127.0.0.1"}) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def own_program(data_folder: Path) -> Iterator[Program]:
     """One that is empty, for whoever counts all that there is or changes it for good."""
     with _running(data_folder) as running:

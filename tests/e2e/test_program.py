@@ -56,6 +56,22 @@ def test_given_what_was_posted_when_it_is_posted_again_then_all_are_duplicates(e
     assert again.stdout.strip().endswith("86 events: 86 duplicate")
 
 
+@on_this_machine
+def test_given_no_public_address_when_certificates_are_awarded_then_nothing_is_issued_and_it_says_so(
+    example: Program,
+) -> None:
+    address = example.url("certification")
+    awarded = httpx.get(f"{address}/v1/certificates", headers=example.admin).raise_for_status().json()["items"]
+    assert "issued" in {one["status"] for one in awarded}
+    assert {one["attestation"] for one in awarded} == {None}
+    for path in ("/.well-known/did.json", "/v1/status/1", "/v1/log/checkpoint"):
+        answer = httpx.get(address + path)
+        assert (answer.status_code, answer.json()["code"]) == (404, "nothing_issued")
+    said = example.run("issuer", "status").stdout
+    assert "Nothing is issued: set SAMPAN_PUBLIC_URL" in said
+    assert "Public: nothing yet." in said
+
+
 def test_given_an_office_when_it_posts_for_another_then_it_is_rejected_and_its_own_events_are_taken(
     program: Program,
 ) -> None:

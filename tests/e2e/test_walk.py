@@ -16,7 +16,13 @@ from services.client import Client
 from tests.e2e.conftest import EXAMPLE, ROOT, Program, on_this_machine
 
 pytestmark = [on_this_machine, pytest.mark.xdist_group("issuing"), pytest.mark.timeout(600)]
-COHORT, ITS_OWN = "wuxi-2025-spring", "wuxi-2025-walk"
+ITS_OWN = "wuxi-2025-walk"
+ANOTHER = {
+    "wuxi-2025-spring": ITS_OWN,
+    '"00000000': '"90000000',  # national numbers: other people
+    "-INV-": "-WALK-",  # the centres' numbers
+    "S0000320200": "S0000320299",  # the certificates'
+}
 SECONDS = 60
 
 
@@ -37,21 +43,26 @@ class Walk:
         self.root = program.url("certification")
 
     def post(self, file: Path) -> None:
-        """A file of the example, as it would be of another cohort; what is said of no cohort is said already."""
-        events = [json.loads(line) for line in file.read_text().replace(COHORT, ITS_OWN).splitlines()]
-        of_cohort = [
-            event | {"id": f"walk-{event['id']}"} for event in events if {"cohort", "framework"} & event["data"].keys()
-        ]
-        lines = [json.dumps(event, ensure_ascii=False) for event in of_cohort]
+        """A file of the example, as it would be of another cohort's people; what is said of no cohort is said already."""
+        content = file.read_text()
+        for before, after in ANOTHER.items():
+            content = content.replace(before, after)
+        events = [json.loads(line) for line in content.splitlines()]
         own = self.folder / file.name
-        own.write_text("\n".join(lines).replace("S0000320200", "S0000320299") + "\n")
+        own.write_text(
+            "".join(
+                json.dumps(event | {"id": f"walk-{event['id']}"}) + "\n"
+                for event in events
+                if {"cohort", "framework"} & event["data"].keys()
+            )
+        )
         posted = self.program.run("post", own)
         assert posted.returncode == 0, posted.stdout + posted.stderr
 
     def certificates(self) -> dict[str, dict[str, Any]]:
         """Those with something public, by trainee and edition."""
         with Client(self.program.url("enrolment"), self.program.token) as client:
-            found = client.every("certification", "/v1/certificates", [("cohort", ITS_OWN)])
+            found = list(client.every("certification", "/v1/certificates", [("cohort", ITS_OWN)]))
         return {f"{one['trainee']}/{one['edition']}": one for one in found if one["attestation"]}
 
     def page(self, which: str, country: str = "") -> str:

@@ -30,7 +30,11 @@ READ_BY = {
     "certification": ("INTAKE", "ENROLMENT"),
     "reporting": ("ENROLMENT", "CERTIFICATION"),
 }
-OWNED_BY = {"enrolment": ("INTAKE", "RECEIPTS", "ENROLMENT", "DEADLETTERS"), "certification": ("CERTIFICATION",)}
+OWNED_BY = {
+    "enrolment": ("INTAKE", "RECEIPTS", "ENROLMENT", "DEADLETTERS"),
+    "certification": ("CERTIFICATION",),
+    "reporting": ("CHANGES",),
+}
 
 
 class Who:
@@ -227,6 +231,16 @@ async def test_an_office_does_nothing_but_post_read_and_ack(place: Place) -> Non
         assert await office.listens(hidden) == set(hidden)
 
 
+async def test_every_office_hears_that_figures_moved_and_says_nothing_of_it(place: Place) -> None:
+    reporting = await place.service("reporting")
+    offices = [await place.office(*own) for own in OFFICES]
+    heard = [await office.connection.subscribe("changes.>") for office in offices]
+    assert await offices[0].tries(["changes.figures"]) == {"changes.figures"}
+    await reporting.connection.jetstream(timeout=5).publish("changes.figures", b"{}", stream="CHANGES")
+    for one in heard:
+        assert (await one.next_msg(timeout=5)).data == b"{}"
+
+
 async def test_what_the_server_answers_an_office_ends_in_no_stream(place: Place) -> None:
     """A message may name any subject for its answer, and the server answers there without asking for rights."""
     office = await place.office("kh", "ntti")
@@ -289,7 +303,10 @@ async def test_a_service_does_nothing_with_what_is_not_its_own(place: Place, nam
             ]
         if stream not in OWNED_BY.get(name, ()):
             subjects += [f"$JS.API.STREAM.{verb}.{stream}" for verb in ("CREATE", "UPDATE")]
-        if stream not in FACTS.values():  # also where it is the owner: INTAKE holds what is posted to the other service
+        if stream not in (
+            *FACTS.values(),
+            "CHANGES" if name == "reporting" else "",
+        ):  # also where it is the owner: INTAKE holds what is posted to the other service
             subjects += [f"$JS.API.STREAM.MSG.GET.{stream}", f"$JS.API.DIRECT.GET.{stream}"]
         subjects += [f"$JS.API.STREAM.{verb}.{stream}" for verb in ("DELETE", "PURGE", "MSG.DELETE", "SNAPSHOT")]
     assert set(subjects) - await service.tries(subjects) == set()

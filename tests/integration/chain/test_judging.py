@@ -14,7 +14,7 @@ from tests.integration.chain.test_both_services import award
 from tests.integration.chain.test_issuing import REPLACED, STORY
 from tests.integration.enrolment.house import House
 
-PICTURE = b"\x89PNG\r\n\x1a\n" + (13).to_bytes(4, "big") + b"IHDR" + bytes(17)
+PICTURE = b"\x89PNG\r\n\x1a\n" + (13).to_bytes(4, "big") + b"IHDR" + bytes(17) + bytes(4) + b"IEND\xaeB`\x82"
 
 
 @pytest.fixture

@@ -358,7 +358,11 @@ async def test_what_cannot_be_read_is_refused_whole(client: Client, offices: dic
 async def test_the_template_is_a_roster(client: Client, offices: dict[str, Bearer], language: str) -> None:
     answer = await client.get("/v1/rosters/template.xlsx", params={"language": language}, headers=offices[SENDER])
     assert answer.headers["content-type"] == XLSX
-    assert (await send(client, offices[SENDER], answer.content))["rows"] == []
+    taken = await send(client, offices[SENDER], answer.content)
+    assert taken["rows"] == []
+    assert "sheet_unknown" not in {sheet["code"] for sheet in taken["left"]}, "what it brings along is nobody's"
+    names = load_workbook(BytesIO(answer.content)).sheet_names
+    assert ("Read me" in names) == (language == "en"), "and is called something in the reader's language"
 
 
 async def test_nothing_personal_is_kept_in_clear(

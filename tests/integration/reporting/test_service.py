@@ -1,6 +1,7 @@
 """The whole service: facts in at the streams, figures out over HTTP; and HTTP alone when the broker is away."""
 
 import asyncio
+import json
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
@@ -80,6 +81,7 @@ async def test_facts_of_both_streams_become_figures_and_what_cannot_be_read_hold
             await js.delete_stream(info.config.name or "")
         for name in ("ENROLMENT", "CERTIFICATION", "DEADLETTERS"):
             await ensure_stream(js, name)
+        moved = await connection.subscribe("changes.>")
         client = await stack.enter_async_context(serving(settings))
 
         told_of = {"ENROLMENT": 0, "CERTIFICATION": 0}
@@ -99,6 +101,13 @@ async def test_facts_of_both_streams_become_figures_and_what_cannot_be_read_hold
         await until(client, "/readyz", lambda answer: answer["ready"])
         announced = await js.get_last_msg("DEADLETTERS", "deadletter.reporting")
         assert b"no fact at all" not in (announced.data or b"")
+        steps, since, enrolled = 0, 0, 0
+        while steps < (await client.get("/v1/aggregates?as_of=2199-01")).json()["as_of"]["step"]:
+            told_on_nats = json.loads((await moved.next_msg(timeout=20)).data)
+            assert told_on_nats["since"] == since, "none was left out"
+            steps = since = told_on_nats["step"]
+            enrolled += told_on_nats["figures"].get("enrolled", 0)
+        assert enrolled == 10
 
 
 @pytest.mark.parametrize("how", ["killed", "paused"])

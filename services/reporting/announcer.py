@@ -1,0 +1,78 @@
+"""The same on NATS: what moved is published on `changes.figures`, by one process at a time, where the last one left off.
+
+The stream's last message says how far it has come, so nothing is noted here, and nothing is left out while no process ran: it is
+in the first message after.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.reporting import moves
+from services.reporting.live import Live
+from shared.bus import Bus
+from shared.database import Database
+from shared.deadletters import describe
+from shared.rights import CHANGES, FIGURES
+from shared.tasks import background
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS: Final = 5.0
+AGAIN_SECONDS: Final = 3.0
+PUBLISH_SECONDS: Final = 5.0
+
+
+class Announcer:
+    """Any number of processes may run one; a lock lets one of them work."""
+
+    def __init__(self, database: Database, bus: Bus, live: Live) -> None:
+        self._database = database
+        self._bus = bus
+        self._live = live
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Announce in the background until the block ends."""
+        async with background(self._run()):
+            yield
+
+    async def _run(self) -> None:
+        said = ""
+        while True:
+            try:
+                if self._bus.connected:
+                    async with self._database.alone("announcer") as connection:
+                        if connection is not None:
+                            await self._lead(connection)
+            except Exception as error:
+                if said != (said := describe(error)):
+                    log.warning("changes are not announced for now: %s", said)
+            await asyncio.sleep(AGAIN_SECONDS)
+
+    async def _lead(self, connection: AsyncConnection) -> None:
+        last = await self._last_step()
+        while True:
+            moved = await moves.since(connection, last)
+            if (
+                moved is None and await moves.newest(connection) < last
+            ):  # an older database was restored, or all is made anew
+                last = 0
+                continue
+            if moved is not None:
+                body = moved.model_dump_json().encode()
+                await self._bus.jetstream.publish(FIGURES, body, timeout=PUBLISH_SECONDS, stream=CHANGES)
+                last = moved.step
+            await self._live.news(last, LOOK_SECONDS)
+
+    async def _last_step(self) -> int:
+        """Up to which step it was announced."""
+        last = await self._bus.last_sequence(CHANGES)
+        for message in await self._bus.read(CHANGES, last, last) if last else []:
+            return int(json.loads(message.body)["step"])
+        return 0

@@ -1,0 +1,66 @@
+"""Every figure of the running program is what DuckDB counts from the raw events."""
+
+from collections import Counter
+from pathlib import Path
+
+import httpx
+import pytest
+
+from services.reporting.domain import DIMENSIONS, MEASURES
+from tests.e2e.conftest import EXAMPLE, Program
+from tests.e2e.recount import recount
+from tests.e2e.test_program import eventually
+
+COUNTED = tuple(name for name in MEASURES if name != "people")
+
+
+def reported(program: Program, programme: str) -> Counter[tuple[str, ...]]:
+    """All cells of a programme, as the aggregates answer them; people by country."""
+
+    def ask(**question: str) -> list[dict[str, str]]:
+        question = {"programme": programme, **question}
+        answer = httpx.get(
+            f"{program.url('reporting')}/v1/aggregates", params=question, headers=program.admin, timeout=60
+        )
+        assert answer.status_code == 200, answer.text
+        rows: list[dict[str, str]] = answer.json()["rows"]
+        return rows
+
+    found: Counter[tuple[str, ...]] = Counter()
+    for row in ask(measure=",".join(COUNTED), by=",".join(DIMENSIONS)):
+        for measure in COUNTED:
+            value = float(row[measure]) * (100 if measure == "training_hours" else 1)
+            if value:
+                found[measure, *(row[name] for name in DIMENSIONS)] += round(value)
+    for row in ask(measure="people", by="country"):
+        found["people", row["country"]] = int(row["people"])
+    return found
+
+
+def differences(
+    one: Counter[tuple[str, ...]], other: Counter[tuple[str, ...]]
+) -> list[tuple[tuple[str, ...], int, int]]:
+    return sorted((place, one[place], other[place]) for place in {*one, *other} if one[place] != other[place])
+
+
+def same(program: Program, programme: str, file: Path) -> None:
+    counted = recount(file, tuple(DIMENSIONS))
+    assert {place[0] for place in counted} >= {"enrolled", "certified", "training_hours", "people"}
+    eventually(
+        lambda: not differences(reported(program, programme), counted),
+        f"reported, and counted by DuckDB: {differences(reported(program, programme), counted)[:5]}",
+        seconds=20,
+    )
+
+
+def test_every_cell_of_the_example_is_what_duckdb_counts(example: Program) -> None:
+    same(example, "ilo-china-skills", EXAMPLE)
+
+
+@pytest.mark.long
+def test_every_cell_of_a_simulated_programme_is_what_duckdb_counts(own_program: Program, tmp_path: Path) -> None:
+    events = tmp_path / "events.ndjson"
+    assert own_program.run("simulate", "--trainees", "1000", "--seed", "7", "--output", str(events)).returncode == 0
+    posted = own_program.run("post", str(events))
+    assert posted.returncode == 0, posted.stdout + posted.stderr
+    same(own_program, "skills-1", events)
