@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped
 from sqlmodel import col
 
-from services.reporting import coarse, ledger, projection, registered
+from services.reporting import coarse, ledger, periods, projection, registered
 from services.reporting.ledger import STREAMS
 from services.reporting.tables import Certificate, Cohort, Enrolment, Office, Token
 from shared.bus import Bus
@@ -72,6 +72,9 @@ async def check(session: AsyncSession, findings: Findings, bus: Bus) -> None:
     findings.compared("changes", await count(session, "cube_changes"))
     for key, value, added in await ledger.unlike(session):
         findings.differs("changes", key.hex(), f"add up to {added}, and the cell is {value}")
+    findings.compared("versions of periods", await count(session, "period_versions"))
+    for which in await periods.unlike(session):
+        findings.differs("version of a period", which, "is not what its digest was made of")
     findings.compared("coarser cells", await count(session, "coarse_cubes"))
     for problem in await coarse.unlike(session):
         findings.differs("coarser cell", "-", problem)

@@ -156,9 +156,6 @@ async def close(session: AsyncSession, id_: str, by: str, reason: str | None) ->
         if figures == rows[-1].figures:
             raise Unchanged
     position = await queries.positions(session)
-    content = {"id": id_, "version": len(rows) + 1, "position": position, "rules": RULES, "figures": figures}
-    if restated is not None:
-        content["restated"] = restated.model_dump(mode="json")
     row = PeriodVersion(
         id=id_,
         version=len(rows) + 1,
@@ -167,13 +164,27 @@ async def close(session: AsyncSession, id_: str, by: str, reason: str | None) ->
         reason=reason,
         position=position,
         rules=RULES,
-        digest=hashlib.sha256(canonical(content)).hexdigest(),
+        digest="",
         figures=figures,
         restated=None if restated is None else restated.model_dump(mode="json"),
     )
+    row.digest = _digest(row)
     session.add(row)
     await session.flush()
     return _shown(row)
+
+
+def _digest(row: PeriodVersion) -> str:
+    content = {name: getattr(row, name) for name in ("id", "version", "position", "rules", "figures")}
+    if row.restated is not None:
+        content["restated"] = row.restated
+    return hashlib.sha256(canonical(content)).hexdigest()
+
+
+async def unlike(session: AsyncSession) -> list[str]:
+    """Versions that are not what their digest was made of, by period and number."""
+    rows = await session.scalars(select(PeriodVersion).order_by(col(PeriodVersion.id), col(PeriodVersion.version)))
+    return [f"{row.id} {row.version}" for row in rows if row.digest != _digest(row)]
 
 
 async def coordinates(session: AsyncSession, office: str, id_: str) -> bool:

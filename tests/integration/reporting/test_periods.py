@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from services.reporting import projection
+from services.reporting import periods, projection
 from services.reporting.domain import Known, Version
 from shared.database import Database
 from shared.events.enrolment import OfficeFact, ProgrammeFact
@@ -87,6 +87,14 @@ async def test_a_closed_period_is_restated_with_the_difference_and_why_and_never
     assert (second["version"], second["restated"]["causes"]["enrolled"]["sentence"]) == (2, sentence)
     assert await ask(reported, f"/v1/periods/{ID}/versions/1") == first
     assert (await ask(reported, f"/v1/periods/{ID}"))["since"]["totals"] == {}
+    async with database.transaction() as session:
+        assert await periods.unlike(session) == []
+        await session.execute(text("ALTER TABLE period_versions DISABLE TRIGGER stays"))
+        await session.execute(
+            text("UPDATE period_versions SET figures = figures || '{\"totals\": {}}' WHERE version = 1")
+        )
+        assert await periods.unlike(session) == [f"{ID} 1"]
+        await session.rollback()
     for change in ("UPDATE period_versions SET figures = '{}'", "UPDATE period_versions SET digest = ''"):
         with pytest.raises(DBAPIError, match="never changed"):
             async with database.transaction() as session:
