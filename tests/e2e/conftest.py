@@ -141,6 +141,7 @@ def example(program: Program) -> Program:
     """The same, once it has taken the example."""
     posted = program.run("post", EXAMPLE)
     assert posted.returncode == 0, posted.stdout + posted.stderr
+    assert posted.stdout.endswith("86 events: 86 accepted\n")
     return program
 
 
