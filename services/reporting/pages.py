@@ -110,10 +110,16 @@ class ReportingPages:
                 request, "cohorts.html", frame, caller, question, shown=shown, then=then, position=position
             )
 
+        self._lists(router)
+        return router
+
+    def _lists(self, router: APIRouter) -> None:
+        """The pages of what is not the figures of now."""
+
         @router.get("/targets")
         async def goals(request: Request) -> Response:
             frame, caller = await self._open(request)
-            question = _question(request)
+            question = _question(request, caller)
             async with self._snapshot() as session:
                 found = await targets.goals(session, dict(question.where).get("programme", ()))
                 names = await codes.names(session, frame.language.tag)
@@ -177,8 +183,6 @@ class ReportingPages:
         async def measures(request: Request) -> Response:
             frame, caller = await self._open(request)
             return self._page(request, "measures.html", frame, caller, Question(), rates=RATES, exceptions=EXCEPTIONS)
-
-        return router
 
     @asynccontextmanager
     async def _snapshot(self) -> AsyncIterator[AsyncSession]:
