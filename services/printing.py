@@ -2,8 +2,11 @@
 
 from typing import Any
 
+from rich.bar import Bar
 from rich.console import Console
 from rich.table import Table
+
+BAR_WIDTH = 24
 
 
 def wide(console: Console) -> Console:
@@ -24,17 +27,31 @@ def print_demo(report: dict[str, Any]) -> None:
     )
 
 
-def print_table(report: dict[str, Any], measures: list[str]) -> None:
-    """A report with its totals; rows in which nothing is counted are left out."""
+def print_table(report: dict[str, Any], measures: list[str], *, bars: bool = False) -> None:
+    """A report with its totals; rows in which nothing is counted are left out. With ``bars``, of the first measure beside it."""
+    console = wide(Console())
     table = Table(box=None, header_style="bold", show_footer=bool(report["by"]), footer_style="bold")
     for position, name in enumerate(report["by"]):
         table.add_column(name.replace("_", " "), footer="all" if position == 0 else "")
     for name in measures:
-        table.add_column(name.replace("_", " "), footer=_number(report["totals"].get(name)), justify="right")
-    for row in report["rows"]:
-        if any(row.get(name) for name in measures):
-            table.add_row(*(str(row[name]) for name in report["by"]), *(_number(row.get(name)) for name in measures))
-    wide(Console()).print(table)
+        table.add_column(name.replace("_", " "), footer=_cell(report["totals"], name), justify="right")
+    rows = [row for row in report["rows"] if any(row.get(name) for name in measures)]
+    barred = bars and report["by"] and measures
+    most = max((row.get(measures[0]) or 0 for row in rows), default=0) if barred else 0
+    if most:
+        table.add_column(measures[0].replace("_", " "), min_width=BAR_WIDTH)
+    for row in rows:
+        cells = [*(str(row[name]) for name in report["by"]), *(_cell(row, name) for name in measures)]
+        drawn = [Bar(most, 0, row.get(measures[0]) or 0, width=BAR_WIDTH)] if most else []
+        table.add_row(*cells, *drawn)
+    console.print(table)
+
+
+def _cell(row: dict[str, Any], name: str) -> str:
+    """A count; or a rate in percent, with its two counts."""
+    if (whole := row.get(f"{name}_denominator")) is None:
+        return _number(row.get(name))
+    return f"{row[name]:.1%} ({row[f'{name}_numerator']}/{whole})" if whole else "-"
 
 
 def _number(value: float | None) -> str:

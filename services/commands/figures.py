@@ -61,7 +61,7 @@ def report(
         if form is Format.JSON:
             _put(json.dumps(answer, ensure_ascii=False, indent=2).encode() + b"\n", output)
         else:
-            print_table(answer, answer["measures"])
+            print_table(answer, answer["measures"], bars=sys.stdout.isatty())
         return
     with connected(server, token, data) as client:
         if mapping is not None:

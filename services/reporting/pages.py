@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from markupsafe import Markup
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.reporting import charts, codes, dashboard, explain, moves, queries, wording
+from services.reporting import charts, codes, dashboard, explain, moves, queries, targets, wording
 from services.reporting.dashboard import COUNTS, Table
 from services.reporting.domain import DIMENSIONS, EXCEPTIONS, MEASURES
 from services.reporting.explain_api import own_of, sight_of
@@ -35,6 +35,7 @@ HEADERS: Final = pages.headers(STYLE, LIVE, asks=True)
 LINKS: Final = (
     Link("/", _("Figures")),
     Link("/cohorts", _("Cohorts")),
+    Link("/targets", _("Targets")),
     Link("/table", _("Table")),
     Link("/changes", _("Changes")),
     Link("/measures", _("What is counted")),
@@ -109,6 +110,21 @@ class ReportingPages:
                 request, "cohorts.html", frame, caller, question, shown=shown, then=then, position=position
             )
 
+        self._lists(router)
+        return router
+
+    def _lists(self, router: APIRouter) -> None:
+        """The pages of what is not the figures of now."""
+
+        @router.get("/targets")
+        async def goals(request: Request) -> Response:
+            frame, caller = await self._open(request)
+            question = _question(request, caller)
+            async with self._snapshot() as session:
+                found = await targets.goals(session, dict(question.where).get("programme", ()))
+                names = await codes.names(session, frame.language.tag)
+            return self._page(request, "targets.html", frame, caller, question, goals=found, names=names)
+
         @router.get("/changes")
         async def changes(request: Request, before: Annotated[int | None, Query(ge=1, le=2**62)] = None) -> Response:
             frame, caller = await self._open(request)
@@ -168,8 +184,6 @@ class ReportingPages:
             frame, caller = await self._open(request)
             return self._page(request, "measures.html", frame, caller, Question(), rates=RATES, exceptions=EXCEPTIONS)
 
-        return router
-
     @asynccontextmanager
     async def _snapshot(self) -> AsyncIterator[AsyncSession]:
         """A session in which everything belongs together. Raises ``Problem`` 400 for what has no answer."""
@@ -190,7 +204,8 @@ class ReportingPages:
                 return tag, held
             shown = await dashboard.gather(session, question, position)
             names = await codes.names(session, frame.language.tag)
-        body = self._text("figures.html", frame, caller, question, shown=shown, names=names)
+            goals = await targets.for_the_first_page(session, question)
+        body = self._text("figures.html", frame, caller, question, shown=shown, names=names, goals=goals)
         while len(self._held) >= BODIES_HELD:
             del self._held[next(iter(self._held))]
         self._held[tag] = body

@@ -103,7 +103,15 @@ async def test_every_number_on_the_page_opens_its_explanation(browser: httpx.Asy
 async def test_every_page_answers_in_every_language(browser: httpx.AsyncClient, database: Database) -> None:
     await hear(database, a_history())
     await sign_in(browser)
-    for path in ("/", "/cohorts", "/table?by=country,sex", "/changes", "/measures", "/explain?measure=pass_rate"):
+    for path in (
+        "/",
+        "/cohorts",
+        "/targets",
+        "/table?by=country,sex",
+        "/changes",
+        "/measures",
+        "/explain?measure=pass_rate",
+    ):
         for tag in LANGUAGES:
             page = await browser.get(path, headers={"Accept-Language": tag})
             assert page.status_code == 200, (path, tag)
