@@ -20,8 +20,9 @@ test long: export PYTHONDONTWRITEBYTECODE :=
 test: .venv/development ## run the tests, but for those that take long
 	$(BIN)/python -m pytest -n 3 --dist loadgroup -m "not long"
 
-long: .venv/development ## run the tests that take long: 20,000 rows, pauses, every page wide in every language
-	$(BIN)/python -m pytest -n 3 --dist loadgroup -m long
+long: export SAMPAN_MANY_EXAMPLES := 1
+long: .venv/development ## run what takes long: 20,000 rows, pauses, every page in every language, properties with many examples
+	$(BIN)/python -m pytest -n 3 --dist loadgroup -m "long or property"
 
 lint: .venv/development ## check style, types and the import rules
 	$(BIN)/ruff check .

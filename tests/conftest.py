@@ -8,12 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.properties import times
 from tests.servers import NatsForTests, PostgresForTests
 
 if (
     signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 ):  # `make test &`: programs that tests start and interrupt inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_report_header() -> str:
+    return f"properties on the database: {times()} times their examples"
 
 
 @pytest.fixture(scope="session")

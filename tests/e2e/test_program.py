@@ -254,7 +254,10 @@ def test_given_a_folder_in_use_when_a_second_program_starts_on_it_then_one_sente
 
     assert ended.returncode == 1
     assert len(ended.stderr.strip().splitlines()) == 1
+    assert program.process is not None
     assert str(program.folder) in ended.stderr
+    assert f"in use by another Sampan (process {program.process.pid})" in ended.stderr
+    assert program.answers()
 
 
 @on_this_machine
@@ -273,7 +276,8 @@ def test_given_a_busy_port_when_the_program_starts_then_one_sentence_names_it(tm
 
     assert ended.returncode == 1
     assert len(ended.stderr.strip().splitlines()) == 1
-    assert busy.env["SAMPAN_REPORTING_PORT"] in ended.stderr
+    port = busy.env["SAMPAN_REPORTING_PORT"]
+    assert f"reporting's port {port} is in use: stop what uses it, or set SAMPAN_REPORTING_PORT" in ended.stderr
 
 
 @on_this_machine

@@ -4,7 +4,7 @@ import asyncio
 import json
 import random
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
@@ -18,6 +18,7 @@ from shared.events.envelope import Event
 from shared.http import Paging
 from tests.integration.certification.conftest import empty
 from tests.integration.certification.given import ADMINISTRATOR, a_cohort, a_trainee, post, tell
+from tests.properties import on_the_database
 from tests.unit.certification.given import PARTIES
 from tests.unit.certification.strategies import NUMBERS, event_sets, trainees
 
@@ -33,9 +34,7 @@ def tellings(draw: st.DrawFn) -> dict[str, list[tuple[Trainee, bool]]]:
     }
 
 
-@settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@on_the_database(10)
 @given(
     event_sets(most=10, schemes=True),
     tellings(),

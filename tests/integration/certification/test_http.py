@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import AsyncIterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,6 +13,7 @@ from services.certification.app import create
 from services.certification.settings import Settings
 from shared.database import Database
 from shared.offices import new_token
+from tests.apps import SharedApp
 from tests.contract.answers import as_documented
 from tests.integration.certification.given import ROLES, a_cohort, a_trainee, an_office, fields, tell
 from tests.integration.http.test_every_service import OPEN
@@ -39,20 +39,25 @@ TOKENS = {office: new_token(office) for office in ROLES_HERE}
 ONE, BATCH, NDJSON = "application/cloudevents+json", "application/cloudevents-batch+json", "application/x-ndjson"
 
 
-@pytest.fixture
-def app(migrated: str, tmp_path: Path) -> FastAPI:
-    (tmp_path / "secret").write_text("ab" * 32)
-    (tmp_path / "admin").write_text(ADMINISTRATOR + "\n")
-    return create(
-        Settings(
-            database_url=migrated,
-            nats_url="nats://127.0.0.1:1",
-            **broker_files(tmp_path, "certification"),
-            secret_file=tmp_path / "secret",
-            admin_token_file=tmp_path / "admin",
-            enrolment_url="http://enrolment.example",
-        )
+@pytest.fixture(scope="module")
+def shared_app(migrated: str, tmp_path_factory: pytest.TempPathFactory) -> SharedApp:
+    folder = tmp_path_factory.mktemp("certification")
+    (folder / "secret").write_text("ab" * 32)
+    (folder / "admin").write_text(ADMINISTRATOR + "\n")
+    settings = Settings(
+        database_url=migrated,
+        nats_url="nats://127.0.0.1:1",
+        **broker_files(folder, "certification"),
+        secret_file=folder / "secret",
+        admin_token_file=folder / "admin",
+        enrolment_url="http://enrolment.example",
     )
+    return SharedApp(lambda: create(settings))
+
+
+@pytest.fixture
+def app(shared_app: SharedApp) -> FastAPI:
+    return shared_app.fresh()
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import asyncio
 import random
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
@@ -14,6 +14,7 @@ from shared.database import Database
 from shared.events.envelope import Event
 from tests.integration.certification.conftest import empty
 from tests.integration.certification.given import a_cohort, a_trainee, codes, post, tell
+from tests.properties import on_the_database
 from tests.unit.certification.given import (
     OTHER_BODY,
     about,
@@ -138,9 +139,7 @@ async def test_a_later_pass_does_not_bring_an_old_certificate_back_beside_a_new_
         assert list(rows.scalars()) == ["2025-04-14", "2025-05-20"]
 
 
-@settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@on_the_database(10)
 @given(
     event_sets(most=12, days=FAR_APART),
     st.lists(st.tuples(st.sampled_from(NUMBERS), st.sampled_from(("ann", "bo"))), max_size=5),

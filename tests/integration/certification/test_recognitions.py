@@ -4,7 +4,6 @@ import json
 import random
 from collections.abc import AsyncIterator
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,6 +16,7 @@ from services.certification.settings import Settings
 from shared.database import Database
 from shared.events.certification import CertificateFact
 from shared.offices import new_token
+from tests.apps import SharedApp
 from tests.contract.answers import as_documented
 from tests.integration.certification.given import ROLES, an_office, caller, codes, fields, post, tell
 from tests.servers import broker_files
@@ -142,19 +142,24 @@ async def test_any_order(database: Database, seed: int) -> None:
 # --- over HTTP
 
 
-@pytest.fixture
-async def client(migrated: str, database: Database, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    (tmp_path / "secret").write_text("ab" * 32)
-    (tmp_path / "admin").write_text("an-administrators-token\n")
-    app = create(
-        Settings(
-            database_url=migrated,
-            nats_url="nats://127.0.0.1:1",
-            **broker_files(tmp_path, "certification"),
-            secret_file=tmp_path / "secret",
-            admin_token_file=tmp_path / "admin",
-        )
+@pytest.fixture(scope="module")
+def shared_app(migrated: str, tmp_path_factory: pytest.TempPathFactory) -> SharedApp:
+    folder = tmp_path_factory.mktemp("certification")
+    (folder / "secret").write_text("ab" * 32)
+    (folder / "admin").write_text("an-administrators-token\n")
+    settings = Settings(
+        database_url=migrated,
+        nats_url="nats://127.0.0.1:1",
+        **broker_files(folder, "certification"),
+        secret_file=folder / "secret",
+        admin_token_file=folder / "admin",
     )
+    return SharedApp(lambda: create(settings))
+
+
+@pytest.fixture
+async def client(shared_app: SharedApp, database: Database) -> AsyncIterator[httpx.AsyncClient]:
+    app = shared_app.fresh()
     roles = {**ROLES, LAO: "recognition-authority"}
     await tell(database, *(an_office(office, token, [roles[office]]) for office, token in TOKENS.items()))
     asking = httpx.AsyncClient(

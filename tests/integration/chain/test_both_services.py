@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
@@ -12,6 +12,7 @@ from shared.events.envelope import Event
 from tests.integration.certification import conftest as certification
 from tests.integration.certification import given as at_certification
 from tests.integration.enrolment.house import REGISTRATIONS, House, empty
+from tests.properties import on_the_database
 from tests.unit.certification.given import BODY, about, registered
 from tests.unit.certification.given import event as award_event
 from tests.unit.certification.given import voided as award_voided
@@ -105,11 +106,7 @@ def orders(draw: st.DrawFn) -> list[tuple[dict[str, Any] | Event, bool]]:
     return [(event, draw(st.booleans())) for event in draw(st.permutations(events))]
 
 
-@settings(
-    max_examples=12,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@on_the_database(5)
 @given(steps=orders())
 async def test_two_orders_come_to_one_end(
     both: tuple[House, Database], steps: list[tuple[dict[str, Any] | Event, bool]]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
@@ -20,6 +20,7 @@ from tests.integration.certification import given as at_certification
 from tests.integration.certification.given import SECRET
 from tests.integration.chain.test_both_services import ALL
 from tests.integration.enrolment.house import REGISTRATIONS, House, empty
+from tests.properties import on_the_database
 from tests.unit.certification.given import BODY, about, scheme_data
 from tests.unit.enrolment.story import (
     COORDINATOR,
@@ -152,9 +153,7 @@ SKEWS = st.sampled_from(
 )
 
 
-@settings(
-    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@on_the_database(3)
 @given(data=st.data())
 async def test_one_final_state(both: tuple[House, Database], data: st.DataObject) -> None:
     skews = {office: data.draw(SKEWS) for office in FILES}

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import httpx
 import pytest
@@ -14,6 +13,7 @@ from services.enrolment.app import create as create_enrolment
 from services.enrolment.settings import Settings
 from shared.database import Database
 from shared.offices import new_token
+from tests.apps import SharedApp
 from tests.integration.certification import conftest as certification
 from tests.integration.certification.given import ROLES, a_cohort, a_trainee, an_office, tell
 from tests.integration.desk.browser import Browser
@@ -38,6 +38,7 @@ migrated = enrolment.migrated
 database = enrolment.database
 house = enrolment.house
 settings = enrolment.settings
+shared_app = enrolment.shared_app
 app = enrolment.app
 
 
@@ -86,8 +87,23 @@ def migrated_certification(postgres: PostgresForTests) -> Iterator[str]:
     yield from certification.migrated.__wrapped__(postgres)  # type: ignore[attr-defined]
 
 
+@pytest.fixture(scope="session")
+def shared_certification(migrated_certification: str, tmp_path_factory: pytest.TempPathFactory) -> SharedApp:
+    folder = tmp_path_factory.mktemp("certification")
+    (folder / "secret").write_text("ab" * 32)
+    (folder / "admin").write_text(ADMINISTRATOR)
+    settings = CertificationSettings(
+        database_url=migrated_certification,
+        nats_url="nats://127.0.0.1:1",
+        **broker_files(folder, "certification"),
+        secret_file=folder / "secret",
+        admin_token_file=folder / "admin",
+    )
+    return SharedApp(lambda: create_certification(settings))
+
+
 @pytest.fixture
-async def at_certification(migrated_certification: str, tmp_path: Path) -> AsyncIterator[Opened]:
+async def at_certification(migrated_certification: str, shared_certification: SharedApp) -> AsyncIterator[Opened]:
     """Certification, which has heard of a cohort, a trainee and the awarding body."""
     made = Database(migrated_certification, "certification")
     await certification.empty(made)
@@ -95,17 +111,7 @@ async def at_certification(migrated_certification: str, tmp_path: Path) -> Async
     authority = an_office(AUTHORITY, AUTHORITYS_TOKEN, ["recognition-authority"])
     await tell(made, an_office(BODY, BODYS_TOKEN), authority, a_cohort(parties=parties), a_trainee(trainee("001")))
     await made.close()
-    (tmp_path / "secret").write_text("ab" * 32)
-    (tmp_path / "admin").write_text(ADMINISTRATOR)
-    app = create_certification(
-        CertificationSettings(
-            database_url=migrated_certification,
-            nats_url="nats://127.0.0.1:1",
-            **broker_files(tmp_path, "certification"),
-            secret_file=tmp_path / "secret",
-            admin_token_file=tmp_path / "admin",
-        )
-    )
+    app = shared_certification.fresh()
     async with app.router.lifespan_context(app), AsyncExitStack() as stack:
         yield Opened(app, stack)
 

@@ -13,6 +13,7 @@ from nats.js import JetStreamContext
 from services.enrolment.app import create
 from services.enrolment.settings import Settings
 from shared.database import Database
+from tests.apps import SharedApp
 from tests.contract.answers import as_documented
 from tests.integration.enrolment.house import ADMINISTRATOR, BEARER, House, empty
 from tests.servers import NatsForTests, PostgresForTests, broker_files
@@ -42,23 +43,29 @@ def house(database: Database) -> House:
     return House(database)
 
 
-@pytest.fixture
-def settings(migrated: str, tmp_path: Path) -> Settings:
+@pytest.fixture(scope="session")
+def settings(migrated: str, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Of an enrolment whose broker is away."""
-    (tmp_path / "secret").write_text("01" * 32)
-    (tmp_path / "admin-token").write_text(f"{ADMINISTRATOR}\n")
+    folder = tmp_path_factory.mktemp("enrolment")
+    (folder / "secret").write_text("01" * 32)
+    (folder / "admin-token").write_text(f"{ADMINISTRATOR}\n")
     return Settings(
         database_url=migrated,
         nats_url="nats://127.0.0.1:1",
-        **broker_files(tmp_path, "enrolment"),
-        secret_file=tmp_path / "secret",
-        admin_token_file=tmp_path / "admin-token",
+        **broker_files(folder, "enrolment"),
+        secret_file=folder / "secret",
+        admin_token_file=folder / "admin-token",
     )
 
 
+@pytest.fixture(scope="session")
+def shared_app(settings: Settings) -> SharedApp:
+    return SharedApp(lambda: create(settings))
+
+
 @pytest.fixture
-def app(database: Database, settings: Settings) -> FastAPI:
-    return create(settings)
+def app(database: Database, shared_app: SharedApp) -> FastAPI:
+    return shared_app.fresh()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given
 from hypothesis import strategies as st
 
 from services.enrolment.tables import Base
@@ -15,6 +15,7 @@ from shared.delivery import Delivery
 from shared.rejected import Said
 from tests.integration.enrolment.house import REGISTRATIONS, House, checked, empty, said
 from tests.integration.enrolment.test_persons import in_other, together
+from tests.properties import on_the_database
 from tests.unit.enrolment.story import (
     COORDINATOR,
     PARTIES,
@@ -206,12 +207,7 @@ LATER: list[dict[str, Any]] = [
 ]
 
 
-@settings(
-    max_examples=10,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-    phases=(Phase.explicit, Phase.generate),
-)
+@on_the_database(4, phases=(Phase.explicit, Phase.generate))
 @given(data=st.data())
 async def test_the_short_way_and_the_whole_fold_agree_afterwards(house: House, data: st.DataObject) -> None:
     await empty(house.database)

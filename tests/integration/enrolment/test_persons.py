@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.enrolment.check import compare_states
 from shared.checking import Findings
 from tests.integration.enrolment.house import REGISTRATIONS, House, checked, empty, said
+from tests.properties import on_the_database
 from tests.unit.enrolment.story import (
     COORDINATOR,
     HOST,
@@ -169,7 +170,7 @@ async def lived(house: House, events: list[dict[str, Any]]) -> tuple[frozenset[f
     return await persons(house), await house.standings()
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@on_the_database(5)
 @given(who=identifiers, what=decisions, data=st.data())
 async def test_any_order_gives_the_same_persons(house: House, who: Any, what: Any, data: st.DataObject) -> None:
     events = [*told(who), *(decided(kind, one, other, day) for kind, one, other, day in what)]
@@ -178,7 +179,7 @@ async def test_any_order_gives_the_same_persons(house: House, who: Any, what: An
     await checked(house)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@on_the_database(5)
 @given(who=identifiers, what=decisions, data=st.data())
 async def test_merged_then_parted_is_never_merged(house: House, who: Any, what: Any, data: st.DataObject) -> None:
     events = [*told(who), *(decided(kind, one, other, day) for kind, one, other, day in what)]

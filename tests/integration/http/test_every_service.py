@@ -3,7 +3,6 @@
 import re
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -20,6 +19,7 @@ import services.reporting.app as reporting
 import services.reporting.settings
 from services.processes import LOOPBACK, free_port
 from shared.offices import metrics_token, new_token, token_digest
+from tests.apps import SharedApp
 from tests.servers import broker_files
 
 OPEN = {
@@ -53,21 +53,26 @@ SERVICES: dict[str, tuple[Callable[[Any], FastAPI], type[Any]]] = {
 }
 
 
-@pytest.fixture(params=SERVICES)
-def app(request: pytest.FixtureRequest, tmp_path: Path) -> FastAPI:
+@pytest.fixture(scope="module", params=SERVICES)
+def shared_app(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> SharedApp:
     """A service whose database and broker are away; it is not started, so it hears and publishes nothing."""
     create, settings = SERVICES[request.param]
-    (tmp_path / "secret").write_text(secrets.token_hex(32))
-    (tmp_path / "admin-token").write_text(ADMINISTRATOR)
-    return create(
-        settings(
-            database_url=f"postgresql+asyncpg://nobody:nothing@{LOOPBACK}:{free_port()}/nothing",
-            nats_url=f"nats://{LOOPBACK}:{free_port()}",
-            secret_file=tmp_path / "secret",
-            admin_token_file=tmp_path / "admin-token",
-            **broker_files(tmp_path, request.param),
-        )
+    folder = tmp_path_factory.mktemp(request.param)
+    (folder / "secret").write_text(secrets.token_hex(32))
+    (folder / "admin-token").write_text(ADMINISTRATOR)
+    made = settings(
+        database_url=f"postgresql+asyncpg://nobody:nothing@{LOOPBACK}:{free_port()}/nothing",
+        nats_url=f"nats://{LOOPBACK}:{free_port()}",
+        secret_file=folder / "secret",
+        admin_token_file=folder / "admin-token",
+        **broker_files(folder, request.param),
     )
+    return SharedApp(lambda: create(made))
+
+
+@pytest.fixture
+def app(shared_app: SharedApp) -> FastAPI:
+    return shared_app.fresh()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
@@ -18,6 +18,7 @@ from shared.database import Database
 from shared.events.enrolment import OfficeFact
 from shared.offices import new_token, token_digest
 from tests.integration.reporting.test_projection import hear, told
+from tests.properties import on_the_database
 from tests.unit.reporting.facts import a_certificate, a_cohort, a_trainee, known
 
 
@@ -187,7 +188,7 @@ async def after_history(client: httpx.AsyncClient, database: Database) -> httpx.
     return client
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@on_the_database(20)
 @given(question=questions)
 async def test_any_question_is_answered_as_if_counted_by_hand(
     after_history: httpx.AsyncClient, question: dict[str, Any]

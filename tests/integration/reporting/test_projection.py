@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -25,6 +25,7 @@ from shared.delivery import Delivery
 from shared.outbox import heard_positions
 from tests.contract.models import example
 from tests.integration.reporting.conftest import empty
+from tests.properties import on_the_database
 from tests.unit.reporting.facts import a_certificate, a_cohort, a_trainee, known, wire
 from tests.unit.reporting.histories import arrivals, histories
 
@@ -111,7 +112,7 @@ async def test_a_cell_that_reaches_0_is_gone(database: Database) -> None:
     assert await kept(database) == {}
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@on_the_database(10)
 @given(data=st.data())
 async def test_any_order_duplication_and_split_gives_the_same_cube(database: Database, data: st.DataObject) -> None:
     await empty(database)

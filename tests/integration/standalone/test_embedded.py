@@ -38,6 +38,16 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(made)
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[EmbeddedPostgres]:
+    """One that tests may kill and must leave running."""
+    made = Path(tempfile.mkdtemp(prefix="sampan-test-"))
+    made.chmod(0o711)
+    with EmbeddedPostgres(made / "data") as running:
+        yield running
+    shutil.rmtree(made)
+
+
 def query(server: EmbeddedPostgres, sql: str, role: str = "postgres") -> object:
     async def ask() -> object:
         connection = await asyncpg.connect(server.url(role).replace("+asyncpg", ""))
@@ -80,45 +90,42 @@ def test_a_second_start_carries_on_with_the_same_data(folder: Path) -> None:
     assert mode(folder / "data") == 0o700
 
 
-def test_it_is_durable_and_answers_on_loopback_only(folder: Path) -> None:
-    with EmbeddedPostgres(folder) as server:
-        shown = {
-            name: query(server, f"SHOW {name}")
-            for name in ("fsync", "synchronous_commit", "full_page_writes", "listen_addresses", "server_encoding")
-        }
-        assert shown == {
-            "fsync": "on",
-            "synchronous_commit": "on",
-            "full_page_writes": "on",
-            "listen_addresses": "127.0.0.1",
-            "server_encoding": "UTF8",
-        }
-        assert query(server, "SHOW unix_socket_directories") == ""
-        with pytest.raises(asyncpg.InvalidPasswordError):
-            asyncio.run(asyncpg.connect(f"postgresql://enrolment:wrong@127.0.0.1:{server.port}/sampan"))
+def test_it_is_durable_and_answers_on_loopback_only(server: EmbeddedPostgres) -> None:
+    shown = {
+        name: query(server, f"SHOW {name}")
+        for name in ("fsync", "synchronous_commit", "full_page_writes", "listen_addresses", "server_encoding")
+    }
+    assert shown == {
+        "fsync": "on",
+        "synchronous_commit": "on",
+        "full_page_writes": "on",
+        "listen_addresses": "127.0.0.1",
+        "server_encoding": "UTF8",
+    }
+    assert query(server, "SHOW unix_socket_directories") == ""
+    with pytest.raises(asyncpg.InvalidPasswordError):
+        asyncio.run(asyncpg.connect(f"postgresql://enrolment:wrong@127.0.0.1:{server.port}/sampan"))
 
 
-def test_a_killed_postmaster_loses_nothing_and_blocks_nothing(folder: Path) -> None:
-    with EmbeddedPostgres(folder) as server:
-        query(server, "CREATE TABLE kept AS SELECT 7 AS number", "reporting")
-        port = server.port
-        server.kill()
-        assert not server.alive
+def test_a_killed_postmaster_loses_nothing_and_blocks_nothing(server: EmbeddedPostgres) -> None:
+    query(server, "CREATE TABLE kept AS SELECT 7 AS number", "reporting")
+    port = server.port
+    server.kill()
+    assert not server.alive
+    server.start()
+    assert server.port == port
+    assert query(server, "SELECT number FROM kept", "reporting") == 7
+
+
+def test_a_process_id_that_is_somebody_elses_now_blocks_nothing(server: EmbeddedPostgres) -> None:
+    server.kill()
+    pid_file = server.folder / "data" / "postmaster.pid"
+    with subprocess.Popen(["/bin/sleep", "60"], user="nobody" if AS_ROOT else None) as stranger:
+        _, rest = pid_file.read_text().split("\n", 1)
+        pid_file.write_text(f"{stranger.pid}\n{rest}")
         server.start()
-        assert server.port == port
-        assert query(server, "SELECT number FROM kept", "reporting") == 7
-
-
-def test_a_process_id_that_is_somebody_elses_now_blocks_nothing(folder: Path) -> None:
-    with EmbeddedPostgres(folder) as server:
-        server.kill()
-        pid_file = folder / "data" / "postmaster.pid"
-        with subprocess.Popen(["/bin/sleep", "60"], user="nobody" if AS_ROOT else None) as stranger:
-            _, rest = pid_file.read_text().split("\n", 1)
-            pid_file.write_text(f"{stranger.pid}\n{rest}")
-            server.start()
-            assert query(server, "SELECT 1") == 1
-            stranger.kill()
+        assert query(server, "SELECT 1") == 1
+        stranger.kill()
 
 
 def test_a_first_start_that_was_cut_short_is_made_anew(folder: Path) -> None:
@@ -137,6 +144,11 @@ def test_a_deep_folder_is_as_good_as_any(folder: Path) -> None:
     with EmbeddedPostgres(deep / "postgres") as server, EmbeddedNats(deep / "nats") as broker:
         assert query(server, "SELECT 1") == 1
         assert broker.alive
+        server.stop()
+        server.stop()
+    assert not server.alive
+    assert not broker.alive
+    assert not [pid for pid in (server.pid, broker.pid) if psutil.pid_exists(pid)], "something is left running"
 
 
 def test_a_busy_port_is_said_in_one_sentence(folder: Path) -> None:
@@ -164,11 +176,12 @@ def test_a_secret_is_made_once_for_our_eyes_only(folder: Path) -> None:
     assert [path.name for path in secret.parent.iterdir()] == ["enrolment"]
 
 
-def test_a_lost_secret_is_not_made_anew(folder: Path) -> None:
-    with EmbeddedPostgres(folder) as server:
-        (folder / "passwords").unlink()
-        with pytest.raises(StandaloneError, match=r"passwords is missing, .* put it back from a backup"):
-            server.url("enrolment")
+def test_a_lost_secret_is_not_made_anew(server: EmbeddedPostgres) -> None:
+    backup = (server.folder / "passwords").rename(server.folder / "backup")
+    with pytest.raises(StandaloneError, match=r"passwords is missing, .* put it back from a backup"):
+        server.url("enrolment")
+    backup.rename(server.folder / "passwords")
+    assert server.url("enrolment")
 
 
 def test_a_missing_or_broken_wheel_is_said_in_one_sentence(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -337,13 +350,3 @@ def test_an_ordinary_user_needs_nothing_special(folder: Path) -> None:
     process.start()
     process.join(60)
     assert process.exitcode == 0
-
-
-def test_nothing_is_left_running(folder: Path) -> None:
-    with EmbeddedPostgres(folder / "postgres") as server, EmbeddedNats(folder / "nats") as broker:
-        server.stop()
-        server.stop()
-        broker.stop()
-    assert not server.alive
-    assert not broker.alive
-    assert not [pid for pid in (server.pid, broker.pid) if psutil.pid_exists(pid)]

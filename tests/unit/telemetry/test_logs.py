@@ -69,11 +69,10 @@ def test_a_line_tells_the_id_of_what_is_being_handled() -> None:
 
 def test_a_process_that_is_told_no_endpoint_does_not_load_opentelemetry() -> None:
     # The bare interfaces come with FastAPI.
-    program = (
-        "import sys; from shared.telemetry import configure; configure('enrolment');"
-        "import services.enrolment.app, services.certification.app, services.reporting.app;"
-        "sys.exit(any(name.startswith(('opentelemetry.sdk', 'opentelemetry.exporter')) for name in sys.modules))"
-    )
-    for told, loaded in (({}, 0), ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}, 1)):
+    begin = "import sys; from shared.telemetry import configure; configure('enrolment');"
+    services = "import services.enrolment.app, services.certification.app, services.reporting.app;"
+    end = "sys.exit(any(name.startswith(('opentelemetry.sdk', 'opentelemetry.exporter')) for name in sys.modules))"
+    endpoint = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
+    for program, told, loaded in ((begin + services + end, {}, 0), (begin + end, endpoint, 1)):
         ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=told, check=False)
         assert ended.returncode == loaded

@@ -1,0 +1,29 @@
+"""Properties of which every example takes the database: few examples in `make test`, many in `make long`."""
+
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+T = TypeVar("T", bound=Callable[..., Any])
+MANY = "SAMPAN_MANY_EXAMPLES"
+"""The variable that `make long` sets."""
+
+
+def times() -> int:
+    """By how much the examples of this run are multiplied."""
+    return 8 if os.environ.get(MANY) else 1
+
+
+def on_the_database(few: int, **more: Any) -> Callable[[T], T]:
+    """For a property that looks at this many examples, and at eight times as many in `make long`."""
+    checks = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    given = settings(max_examples=few * times(), deadline=None, suppress_health_check=checks, **more)
+
+    def mark(test: T) -> T:
+        marked: T = pytest.mark.property(given(test))
+        return marked
+
+    return mark
