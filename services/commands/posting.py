@@ -104,11 +104,11 @@ def _post(client: Client, server: str, lines: Sequence[Line], *, again: bool) ->
     try:
         with Progress(console=say, transient=True) as progress:
             task = progress.add_task("Posting", total=len(lines), completed=len(lines) - len(left))
-            before = None
+            service = None
             for batch in batches(left):
-                if (before, batch[0].service) == ("enrolment", "certification"):
+                if (service, batch[0].service) == ("enrolment", "certification"):
                     client.wait_until_certification_heard()  # or an award would meet a completion that is not known there yet
-                before = batch[0].service
+                service = batch[0].service
                 receipts = client.post_events(batch)["receipts"]
                 answered.add(batch)
                 for line, receipt in zip(batch, receipts, strict=True):
