@@ -230,7 +230,9 @@ def test_one_post_is_one_trace_over_the_three_services(
         statements = [
             span for span in spans if span.service == f"sampan-{service}" and "db.query.text" in span.attributes
         ]
-        assert {"INSERT", "SELECT"} <= {span.name for span in statements}, service
+        names = {span.name for span in statements}
+        assert "SELECT" in names, service
+        assert names & {"INSERT", "WITH"}, service  # reporting adds to the cube in a statement of several parts
     assert {span.attributes.get("sampan.correlation") for span in spans} == {CORRELATION, None}
     told = {span.name for span in collector.spans if "db.query.text" not in span.attributes}
     assert told <= {"POST /v1/events", "POST /v1/offices", "GET /v1/services", "GET /v1/aggregates"} | {

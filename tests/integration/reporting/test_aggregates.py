@@ -67,6 +67,7 @@ async def test_the_main_question(client: httpx.AsyncClient, database: Database) 
         "totals": {"enrolled": 9, "certified": 9, "nominated": 0},
         "position": {"ENROLMENT": 0, "CERTIFICATION": 0},
         "as_of": None,
+        "only": None,
     }
     assert list(answer["rows"][0]) == ["sex", "enrolled", "certified", "nominated"]
 
