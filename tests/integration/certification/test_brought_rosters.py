@@ -24,6 +24,7 @@ from tests.unit.certification.given import BODY, SENDER, registered
 
 THEN = datetime.now(UTC) - timedelta(days=20)
 
+shared_app = over_http.shared_app
 app = over_http.app
 
 
