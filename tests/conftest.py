@@ -18,7 +18,7 @@ if (
 
 
 def pytest_report_header() -> str:
-    return f"properties on the database: {times()} times their examples"
+    return f"properties: {times()} times their examples"
 
 
 @pytest.fixture(scope="session")

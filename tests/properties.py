@@ -1,4 +1,4 @@
-"""Properties of which every example takes the database: few examples in `make test`, many in `make long`."""
+"""How many examples a property looks at: few in `make test`, four times as many in `make long`."""
 
 import os
 from collections.abc import Callable
@@ -14,11 +14,11 @@ MANY = "SAMPAN_MANY_EXAMPLES"
 
 def times() -> int:
     """By how much the examples of this run are multiplied."""
-    return 8 if os.environ.get(MANY) else 1
+    return 4 if os.environ.get(MANY) else 1
 
 
-def on_the_database(few: int, **more: Any) -> Callable[[T], T]:
-    """For a property that looks at this many examples, and at eight times as many in `make long`."""
+def examples(few: int, **more: Any) -> Callable[[T], T]:
+    """For a property that looks at this many examples, and at four times as many in `make long`."""
     checks = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
     given = settings(max_examples=few * times(), deadline=None, suppress_health_check=checks, **more)
 

@@ -11,6 +11,7 @@ from tests.e2e.conftest import EXAMPLE, Program
 from tests.e2e.recount import recount
 from tests.e2e.test_program import eventually
 
+pytestmark = pytest.mark.xdist_group("e2e")
 COUNTED = tuple(name for name in MEASURES if name != "people")
 
 

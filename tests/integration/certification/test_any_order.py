@@ -18,7 +18,7 @@ from shared.events.envelope import Event
 from shared.http import Paging
 from tests.integration.certification.conftest import empty
 from tests.integration.certification.given import ADMINISTRATOR, a_cohort, a_trainee, post, tell
-from tests.properties import on_the_database
+from tests.properties import examples
 from tests.unit.certification.given import PARTIES
 from tests.unit.certification.strategies import NUMBERS, event_sets, trainees
 
@@ -34,7 +34,7 @@ def tellings(draw: st.DrawFn) -> dict[str, list[tuple[Trainee, bool]]]:
     }
 
 
-@on_the_database(10)
+@examples(10)
 @given(
     event_sets(most=10, schemes=True),
     tellings(),

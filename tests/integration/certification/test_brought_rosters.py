@@ -24,7 +24,8 @@ from tests.unit.certification.given import BODY, SENDER, registered
 
 THEN = datetime.now(UTC) - timedelta(days=20)
 
-shared_app, app = over_http.shared_app, over_http.app
+shared_app = over_http.shared_app
+app = over_http.app
 
 
 @pytest.fixture

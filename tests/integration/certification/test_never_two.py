@@ -14,7 +14,7 @@ from shared.database import Database
 from shared.events.envelope import Event
 from tests.integration.certification.conftest import empty
 from tests.integration.certification.given import a_cohort, a_trainee, codes, post, tell
-from tests.properties import on_the_database
+from tests.properties import examples
 from tests.unit.certification.given import (
     OTHER_BODY,
     about,
@@ -139,7 +139,7 @@ async def test_a_later_pass_does_not_bring_an_old_certificate_back_beside_a_new_
         assert list(rows.scalars()) == ["2025-04-14", "2025-05-20"]
 
 
-@on_the_database(10)
+@examples(10)
 @given(
     event_sets(most=12, days=FAR_APART),
     st.lists(st.tuples(st.sampled_from(NUMBERS), st.sampled_from(("ann", "bo"))), max_size=5),

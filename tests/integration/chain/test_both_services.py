@@ -12,7 +12,7 @@ from shared.events.envelope import Event
 from tests.integration.certification import conftest as certification
 from tests.integration.certification import given as at_certification
 from tests.integration.enrolment.house import REGISTRATIONS, House, empty
-from tests.properties import on_the_database
+from tests.properties import examples
 from tests.unit.certification.given import BODY, about, registered
 from tests.unit.certification.given import event as award_event
 from tests.unit.certification.given import voided as award_voided
@@ -106,7 +106,7 @@ def orders(draw: st.DrawFn) -> list[tuple[dict[str, Any] | Event, bool]]:
     return [(event, draw(st.booleans())) for event in draw(st.permutations(events))]
 
 
-@on_the_database(5)
+@examples(5)
 @given(steps=orders())
 async def test_two_orders_come_to_one_end(
     both: tuple[House, Database], steps: list[tuple[dict[str, Any] | Event, bool]]

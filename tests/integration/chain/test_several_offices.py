@@ -20,7 +20,7 @@ from tests.integration.certification import given as at_certification
 from tests.integration.certification.given import SECRET
 from tests.integration.chain.test_both_services import ALL
 from tests.integration.enrolment.house import REGISTRATIONS, House, empty
-from tests.properties import on_the_database
+from tests.properties import examples
 from tests.unit.certification.given import BODY, about, scheme_data
 from tests.unit.enrolment.story import (
     COORDINATOR,
@@ -153,7 +153,7 @@ SKEWS = st.sampled_from(
 )
 
 
-@on_the_database(3)
+@examples(3)
 @given(data=st.data())
 async def test_one_final_state(both: tuple[House, Database], data: st.DataObject) -> None:
     skews = {office: data.draw(SKEWS) for office in FILES}

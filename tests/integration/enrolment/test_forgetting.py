@@ -15,7 +15,7 @@ from shared.delivery import Delivery
 from shared.rejected import Said
 from tests.integration.enrolment.house import REGISTRATIONS, House, checked, empty, said
 from tests.integration.enrolment.test_persons import in_other, together
-from tests.properties import on_the_database
+from tests.properties import examples
 from tests.unit.enrolment.story import (
     COORDINATOR,
     PARTIES,
@@ -207,7 +207,7 @@ LATER: list[dict[str, Any]] = [
 ]
 
 
-@on_the_database(4, phases=(Phase.explicit, Phase.generate))
+@examples(4, phases=(Phase.explicit, Phase.generate))
 @given(data=st.data())
 async def test_the_short_way_and_the_whole_fold_agree_afterwards(house: House, data: st.DataObject) -> None:
     await empty(house.database)

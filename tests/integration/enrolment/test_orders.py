@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.integration.enrolment.house import REGISTRATIONS, House, empty
-from tests.properties import on_the_database
+from tests.properties import examples
 from tests.unit.enrolment.story import (
     completed,
     on,
@@ -83,7 +83,7 @@ async def _one_by_one(house: House) -> tuple[dict[str, Any], dict[str, str]]:
 EXPECTED: dict[str, Any] = {}
 
 
-@on_the_database(8)
+@examples(8)
 @given(bodies=portions())
 async def test_any_order_gives_the_same(house: House, bodies: list[list[dict[str, Any]]]) -> None:
     if not EXPECTED:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from services.enrolment.check import compare_states
 from shared.checking import Findings
 from tests.integration.enrolment.house import REGISTRATIONS, House, checked, empty, said
-from tests.properties import on_the_database
+from tests.properties import examples
 from tests.unit.enrolment.story import (
     COORDINATOR,
     HOST,
@@ -170,7 +170,7 @@ async def lived(house: House, events: list[dict[str, Any]]) -> tuple[frozenset[f
     return await persons(house), await house.standings()
 
 
-@on_the_database(5)
+@examples(5)
 @given(who=identifiers, what=decisions, data=st.data())
 async def test_any_order_gives_the_same_persons(house: House, who: Any, what: Any, data: st.DataObject) -> None:
     events = [*told(who), *(decided(kind, one, other, day) for kind, one, other, day in what)]
@@ -179,7 +179,7 @@ async def test_any_order_gives_the_same_persons(house: House, who: Any, what: An
     await checked(house)
 
 
-@on_the_database(5)
+@examples(5)
 @given(who=identifiers, what=decisions, data=st.data())
 async def test_merged_then_parted_is_never_merged(house: House, who: Any, what: Any, data: st.DataObject) -> None:
     events = [*told(who), *(decided(kind, one, other, day) for kind, one, other, day in what)]

@@ -18,7 +18,7 @@ from shared.database import Database
 from shared.events.enrolment import OfficeFact
 from shared.offices import new_token, token_digest
 from tests.integration.reporting.test_projection import hear, told
-from tests.properties import on_the_database
+from tests.properties import examples
 from tests.unit.reporting.facts import a_certificate, a_cohort, a_trainee, known
 
 
@@ -189,7 +189,7 @@ async def after_history(client: httpx.AsyncClient, database: Database) -> httpx.
     return client
 
 
-@on_the_database(20)
+@examples(20)
 @given(question=questions)
 async def test_any_question_is_answered_as_if_counted_by_hand(
     after_history: httpx.AsyncClient, question: dict[str, Any]

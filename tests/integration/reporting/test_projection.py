@@ -25,7 +25,7 @@ from shared.delivery import Delivery
 from shared.outbox import heard_positions
 from tests.contract.models import example
 from tests.integration.reporting.conftest import empty
-from tests.properties import on_the_database
+from tests.properties import examples
 from tests.unit.reporting.facts import a_certificate, a_cohort, a_trainee, known, wire
 from tests.unit.reporting.histories import arrivals, histories
 
@@ -112,7 +112,7 @@ async def test_a_cell_that_reaches_0_is_gone(database: Database) -> None:
     assert await kept(database) == {}
 
 
-@on_the_database(10)
+@examples(10)
 @given(data=st.data())
 async def test_any_order_duplication_and_split_gives_the_same_cube(database: Database, data: st.DataObject) -> None:
     await empty(database)

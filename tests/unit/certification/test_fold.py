@@ -6,7 +6,7 @@ from datetime import date
 from itertools import pairwise
 from unittest.mock import patch
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.certification import domain
@@ -15,12 +15,13 @@ from services.certification.domain import Decided, fold, fold_schemes, units
 from services.certification.rules import GUARDS, LIFTS, OF_REPLACEMENTS
 from shared.events.envelope import Event
 from shared.events.offices_to_certification import AwardRef
+from tests.properties import examples
 from tests.unit.certification.given import awarded, numbered, standing, suspended
 from tests.unit.certification.given import world as a_world
 from tests.unit.certification.strategies import FAR_APART, event_sets, worlds
 
 
-@settings(max_examples=150, deadline=None)
+@examples(60)
 @given(event_sets(), worlds(), st.randoms(use_true_random=False))
 def test_any_order_gives_the_same(events: list[Event], world: World, chance: random.Random) -> None:
     shuffled = events[:]
@@ -28,13 +29,13 @@ def test_any_order_gives_the_same(events: list[Event], world: World, chance: ran
     assert fold(shuffled, world) == fold(events, world)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(60)
 @given(event_sets(), worlds())
 def test_every_event_has_its_standing(events: list[Event], world: World) -> None:
     assert set(fold(events, world).outcomes) == {event.ref for event in events}
 
 
-@settings(max_examples=150, deadline=None)
+@examples(60)
 @given(event_sets(), worlds())
 def test_units_do_not_touch_each_other(events: list[Event], world: World) -> None:
     apart = Decided()
@@ -45,7 +46,7 @@ def test_units_do_not_touch_each_other(events: list[Event], world: World) -> Non
     assert apart == fold(events, world)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(60)
 @given(event_sets(), worlds())
 def test_what_no_person_may_have(events: list[Event], world: World) -> None:
     certificates = fold(events, world).certificates.values()
@@ -64,7 +65,7 @@ def test_what_no_person_may_have(events: list[Event], world: World) -> None:
         assert (fact.awarded_on is None) == (fact.status in ("assessed", "eligible"))
 
 
-@settings(max_examples=300, deadline=None)
+@examples(120)
 @given(event_sets(days=FAR_APART), worlds(months=st.just(1)))
 def test_what_no_person_may_have_on_any_day(events: list[Event], world: World) -> None:
     live: dict[tuple[str, ...], list[tuple[date, date]]] = {}
@@ -78,7 +79,7 @@ def test_what_no_person_may_have_on_any_day(events: list[Event], world: World) -
         assert all(first[1] < second[0] for first, second in pairwise(sorted(held)))
 
 
-@settings(max_examples=100, deadline=None)
+@examples(40)
 @given(event_sets(schemes=True), st.randoms(use_true_random=False))
 def test_schemes_in_any_order(events: list[Event], chance: random.Random) -> None:
     folded = fold_schemes(events)
@@ -88,7 +89,7 @@ def test_schemes_in_any_order(events: list[Event], chance: random.Random) -> Non
     assert not any(isinstance(event.data, AwardRef) for event in events if event.ref in folded.outcomes)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(60)
 @given(event_sets(most=20), worlds())
 def test_trying_again_only_what_may_fit_misses_nothing(events: list[Event], world: World) -> None:
     decided = fold(events, world)
@@ -97,7 +98,7 @@ def test_trying_again_only_what_may_fit_misses_nothing(events: list[Event], worl
         assert fold(events, world) == decided
 
 
-@settings(max_examples=100, deadline=None)
+@examples(40)
 @given(event_sets(schemes=True), worlds())
 def test_what_a_replacement_may_meet_besides(events: list[Event], world: World) -> None:
     others = {guard.code for guards in GUARDS.values() for guard in guards} | {"scheme_already_registered"}

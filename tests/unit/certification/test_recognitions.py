@@ -4,7 +4,7 @@ import random
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -14,6 +14,7 @@ from services.certification.rules import refusal
 from shared.events.certification import RecognitionFact, SchemeFact
 from shared.events.envelope import Event
 from shared.events.offices_to_certification import RecognitionGranted
+from tests.properties import examples
 from tests.unit.certification.given import (
     AUTHORITY,
     BODY,
@@ -185,7 +186,7 @@ def sets(draw: st.DrawFn) -> list[Event]:
     return events
 
 
-@settings(max_examples=200, deadline=None)
+@examples(80)
 @given(sets(), st.randoms(use_true_random=False))
 def test_any_order_gives_the_same(events: list[Event], chance: random.Random) -> None:
     shuffled = events[:]
@@ -193,7 +194,7 @@ def test_any_order_gives_the_same(events: list[Event], chance: random.Random) ->
     assert fold(*shuffled) == fold(*events)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(80)
 @given(sets())
 def test_every_event_has_its_standing_and_nothing_is_recognised_twice(events: list[Event]) -> None:
     folded = fold(*events)
@@ -208,7 +209,7 @@ def test_every_event_has_its_standing_and_nothing_is_recognised_twice(events: li
             assert one.ends_on < other.starts_on
 
 
-@settings(max_examples=200, deadline=None)
+@examples(80)
 @given(sets())
 def test_what_is_about_something_else_changes_nothing(events: list[Event]) -> None:
     apart = Recognitions()

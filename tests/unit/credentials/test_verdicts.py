@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.vc import proof
@@ -29,6 +29,7 @@ from tests.credentials import (
     token,
     trust,
 )
+from tests.properties import examples
 
 FILE = encoded(signed())
 TOKEN = token().encode()
@@ -106,7 +107,7 @@ def test_given_a_changed_copy_then_forged(field: str, value: Any) -> None:
     assert judge(encoded(signed() | {field: value}), trust(status_list()), NOW).word == "forged"
 
 
-@settings(deadline=None, max_examples=80)
+@examples(40)
 @given(data=st.data())
 def test_given_any_one_text_changed_then_never_valid(data: st.DataObject) -> None:
     changed = json.loads(FILE)
@@ -284,13 +285,13 @@ def test_given_no_credential_then_a_plain_verdict_at_once(file: bytes) -> None:
     assert time.process_time() - began < 2
 
 
-@settings(deadline=None, max_examples=200)
+@examples(100)
 @given(file=st.binary(max_size=300) | st.binary(max_size=60).map(lambda end: b"eyJ" + end))
 def test_given_any_bytes_then_a_verdict(file: bytes) -> None:
     assert judge(file, trust(), NOW).word in {"not a credential", "another kind of proof"}
 
 
-@settings(deadline=None, max_examples=100)
+@examples(50)
 @given(place=st.integers(0, len(FILE) - 1), value=st.integers(0, 255))
 def test_given_any_byte_changed_then_never_another_meaning(place: int, value: int) -> None:
     changed = bytearray(FILE)

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 from hypothesis import given as hypothesis_given
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from services.enrolment.facts import age_band, cohort_data, completion, components, trainee_data
 from shared.events.enrolment import TraineeFact
+from tests.properties import examples
 from tests.unit.enrolment.story import (
     COORDINATOR,
     HOST,
@@ -177,7 +177,7 @@ def test_enrolments_that_share_a_link_over_others_are_one_person() -> None:
 pairs = st.lists(st.tuples(st.sampled_from("abcdefg"), st.sampled_from("12345")))
 
 
-@settings(max_examples=200, deadline=None)
+@examples(80)
 @hypothesis_given(found=pairs, data=st.data())
 def test_persons_do_not_depend_on_the_order(found: list[tuple[str, str]], data: st.DataObject) -> None:
     assert components(data.draw(st.permutations(found))) == components(found)

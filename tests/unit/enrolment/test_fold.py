@@ -6,13 +6,14 @@ from random import Random
 from typing import Any
 from unittest.mock import patch
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.enrolment import fold as fold_module
 from services.enrolment.domain import APPLIED, Entry, Known, Ref, Standing, State
 from services.enrolment.fold import Later, advance, awaited, fold, late
 from services.enrolment.rules import GUARDS, judge
+from tests.properties import examples
 from tests.unit.enrolment.story import (
     COORDINATOR,
     HOST,
@@ -85,7 +86,7 @@ def journals(draw: st.DrawFn) -> list[Entry]:
     return [entry(event) for event in said + acts]
 
 
-@settings(max_examples=300, deadline=None)
+@examples(120)
 @given(journal=journals(), data=st.data())
 def test_any_order_gives_the_same(journal: list[Entry], data: st.DataObject) -> None:
     expected = fold(journal, KNOWN)
@@ -94,7 +95,7 @@ def test_any_order_gives_the_same(journal: list[Entry], data: st.DataObject) -> 
     assert set(expected.standings) == {event.ref for event in journal}
 
 
-@settings(max_examples=300, deadline=None)
+@examples(120)
 @given(journal=journals(), cut=st.integers(0, 40))
 def test_the_short_way_equals_the_whole_fold(journal: list[Entry], cut: int) -> None:
     acts = {event.acts_on for event in journal} | {event.ref for event in journal if event.acts_on}
@@ -145,7 +146,7 @@ def quiet(chance: Random) -> list[Entry]:
     return [entry(_with_id(event, n)) for n, event in enumerate(events)]
 
 
-@settings(max_examples=500, deadline=None)
+@examples(200)
 @given(journal=st.one_of(st.integers(0, 2**32 - 1).map(lambda seed: quiet(Random(seed))), journals()), data=st.data())
 def test_what_comes_late_may_take_the_short_way(journal: list[Entry], data: st.DataObject) -> None:
     acts = {event.acts_on for event in journal} | {event.ref for event in journal if event.acts_on}
@@ -182,7 +183,7 @@ def test_a_late_trainee_is_not_held_up_by_others() -> None:
     assert late([own], [one for one in later if one.enrolment == own.enrolment and one.order > own.order]) is None
 
 
-@settings(max_examples=300, deadline=None)
+@examples(120)
 @given(journal=journals())
 def test_trying_only_what_may_be_helped_equals_trying_everything(journal: list[Entry]) -> None:
     standing = [event for event in journal if event.acts_on is None]

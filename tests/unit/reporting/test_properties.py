@@ -2,12 +2,13 @@
 
 from collections import Counter
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.reporting.difference import effect
 from services.reporting.domain import DIMENSIONS, TOTAL, Cell, Known, Rows, Version, count_all, newest
 from services.reporting.rates import NOT_BY, RATES
+from tests.properties import examples
 from tests.unit.reporting.histories import arrivals, histories
 
 
@@ -29,7 +30,7 @@ class Ledger:
         self.rows = self.rows.with_changes(changed)
 
 
-@settings(max_examples=120, deadline=None)
+@examples(60)
 @given(st.data())
 def test_any_order_duplication_and_split_gives_the_same_rows_and_cube(data: st.DataObject) -> None:
     history = data.draw(histories())
@@ -45,7 +46,7 @@ def test_any_order_duplication_and_split_gives_the_same_rows_and_cube(data: st.D
     assert crooked.cube == straight.cube
 
 
-@settings(max_examples=60, deadline=None)
+@examples(30)
 @given(histories())
 def test_people_are_as_many_as_those_who_were_ever_enrolled(history: list[Known]) -> None:
     ledger = Ledger()
@@ -66,7 +67,7 @@ def test_people_are_as_many_as_those_who_were_ever_enrolled(history: list[Known]
     assert all(value <= len(enrolled) for value in of_cohorts.values())
 
 
-@settings(max_examples=80, deadline=None)
+@examples(40)
 @given(
     histories(), st.sets(st.sampled_from([name for name in DIMENSIONS if name not in (*NOT_BY, "month")]), max_size=3)
 )
