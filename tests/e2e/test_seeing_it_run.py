@@ -235,7 +235,13 @@ def test_one_post_is_one_trace_over_the_three_services(
         assert names & {"INSERT", "WITH"}, service  # reporting adds to the cube in a statement of several parts
     assert {span.attributes.get("sampan.correlation") for span in spans} == {CORRELATION, None}
     told = {span.name for span in collector.spans if "db.query.text" not in span.attributes}
-    assert told <= {"POST /v1/events", "POST /v1/offices", "GET /v1/services", "GET /v1/aggregates"} | {
+    assert told <= {
+        "POST /v1/events",
+        "POST /v1/offices",
+        "GET /v1/services",
+        "GET /v1/position",
+        "GET /v1/aggregates",
+    } | {
         f"{verb} {stream}"
         for verb in ("publish", "process")
         for stream in ("ENROLMENT", "CERTIFICATION", "RECEIPTS", "INTAKE")
