@@ -58,6 +58,14 @@ def post_as_offices(administrator: Client, lines: list[Line], say: Callable[[str
     return counts
 
 
+def every_measure(administrator: Client) -> dict[str, Any]:
+    """The aggregates by trade, role and sex of every measure: by these, people are counted only when they are named."""
+    measures = administrator.get("reporting", "/v1/aggregates")["measures"]
+    asked = [*(("measure", name) for name in measures), *(("by", name) for name in DIMENSIONS)]
+    report: dict[str, Any] = administrator.get("reporting", "/v1/aggregates", asked)
+    return report
+
+
 def say_what_is_open(administrator: Client, say: Callable[[str], None]) -> int:
     """Name every event that waits or conflicts by now, and say how many they are."""
     found = 0

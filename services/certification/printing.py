@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Any, Final
 
 from services.certification import paper, showing
@@ -21,6 +22,9 @@ from shared.http import Problem
 
 AT_A_TIME: Final = 2
 """Pages that are set at a time in one copy of the service."""
+SOON_SECONDS: Final = 20.0
+"""For which a bundle waits for a document that cannot be opened just now."""
+AGAIN_SECONDS: Final = 0.2
 NOT_THERE: Final = "Nothing is issued for this certificate yet, or this office may not see its document."
 _NO_TIME: Final = (1980, 1, 1, 0, 0, 0)
 
@@ -103,7 +107,7 @@ class Printing:
         with zipfile.ZipFile(written, "w", zipfile.ZIP_STORED) as archive:
             for certificate, name in certificates:
                 try:
-                    page = await self.pdf(await self.open(certificate))
+                    page = await self.pdf(await self._open_soon(certificate))
                 except Problem as problem:
                     if problem.status == 503:
                         raise  # a bundle that breaks off is not mistaken for a whole one
@@ -114,6 +118,17 @@ class Printing:
             if left_out:
                 archive.writestr(zipfile.ZipInfo("left-out.txt", _NO_TIME), "\n".join(left_out) + "\n")
         yield written.taken()
+
+    async def _open_soon(self, certificate: str) -> Printable:
+        """Half a file is sent already: what is being signed anew is waited for. Raises ``Problem`` as ``open`` does."""
+        ends = monotonic() + SOON_SECONDS
+        while True:
+            try:
+                return await self.open(certificate)
+            except Problem as problem:
+                if problem.status != 503 or monotonic() > ends:
+                    raise
+            await asyncio.sleep(AGAIN_SECONDS)
 
 
 class _Written(io.RawIOBase):

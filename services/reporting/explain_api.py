@@ -10,7 +10,7 @@ from services.reporting.domain import DIMENSIONS
 from services.reporting.explain import Explanation, Sight
 from services.reporting.ledger import HOW_TO_ASK
 from services.reporting.partners import keeps_to
-from services.reporting.queries import UnknownQuestion
+from services.reporting.queries import Question, UnknownQuestion
 from services.reporting.rates import BASES
 from shared.database import Database
 from shared.http import Problem
@@ -75,8 +75,7 @@ def routes(database: Database, door: Doorkeeper) -> APIRouter:
         try:
             question = queries.read_question((name, value) for name, value in given if name not in _PAGING)
             question = replace(question, own=own_of(caller))
-            if question.limited_to and not keeps_to(question.limited_to, dict(question.where)):
-                raise Problem(403, "not_your_country", f"Detail is of your own country: add country={question.own}.")
+            refuse_others_detail(question)
             paging = {name: value for name, value in given if name in _PAGING}
             compare = queries.read_moment("compare", paging.get("compare"))
             limit = queries.read_limit(paging.get("limit", "100"))
@@ -89,6 +88,12 @@ def routes(database: Database, door: Doorkeeper) -> APIRouter:
             raise Problem(400, unknown.code, unknown.message) from None
 
     return router
+
+
+def refuse_others_detail(question: Question) -> None:
+    """Raise ``Problem`` 403 for detail that filters do not keep to the asking office's country: its figure is another's."""
+    if question.limited_to and not keeps_to(question.limited_to, dict(question.where)):
+        raise Problem(403, "not_your_country", f"Detail is of your own country: add country={question.own}.")
 
 
 def own_of(caller: Caller) -> str | None:

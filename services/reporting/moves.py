@@ -16,9 +16,10 @@ from shared.events.figures import FiguresMoved
 
 CHANNEL: Final = "sampan_reporting_cube"
 """On which PostgreSQL tells everybody who listens that the cube has changed: a trigger on its version does."""
-PLACES: Final = ("programme", "country", "cohort")
+PLACES: Final = ("programme", "country")
+"""Not the cohort: everybody is told the same, and what moved in one cohort is detail (``partners``)."""
 PLACES_NAMED: Final = 20
-"""More programmes, countries or cohorts than these are not named one by one."""
+"""More programmes or countries than these are not named one by one."""
 COHORTS_LOOKED_AT: Final = 50
 """For causes: what moves in more cohorts at a time is a rebuild, or a month's post."""
 STEPS_LOOKED_AT: Final = 500
@@ -55,9 +56,9 @@ async def since(connection: AsyncConnection, step: int) -> Move | None:
     rows = await connection.execute(
         text(
             f"""
-            SELECT measure, programme, country, cohort, sum(delta) AS delta
+            SELECT measure, programme, country, sum(delta) AS delta
             FROM cube_changes JOIN cube USING (key) WHERE step > :step AND step <= :last AND {ONCE}
-            GROUP BY measure, programme, country, cohort
+            GROUP BY measure, programme, country
             """  # noqa: S608 - our own words
         ),
         {"step": step, "last": last.step},
@@ -98,10 +99,15 @@ class Change:
 
 
 async def recent(session: AsyncSession, question: Question, *, limit: int, before: int | None = None) -> list[Change]:
-    """The last changes of what a question is about, newest first; those ``before`` a step."""
-    where = (
-        " AND ".join(f"cube.{name} = ANY(:{name})" for name, _ in question.where) or "TRUE"
-    )  # names are the domain's
+    """The last changes of what a question is about, newest first; those ``before`` a step.
+
+    They name cohorts, so whoever sees detail of their own country alone is told of that.
+    """
+    conditions = [ONCE, *(f"cube.{name} = ANY(:{name})" for name, _ in question.where)]  # names are the domain's
+    parameters: dict[str, Any] = dict(_lists(question))
+    if question.own is not None:
+        conditions.append(":own IN (cube.country, cube.host_country)")
+        parameters["own"] = question.own
     rows = list(
         await session.execute(
             text(
@@ -115,11 +121,11 @@ async def recent(session: AsyncSession, question: Question, *, limit: int, befor
                 FROM steps JOIN (
                     SELECT step, measure, cohort, sum(delta) AS delta
                     FROM steps JOIN cube_changes USING (step) JOIN cube USING (key)
-                    WHERE {where} AND {ONCE} GROUP BY step, measure, cohort
+                    WHERE {" AND ".join(conditions)} GROUP BY step, measure, cohort
                 ) AS moved USING (step) ORDER BY step DESC
                 """  # noqa: S608 - the names of the domain's dimensions
             ),
-            {"before": before, "steps": STEPS_LOOKED_AT if question.where else limit, **dict(_lists(question))},
+            {"before": before, "steps": STEPS_LOOKED_AT if len(conditions) > 1 else limit, **parameters},
         )
     )
     by_step = defaultdict(list)

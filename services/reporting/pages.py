@@ -13,9 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.reporting import charts, codes, dashboard, explain, moves, queries, targets, wording
 from services.reporting.dashboard import COUNTS, Table
 from services.reporting.domain import DIMENSIONS, EXCEPTIONS, MEASURES
-from services.reporting.explain_api import own_of, sight_of
+from services.reporting.explain_api import own_of, refuse_others_detail, sight_of
 from services.reporting.links import Chosen
-from services.reporting.partners import keeps_to
 from services.reporting.queries import Aggregates, Question, UnknownQuestion
 from services.reporting.rates import RATES
 from shared import pages, signin
@@ -167,8 +166,7 @@ class ReportingPages:
         ) -> Response:
             frame, caller = await self._open(request)
             question = _question(request, caller, "after", "compare")
-            if question.limited_to and not keeps_to(question.limited_to, dict(question.where)):
-                raise Problem(403, "not_your_country", f"Detail is of your own country: add country={question.own}.")
+            refuse_others_detail(question)
             async with self._snapshot() as session:
                 then = queries.read_moment("compare", compare) if compare else None
                 shown = await explain.explain(

@@ -15,4 +15,4 @@ class FiguresMoved(Model):
     figures: dict[str, int | float]
     """By measure, how many more there are in all; 0 where only their places changed."""
     places: dict[str, list[str]]
-    """Programmes, countries and cohorts in which something moved; what is not there moved in many."""
+    """Programmes and countries in which something moved; what is not there moved in many."""

@@ -149,7 +149,7 @@ def test_given_events_are_posted_when_each_container_goes_and_comes_then_nothing
 
     def grown() -> dict[str, float]:
         now = totals(program)
-        return {name: round(now[name] - before[name], 6) for name in alone}  # people: counted only when asked for
+        return {name: round(now[name] - before[name], 6) for name in now}
 
     eventually(lambda: grown() == alone, f"{grown()} instead of {alone}")
     check = program.run("check")

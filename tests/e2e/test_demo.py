@@ -17,6 +17,7 @@ STORY = {
     "completed": 9,
     "certified": 9,
     "nominated": 2,
+    "people": 9,
     "places": 9,
     "assessed": 9,
     "passed": 9,

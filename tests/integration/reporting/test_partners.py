@@ -94,3 +94,17 @@ async def test_a_token_for_dashboards_reads_and_does_nothing_else(world: httpx.A
     ):
         answer = await world.request(method, address, headers=reader, json={"on": True} if method == "PUT" else None)
         assert answer.status_code in (400, 403), address
+
+
+async def test_recent_changes_of_other_countries_cohorts_are_not_told(
+    world: httpx.AsyncClient, database: Database
+) -> None:
+    lao = await token_of(database, "/offices/la/tvet", "sending-office")
+    await hear(database, [known(a_trainee("78", sending_centre="ntti", person="person-78"))], position=30)
+    page = (await world.get("/changes?lang=en", headers=lao)).text
+    assert "vientiane" in page
+    narrowed = (await world.get("/changes?lang=en&cohort=wuxi&sending_centre=ntti", headers=lao)).text
+    assert "Nothing is counted here yet." in narrowed
+    assert (
+        "Nothing is counted here yet." not in (await world.get("/changes?lang=en&cohort=wuxi&sending_centre=ntti")).text
+    )
