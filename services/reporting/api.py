@@ -9,13 +9,14 @@ from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.reporting import explain_api, exporting, queries
+from services.reporting import explain_api, exporting, queries, questions
 from services.reporting import rebuild as rebuilding
 from services.reporting.domain import DIMENSIONS, EXCEPTIONS, MEASURES
 from services.reporting.explain_api import PARAMETERS
 from services.reporting.formats import NotInThisFormat
 from services.reporting.measures import Measure
-from services.reporting.queries import Aggregates, Question, UnknownQuestion
+from services.reporting.queries import Aggregates
+from services.reporting.questions import Question, UnknownQuestion
 from services.reporting.rates import RATES
 from services.reporting.rebuild import Look, NotWhole, Rebuild, UnderWay
 from shared import signin
@@ -147,7 +148,7 @@ def _asked(request: Request, caller: Caller, outlets: exporting.Outlets) -> tupl
     """What is asked, in which form. Raises Problem."""
     try:
         form, left = exporting.read(request.query_params.multi_items(), request.headers.get("accept", ""), outlets)
-        question = replace(queries.read_question(left), own=explain_api.own_of(caller))
+        question = replace(questions.read_question(left), own=explain_api.own_of(caller))
         return form, exporting.fitting(question, form)
     except (UnknownQuestion, NotInThisFormat) as unknown:
         raise Problem(400, unknown.code, unknown.message) from None

@@ -22,6 +22,7 @@ _DIMENSIONS: Mapping[str, str] = {
     "scheme": "schemes",
 }
 """Which codes a dimension's values are."""
+_OF_SCHEMES = ("occupation", "level")
 _COUNTRIES = ("country", "host_country")
 
 
@@ -57,33 +58,24 @@ class Codes(BaseModel):
 
 async def codes(session: AsyncSession) -> Codes:
     """All of them; a centre or trade that nobody registered is there with its code for a title."""
-    programmes: list[ProgrammeFact] = await registered.of_kind(session, "programme")
-    centres: list[CentreFact] = await registered.of_kind(session, "centre")
-    schemes: list[SchemeFact] = await registered.of_kind(session, "scheme")
-    trades = {trade.trade: trade for programme in programmes for trade in programme.trades}
-    return Codes(
-        programmes=[_coded(one.programme, one.titles) for one in programmes],
-        centres=_with_others(
-            [_coded(one.centre, one.names, country=one.country) for one in centres],
-            await _used(session, "sending_centre", "host_centre"),
-        ),
-        trades=_with_others(
-            [_coded(one.trade, one.titles, isco=one.isco, iscedf=one.iscedf) for one in trades.values()],
-            await _used(session, "trade"),
-        ),
-        schemes=[_scheme(one) for one in schemes],
-    )
+    known = await _registered(session)
+    known.centres = _with_others(known.centres, await _used(session, "sending_centre", "host_centre"))
+    known.trades = _with_others(known.trades, await _used(session, "trade"))
+    return known
 
 
-async def titles(session: AsyncSession, dimensions: Iterable[str], tag: str) -> dict[str, dict[str, str]]:
+async def behind(session: AsyncSession, dimensions: Iterable[str]) -> Codes:
+    """All of them, if any of the dimensions has values that one of them is about."""
+    return Codes() if {*_DIMENSIONS, *_OF_SCHEMES}.isdisjoint(dimensions) else await codes(session)
+
+
+def titles(found: Codes, dimensions: Iterable[str], tag: str) -> dict[str, dict[str, str]]:
     """By dimension, of those whose values have titles, and code: the title in one language."""
-    asked = [*dimensions]
-    found = await codes(session) if {*asked} & {*_DIMENSIONS, "occupation", "level"} else Codes()
     said: dict[str, dict[str, str]] = {}
-    for name in asked:
+    for name in dimensions:
         if kind := _DIMENSIONS.get(name):
             said[name] = _titles(getattr(found, kind), tag)
-        elif name in ("occupation", "level"):
+        elif name in _OF_SCHEMES:
             said[name] = _titles([one for scheme in found.schemes for one in getattr(scheme, f"{name}s")], tag)
         elif name in _COUNTRIES:
             said[name] = dict(language(tag).locale.territories)
@@ -92,19 +84,20 @@ async def titles(session: AsyncSession, dimensions: Iterable[str], tag: str) -> 
 
 async def names(session: AsyncSession, tag: str) -> dict[str, dict[str, str]]:
     """By dimension and code, what registered things are called in one language; without a look at the cube, for pages."""
+    return titles(await _registered(session), (*_DIMENSIONS, *_OF_SCHEMES), tag)
+
+
+async def _registered(session: AsyncSession) -> Codes:
     programmes: list[ProgrammeFact] = await registered.of_kind(session, "programme")
     centres: list[CentreFact] = await registered.of_kind(session, "centre")
-    schemes = [_scheme(one) for one in await registered.of_kind(session, "scheme")]
-    of_centres = _titles([_coded(one.centre, one.names) for one in centres], tag)
-    return {
-        "programme": _titles([_coded(one.programme, one.titles) for one in programmes], tag),
-        "sending_centre": of_centres,
-        "host_centre": of_centres,
-        "trade": _titles([_coded(trade.trade, trade.titles) for one in programmes for trade in one.trades], tag),
-        "scheme": _titles(schemes, tag),
-        "occupation": _titles([occupation for one in schemes for occupation in one.occupations], tag),
-        "level": _titles([level for one in schemes for level in one.levels], tag),
-    }
+    schemes: list[SchemeFact] = await registered.of_kind(session, "scheme")
+    trades = {trade.trade: trade for programme in programmes for trade in programme.trades}
+    return Codes(
+        programmes=[_coded(one.programme, one.titles) for one in programmes],
+        centres=[_coded(one.centre, one.names, country=one.country) for one in centres],
+        trades=[_coded(one.trade, one.titles, isco=one.isco, iscedf=one.iscedf) for one in trades.values()],
+        schemes=[_scheme(one) for one in schemes],
+    )
 
 
 def _titles(found: Iterable[Coded], tag: str) -> dict[str, str]:

@@ -13,7 +13,8 @@ from services.reporting import moves, queries
 from services.reporting.domain import NOT_APPLICABLE
 from services.reporting.ledger import last_step
 from services.reporting.moves import Change
-from services.reporting.queries import Aggregates, Number, Question
+from services.reporting.queries import Aggregates, Number
+from services.reporting.questions import Question
 from services.reporting.rates import RATES
 from services.reporting.tables import Cohort
 

@@ -5,12 +5,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 
-from services.reporting import explain, queries
+from services.reporting import explain, queries, questions
 from services.reporting.domain import DIMENSIONS
 from services.reporting.explain import Explanation, Sight
 from services.reporting.ledger import HOW_TO_ASK
 from services.reporting.partners import keeps_to
-from services.reporting.queries import Question, UnknownQuestion
+from services.reporting.questions import Question, UnknownQuestion
 from services.reporting.rates import BASES
 from shared.database import Database
 from shared.http import Problem
@@ -28,7 +28,7 @@ PARAMETERS: list[dict[str, Any]] = [
         "explode": True,
     }
     for name, description in {
-        "measure": f"Repeatable, or with commas; all when there is none. One of {', '.join(queries.ASKED)}.",
+        "measure": f"Repeatable, or with commas; all when there is none. One of {', '.join(questions.ASKED)}.",
         "by": f"Repeatable, or with commas; one row when there is none. One of {', '.join(DIMENSIONS)}.",
         "from": "The first month, YYYY-MM.",
         "to": "The last month, YYYY-MM.",
@@ -73,12 +73,12 @@ def routes(database: Database, door: Doorkeeper) -> APIRouter:
         """
         given = request.query_params.multi_items()
         try:
-            question = queries.read_question((name, value) for name, value in given if name not in _PAGING)
+            question = questions.read_question((name, value) for name, value in given if name not in _PAGING)
             question = replace(question, own=own_of(caller))
             refuse_others_detail(question)
             paging = {name: value for name, value in given if name in _PAGING}
-            compare = queries.read_moment("compare", paging.get("compare"))
-            limit = queries.read_limit(paging.get("limit", "100"))
+            compare = questions.read_moment("compare", paging.get("compare"))
+            limit = questions.read_limit(paging.get("limit", "100"))
             async with database.transaction() as session:
                 await queries.one_snapshot(session)
                 return await explain.explain(

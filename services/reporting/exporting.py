@@ -23,7 +23,8 @@ from services.reporting.formats import (
 )
 from services.reporting.formats.iati import Publisher
 from services.reporting.measures import MEASURES
-from services.reporting.queries import Aggregates, Question
+from services.reporting.queries import Aggregates
+from services.reporting.questions import Question
 from services.reporting.rates import RATES
 from shared.pages.languages import LANGUAGES
 
@@ -133,12 +134,15 @@ async def write(session: AsyncSession, question: Question, answer: Aggregates, f
     if form.name == "iati":
         assert form.outlets.publisher is not None
         return iati.write(figures, await registered.of_kind(session, "programme"), form.outlets.publisher)
-    titles = await codes.titles(session, figures.by, form.language) if form.language else {}
+    if form.name == "csv" and form.language is None:
+        return tables.write(figures, {})
+    if form.name != "csv" and len(figures.rows) > workbook.ROWS:
+        raise NotInThisFormat("A sheet holds no more than a million rows: ask by fewer dimensions, or for CSV.")
+    found = await codes.behind(session, figures.by)
+    titles = codes.titles(found, figures.by, form.language) if form.language else {}
     if form.name == "csv":
         return tables.write(figures, titles)
-    if len(figures.rows) > workbook.ROWS:
-        raise NotInThisFormat("A sheet holds no more than a million rows: ask by fewer dimensions, or for CSV.")
-    called = {tag: await codes.titles(session, figures.by, tag) for tag in LANGUAGES} if figures.by else {}
+    called = {tag: codes.titles(found, figures.by, tag) for tag in LANGUAGES} if figures.by else {}
     return workbook.write(figures, titles, called, [("What", "Counts by Sampan, GET /v1/aggregates")])
 
 

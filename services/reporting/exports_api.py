@@ -7,14 +7,14 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel
 
-from services.reporting import codes, exporting, queries
+from services.reporting import codes, exporting, queries, questions
 from services.reporting.domain import MEASURES
 from services.reporting.explain_api import own_of
 from services.reporting.exporting import Form, Outlets
 from services.reporting.formats import FORMATS, NotInThisFormat
 from services.reporting.formats.dhis2 import Ids
 from services.reporting.indicators import INDICATORS, Framework, question
-from services.reporting.queries import UnknownQuestion
+from services.reporting.questions import UnknownQuestion
 from shared.database import Database
 from shared.http import Problem
 from shared.offices import Caller, Doorkeeper
@@ -37,7 +37,7 @@ class Asked(BaseModel):
 
 _LIKE_AGGREGATES = [
     {"name": name, "in": "query", "required": name in ("from", "to"), "schema": {"type": "string"}}
-    for name in queries.PARAMETERS
+    for name in questions.PARAMETERS
     if name not in ("measure", "by")
 ]
 """The mapping says which measures, by what."""
@@ -84,7 +84,7 @@ def routes(database: Database, door: Doorkeeper) -> APIRouter:
         """The aggregates as DHIS2's dataValueSets, by the mapping in the body; from and to are needed."""
         form = Form("dhis2", outlets=Outlets(ids))
         try:
-            asked_for = queries.read_question(request.query_params.multi_items())
+            asked_for = questions.read_question(request.query_params.multi_items())
             question = exporting.fitting(replace(asked_for, own=own_of(caller)), form)
             async with database.transaction() as session:
                 await queries.one_snapshot(session)

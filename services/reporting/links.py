@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 from urllib.parse import urlencode
 
-from services.reporting.queries import Question
+from services.reporting.questions import Question
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from services.reporting.domain import MEASURES, TOTAL
-from services.reporting.queries import Number, Question
+from services.reporting.queries import Number
+from services.reporting.questions import Question
 from shared.events.figures import FiguresMoved
 
 CHANNEL: Final = "sampan_reporting_cube"

@@ -10,12 +10,13 @@ from fastapi import APIRouter, Query, Request, Response
 from markupsafe import Markup
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.reporting import charts, codes, dashboard, explain, moves, queries, targets, wording
+from services.reporting import charts, codes, dashboard, explain, moves, queries, questions, targets, wording
 from services.reporting.dashboard import COUNTS, Table
 from services.reporting.domain import DIMENSIONS, EXCEPTIONS, MEASURES
 from services.reporting.explain_api import own_of, refuse_others_detail, sight_of
 from services.reporting.links import Chosen
-from services.reporting.queries import Aggregates, Question, UnknownQuestion
+from services.reporting.queries import Aggregates
+from services.reporting.questions import Question, UnknownQuestion
 from services.reporting.rates import RATES
 from shared import pages, signin
 from shared.database import Database
@@ -168,7 +169,7 @@ class ReportingPages:
             question = _question(request, caller, "after", "compare")
             refuse_others_detail(question)
             async with self._snapshot() as session:
-                then = queries.read_moment("compare", compare) if compare else None
+                then = questions.read_moment("compare", compare) if compare else None
                 shown = await explain.explain(
                     session, question, then, sight_of(caller), after=after, limit=LINES_ON_A_PAGE
                 )
@@ -283,7 +284,7 @@ def _question(request: Request, caller: Caller, *besides: str) -> Question:
 
 def _read(given: list[tuple[str, str]], caller: Caller) -> Question:
     try:
-        return replace(queries.read_question(given), own=own_of(caller))
+        return replace(questions.read_question(given), own=own_of(caller))
     except UnknownQuestion as unknown:
         raise Problem(400, unknown.code, unknown.message) from None
 

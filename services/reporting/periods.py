@@ -20,7 +20,8 @@ from services.reporting.explain import Comparison, Sight
 from services.reporting.hours import month_of
 from services.reporting.ledger import Asked
 from services.reporting.measures import MEASURES, RULES
-from services.reporting.queries import ASKED, Number, Question
+from services.reporting.queries import Number
+from services.reporting.questions import ASKED, Question
 from services.reporting.rates import RATES
 from services.reporting.tables import PeriodVersion
 from shared.events.enrolment import ProgrammeFact
@@ -152,9 +153,9 @@ async def close(session: AsyncSession, id_: str, by: str, reason: str | None) ->
     figures = await _figures(session, id_, period)
     restated = None
     if rows:
-        restated = await _restated(session, programme.programme, period, rows[-1], figures)
         if figures == rows[-1].figures:
             raise Unchanged
+        restated = await _restated(session, programme.programme, period, rows[-1], figures)
     position = await queries.positions(session)
     row = PeriodVersion(
         id=id_,

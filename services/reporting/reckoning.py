@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from services.reporting.domain import Cell, Rows, cohort_contributions, contributions
-from services.reporting.queries import COUNTED, Number, Question
+from services.reporting.queries import Number
+from services.reporting.questions import COUNTED, Question
 from services.reporting.rates import RATES
 from shared.events.certification import CertificateFact
 

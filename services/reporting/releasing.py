@@ -11,7 +11,7 @@ from sqlmodel import col
 
 from services.reporting import queries
 from services.reporting.disclosure import MEASURES, THRESHOLD, Place, Shown, protect
-from services.reporting.queries import Question
+from services.reporting.questions import Question
 from services.reporting.released_tables import PROGRAMMES, TABLES, rows
 from services.reporting.tables import Publication, Release, ReleasedException
 from shared.events.codes import Code

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.reporting import periods, registered
 from services.reporting.periods import PeriodLine, TargetLine
-from services.reporting.queries import Question
+from services.reporting.questions import Question
 from shared.events.enrolment import ProgrammeFact
 
 ON_THE_FIRST_PAGE: Final = 12

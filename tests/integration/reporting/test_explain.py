@@ -7,11 +7,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.reporting import explain, projection, queries
+from services.reporting import explain, projection, queries, questions
 from services.reporting.domain import Known, Version
 from services.reporting.explain import Explanation, Sight
 from services.reporting.ledger import Asked
-from services.reporting.queries import Question
+from services.reporting.questions import Question
 from shared.database import Database
 from shared.events.enrolment import OfficeFact
 from shared.offices import new_token, token_digest
@@ -124,7 +124,7 @@ async def test_an_office_sees_the_lines_of_its_own_country_and_how_many_there_ar
     assert (answer["value"], len(answer["items"]), answer["withheld"]) == (2, seen, 2 - seen)
 
 
-measures = st.sampled_from([*queries.COUNTED, *queries.RATES])
+measures = st.sampled_from([*questions.COUNTED, *queries.RATES])
 
 
 async def explained(database: Database, question: Question, compare: str | None = None) -> Explanation:

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.reporting import coarse, ledger, projection, queries
+from services.reporting import coarse, ledger, projection, queries, questions
 from services.reporting.domain import DIMENSIONS, EXCEPTIONS, MEASURES, Cell, Known, Rows, count_all, newest
 from services.reporting.ledger import Asked
-from services.reporting.queries import Question
+from services.reporting.questions import Question
 from services.reporting.tables import Base
 from shared.batches import FactBatches, advance_heard, lock_heard
 from shared.database import Database
@@ -56,7 +56,7 @@ async def as_of(database: Database, asked: str) -> dict[Cell, int]:
         answer = await queries.aggregates(session, question, {})
     places = [({name: row[name] for name in DIMENSIONS}, row) for row in answer.rows]
     return {
-        Cell(measure, **place): round(float(row[measure] or 0) * queries.COUNTED[measure].parts)
+        Cell(measure, **place): round(float(row[measure] or 0) * questions.COUNTED[measure].parts)
         for place, row in places
         for measure in measures
         if row[measure]
