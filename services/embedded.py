@@ -81,6 +81,11 @@ class EmbeddedPostgres(Part):
         """The SQLAlchemy address of `database` for a service's role, or for the superuser `postgres`."""
         return f"postgresql+asyncpg://{role}:{self.password(role)}@{LOOPBACK}:{self.port}/{database}"
 
+    def running_port(self) -> int | None:
+        """Where a server that was started in this folder, by whomever, listens; None while there is none that answers."""
+        lines = self._pid_file()
+        return int(lines[3]) if len(lines) > 7 and lines[7].strip() == "ready" else None
+
     def password(self, role: str) -> str:
         """The role's password, made at the first start."""
         made = keep_secret(self.folder / "passwords", make_passwords, must_be_there=self.has_data)

@@ -13,6 +13,7 @@ from services import demo as demonstration
 from services.client import Client, read_events
 from services.commands.options import DATA, Data, say, say_indented
 from services.printing import print_demo
+from services.restoring import refuse_unfinished
 from services.standalone import Standalone
 
 app = typer.Typer()
@@ -21,6 +22,7 @@ app = typer.Typer()
 @app.command(epilog="Example: `sampan up --data /var/lib/sampan`")
 def up(data: Data = DATA) -> None:
     """Run the whole program on this machine until Ctrl-C; a second start carries on with the same data."""
+    refuse_unfinished(data)
     with Standalone(data) as sampan, suppress(KeyboardInterrupt):  # from here on, Ctrl-C is how it ends
         _say_addresses(sampan)
         _say_whether_it_issues(sampan)
