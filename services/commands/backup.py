@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from services.backups import PERSON_KEYS, back_up
+from services.backups import PERSON_KEYS, back_up, served
 from services.commands.options import DATA, Data, say, say_indented
 from services.processes import StandaloneError
 from services.restoring import restore as restored
@@ -22,7 +22,8 @@ def backup(
     The keys of personal details are a file of their own, of which only the newest may be kept: docs/backup.md.
     """
     try:
-        made = back_up(folder, data)
+        with served(data.absolute()) as server:
+            made = back_up(server, data / "secrets", folder)
     except OSError as error:
         raise StandaloneError(f"{error.filename or folder} cannot be used: {error.strerror}.") from error
     print(f"{made.folder} is a backup; the keys of {made.keys} persons' places are in {folder / PERSON_KEYS}.")

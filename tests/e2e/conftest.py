@@ -69,9 +69,10 @@ class Program:
     env: dict[str, str] = field(default_factory=environment)
     process: subprocess.Popen[str] | None = None
 
-    def start(self) -> None:
+    def start(self, version: Path = ROOT) -> None:
+        """Start it; of another version, from where that is checked out."""
         self.process = subprocess.Popen(
-            sampan("up", "--data", self.folder), cwd=ROOT, env=self.env, text=True, stderr=subprocess.PIPE
+            sampan("up", "--data", self.folder), cwd=version, env=self.env, text=True, stderr=subprocess.PIPE
         )
         deadline = time.monotonic() + START_SECONDS
         while not self.answers():
