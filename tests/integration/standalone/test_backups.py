@@ -1,0 +1,105 @@
+"""What keeps a backup from being made, opened or restored is said in one sentence, and nothing is touched."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from services import recovery
+from services.backups import DATA, PERSON_KEYS, SECRETS, open_backup, put_secrets, served
+from services.person_keys import PersonKeys
+from services.processes import StandaloneError
+from services.restoring import UNFINISHED, refuse_unfinished, restore
+
+KEYS = PersonKeys(7, {"enrolment": 1, "certification": 1}, [], [], [], [], [])
+
+
+@pytest.fixture
+def secrets(tmp_path: Path) -> Path:
+    made = tmp_path / "secrets"
+    made.mkdir()
+    return made
+
+
+@pytest.fixture
+def key(secrets: Path) -> str:
+    return recovery.make(secrets)
+
+
+@pytest.fixture
+def backup(tmp_path: Path, secrets: Path, key: str) -> Path:
+    """A backup whose data nobody has come to yet."""
+    folder = tmp_path / "backups" / "20261130T201500Z"
+    folder.mkdir(parents=True)
+    (folder / DATA).write_bytes(b"not read before all the rest is known to be good")
+    (folder / SECRETS).write_bytes(recovery.seal(secrets, b'{"enrolment": "a secret"}'))
+    (folder.parent / PERSON_KEYS).write_bytes(recovery.seal(secrets, KEYS.to_bytes()))
+    return folder
+
+
+def test_there_is_one_recovery_key_and_its_public_half_alone_is_kept(secrets: Path, key: str) -> None:
+    assert key.startswith("AGE-SECRET-KEY-1")
+    assert [path.name for path in secrets.iterdir()] == [recovery.RECIPIENT]
+    assert key not in (secrets / recovery.RECIPIENT).read_text()
+    assert (secrets / recovery.RECIPIENT).stat().st_mode & 0o077 == 0
+    with pytest.raises(StandaloneError, match="There is a recovery key"):
+        recovery.make(secrets)
+
+
+def test_the_newest_is_opened_or_the_one_that_is_named(backup: Path, key: str) -> None:
+    older = backup.with_name("20260101T000000Z")
+    older.mkdir()
+    for name in (DATA, SECRETS):
+        (older / name).write_bytes((backup / name).read_bytes())
+    assert open_backup(backup.parent, key).folder == backup
+    opened = open_backup(older, f"{key}\n")
+    assert (opened.folder, opened.secrets, opened.keys) == (older, {"enrolment": "a secret"}, KEYS)
+
+
+def test_another_key_and_a_damaged_file_open_nothing(backup: Path, key: str, tmp_path: Path) -> None:
+    (tmp_path / "others").mkdir()
+    with pytest.raises(StandaloneError, match="does not open"):
+        open_backup(backup, recovery.make(tmp_path / "others"))
+    with pytest.raises(StandaloneError, match="is no recovery key"):
+        open_backup(backup, "age1 something else")
+    sealed = bytearray((backup / SECRETS).read_bytes())
+    sealed[-1] ^= 1
+    (backup / SECRETS).write_bytes(sealed)
+    with pytest.raises(StandaloneError, match="does not open"):
+        open_backup(backup, key)
+
+
+@pytest.mark.parametrize("name", [DATA, SECRETS, PERSON_KEYS])
+def test_a_part_that_is_missing_is_named(name: str, backup: Path, key: str) -> None:
+    next(backup.parent.rglob(name)).unlink()
+    with pytest.raises(StandaloneError, match=f"{name} is missing"):
+        open_backup(backup, key)
+
+
+def test_a_restore_overwrites_nothing(backup: Path, key: str, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "admin-token").write_text("somebody's")
+    with pytest.raises(StandaloneError, match="is not empty"):
+        restore(backup, data, key, lambda _: None)
+    assert os.listdir(data) == ["admin-token"]
+    (data / "enrolment").write_text("another secret")
+    with pytest.raises(StandaloneError, match="overwrites nothing"):
+        put_secrets(open_backup(backup, key), data)
+    assert (data / "enrolment").read_text() == "another secret"
+
+
+def test_nothing_starts_on_what_was_half_restored(tmp_path: Path) -> None:
+    refuse_unfinished(tmp_path)
+    (tmp_path / UNFINISHED).touch()
+    with pytest.raises(StandaloneError, match="has not ended"):
+        refuse_unfinished(tmp_path)
+
+
+def test_where_there_is_nothing_there_is_nothing_to_back_up_and_to_restore(tmp_path: Path, secrets: Path) -> None:
+    with pytest.raises(StandaloneError, match="There are no data in"), served(tmp_path):
+        pass
+    with pytest.raises(StandaloneError, match="There is no backup in"):
+        open_backup(tmp_path / "nowhere", "AGE-SECRET-KEY-1")
+    with pytest.raises(StandaloneError, match="sampan keys recovery"):
+        recovery.seal(secrets, b"")
