@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pypdf import PdfReader
 
 from services.certification import paper
-from services.certification.paper import Name, Paper, Tier
+from services.certification.paper import Course, Name, Paper, Tier
 from shared.pages.languages import LANGUAGES, catalogue
 
 SHOTS = Path(__file__).parents[2] / "screenshots"
@@ -35,7 +35,13 @@ PLAIN = Paper(
     address="https://certificates.example.org/c/k3v7qf2mznr5wx4tya6hbjd2pe",
     operator="ILO/China Partnership on Skills Development",
     made=datetime(2026, 11, 25, 6, 0, 1, 234_567, tzinfo=UTC),
-    course=({"en": "Electrical installation and information network cabling"}, date(2025, 3, 31), date(2025, 4, 13)),
+    course=Course(
+        {"en": "Electrical installation and information network cabling"},
+        date(2025, 3, 31),
+        date(2025, 4, 13),
+        {"en": "Wuxi Institute of Technicians", "zh-Hans": "无锡技师学院"},
+        "CN",
+    ),
     credential=CREDENTIAL,
 )
 SAID = {
