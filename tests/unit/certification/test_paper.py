@@ -153,7 +153,7 @@ def test_a_name_with_a_character_that_our_fonts_lack_is_told_on_the_page() -> No
     assert "Some characters cannot be printed here" in said
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(name=st.text(min_size=1, max_size=300), country=st.sampled_from(["KH", "LA", "MM", "CN", "TH"]))
 def test_any_name_is_set_on_one_sheet(name: str, country: str) -> None:
     said = replace(PLAIN, country=country, names=(Name(name, "km"), Name(name, "en")))
