@@ -127,7 +127,8 @@ def _post(client: Client, server: str, lines: Sequence[Line], *, again: bool) ->
             )
         if unsent := answered.left():
             say.print(
-                f"{counted_events(len(unsent))} not sent yet: {outgoing.named(unsent)}. Give the same command again to send them.",
+                f"{counted_events(len(unsent))} not sent yet: {outgoing.named(unsent)}. "
+                "Give the same command again to send them.",
                 markup=False,
             )
         else:

@@ -208,7 +208,7 @@ def test_a_dry_run_and_an_offline_run_send_nothing(
     file = written(tmp_path, announced(), AWARD)
     run = CliRunner().invoke(app, ["post", str(file), "--dry-run"])
     assert run.exit_code == 1
-    assert "1 events would go to enrolment." in run.stdout
+    assert "1 event would go to enrolment." in run.stdout
     assert "1 of 2 events would be rejected. Nothing was sent." in run.stdout
     bundle = tmp_path / "bundle.ndjson"
     run = CliRunner().invoke(app, ["post", str(file), "--offline", str(bundle), "--credentials", str(credentials)])
