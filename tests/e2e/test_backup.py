@@ -161,7 +161,7 @@ def test_given_data_of_an_earlier_version_then_they_are_taken_over(folder: Path)
     assert "86 events: 86 duplicate" in again.stdout, again.stdout
     post(program, folder, FORGET)
     assert program.run("check").returncode == 0
-    # And they can be backed up.
+    # And they can be backed up, also when nothing runs.
     assert program.run("keys", "recovery", "--data", data).returncode == 0
-    assert (backed_up(program, folder / "backups").parent / PERSON_KEYS).exists()
     assert program.stop() == 0
+    assert (backed_up(program, folder / "backups").parent / PERSON_KEYS).exists()
