@@ -38,7 +38,7 @@ def seal(secrets: Path, plain: bytes) -> bytes:
     except FileNotFoundError:
         raise StandaloneError(
             "There is no recovery key yet, and a backup is sealed for it: "
-            "make one with `sampan keys recovery`, and keep it elsewhere."
+            "make one with `sampan keys recovery` (containers: `backup key`), and keep it elsewhere."
         ) from None
     except pyrage.RecipientError:
         raise StandaloneError(f"{path} holds no public half of a recovery key (age1...): put it back.") from None
