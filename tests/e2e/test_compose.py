@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from services.backups import DATA, open_backup
 from tests.e2e.conftest import ELSEWHERE, EXAMPLE, ROOT, Program, environment, sampan
 from tests.e2e.containers import DOCKER, compose, containers, docker, kill, sql
 from tests.e2e.test_program import PLANTED, eventually, totals
@@ -196,3 +197,17 @@ def test_given_the_stack_was_taken_down_when_it_comes_up_again_then_it_carries_o
 
     assert totals(program) == before
     assert program.run("check").returncode == 0
+
+
+def test_given_the_stack_when_it_is_backed_up_then_the_recovery_key_opens_it(program: Program, tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)  # noqa: S103 - the container's user is nobody here
+    backup = ("run", "--rm", "-T", "--volume", f"{tmp_path}:/backups")
+    compose(*backup, "--entrypoint", "rm", "backup", "-f", "/provision/kept/recovery-recipient")
+    key = compose(*backup, "backup", "key").strip()
+    compose(*backup, "backup", "create")
+    opened = open_backup(tmp_path, key)
+    assert {"enrolment", "certification", "reporting", "nats-keys"} < opened.secrets.keys()
+    assert sorted(owner for owner, *_ in opened.keys.keys) == sorted(
+        sql("SELECT owner FROM enrolment.register_keys").split()
+    )
+    assert (opened.folder / DATA).read_bytes()[:5] == b"PGDMP"
