@@ -200,7 +200,7 @@ def test_given_the_stack_was_taken_down_when_it_comes_up_again_then_it_carries_o
 
 
 def test_given_the_stack_when_it_is_backed_up_then_the_recovery_key_opens_it(program: Program, tmp_path: Path) -> None:
-    tmp_path.chmod(0o777)  # noqa: S103 - the container's user is nobody here
+    tmp_path.chmod(0o777)
     backup = ("run", "--rm", "-T", "--volume", f"{tmp_path}:/backups")
     compose(*backup, "--entrypoint", "rm", "backup", "-f", "/provision/kept/recovery-recipient")
     key = compose(*backup, "backup", "key").strip()
