@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 
 import asyncpg
+from sqlalchemy import text
 
 from services.reporting import coarse
 from services.reporting.domain import Cell, Rows, Scope, count
@@ -42,9 +43,8 @@ async def fill(database: Database, address: str, enrolments: int) -> int:
     await plain.execute("ALTER TABLE cube ADD CONSTRAINT cube_pkey PRIMARY KEY USING INDEX cube_pkey")
     _say(f"{cells} cells", began)
     began = time.perf_counter()
-    async with database.transaction() as session:
-        for statement in ("SET LOCAL statement_timeout = 0", "SET LOCAL work_mem = '256MB'"):
-            await (await session.connection()).exec_driver_sql(statement)
+    async with database.unhurried() as session:
+        await session.execute(text("SET LOCAL work_mem = '256MB'"))
         await coarse.fill(session)
     _say("coarser cubes", began)
     await plain.execute("VACUUM ANALYZE cube")

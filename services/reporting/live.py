@@ -88,7 +88,9 @@ class Live:
 
     def admits(self, office: str | None) -> bool:
         """Whether one more of an office (None: the administrator) may follow."""
-        return self.followed < min(READERS, _connections() // 2) and (office is None or self._readers[office] < READERS_OF_AN_OFFICE)
+        return self.followed < min(READERS, _connections() // 2) and (
+            office is None or self._readers[office] < READERS_OF_AN_OFFICE
+        )
 
     @contextmanager
     def reader(self, office: str | None) -> Iterator[None]:
