@@ -162,7 +162,7 @@ class Rolling:
             length = int((await session.execute(count)).scalar_one())
         if not length or (length != last and length < LONGEST_TAIL):
             return length
-        await self._database.run(roll)
+        await self._database.run(roll, unhurried=True)
         async with self._database.engine.connect() as connection:  # what was deleted would be read past until then
             plain = await connection.execution_options(isolation_level="AUTOCOMMIT")
             await plain.execute(text("VACUUM cube_tail"))

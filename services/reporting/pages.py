@@ -46,11 +46,13 @@ TABLE_BY: Final = ("trade", "role", "sex")
 """What the table is by when nothing was asked."""
 BODIES_HELD: Final = 32
 """First pages' figures kept in memory, up to 100 KB each, so that all who follow a change do not have it counted one by one."""
-ROWS_SHOWN: Final = 500
-"""More than this nobody reads on a page; the aggregates answer gives all."""
+ROWS_SHOWN: Final = 100
+"""More than this nobody reads on a page, nor loads on a bad line; the aggregates answer gives all."""
 COHORTS_ON_A_PAGE: Final = 50
 CHANGES_ON_A_PAGE: Final = 50
 LINES_ON_A_PAGE: Final = 50
+EXPLAINED_ON_A_PAGE: Final = 5000
+"""Enrolments that are counted anew for one page: a few seconds' worth. A figure of more is shown by its parts."""
 HEADINGS: Final = {
     400: _("Not understood"),
     401: _("Please sign in"),
@@ -170,10 +172,14 @@ class ReportingPages:
             refuse_others_detail(question)
             async with self._snapshot() as session:
                 then = questions.read_moment("compare", compare) if compare else None
-                shown = await explain.explain(
-                    session, question, then, sight_of(caller), after=after, limit=LINES_ON_A_PAGE
-                )
                 names = await codes.names(session, frame.language.tag)
+                most = {"limit": LINES_ON_A_PAGE, "most": EXPLAINED_ON_A_PAGE}
+                try:
+                    shown = await explain.explain(session, question, then, sight_of(caller), after=after, **most)
+                except explain.TooLarge:
+                    answer = await dashboard.parts(session, question, await queries.positions(session))
+                    given = {"answer": answer, "rows": answer.rows[:ROWS_SHOWN], "compare": compare, "names": names}
+                    return self._page(request, "parts.html", frame, caller, question, **given)
             return self._page(
                 request, "explain.html", frame, caller, question, shown=shown, compare=compare, names=names
             )

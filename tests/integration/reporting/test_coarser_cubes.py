@@ -1,5 +1,6 @@
 """Coarser cubes: what is read from them and the tail is what the fine one holds."""
 
+import asyncio
 from collections.abc import Collection
 
 import pytest
@@ -12,6 +13,7 @@ from services.reporting.questions import Question
 from shared.database import Database
 from tests.integration.reporting.test_aggregates import a_history
 from tests.integration.reporting.test_projection import hear
+from tests.servers import migrate
 from tests.unit.reporting.facts import a_cohort, known
 
 
@@ -86,3 +88,13 @@ async def test_the_first_page_narrowed_to_one_thing_reads_no_cohorts_cells(
         await dashboard.gather(session, question, {"ENROLMENT": 1, "CERTIFICATION": 1})
     assert len(asked) > 5
     assert [one for one in asked if "cohort" not in one and choose(one) is None] == []
+
+
+async def test_an_update_makes_the_coarser_cubes_anew(database: Database, migrated: str) -> None:
+    await hear(database, a_history())
+    async with database.transaction() as session:
+        await session.execute(text("UPDATE cube_tail SET delta = delta + 1"))
+        await session.execute(text("UPDATE alembic_version SET version_num = '0031'"))
+    await asyncio.to_thread(migrate, "reporting", migrated)
+    assert await number(database, "cube_tail") == 0 < await number(database, "coarse_cubes")
+    assert await unlike(database) == []
