@@ -31,7 +31,7 @@ GAP_SECONDS: Final = 0.2
 LOOK_SECONDS: Final = 5.0
 RETRY_SECONDS: Final = 1.0
 READERS: Final = 2000
-"""Who may follow at a time in one process, and no more than half of the connections it may have; a reader costs some 30 KB."""
+"""Who may follow at a time in one process, and no more than half of the connections it may have; a reader costs some 55 KB."""
 READERS_OF_AN_OFFICE: Final = 200
 
 FOLLOWING: Final = Gauge("sampan_readers", "Readers who follow the figures now")

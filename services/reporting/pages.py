@@ -46,6 +46,8 @@ TABLE_BY: Final = ("trade", "role", "sex")
 """What the table is by when nothing was asked."""
 BODIES_HELD: Final = 32
 """First pages' figures kept in memory, up to 100 KB each, so that all who follow a change do not have it counted one by one."""
+CELLS_SHOWN: Final = 450
+"""Of a table, each a link to what explains it: 100 KB at most."""
 ROWS_SHOWN: Final = 100
 """More than this nobody reads on a page, nor loads on a bad line; the aggregates answer gives all."""
 COHORTS_ON_A_PAGE: Final = 50
@@ -149,6 +151,7 @@ class ReportingPages:
                 answer = await queries.aggregates(session, question, await queries.positions(session))
                 names = await codes.names(session, frame.language.tag)
             measures = [name for name in answer.measures if chosen_measures or answer.totals.get(name)]
+            shown = answer.rows[: max(CELLS_SHOWN // max(len(measures), 1), 1)]
             return self._page(
                 request,
                 "table.html",
@@ -159,8 +162,8 @@ class ReportingPages:
                 answer=answer,
                 measures=measures,
                 chosen_measures=question.measures if chosen_measures else (),
-                rows=answer.rows[:ROWS_SHOWN],
-                where=[_where(answer, row) for row in answer.rows[:ROWS_SHOWN]],
+                rows=shown,
+                where=[_where(answer, row) for row in shown],
             )
 
         @router.get("/explain")
