@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.properties import times
 from tests.servers import NatsForTests, PostgresForTests
@@ -15,6 +16,10 @@ if (
     signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 ):  # `make test &`: programs that tests start and interrupt inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# No test is timed: machines differ threefold, and other work goes on beside it.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 def pytest_report_header() -> str:

@@ -12,6 +12,7 @@ from tests.faults.conftest import River, centre, eventually
 pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(180)]
 
 
+@pytest.mark.long
 def test_broker_and_database_go_and_come_in_any_order(river: River) -> None:
     nats, postgres = river.sampan.nats, river.sampan.postgres
     before = river.pids()
@@ -63,6 +64,7 @@ def test_broker_and_database_go_and_come_in_any_order(river: River) -> None:
     assert river.pids() == before
 
 
+@pytest.mark.long
 def test_services_that_start_before_broker_and_database(river: River) -> None:
     nats, postgres = river.sampan.nats, river.sampan.postgres
     for part in (*river.sampan.services, nats, postgres):
