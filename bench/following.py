@@ -5,7 +5,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 from bench.latency import enrolled, post, prepare
 from bench.load import Load
@@ -25,30 +25,28 @@ def following(given: Load, samples: int) -> list[float]:
     if CHROMIUM is None:
         raise RuntimeError("The open dashboard needs Chromium (Debian, Ubuntu: apt install chromium).")
     numbers = [f"{number:03d}" for number in range(1, samples + 1)]
-    taken = []
-    with (
-        tempfile.TemporaryDirectory(prefix="sampan-bench-") as folder,
-        Standalone(Path(folder), ports()) as sampan,
-        sync_playwright() as browsers,
-    ):
+    with tempfile.TemporaryDirectory(prefix="sampan-bench-") as folder, Standalone(Path(folder), ports()) as sampan:
         program = Program(sampan, given)
         program.take_over_http(given)
         prepare(program, numbers)
         program.client.wait_until_reported()
-        browser = browsers.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(extra_http_headers={"Authorization": f"Bearer {sampan.admin_token}"})
-        page.goto(sampan.urls["reporting"])
-        page.wait_for_selector("#live:not(:empty)")
-        figure = page.locator(".headlines li:first-child strong")
-        for number in numbers:
-            time.sleep(PAUSE)
-            before = figure.inner_text()
-            start = time.perf_counter()
-            post(program, enrolled(number))
-            page.wait_for_function(_CHANGED, arg=before, timeout=PATIENCE_MS)
-            taken.append(round((time.perf_counter() - start) * 1000, 1))
-        browser.close()
+        with sync_playwright() as browsers:
+            browser = browsers.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+            page = browser.new_page(extra_http_headers={"Authorization": f"Bearer {sampan.admin_token}"})
+            page.goto(sampan.urls["reporting"])
+            page.wait_for_selector("#live:not(:empty)")
+            taken = [_milliseconds(program, page, number) for number in numbers]
+            browser.close()
     return taken
+
+
+def _milliseconds(program: Program, page: Page, number: str) -> float:
+    time.sleep(PAUSE)
+    before = page.locator(".headlines li:first-child strong").inner_text()
+    start = time.perf_counter()
+    post(program, enrolled(number))
+    page.wait_for_function(_CHANGED, arg=before, timeout=PATIENCE_MS)
+    return round((time.perf_counter() - start) * 1000, 1)
 
 
 _CHANGED = "(before) => document.querySelector('.headlines li:first-child strong').innerText !== before"

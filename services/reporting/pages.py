@@ -46,9 +46,9 @@ TABLE_BY: Final = ("trade", "role", "sex")
 """What the table is by when nothing was asked."""
 BODIES_HELD: Final = 32
 """First pages' figures kept in memory, up to 100 KB each, so that all who follow a change do not have it counted one by one."""
-CELLS_SHOWN: Final = 450
+CELLS_SHOWN: Final = 400
 """Of a table, each a link to what explains it: 100 KB at most."""
-ROWS_SHOWN: Final = 100
+ROWS_SHOWN: Final = 250
 """More than this nobody reads on a page, nor loads on a bad line; the aggregates answer gives all."""
 COHORTS_ON_A_PAGE: Final = 50
 CHANGES_ON_A_PAGE: Final = 50
@@ -151,7 +151,7 @@ class ReportingPages:
                 answer = await queries.aggregates(session, question, await queries.positions(session))
                 names = await codes.names(session, frame.language.tag)
             measures = [name for name in answer.measures if chosen_measures or answer.totals.get(name)]
-            shown = answer.rows[: max(CELLS_SHOWN // max(len(measures), 1), 1)]
+            shown = answer.rows[: min(ROWS_SHOWN, CELLS_SHOWN // max(len(measures), 1))]
             return self._page(
                 request,
                 "table.html",
