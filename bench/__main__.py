@@ -12,16 +12,20 @@ from typing import Any
 
 from bench.bare import bare
 from bench.floor import floor
+from bench.following import following
 from bench.issuing import issuing
 from bench.latency import latency
 from bench.load import Load, load
 from bench.machine import machine, versions
 from bench.program import Program, Watch, ports, settings
 from bench.reads import reads
+from bench.remaking import remaking
 from bench.table import figures_of, missed, show, summary, write_page
 from services.standalone import Standalone
 
 RESULTS = Path(__file__).parent / "results.json"
+EVENTS_OF_A_PAGE = 2000
+"""So many are in the figures of the open dashboard before the first is added."""
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 
 
@@ -32,8 +36,8 @@ def main() -> None:
         taken = issuing(options.issuing)
         _keep(options.output, json.loads(options.output.read_text()) | {"issuing": taken})
         return
-    if options.reads:
-        sys.stdout.write(json.dumps(reads(options.reads), indent=2) + "\n")
+    if options.only_reads:
+        _keep(options.output, json.loads(options.output.read_text()) | {"reads": _reading(options)})
         return
     given = load(options.events, options.single)
     rounds = []
@@ -43,7 +47,7 @@ def main() -> None:
         _say(json.dumps(rounds[-1]["rates"]))
     figures = summary(rounds)
     results = {
-        "taken": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "taken": _now(),
         "machine": machine(),
         "versions": versions(),
         "load": {"events": given.events, "posts": len(given.posts), "offices": len(given.offices)},
@@ -53,6 +57,8 @@ def main() -> None:
     if options.issuing:
         _say("certificates")
         results["issuing"] = issuing(options.issuing)
+    if options.reads:
+        results["reads"] = _reading(options)
     _keep(options.output, results)
     if misses := missed(figures_of(results)):
         sys.exit("Missed:\n" + "\n".join(f"  {miss}" for miss in misses))
@@ -63,6 +69,22 @@ def _keep(output: Path, results: dict[str, Any]) -> None:
     if output == RESULTS:
         write_page(PAGE, results)
     show(results)
+
+
+def _reading(options: argparse.Namespace) -> dict[str, Any]:
+    before = os.getloadavg()[0]
+    given = load(options.rebuilt, 0)
+    taken: dict[str, Any] = {"taken": _now(), "enrolments": sorted(options.reads)}
+    _say("a rebuild")
+    taken["remaking"] = remaking(given)
+    _say("an open dashboard")
+    taken["page"] = following(load(EVENTS_OF_A_PAGE, 0), options.samples)
+    taken |= reads(options.reads)
+    return taken | {"load average": {"before": before, "after": os.getloadavg()[0]}}
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def _round(given: Load, options: argparse.Namespace) -> dict[str, Any]:
@@ -118,10 +140,13 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--reads",
         type=int,
-        nargs="+",
+        nargs="*",
         metavar="ENROLMENTS",
-        help="only read figures, with so many enrolments each time",
+        default=[10_000, 1_000_000],
+        help="read figures with so many enrolments each time (default: 10000 1000000)",
     )
+    parser.add_argument("--rebuilt", type=int, default=20_000, help="events of the rebuild (default: 20000)")
+    parser.add_argument("--only-reads", action="store_true", help="nothing but reading; the rest stays as it was taken")
     parser.add_argument("--output", type=Path, default=RESULTS)
     return parser.parse_args()
 

@@ -24,14 +24,13 @@ def latency(program: Program, samples: int) -> dict[str, list[float]]:
     An enrolment shows as soon as reporting has heard enrolment; a completion that issues a certificate goes by certification too.
     """
     numbers = [f"{number:03d}" for number in range(1, samples + 1)]
-    _prepare(program, numbers)
+    prepare(program, numbers)
     program.client.wait_until_reported()
     taken: dict[str, list[float]] = {"enrolment": [], "enrolment, certification": []}
     token = {"Authorization": f"Bearer {program.sampan.admin_token}"}
     with httpx.Client(headers=token, timeout=30) as http:
         for number in numbers:
-            enrolled = _event("trainee.enrolled", f"enrolled-{number}", 2, number=number, person=_person(number))
-            taken["enrolment"].append(_milliseconds(program, http, enrolled, "enrolled"))
+            taken["enrolment"].append(_milliseconds(program, http, enrolled(number), "enrolled"))
         for number in numbers:
             assessed = _event(
                 "trainee.assessed", f"assessed-{number}", 8, number=number, **_award(), date=_day(8), result="pass"
@@ -62,7 +61,18 @@ def _milliseconds(program: Program, http: httpx.Client, event: dict[str, Any], m
     return (time.perf_counter() - start) * 1000
 
 
-def _prepare(program: Program, numbers: list[str]) -> None:
+def enrolled(number: str) -> dict[str, Any]:
+    """The event that enrols one of those who were proposed."""
+    return _event("trainee.enrolled", f"enrolled-{number}", 2, number=number, person=_person(number))
+
+
+def post(program: Program, event: dict[str, Any]) -> None:
+    """One event to enrolment, by itself."""
+    program.client.post_events([_line(event, "enrolment")])
+
+
+def prepare(program: Program, numbers: list[str]) -> None:
+    """Propose so many trainees for a cohort that has started."""
     roles = ["coordinator", "sending-office", "host-centre", "awarding-body"]
     scheme = {
         "scheme": SCHEME,

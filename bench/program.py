@@ -96,10 +96,10 @@ class Program:
     def __init__(self, sampan: Standalone, load: Load) -> None:
         self.sampan = sampan
         self.client = Client(sampan.urls["enrolment"], sampan.admin_token)
-        self._tokens = {}
+        self.tokens = {}
         for source, roles in load.offices.items():
             office = {"office": source, "name": source, "roles": sorted(roles), "officer": "bench"}
-            self._tokens[source] = self.client.add_office(office)["token"]
+            self.tokens[source] = self.client.add_office(office)["token"]
         self.client.wait_until_certification_heard()
 
     def take_over_http(self, load: Load) -> float:
@@ -195,7 +195,7 @@ class Program:
     async def _post(self, http: httpx.AsyncClient, posts: Sequence[Post]) -> Counter[str]:
         counts: Counter[str] = Counter()
         for post in posts:
-            headers = {"Authorization": f"Bearer {self._tokens[post.source]}", "Content-Type": NDJSON}
+            headers = {"Authorization": f"Bearer {self.tokens[post.source]}", "Content-Type": NDJSON}
             url = f"{self.sampan.urls[post.service]}/v1/events"
             answer = await http.post(url, content=post.body, headers=headers)
             answer.raise_for_status()

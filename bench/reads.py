@@ -1,34 +1,31 @@
 """Reading figures: the same questions with ten thousand enrolments and with a hundred times as many, in as many more cohorts.
 
-Rows are made up and counted by the rules of reporting, a few cohorts at a time, straight into the cube; what is measured is
-reporting's own HTTP, in a process of its own, on the embedded PostgreSQL.
+The cubes are filled with what reporting counts of made-up cohorts (``bench.cube``); what is measured is reporting's own HTTP, in
+a process of its own, on the embedded PostgreSQL. All sizes run at once and are asked in turns, so that what else the machine does
+weighs on each alike.
 """
 
 import asyncio
-import random
 import sys
 import tempfile
+import threading
 import time
-from collections import Counter
-from collections.abc import Iterator
-from datetime import date, timedelta
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from statistics import mean, median, quantiles
 from typing import Any
 
-import asyncpg
 import httpx
-from sqlalchemy import text
 
-from bench.program import database_url, ports
-from services.reporting import coarse
-from services.reporting.domain import Cell, Rows, Scope, count
-from services.reporting.projection import key_of
+from bench.cube import fill
+from bench.load import Load, load
+from bench.program import Program, Watch, database_url, ports
 from services.standalone import Standalone
 from shared.database import Database
-from shared.events.certification import CertificateFact
-from shared.events.enrolment import CohortFact, OutcomeState, TraineeFact
+from shared.events.wire import NDJSON
 
-IN_A_COHORT = 100
 QUESTIONS = {
     "all counts": "",
     "by country": "by=country",
@@ -42,152 +39,124 @@ QUESTIONS = {
     "response at six months": "measure=response_rate_6,employment_rate_6&by=country",
     "people by programme and country": "by=programme,country&measure=people",
 }
-WARM, SAMPLES = 5, 60
+WARM, SAMPLES = 5, 100
+"""Of each question at each size."""
+A_SECOND, IN_A_POST = 50, 10
+"""Events that flow in while is read: four million a day."""
+
+Times = dict[str, list[float]]
 
 
-def reads(sizes: list[int]) -> dict[str, Any]:
-    """Milliseconds of each question at each size (p50, p99), and the largest size's medians as ratios of the smallest's."""
-    taken: dict[int, dict[str, Any]] = {}
-    for size in sizes:
-        with tempfile.TemporaryDirectory(prefix="sampan-bench-") as folder, Standalone(Path(folder), ports()) as sampan:
-            sys.stderr.write(f"filling the cube with {size} enrolments\n")
-            cells = asyncio.run(_fill(sampan, size))
-            taken[size] = {"cells": cells, **asyncio.run(_ask(sampan))}
-    least, most = taken[min(sizes)], taken[max(sizes)]
-    ratios = {name: round(most["ms"][name]["p50"] / least["ms"][name]["p50"], 2) for name in QUESTIONS}
-    return {"taken": taken, "ratio of medians": ratios}
+def reads(sizes: Sequence[int]) -> dict[str, Any]:
+    """Milliseconds and processor milliseconds of each question at each size, idle and while facts flow in, and their ratios."""
+    given = load(20_000, 0)
+    with ExitStack() as stack:
+        running: dict[int, Standalone] = {}
+        cells = {}
+        for size in sorted(sizes):
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="sampan-bench-"))
+            running[size] = stack.enter_context(Standalone(Path(folder), ports()))
+            _say(f"filling the cube with {size} enrolments")
+            cells[size] = asyncio.run(_fill(running[size], size))
+        return {"cells": {str(size): number for size, number in cells.items()}, **taken(running, given)}
 
 
-async def _ask(sampan: Standalone) -> dict[str, Any]:
-    found: dict[str, dict[str, float]] = {}
-    async with httpx.AsyncClient(
-        base_url=sampan.urls["reporting"], headers={"Authorization": f"Bearer {sampan.admin_token}"}, timeout=60
-    ) as client:
-        for name, question in QUESTIONS.items():
-            spent = []
-            for number in range(WARM + SAMPLES):
-                before = time.perf_counter()
-                answer = await client.get(f"/v1/aggregates?{question}")
-                answer.raise_for_status()
-                if number >= WARM:
-                    spent.append((time.perf_counter() - before) * 1000)
-            spent.sort()
-            found[name] = {
-                "p50": round(spent[len(spent) // 2], 1),
-                "p99": round(spent[int(len(spent) * 0.99)], 1),
-                "rows": len(answer.json()["rows"]),
-            }
-    return {"ms": found}
+def taken(running: dict[int, Standalone], given: Load) -> dict[str, Any]:
+    """The same of programs that run already, by size."""
+    _say("reading, idle")
+    idle, spent = _ask(running)
+    flowing: dict[int, Times] = {}
+    for size, sampan in running.items():
+        _say(f"reading with {size} enrolments while facts flow in")
+        with _flow(sampan, given):
+            flowing[size] = _ask({size: sampan})[0][size]
+    return {
+        "idle": {str(size): _each(times) for size, times in idle.items()},
+        "processor": {str(size): milliseconds for size, milliseconds in spent.items()},
+        "flowing": {str(size): _each(times) for size, times in flowing.items()},
+        "flow": {"events a second": A_SECOND, "events in a post": IN_A_POST},
+    }
+
+
+def _each(times: Times) -> dict[str, dict[str, float]]:
+    """Of each question, and of all."""
+    return {name: _of(those) for name, those in {**times, "all": [one for of in times.values() for one in of]}.items()}
+
+
+def _of(times: list[float]) -> dict[str, float]:
+    at = quantiles(times, n=100, method="inclusive")
+    return {"p50": round(median(times), 2), "p99": round(at[98], 2), "mean": round(mean(times), 2)}
+
+
+def _ask(running: dict[int, Standalone]) -> tuple[dict[int, Times], dict[int, float]]:
+    """Milliseconds of each question, asked in turns, and the processor milliseconds of an answer, with the database's."""
+    found: dict[int, Times] = {size: defaultdict(list) for size in running}
+    with ExitStack() as stack:
+        clients = {
+            size: stack.enter_context(
+                httpx.Client(
+                    base_url=sampan.urls["reporting"],
+                    headers={"Authorization": f"Bearer {sampan.admin_token}"},
+                    timeout=60,
+                )
+            )
+            for size, sampan in running.items()
+        }
+        watches = {}
+        for number in range(WARM + SAMPLES):
+            if number == WARM:
+                watches = {size: stack.enter_context(Watch(sampan)) for size, sampan in running.items()}
+            for name, question in QUESTIONS.items():
+                for size, client in clients.items():
+                    before = time.perf_counter()
+                    client.get(f"/v1/aggregates?{question}").raise_for_status()
+                    if number >= WARM:
+                        found[size][name].append((time.perf_counter() - before) * 1000)
+    asked = SAMPLES * len(QUESTIONS)
+    spent = {
+        size: round((watch.seconds["reporting"] + watch.seconds["PostgreSQL"]) * 1000 / asked, 2)
+        for size, watch in watches.items()
+    }
+    return found, spent
+
+
+@contextmanager
+def _flow(sampan: Standalone, given: Load) -> Iterator[None]:
+    """Let the offices post, so many events a second, until the block ends."""
+    program, stop = Program(sampan, given), threading.Event()
+    posts = [
+        (post.source, post.service, b"\n".join(post.events[first : first + IN_A_POST]))
+        for post in given.posts
+        for first in range(0, len(post.events), IN_A_POST)
+    ]
+
+    def post() -> None:
+        with httpx.Client(timeout=60) as http:
+            began = time.monotonic()
+            for number, (source, service, body) in enumerate(posts):
+                if stop.wait(max(began + number * IN_A_POST / A_SECOND - time.monotonic(), 0)):
+                    return
+                headers = {"Authorization": f"Bearer {program.tokens[source]}", "Content-Type": NDJSON}
+                http.post(f"{sampan.urls[service]}/v1/events", content=body, headers=headers).raise_for_status()
+        raise AssertionError("there was nothing left to post while figures were read")
+
+    thread = threading.Thread(target=post)
+    thread.start()
+    try:
+        yield
+        if not thread.is_alive():
+            raise AssertionError("facts did not flow in all the while")
+    finally:
+        stop.set()
+        thread.join()
 
 
 async def _fill(sampan: Standalone, size: int) -> int:
     database = Database(sampan.postgres.url("reporting"), "reporting")
-    plain = await asyncpg.connect(database_url(sampan))
-    await plain.execute("SET search_path TO reporting")
-    people: Counter[Cell] = Counter()
-    cells = 0
-    for rows in _cohorts(size):
-        counted = count(
-            rows,
-            Scope(
-                frozenset(rows.cohorts),
-                frozenset(rows.enrolments),
-                persons=frozenset(one.person for one in rows.enrolments.values()),
-            ),
-        )
-        own = {cell: value for cell, value in counted.items() if cell.measure != "people" or cell.cohort != "_T"}
-        people.update({cell: value for cell, value in counted.items() if cell not in own})
-        cells += await _copy(plain, own)
-    cells += await _copy(plain, people)
-    async with database.transaction() as session:
-        await session.execute(text("SET LOCAL statement_timeout = 0"))
-        began = time.perf_counter()
-        await coarse.fill(session)
-        sys.stderr.write(f"coarser cubes in {time.perf_counter() - began:.1f} s\n")
-    await plain.execute("ANALYZE")
-    await plain.close()
+    cells = await fill(database, database_url(sampan), size)
     await database.close()
     return cells
 
 
-async def _copy(plain: asyncpg.Connection, counted: dict[Cell, int]) -> int:
-    records = [(key_of(cell), *cell, value) for cell, value in counted.items()]
-    await plain.copy_records_to_table("cube", records=records, columns=["key", *Cell._fields, "value"])
-    return len(records)
-
-
-def _cohorts(size: int) -> Iterator[Rows]:
-    chance = random.Random(1)  # noqa: S311
-    for number in range(max(size // IN_A_COHORT, 1)):
-        yield _cohort(number, chance)
-
-
-def _cohort(number: int, chance: random.Random) -> Rows:
-    starts = date(2023, 1, 2) + timedelta(days=chance.randrange(700))
-    ends = starts + timedelta(days=14)
-    code, host = f"cohort-{number:05}", chance.randrange(6)
-    rows = Rows()
-    rows.put(
-        CohortFact.model_construct(
-            cohort=code,
-            status="closed",
-            programme=f"programme-{number % 4}",
-            places=[],
-            host_centre=f"host-{host}",
-            host_country=("CN", "TH")[host % 2],
-            mode="in-person",
-            starts_on=starts,
-            ends_on=ends,
-            announced_on=starts - timedelta(days=90),
-            started_on=starts,
-            sessions=[],
-        )
-    )
-    for place in range(IN_A_COHORT):
-        enrolment = f"{code}-{place}"
-        country = chance.choice(("KH", "LA", "MM", "VN"))
-        done = chance.random() < 0.9
-        report = OutcomeState(
-            months_after=6, on=ends + timedelta(days=182), outcome=chance.choice(("employed", "teaching", "no-answer"))
-        )
-        rows.put(
-            TraineeFact.model_construct(
-                enrolment=enrolment,
-                cohort=code,
-                number=f"{place:03}",
-                person=enrolment,
-                status="completed",
-                role=chance.choice(("student", "teacher", "worker")),
-                country=country,
-                sending_centre=f"{country.lower()}-{chance.randrange(8)}",
-                trade=f"trade-{(number + place % 2) % 8}",
-                sex=chance.choice("FM"),
-                age_band=chance.choice(("Y15T24", "Y25T34", "Y35T44")),
-                disability=chance.choice(("no", "no", "no", "yes", "not-stated")),
-                arrived=True,
-                enrolled_on=starts - timedelta(days=30),
-                completed_on=ends if done else None,
-                completion="in-force" if done else "none",
-                outcomes=[report] if done else [],
-                proposed_on=starts - timedelta(days=60),
-                declined_on=None,
-                withdrawn_on=None,
-                nominations=[],
-                placings=[],
-            )
-        )
-        rows.put(
-            CertificateFact.model_construct(
-                certificate=f"{enrolment}-1",
-                enrolment=enrolment,
-                scheme=f"scheme-{number % 2}",
-                occupation=f"occupation-{number % 8}",
-                level=("junior", "intermediate", "senior")[place % 3],
-                status="issued",
-                assessed_on=ends,
-                passed_on=ends if done else None,
-                awarded_on=ends if done else None,
-                revoked_on=None,
-            )
-        )
-    return rows
+def _say(text: str) -> None:
+    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")

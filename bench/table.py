@@ -13,6 +13,8 @@ BARE_SHARE, FLOOR_TIMES, LATENCY_MS, MEMORY_MB = 0.3, 5, 300, 200
 """The targets: at least, at least, less than, less than."""
 ISSUED_A_SECOND, VERIFICATION_MS = 300, 10
 """At least; less than."""
+READ_TIMES, READ_MS, FLOWING_TIMES, REBUILT_TIMES, SHOWN_MS = 1.5, 15, 2, 2, 1000
+"""Less than, less than, less than, at least, less than."""
 
 Figure = dict[str, Any]
 
@@ -45,7 +47,7 @@ def summary(rounds: Sequence[dict[str, Any]]) -> dict[str, Figure]:
 
 
 def figures_of(results: dict[str, Any]) -> dict[str, Figure]:
-    """Those of the rounds, and those of certificates where they were taken."""
+    """Those of the rounds, and those of certificates and of reading where they were taken."""
     figures: dict[str, Figure] = dict(results["summary"])
     if taken := results.get("issuing"):
         rate, times = taken["a second"], taken["verification"]
@@ -54,7 +56,48 @@ def figures_of(results: dict[str, Any]) -> dict[str, Figure]:
         for name, value in (("p50", at[49]), ("p99", at[98])):
             target = {"less_than": VERIFICATION_MS} if name == "p50" else {}
             figures[f"verification of one by the API, {name} (ms)"] = _figure([value], min(times), max(times), **target)
+    if taken := results.get("reads"):
+        figures |= _of_reading(taken)
     return figures
+
+
+def _of_reading(taken: dict[str, Any]) -> dict[str, Figure]:
+    """A figure of several questions is their median, from the least to the most of them; a p99 that of all answers."""
+    least, most = (str(end(taken["enrolments"])) for end in (min, max))
+    idle, flowing, spent = taken["idle"], taken["flowing"][most], taken["processor"]
+    ratios = [idle[most][name]["p50"] / idle[least][name]["p50"] for name in idle[most] if name != "all"]
+    figures = {
+        f"reading, {int(most):,} / {int(least):,} enrolments": _figure(
+            ratios, min(ratios), max(ratios), less_than=READ_TIMES
+        ),
+        "the same in processor time": _one(spent[most] / spent[least], less_than=READ_TIMES),
+    }
+    for name, target in (("p50", {}), ("p99", {"less_than": READ_MS})):
+        of_each = [times[name] for question, times in idle[most].items() if question != "all"]
+        figures[f"reading, {int(most):,} enrolments, idle, {name} (ms)"] = _figure(
+            [idle[most]["all"][name]], min(of_each), max(of_each), **target
+        )
+    times = {name: flowing[name]["p99"] / idle[most][name]["p99"] for name in flowing}
+    figures["reading while facts flow in / idle, p99"] = _figure(
+        [times["all"]], min(times.values()), max(times.values()), less_than=FLOWING_TIMES
+    )
+    remade = taken["remaking"]
+    figures["rebuild / live (facts)"] = _one(
+        remade["rebuilt a second"] / remade["live a second"], at_least=REBUILT_TIMES
+    )
+    for title, shown, most_ms in (
+        ("reading during a rebuild", remade["answers meanwhile"], None),
+        ("POST to an open dashboard", taken["page"], SHOWN_MS),
+    ):
+        at = quantiles(shown, n=100, method="inclusive")
+        for name, value in (("p50", at[49]), ("p99", at[98])):
+            less_than = most_ms if name == "p99" else None
+            figures[f"{title}, {name} (ms)"] = _figure([value], min(shown), max(shown), less_than=less_than)
+    return figures
+
+
+def _one(value: float, **target: float) -> Figure:
+    return _figure([value], value, value, **target)
 
 
 def missed(figures: dict[str, Figure]) -> list[str]:
@@ -101,11 +144,19 @@ def _rows(results: dict[str, Any]) -> list[list[str]]:
 def _taken_on(results: dict[str, Any]) -> str:
     load, machine = results["load"], results["machine"]
     averages = [taken["load average"]["before"] for taken in results["rounds"]]
-    return (
+    text = (
         f"{load['events']:,} events in {load['posts']} posts, {len(averages)} rounds, {results['taken'][:10]}; "
         f"{machine['cores']} x {machine['processor']}, {machine['memory'] / 2**30:.0f} GB; "
         f"load average before each round: {', '.join(f'{average:.1f}' for average in averages)}."
     )
+    if taken := results.get("reads"):
+        average, spent = taken["load average"], taken["processor"]
+        each = ", ".join(f"{spent[str(size)]:.1f} with {size:,}" for size in taken["enrolments"])
+        text += (
+            f" Reading, rebuilding and the open dashboard: {taken['taken'][:10]}, load average {average['before']:.1f} before "
+            f"and {average['after']:.1f} after; processor milliseconds of an answer, with the database's: {each} enrolments."
+        )
+    return text
 
 
 def _ratio(to: str) -> Callable[[dict[str, Any]], float]:

@@ -32,7 +32,7 @@ PORTS = {
     "nats-server": ("SAMPAN_NATS_PORT", 4222),
 }
 
-_MIGRATED_DEADLINE = 240.0  # seconds
+_MIGRATED_DEADLINE = 1800.0  # seconds: one may make something anew from all that there is
 _READY_DEADLINE = 90.0
 _GRACE = 5  # seconds that a service gives its open requests when it is stopped
 _LONGEST_WAIT = 30.0  # seconds between two attempts to bring a part back

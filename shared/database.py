@@ -21,6 +21,8 @@ T = TypeVar("T")
 # A dead database must give an error, not a hang: seconds to connect, and for one statement.
 CONNECT_SECONDS = 5
 STATEMENT_SECONDS = 30
+# One that goes through all that there is, in the background or for an administrator, may take its time.
+UNHURRIED_SECONDS = 3600
 # How long a database may take to show that it answers at all.
 PING_SECONDS = 3
 # A process that is paused in the middle of a transaction must not hold its locks for ever.
@@ -53,6 +55,7 @@ class Database:
         self.engine = _engine(url, schema, connections=10, more=10, seconds=STATEMENT_SECONDS)
         # Of its own, so that a pool full of slow requests is not taken for a database that does not answer.
         self._probe = _engine(url, schema, connections=1, more=0, seconds=PING_SECONDS)
+        self._unhurried = _engine(url, schema, connections=1, more=2, seconds=UNHURRIED_SECONDS)
         tracing.watch(self.engine.sync_engine)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
         self._outbox_listeners: list[Callable[[], None]] = []
@@ -71,15 +74,25 @@ class Database:
                 for listener in self._outbox_listeners:
                     listener()
 
-    async def run(self, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
-        """What `work(session)` returns, done in one transaction and committed.
+    @asynccontextmanager
+    async def unhurried(self) -> AsyncIterator[AsyncSession]:
+        """A transaction whose statements may go through all that there is: nobody waits for them with a lock in hand."""
+        async with self.unhurried_connection() as connection, AsyncSession(connection) as session, session.begin():
+            yield session
+
+    def unhurried_connection(self) -> AsyncConnection:
+        """The same as a connection, to be entered, for more than one transaction."""
+        return self._unhurried.connect()
+
+    async def run(self, work: Callable[[AsyncSession], Awaitable[T]], *, unhurried: bool = False) -> T:
+        """What `work(session)` returns, done in one transaction and committed; an `unhurried` one may take long.
 
         Deadlocks and serialization failures are answered by doing all of it again, so `work` must touch
         nothing but the session.
         """
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                async with self.transaction() as session:
+                async with self.unhurried() if unhurried else self.transaction() as session:
                     return await work(session)
             except DBAPIError as error:
                 if _sqlstate(error) not in _CONFLICTS or attempt == ATTEMPTS:
@@ -125,6 +138,7 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+        await self._unhurried.dispose()
         await self._probe.dispose()
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import resource
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 RETRY_AFTER_SECONDS = 2
+CONNECTIONS = 10_000
+"""So many may be open in a process, files among them."""
 EXPIRES_HEADER = "Sampan-Token-Expires"
 """Comes with every answer to a token that ends soon, and says when."""
 WARN_BEFORE = timedelta(days=30)
@@ -158,12 +161,21 @@ def with_heartbeat(app: FastAPI) -> FastAPI:
     @asynccontextmanager
     async def beating(app: FastAPI) -> AsyncIterator[Any]:
         collect_seldom()
+        _open_as_many_as_allowed()
         with heartbeat():
             async with lifespan(app) as state:
                 yield state
 
     app.router.lifespan_context = beating
     return app
+
+
+def _open_as_many_as_allowed() -> None:
+    """Let this process have more connections than the 1024 that a login mostly gives it, as far as it is allowed to."""
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTIONS if most == resource.RLIM_INFINITY else min(CONNECTIONS, most)
+    if now != resource.RLIM_INFINITY and now < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 class _Look:

@@ -78,7 +78,7 @@ def administration(
         """Recompute what this service holds and compare: all of it as of one moment, also while events come in."""
         findings = Findings()
         try:
-            async with database.transaction() as session:
+            async with database.unhurried() as session:
                 await one_snapshot(session)
                 await check(session, findings)
                 head = await audit.head(session)

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
+from itertools import combinations
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -24,23 +25,22 @@ LOOK_SECONDS = 1.0
 LONGEST_TAIL = 20_000
 """Changes that a reader adds up themselves: a few milliseconds' worth."""
 
-_PLACE = ("programme", "country", "host_country")
-_WHEN: tuple[tuple[str, ...], ...] = ((), ("month",), ("end_month",))
+_PLACE = ("programme", "country", "host_country", "sex")
+"""In every one: partners see what they send or host, and each table tells the women."""
+_TIMES: tuple[tuple[str, ...], ...] = ((), ("month",), ("end_month",))
+_AWARD, _OUTCOME = ("scheme", "level"), ("outcome", "months_after")
+_KINDS: tuple[tuple[str, ...], ...] = (("trade",), ("sending_centre",), ("host_centre",), _AWARD, _OUTCOME)
+"""What the dashboard has tables by: each may be chosen, and the others are then by that one too."""
 GRAINS: tuple[tuple[str, ...], ...] = (
-    *((*_PLACE, "sex", *when) for when in _WHEN),
+    *((*_PLACE, *time) for time in _TIMES),
     (*_PLACE, "start_month"),
-    (*_PLACE, "outcome", "months_after", "sex"),
-    *((*_PLACE, "outcome", "months_after", *when) for when in _WHEN[1:]),
-    (*_PLACE, "trade", "mode"),
-    (*_PLACE, "scheme", "occupation", "level", "sex"),
-    *((*_PLACE, "scheme", "level", *when) for when in _WHEN[1:]),
-    (*_PLACE, "trade", "role", "sex"),
-    *((*_PLACE, "trade", *when) for when in _WHEN[1:]),
-    (*_PLACE, "role", "age_band", "disability", "sex"),
-    *(("programme", "country", "role", "sex", *when) for when in _WHEN[1:]),
-    (*_PLACE, "sending_centre", "host_centre"),
-    *(("programme", "country", "sending_centre", *when) for when in _WHEN[1:]),
-    *(("programme", "host_country", "host_centre", *when) for when in _WHEN[1:]),
+    *((*_PLACE, *kind, *time) for time in _TIMES for kind in _KINDS),
+    *((*_PLACE, "role", *time) for time in _TIMES[1:]),
+    (*_PLACE, "trade", "mode", "role"),
+    (*_PLACE, "scheme", "occupation", "level"),
+    (*_PLACE, "role", "age_band", "disability"),
+    *((*_PLACE, "age_band", "disability", *time) for time in _TIMES[1:]),
+    *((*_PLACE, *one, *other) for one, other in combinations(_KINDS, 2) if (one, other) != (_AWARD, _OUTCOME)),
 )
 """The coarser cubes by their dimensions, the smaller ones before the larger; none knows cohorts."""
 
@@ -162,7 +162,7 @@ class Rolling:
             length = int((await session.execute(count)).scalar_one())
         if not length or (length != last and length < LONGEST_TAIL):
             return length
-        await self._database.run(roll)
+        await self._database.run(roll, unhurried=True)
         async with self._database.engine.connect() as connection:  # what was deleted would be read past until then
             plain = await connection.execution_options(isolation_level="AUTOCOMMIT")
             await plain.execute(text("VACUUM cube_tail"))

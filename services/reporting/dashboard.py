@@ -26,6 +26,8 @@ ROWS_SHOWN: Final = 8
 COHORTS_SHOWN: Final = 8
 CHANGES_SHOWN: Final = 6
 OUTCOME_MONTHS: Final = ("1", "6")
+PARTS: Final = ("programme", "country", "end_month", "cohort")
+"""By the first of these that was not chosen yet, a figure is shown that is too large to be explained at once."""
 SERIES: Final = ("enrolled", "completed", "certified")
 """What the pictures show, in the order of their colours."""
 
@@ -166,6 +168,13 @@ async def cohorts(
         )
         for one in found
     ]
+
+
+async def parts(session: AsyncSession, question: Question, position: dict[str, int]) -> queries.Aggregates:
+    """The figures of which one is made that is too large to be explained at once."""
+    chosen = {name for name, _ in question.where}
+    by = next((name for name in PARTS if name not in chosen), "cohort")
+    return await _ask(session, question, position, question.measures, (by,))
 
 
 def cursor(cohort: Progress) -> str:

@@ -38,6 +38,10 @@ _COHORTS_AT_A_TIME = 20
 _LINES_AT_A_TIME = 200
 
 
+class TooLarge(UnknownQuestion):
+    """A figure of more enrolments than are explained at once."""
+
+
 class Rule(BaseModel):
     """What is counted, in a sentence, and by which version of the rules."""
 
@@ -140,10 +144,11 @@ async def explain(
     *,
     after: str = "",
     limit: int = 100,
+    most: int = LARGEST,
 ) -> Explanation:
     """Explain the figure that a question of one measure and no ``by`` has for its answer. The session must see one snapshot.
 
-    Raises ``UnknownQuestion`` for another question, and for a figure that is too large to be explained at once.
+    Raises ``UnknownQuestion`` for another question, and ``TooLarge`` when ``most`` enrolments are not all in its cohorts.
     """
     if len(question.measures) != 1 or question.by:
         raise UnknownQuestion(
@@ -153,7 +158,7 @@ async def explain(
     measure = reckoner.measure
     answer = await queries.aggregates(session, question, await queries.positions(session))
     step = None if question.as_of is None else await step_at(session, question.as_of)
-    cohorts = await _cohorts(session, reckoner)
+    cohorts = await _cohorts(session, reckoner, most)
     now = await _counted(session, reckoner, cohorts, step)
     before: dict[str, Counted] = {}
     compared, facts = None, _Facts(reckoner, step, Step())
@@ -204,14 +209,14 @@ async def explain(
     )
 
 
-async def _cohorts(session: AsyncSession, reckoner: Reckoner) -> list[str]:
+async def _cohorts(session: AsyncSession, reckoner: Reckoner, most: int) -> list[str]:
     """Those of which an enrolment is, or ever was, behind the figure: the cube has a cell of each."""
     question = reckoner.question
     conditions = queries.conditions(question, sorted(reckoner.counts), question.basis_of(reckoner.measure))
     statement = select(col(CubeCell.cohort)).where(*conditions).distinct().order_by(col(CubeCell.cohort))
     cohorts = list(await session.scalars(statement))
-    if await history.number_of_enrolments(session, cohorts) > LARGEST:
-        raise UnknownQuestion("too_large", f"More than {LARGEST} enrolments are in the cohorts behind this. {LESS}")
+    if await history.number_of_enrolments(session, cohorts) > most:
+        raise TooLarge("too_large", f"More than {most} enrolments are in the cohorts behind this. {LESS}")
     return cohorts
 
 

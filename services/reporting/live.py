@@ -7,6 +7,7 @@ through it at their own pace: there is no queue that somebody could let grow.
 
 import asyncio
 import logging
+import resource
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -30,7 +31,7 @@ GAP_SECONDS: Final = 0.2
 LOOK_SECONDS: Final = 5.0
 RETRY_SECONDS: Final = 1.0
 READERS: Final = 2000
-"""Who may follow at a time in one process; a reader costs some 30 KB."""
+"""Who may follow at a time in one process, and no more than half of the connections it may have; a reader costs some 55 KB."""
 READERS_OF_AN_OFFICE: Final = 200
 
 FOLLOWING: Final = Gauge("sampan_readers", "Readers who follow the figures now")
@@ -87,7 +88,9 @@ class Live:
 
     def admits(self, office: str | None) -> bool:
         """Whether one more of an office (None: the administrator) may follow."""
-        return self.followed < READERS and (office is None or self._readers[office] < READERS_OF_AN_OFFICE)
+        return self.followed < min(READERS, _connections() // 2) and (
+            office is None or self._readers[office] < READERS_OF_AN_OFFICE
+        )
 
     @contextmanager
     def reader(self, office: str | None) -> Iterator[None]:
@@ -144,3 +147,9 @@ class Live:
         self._step = step
         news, self._news = self._news, asyncio.Event()
         news.set()
+
+
+def _connections() -> int:
+    """How many the process may have."""
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 2 * READERS if most == resource.RLIM_INFINITY else most

@@ -46,11 +46,15 @@ TABLE_BY: Final = ("trade", "role", "sex")
 """What the table is by when nothing was asked."""
 BODIES_HELD: Final = 32
 """First pages' figures kept in memory, up to 100 KB each, so that all who follow a change do not have it counted one by one."""
-ROWS_SHOWN: Final = 500
-"""More than this nobody reads on a page; the aggregates answer gives all."""
+CELLS_SHOWN: Final = 400
+"""Of a table, each a link to what explains it: 100 KB at most."""
+ROWS_SHOWN: Final = 250
+"""More than this nobody reads on a page, nor loads on a bad line; the aggregates answer gives all."""
 COHORTS_ON_A_PAGE: Final = 50
 CHANGES_ON_A_PAGE: Final = 50
 LINES_ON_A_PAGE: Final = 50
+EXPLAINED_ON_A_PAGE: Final = 5000
+"""Enrolments that are counted anew for one page: a few seconds' worth. A figure of more is shown by its parts."""
 HEADINGS: Final = {
     400: _("Not understood"),
     401: _("Please sign in"),
@@ -147,6 +151,7 @@ class ReportingPages:
                 answer = await queries.aggregates(session, question, await queries.positions(session))
                 names = await codes.names(session, frame.language.tag)
             measures = [name for name in answer.measures if chosen_measures or answer.totals.get(name)]
+            shown = answer.rows[: min(ROWS_SHOWN, CELLS_SHOWN // max(len(measures), 1))]
             return self._page(
                 request,
                 "table.html",
@@ -157,8 +162,8 @@ class ReportingPages:
                 answer=answer,
                 measures=measures,
                 chosen_measures=question.measures if chosen_measures else (),
-                rows=answer.rows[:ROWS_SHOWN],
-                where=[_where(answer, row) for row in answer.rows[:ROWS_SHOWN]],
+                rows=shown,
+                where=[_where(answer, row) for row in shown],
             )
 
         @router.get("/explain")
@@ -170,10 +175,14 @@ class ReportingPages:
             refuse_others_detail(question)
             async with self._snapshot() as session:
                 then = questions.read_moment("compare", compare) if compare else None
-                shown = await explain.explain(
-                    session, question, then, sight_of(caller), after=after, limit=LINES_ON_A_PAGE
-                )
                 names = await codes.names(session, frame.language.tag)
+                most = {"limit": LINES_ON_A_PAGE, "most": EXPLAINED_ON_A_PAGE}
+                try:
+                    shown = await explain.explain(session, question, then, sight_of(caller), after=after, **most)
+                except explain.TooLarge:
+                    answer = await dashboard.parts(session, question, await queries.positions(session))
+                    given = {"answer": answer, "rows": answer.rows[:ROWS_SHOWN], "compare": compare, "names": names}
+                    return self._page(request, "parts.html", frame, caller, question, **given)
             return self._page(
                 request, "explain.html", frame, caller, question, shown=shown, compare=compare, names=names
             )

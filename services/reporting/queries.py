@@ -13,7 +13,7 @@ from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from sqlmodel import col
 
 from services.reporting import coarse
-from services.reporting.domain import DIMENSIONS, TOTAL
+from services.reporting.domain import DIMENSIONS, NOT_APPLICABLE, TOTAL
 from services.reporting.ledger import STREAMS, Step, step_at
 from services.reporting.measures import PEOPLE_BY
 from services.reporting.people import distinct
@@ -148,7 +148,10 @@ async def _cells(
     """Per place, the counts of which the measures are made; each with what a rate asks of it besides."""
     terms = [term for name in measures if name in RATES for term in RATES[name].terms]
     counts = {term.measure for term in terms} | {name for name in measures if name not in RATES}
-    more = sorted({name for term in terms for name in term.only})
+    counts = {name for name in counts if _has_any(name, question)}
+    if not counts:
+        return {}
+    more = sorted({name for term in terms if term.measure in counts for name in term.only})
     asked = {*question.by, *more, *(name for name, _ in question.where)}
     if question.limited_to:
         asked |= {"country", "host_country"}
@@ -165,6 +168,12 @@ async def _cells(
         cell = dict(zip(("measure", *more), line[len(question.by) :], strict=True))
         found.setdefault(place, []).append((cell, int(value)))
     return found
+
+
+def _has_any(count: str, question: Question) -> bool:
+    """Whether a count can have a cell with what is asked for: it has none by what does not apply to it."""
+    applies = COUNTED[count].dimensions
+    return all(name in applies or NOT_APPLICABLE in values for name, values in question.where)
 
 
 def conditions(

@@ -195,11 +195,10 @@ class Rebuilding:
 
     async def _remake(self) -> dict[str, Any]:
         began, facts = monotonic(), 0
-        async with self._database.engine.connect() as connection, AsyncSession(connection) as session:
+        async with self._database.unhurried_connection() as connection, AsyncSession(connection) as session:
             try:
                 schema = (await session.execute(text("SELECT current_schema()"))).scalar_one()
-                for limit in ("idle_in_transaction_session_timeout", "statement_timeout"):
-                    await session.execute(text(f"SET {limit} = 0"))
+                await session.execute(text("SET idle_in_transaction_session_timeout = 0"))
                 for table in _SHADOWS:
                     await session.execute(
                         text(f'CREATE TEMPORARY TABLE {table} (LIKE "{schema}".{table} INCLUDING ALL)')
@@ -221,7 +220,7 @@ class Rebuilding:
                     facts += await self._apply(session, read, commit=False)
                 corrected = await _put_right(session, f'"{schema}"')
                 await session.commit()
-                await self._database.run(coarse.put_right)
+                await self._database.run(coarse.put_right, unhurried=True)
             finally:
                 await session.close()
                 await connection.invalidate()  # the temporary tables go with it

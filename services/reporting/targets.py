@@ -43,7 +43,9 @@ async def goals(session: AsyncSession, programmes: Collection[str] = ()) -> list
 
 async def for_the_first_page(session: AsyncSession, question: Question) -> Sequence[Goal] | None:
     """Those of the programmes that a question names; None where there are too many for one page."""
+    chosen = dict(question.where).get("programme", ())
     registered_ones: list[ProgrammeFact] = await registered.of_kind(session, "programme")
-    if sum(1 + len(one.periods) for one in registered_ones) > ON_THE_FIRST_PAGE:
+    shown = [one for one in registered_ones if not chosen or one.programme in chosen]
+    if sum(1 + len(one.periods) for one in shown) > ON_THE_FIRST_PAGE:
         return None
-    return await goals(session, dict(question.where).get("programme", ()))
+    return await goals(session, chosen)

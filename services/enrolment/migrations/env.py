@@ -18,7 +18,7 @@ def migrate(connection: Connection) -> None:
 async def main() -> None:
     database = Database(os.environ["SAMPAN_DATABASE_URL"], "enrolment")
     try:
-        async with database.engine.begin() as connection:
+        async with database.unhurried_connection() as connection, connection.begin():
             await connection.run_sync(migrate)
     finally:
         await database.close()

@@ -187,6 +187,15 @@ async def test_more_than_can_be_served_are_told_so(asking: httpx.AsyncClient, mo
     assert int(refused.headers["retry-after"]) > 0
 
 
+async def test_followers_leave_half_of_the_connections_to_others(
+    asking: httpx.AsyncClient, app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live.resource, "getrlimit", lambda _: (5, 5))
+    async with following(asking), following(asking):
+        assert (await asking.get("/v1/changes")).json()["code"] == "too_many_readers"
+        assert (await asking.get("/v1/aggregates")).status_code == 200
+
+
 async def test_a_stranger_is_told_nothing(asking: httpx.AsyncClient) -> None:
     answer = await asking.get("/v1/changes", headers={"Authorization": "Bearer nobody"})
     assert answer.status_code == 401

@@ -1,14 +1,19 @@
 """Coarser cubes: what is read from them and the tail is what the fine one holds."""
 
+import asyncio
+from collections.abc import Collection
+
 import pytest
 from sqlalchemy import text
 
-from services.reporting import coarse
+from services.reporting import coarse, dashboard
 from services.reporting.coarse import GRAINS, Rolling, coarsest, number_of
 from services.reporting.domain import DIMENSIONS
+from services.reporting.questions import Question
 from shared.database import Database
 from tests.integration.reporting.test_aggregates import a_history
 from tests.integration.reporting.test_projection import hear
+from tests.servers import migrate
 from tests.unit.reporting.facts import a_cohort, known
 
 
@@ -58,7 +63,38 @@ async def test_coarser_cubes_can_be_made_from_the_fine_one(database: Database) -
 def test_the_smallest_cube_that_knows_all_that_is_asked_is_chosen() -> None:
     assert coarsest([]) == number_of(GRAINS[0])
     assert coarsest(["country", "month"]) == number_of(("programme", "country", "host_country", "sex", "month"))
+    assert coarsest(["trade", "sex", "sending_centre"]) is not None
     assert coarsest(["cohort"]) is None
-    assert coarsest(["age_band", "month"]) is None
+    assert coarsest(["mode", "month"]) is None
     assert len({number_of(grain) for grain in GRAINS}) == len(GRAINS)
     assert number_of(DIMENSIONS) == 0
+
+
+@pytest.mark.parametrize("chosen", ["trade", "sending_centre", "host_centre", "scheme", "country", "sex"])
+async def test_the_first_page_narrowed_to_one_thing_reads_no_cohorts_cells(
+    database: Database, chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[set[str]] = []
+    choose = coarse.coarsest
+
+    def noted(dimensions: Collection[str]) -> int | None:
+        asked.append(set(dimensions))
+        return choose(dimensions)
+
+    await hear(database, a_history())
+    monkeypatch.setattr(coarse, "coarsest", noted)
+    question = Question(where=((chosen, ("one",)),))
+    async with database.transaction() as session:
+        await dashboard.gather(session, question, {"ENROLMENT": 1, "CERTIFICATION": 1})
+    assert len(asked) > 5
+    assert [one for one in asked if "cohort" not in one and choose(one) is None] == []
+
+
+async def test_an_update_makes_the_coarser_cubes_anew(database: Database, migrated: str) -> None:
+    await hear(database, a_history())
+    async with database.transaction() as session:
+        await session.execute(text("UPDATE cube_tail SET delta = delta + 1"))
+        await session.execute(text("UPDATE alembic_version SET version_num = '0031'"))
+    await asyncio.to_thread(migrate, "reporting", migrated)
+    assert await number(database, "cube_tail") == 0 < await number(database, "coarse_cubes")
+    assert await unlike(database) == []

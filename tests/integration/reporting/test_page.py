@@ -10,13 +10,15 @@ from html import unescape
 import httpx
 import pytest
 
+from services.reporting import pages
+from services.reporting.measures import MEASURES
 from shared.database import Database
 from shared.pages.languages import LANGUAGES
 from tests.integration.desk.browser import Page
 from tests.integration.reporting.conftest import ADMINISTRATOR
 from tests.integration.reporting.test_aggregates import a_history
 from tests.integration.reporting.test_projection import hear
-from tests.unit.reporting.facts import a_trainee, known
+from tests.unit.reporting.facts import a_cohort, a_trainee, known
 
 COOKIE = "sampan_reporting"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -98,6 +100,35 @@ async def test_every_number_on_the_page_opens_its_explanation(browser: httpx.Asy
     assert "Enrolled: 3" in women
     assert "3 now, 0 then" in women
     assert "reached us since then ntti 3 +3" in women
+
+
+async def test_a_long_table_is_cut_to_what_loads_on_a_bad_line(browser: httpx.AsyncClient, database: Database) -> None:
+    await hear(database, [known(a_cohort(f"cohort-{number}")) for number in range(400)])
+    await hear(database, [known(a_trainee("1", f"cohort-{number}", enrolled_on="2025-03-01")) for number in range(400)])
+    await sign_in(browser)
+    for asked in ("measure=enrolled", "measure=" + ",".join(MEASURES)):
+        answer = await browser.get(f"/table?by=cohort,month,sex,sending_centre,host_centre&{asked}")
+        assert 20_000 < len(answer.content) < 100_000, asked
+        assert "Fewer columns or a shorter time give fewer." in answer.text
+
+
+async def test_a_figure_of_too_many_to_list_is_shown_by_its_parts_down_to_those_that_can_be(
+    browser: httpx.AsyncClient, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "EXPLAINED_ON_A_PAGE", 1)
+    await hear(database, a_history(), position=20)
+    await sign_in(browser)
+    address = "/explain?measure=completion_rate&compare=2020-01-01"
+    for narrowed in ("programme", "country", "end_month", "cohort"):
+        answer = await browser.get(address)
+        assert answer.status_code == 200, address
+        assert "Choose a part of it." in answer.text, address
+        parts = re.findall(rf'<th scope="row"><a href="(/explain[^"]*{narrowed}=[^"]*)"', answer.text)
+        assert parts, narrowed
+        address = unescape(parts[0])
+        assert "compare=2020-01-01" in address
+    monkeypatch.setattr(pages, "EXPLAINED_ON_A_PAGE", 100)
+    assert "Choose a part of it." not in (await browser.get(address)).text
 
 
 async def test_every_page_answers_in_every_language(browser: httpx.AsyncClient, database: Database) -> None:
