@@ -17,6 +17,22 @@ if (
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests have told of faults: recovery times, and numbers of schedules and questions."""
+    told = [
+        (name, value)
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", None) == "call"
+        for name, value in report.user_properties
+        if name.startswith(("recovery: ", "count: "))
+    ]
+    if told:
+        terminalreporter.section("faults")
+        for name, value in sorted(told):
+            terminalreporter.line(f"{name}: {value} s" if name.startswith("recovery") else f"{name}: {value}")
+
+
 def pytest_report_header() -> str:
     return f"properties: {times()} times their examples"
 

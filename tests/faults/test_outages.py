@@ -7,7 +7,8 @@ import pytest
 
 from services.client import Client
 from services.upkeep import check
-from tests.faults.conftest import River, centre, eventually
+from tests.faults.conftest import River, centre
+from tests.faults.patience import eventually
 
 pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(180)]
 

@@ -15,7 +15,8 @@ from services.processes import free_port
 from services.standalone import Service
 from shared.database import IDLE_HOLDER_SECONDS, Database
 from tests.e2e.conftest import ROOT
-from tests.faults.conftest import River, centre, eventually
+from tests.faults.conftest import River, centre
+from tests.faults.patience import eventually
 
 pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(180)]
 
