@@ -69,6 +69,10 @@ class Moment:
     def reached(self) -> None:
         eventually(lambda: bool(self.waiting()), "no transaction came so far", 60)
 
+    def pass_by(self) -> None:
+        """Nobody waits any longer; what waited is committed."""
+        self._session.do("SELECT pg_advisory_unlock_all()")
+
     def undo(self) -> None:
         """End these sessions; what they did is rolled back."""
         self._session.ask("SELECT pg_terminate_backend(pid) FROM unnest($1::int[]) AS one (pid)", self.waiting())
@@ -76,21 +80,28 @@ class Moment:
 
 
 @contextmanager
-def in_the_commit(session: Superuser, service: str, table: str, condition: str = "true") -> Iterator[Moment]:
-    """Transactions of a service that change such a row wait in their commit, until this ends; then they are committed."""
+def in_the_commit(session: Superuser, service: str, table: str, *, patience: str = "1s") -> Iterator[Moment]:
+    """Transactions of a service that change the table wait in their commit, until this ends; then they are committed.
+
+    ``patience`` is how long such a session waits before it looks whether it is in a deadlock.
+    """
     session.do(f"SELECT pg_advisory_lock({LOCK})")
     session.do(
         f"""
         CREATE FUNCTION public.stand_still() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS
-        'BEGIN PERFORM pg_advisory_xact_lock_shared({LOCK}); RETURN NULL; END';
+        $$ BEGIN
+            PERFORM set_config('deadlock_timeout', '{patience}', true);
+            PERFORM pg_advisory_xact_lock_shared({LOCK});
+            RETURN NULL;
+        END $$;
         CREATE CONSTRAINT TRIGGER stand_still AFTER INSERT OR UPDATE ON {service}.{table}
-        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ({condition}) EXECUTE FUNCTION public.stand_still();
+        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.stand_still();
         """
     )
     try:
         yield Moment(session)
     finally:
-        session.do(f"SELECT pg_advisory_unlock({LOCK})")
+        session.do("SELECT pg_advisory_unlock_all()")
         session.do(f"DROP TRIGGER stand_still ON {service}.{table}; DROP FUNCTION public.stand_still()")
 
 
