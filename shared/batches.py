@@ -303,8 +303,7 @@ class FactBatches(_Settling):
         return position
 
     async def _skip_what_is_gone(self, position: int) -> bool:
-        """Step over messages that no longer exist in the stream and are not brought back, so that they do not hold up the rest for
-        ever."""
+        """Step over messages that are gone and not brought back, so that they do not hold up the rest for ever."""
         there = await self._next_in_stream(position + 1)
         if there <= position + 1:
             self._gone = None
