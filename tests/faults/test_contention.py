@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from tests.faults.conftest import River, centre
+from tests.faults.events import effects, meanwhile, over_nats, owner
 from tests.faults.moments import Superuser, in_the_commit, raising, superuser
 from tests.faults.patience import eventually
 from tests.faults.recoveries import Recoveries
-from tests.faults.test_kills import effects, meanwhile, over_nats, owner
 
 pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(180)]
 

@@ -1,7 +1,5 @@
 """Disks that are full, that fail to sync, that lose their power, and that give back other bits than were written."""
 
-import asyncio
-import json
 import time
 from pathlib import Path
 
@@ -10,10 +8,10 @@ import pytest
 
 from tests.faults.conftest import Poster, River, centre
 from tests.faults.disks import Disk, as_root, failing_to_sync, folders, on_a_disk, with_strace
+from tests.faults.events import over_nats
 from tests.faults.patience import eventually
 from tests.faults.recoveries import Recoveries
 from tests.faults.test_pauses import paused
-from tests.servers import connect_with_every_right
 
 pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(400)]
 
@@ -79,22 +77,6 @@ def test_a_broker_whose_disk_fails_to_sync(river: River, recoveries: Recoveries)
         recoveries.tell("a broker whose disk failed to sync", time.monotonic() - began)
 
 
-def send_over_nats(river: River, name: str, number: int) -> list[dict[str, object]]:
-    """So many events, each acknowledged by the broker."""
-    events = [centre(f"{name}-{one}") for one in range(number)]
-
-    async def send() -> None:
-        connection = await connect_with_every_right(river.sampan.nats.url, river.sampan.nats.keys)
-        try:
-            for event in events:
-                await connection.jetstream(timeout=10).publish("intake.enrolment.la.tvet", json.dumps(event).encode())
-        finally:
-            await connection.close()
-
-    asyncio.run(send())
-    return events
-
-
 def without_power(river: River, disk: Disk) -> None:
     disk.cut_the_power()
     for part in (river.sampan.nats, river.sampan.postgres):
@@ -119,7 +101,8 @@ def test_a_power_loss(river: River, recoveries: Recoveries) -> None:
                 recoveries.tell("a power loss", time.monotonic() - began)
                 acknowledged(poster, 3)
         with paused(river.service("enrolment").pid):
-            events = send_over_nats(river, "power", 30)
+            events = [centre(f"power-{number}") for number in range(30)]
+            over_nats(river, *events)
             without_power(river, disk)
         eventually(river.all_ready, river.say, 120)
         for event in events:

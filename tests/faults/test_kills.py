@@ -4,22 +4,18 @@ The moments are found from outside: in PostgreSQL, which waits within the commit
 the ack or of the publishing are the last that the service says and never arrive.
 """
 
-import asyncio
-import json
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
-import httpx
 import pytest
 
 from tests.faults.conftest import SERVICES, River
+from tests.faults.events import effects, meanwhile, over_nats, owner
 from tests.faults.moments import Superuser, in_the_commit, superuser
 from tests.faults.patience import eventually
 from tests.faults.recoveries import Recoveries
-from tests.servers import connect_with_every_right
 
 pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(240)]
 
@@ -41,49 +37,6 @@ SHORT = {("before the commit", "certification"), ("before the ack", "enrolment")
 def session(river: River) -> Iterator[Superuser]:
     with superuser(river.sampan.postgres) as made:
         yield made
-
-
-def over_nats(river: River, event: dict[str, Any]) -> None:
-    """As its office sends it; acknowledged by the broker."""
-    service = owner(event)
-    subject = f"intake.{service}.{event['source'].removeprefix('/offices/').replace('/', '.')}"
-
-    async def send() -> None:
-        connection = await connect_with_every_right(river.sampan.nats.url, river.sampan.nats.keys)
-        try:
-            await connection.jetstream(timeout=10).publish(subject, json.dumps(event).encode())
-        finally:
-            await connection.close()
-
-    asyncio.run(send())
-
-
-def owner(event: dict[str, Any]) -> str:
-    return "certification" if event["type"].startswith("certificate.") else "enrolment"
-
-
-@contextmanager
-def meanwhile(work: Callable[[], object]) -> Iterator[None]:
-    """Something that may be broken off in the middle."""
-
-    def attempt() -> None:
-        with suppress(httpx.TransportError):
-            work()
-
-    thread = threading.Thread(target=attempt)
-    thread.start()
-    try:
-        yield
-    finally:
-        thread.join()
-
-
-def effects(session: Superuser, event: dict[str, Any]) -> int:
-    """Facts of the service that owns it which the event has caused."""
-    cause = f"{event['source']}/{event['id']}"
-    query = f"SELECT count(*) FROM {owner(event)}.outbox WHERE CAST(body AS jsonb) ->> 'cause' = $1"  # noqa: S608
-    (number,) = session.ask(query, cause)
-    return int(number)
 
 
 def back(river: River, session: Superuser, service: str, event: dict[str, Any], killed: float) -> float:
