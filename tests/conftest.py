@@ -1,15 +1,24 @@
 """The real servers, once per test worker."""
 
+import json
+import os
 import shutil
 import signal
 import tempfile
+import time
+from collections import Counter, defaultdict
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from tests.properties import times
 from tests.servers import NatsForTests, PostgresForTests
+
+FAULTS = "SAMPAN_FAULTS_FILE"
+"""The variable with the file to which `make faults` has written what was told of faults."""
+STARTED, LOAD = time.time(), round(os.getloadavg()[0], 1)
 
 if (
     signal.getsignal(signal.SIGINT) is signal.SIG_IGN
@@ -19,18 +28,36 @@ if (
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """What tests have told of faults: recovery times, and numbers of schedules and questions."""
-    told = [
-        (name, value)
-        for reports in terminalreporter.stats.values()
-        for report in reports
-        if getattr(report, "when", None) == "call"
-        for name, value in report.user_properties
-        if name.startswith(("recovery: ", "count: "))
-    ]
-    if told:
+    recoveries: dict[str, list[float]] = defaultdict(list)
+    counts: Counter[str] = Counter()
+    for report in (one for reports in terminalreporter.stats.values() for one in reports):
+        if getattr(report, "when", None) == "call":
+            for name, value in report.user_properties:
+                kind, _, what = name.partition(": ")
+                if kind == "recovery":
+                    recoveries[what].append(value)
+                elif kind == "count":
+                    counts[what] += value
+    if recoveries or counts:
         terminalreporter.section("faults")
-        for name, value in sorted(told):
-            terminalreporter.line(f"{name}: {value} s" if name.startswith("recovery") else f"{name}: {value}")
+        for what, took in sorted(recoveries.items()):
+            terminalreporter.line(f"recovery: {what}: {', '.join(map(str, took))} s")
+        for what, number in sorted(counts.items()):
+            terminalreporter.line(f"count: {what}: {number}")
+    if file := os.environ.get(FAULTS):
+        number = {name: len(terminalreporter.stats.get(name, ())) for name in ("passed", "failed", "error", "skipped")}
+        taken = {
+            "taken": f"{datetime.now(UTC):%Y-%m-%d}",
+            "cores": os.cpu_count(),
+            "load": LOAD,
+            "seconds": round(time.time() - STARTED),
+            "tests": number["passed"] + number["failed"],
+            "failed": number["failed"] + number["error"],
+            "skipped": number["skipped"],
+            "recoveries": dict(sorted(recoveries.items())),
+            "counts": dict(sorted(counts.items())),
+        }
+        Path(file).write_text(json.dumps(taken, indent=2) + "\n", encoding="utf-8")
 
 
 def pytest_report_header() -> str:
