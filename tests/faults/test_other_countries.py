@@ -52,7 +52,9 @@ def records(river: River) -> dict[str, list[str]]:
     certificates = river.http.get(f"{certification}/v1/certificates").json()["items"]
     found = {
         "enrolment": [one["enrolment"] for one in trainees],
-        "person": [one["person"] for one in trainees],
+        "person": [
+            river.http.get(f"{enrolment}/v1/enrolments/{one['enrolment']}").json()["person"] for one in trainees
+        ],
         "certificate": [one["certificate"] for one in certificates],
     }
     assert all(found.values())
