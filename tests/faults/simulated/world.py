@@ -274,6 +274,8 @@ class World:
             ]
             if left:
                 await self.post(service, left)
+        for service in STREAMS:
+            await self.publish(service)
         while self.broker.late:
             self.broker.take(self.broker.late.pop())
         for service in STREAMS:
