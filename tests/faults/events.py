@@ -3,11 +3,12 @@
 import asyncio
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import httpx
+from nats.js import JetStreamContext
 
 from tests.faults.conftest import River
 from tests.faults.moments import Superuser
@@ -60,11 +61,28 @@ def effects(session: Superuser, event: dict[str, Any]) -> int:
 def in_the_intake(river: River) -> int:
     """Messages that are not settled yet."""
 
-    async def look() -> int:
+    async def look(streams: JetStreamContext) -> int:
+        return int((await streams.stream_info("INTAKE")).state.messages)
+
+    return _ask(river, look)
+
+
+def deliveries(river: River, service: str) -> int:
+    """How often the broker has delivered a message of the intake to the service, again or not."""
+
+    async def look(streams: JetStreamContext) -> int:
+        delivered = (await streams.consumer_info("INTAKE", service)).delivered
+        return delivered.consumer_seq if delivered else 0
+
+    return _ask(river, look)
+
+
+def _ask(river: River, look: Callable[[JetStreamContext], Awaitable[int]]) -> int:
+    async def connected() -> int:
         connection = await connect_with_every_right(river.sampan.nats.url, river.sampan.nats.keys)
         try:
-            return int((await connection.jetstream(timeout=10).stream_info("INTAKE")).state.messages)
+            return await look(connection.jetstream(timeout=10))
         finally:
             await connection.close()
 
-    return asyncio.run(look())
+    return asyncio.run(connected())

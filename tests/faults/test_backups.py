@@ -14,7 +14,7 @@ from tests.faults.disks import folders, run
 from tests.faults.patience import eventually
 from tests.faults.recoveries import Recoveries
 
-pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(240), pytest.mark.long]
+pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(240), pytest.mark.hurts]
 
 
 @contextmanager

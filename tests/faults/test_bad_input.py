@@ -39,6 +39,7 @@ QUESTIONS = "SAMPAN_QUESTIONS"
 MORE_MEMORY = 200_000_000
 """Bytes that a service may take at most for all that is bad here."""
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+BOTH = ["enrolment", pytest.param("certification", marks=pytest.mark.hurts)]
 STREAMED = {"/v1/changes"}
 """What never ends."""
 
@@ -111,11 +112,10 @@ def _many(number: int) -> settings:
 
 def test_some_addresses_answer_whatever_they_are_asked(river: River, recoveries: Recoveries) -> None:
     with unharmed(river):
-        asked = ask(river, "certification", 1, ("/v1/events", "/v1/verify", "/v1/bundles", "/v1/certificates"))
-        recoveries.count("questions to certification", asked)
+        recoveries.count("questions to enrolment", ask(river, "enrolment", 3, ("/v1/events",)))
 
 
-@pytest.mark.long
+@pytest.mark.hurts
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_address_answers_whatever_it_is_asked(river: River, recoveries: Recoveries, service: str) -> None:
     with unharmed(river):
@@ -173,7 +173,7 @@ def to(river: River, service: str, kind: str, body: bytes, **headers: str) -> ht
     )
 
 
-@pytest.mark.parametrize("service", ["enrolment", "certification"])
+@pytest.mark.parametrize("service", BOTH)
 def test_bodies_that_cannot_be_read(river: River, service: str) -> None:
     with unharmed(river):
         for name, (kind, body) in BODIES.items():
@@ -258,13 +258,13 @@ def fuzz(river: River, service: str, number: int) -> int:
     return asked[0]
 
 
-@pytest.mark.parametrize("service", ["enrolment", "certification"])
+@pytest.mark.parametrize("service", BOTH)
 def test_bodies_near_good_ones(river: River, recoveries: Recoveries, service: str) -> None:
     with unharmed(river):
         recoveries.count(f"bodies near good ones to {service}", fuzz(river, service, 40))
 
 
-@pytest.mark.long
+@pytest.mark.hurts
 @pytest.mark.parametrize("service", ["enrolment", "certification"])
 def test_many_bodies_near_good_ones(river: River, recoveries: Recoveries, service: str) -> None:
     number = 100 * int(os.environ.get(QUESTIONS, "5"))

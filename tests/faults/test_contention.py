@@ -101,7 +101,7 @@ def replayed(river: River, service: str) -> None:
     assert letters(river, service) == []
 
 
-@pytest.mark.parametrize("service", ["enrolment", pytest.param("certification", marks=pytest.mark.long)])
+@pytest.mark.parametrize("service", ["enrolment", pytest.param("certification", marks=pytest.mark.hurts)])
 def test_a_message_that_always_fails_becomes_a_dead_letter_alone(
     river: River, session: Superuser, recoveries: Recoveries, service: str
 ) -> None:

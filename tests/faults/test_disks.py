@@ -28,7 +28,7 @@ def acknowledged(poster: Poster, more: int) -> None:
     eventually(lambda: len(poster.accepted) >= number + more, "nothing is acknowledged", 90)
 
 
-@pytest.mark.long
+@pytest.mark.hurts
 @as_root
 def test_a_full_disk(river: River, recoveries: Recoveries) -> None:
     with on_a_disk(river, "small") as disk, river.posting("full") as poster:
@@ -45,7 +45,7 @@ def test_a_full_disk(river: River, recoveries: Recoveries) -> None:
         recoveries.tell("a full disk", time.monotonic() - began)
 
 
-@pytest.mark.long
+@pytest.mark.hurts
 @with_strace
 def test_a_database_whose_disk_fails_to_sync(river: River, recoveries: Recoveries) -> None:
     """PostgreSQL trusts nothing after that and starts again from its log; nothing is acknowledged meanwhile."""
@@ -64,7 +64,7 @@ def test_a_database_whose_disk_fails_to_sync(river: River, recoveries: Recoverie
         recoveries.tell("a database whose disk failed to sync", time.monotonic() - began)
 
 
-@pytest.mark.long
+@pytest.mark.hurts
 @with_strace
 def test_a_broker_whose_disk_fails_to_sync(river: River, recoveries: Recoveries) -> None:
     with river.posting("no-broker-sync") as poster:
@@ -87,7 +87,7 @@ def without_power(river: River, disk: Disk) -> None:
         part.start()
 
 
-@pytest.mark.long
+@pytest.mark.hurts
 @as_root
 def test_a_power_loss(river: River, recoveries: Recoveries) -> None:
     """Once under load, and once with messages in the intake that the broker has acknowledged and nobody has taken in."""
@@ -115,7 +115,7 @@ def blocks(river: River, stream: str) -> list[Path]:
     return sorted(folders(river)[0].glob(f"jetstream/*/streams/{stream}/msgs/*.blk"), key=lambda one: int(one.stem))
 
 
-@pytest.mark.parametrize("end", ["stopped", "killed"])
+@pytest.mark.parametrize("end", ["stopped", pytest.param("killed", marks=pytest.mark.hurts)])
 def test_a_flipped_bit_in_a_streams_files(river: River, recoveries: Recoveries, end: str) -> None:
     """The stream is made anew from the journal."""
     accepted = [centre(f"bit-{end}-{number}") for number in range(20)]

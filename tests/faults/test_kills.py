@@ -55,7 +55,7 @@ def back(river: River, session: Superuser, service: str, event: dict[str, Any], 
 
 def parameters(moment: str) -> Any:
     return [
-        pytest.param(service, marks=() if (moment, service) in SHORT else pytest.mark.long, id=service)
+        pytest.param(service, marks=() if (moment, service) in SHORT else pytest.mark.hurts, id=service)
         for service in SERVICES
     ]
 

@@ -20,7 +20,7 @@ from tests.faults.test_bad_input import STREAMED
 pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(300)]
 
 ROLES = ("sending-office", "host-centre", "awarding-body", "coordinator", "recognition-authority", "reader")
-SHORT = {"sending-office", "reader"}
+SHORT = {"sending-office"}
 COHORT = "wuxi-2025-spring"
 OWN_AFFAIRS = {"/v1/tokens/rotate"}
 """What an office asks for itself."""
@@ -97,7 +97,7 @@ def questions(service: str, records: dict[str, list[str]]) -> Iterator[tuple[str
 
 
 @pytest.mark.parametrize(
-    "role", [pytest.param(role, marks=() if role in SHORT else pytest.mark.long, id=role) for role in ROLES]
+    "role", [pytest.param(role, marks=() if role in SHORT else pytest.mark.hurts, id=role) for role in ROLES]
 )
 def test_nothing_is_told_of_another_countrys_records(
     river: River, recoveries: Recoveries, records: dict[str, list[str]], role: str
@@ -120,6 +120,7 @@ def test_nothing_is_told_of_another_countrys_records(
     recoveries.count(f"questions of a {role} of another country", asked)
 
 
+@pytest.mark.hurts
 def test_those_who_may_are_told(river: River, records: dict[str, list[str]]) -> None:
     """Else the test above would hold of a service that tells nobody anything."""
     sender = bearer(new_office(river, "/offices/kh/dgtvet", "sending-office"))

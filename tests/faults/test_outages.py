@@ -69,7 +69,7 @@ def test_broker_and_database_go_and_come_in_any_order(river: River) -> None:
     assert river.pids() == before
 
 
-@pytest.mark.long
+@pytest.mark.hurts
 @pytest.mark.timeout(600)
 def test_everything_is_killed_many_times_under_load(river: River, recoveries: Recoveries) -> None:
     """Broker, database and services, in an order that a seed gives, and again before everything has found itself."""

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(240)]
 
 NOTICED_SECONDS = 25
 """Two pings without an answer."""
-WHOLE = [pytest.param(name, marks=() if name == "enrolment" else pytest.mark.long, id=name) for name in SERVICES]
+WHOLE = [pytest.param(name, marks=() if name == "enrolment" else pytest.mark.hurts, id=name) for name in SERVICES]
 
 
 def says(river: River, service: str, word: str) -> bool:
@@ -32,7 +32,8 @@ def test_a_broker_that_is_half_open(river: River, recoveries: Recoveries, servic
         recoveries.tell(f"{service} half open to the broker", eventually(river.all_ready, river.say))
 
 
-@pytest.mark.parametrize("service", WHOLE)
+@pytest.mark.hurts  # test_pauses has a database that hangs
+@pytest.mark.parametrize("service", SERVICES)
 def test_a_database_that_is_half_open(river: River, recoveries: Recoveries, service: str) -> None:
     with river.posting(f"half-open-db-{service}") as poster:
         with river.sampan.to_postgres[service].hanging():
@@ -54,7 +55,7 @@ def test_connections_that_break_and_cannot_be_made_anew(river: River, recoveries
         recoveries.tell(f"{service} cut off", eventually(river.all_ready, river.say))
 
 
-@pytest.mark.long
+@pytest.mark.hurts
 def test_connections_that_come_and_go_under_load(river: River, recoveries: Recoveries) -> None:
     chance = random.Random(7)
     ways = [*river.sampan.to_nats.values(), *river.sampan.to_postgres.values()]
