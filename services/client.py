@@ -16,7 +16,7 @@ from shared.events.wire import BATCH, BODY_LIMIT, NDJSON, ONE, BodyRefused, Raw,
 ServiceName = Literal["enrolment", "certification", "reporting"]
 EVENTS_PER_POST = 500
 BYTES_PER_POST = BODY_LIMIT // 2
-ATTEMPTS = 8
+ATTEMPTS = 15
 """Tries of one request while a service cannot be reached or is not ready; sending events twice is safe."""
 LONGEST_WAIT_SECONDS = 120.0
 """How long to wait at a time when a service says that this office sends too much."""

@@ -14,6 +14,11 @@ def wide(console: Console) -> Console:
     return console if console.is_terminal else Console(width=200)
 
 
+def counted_events(number: int) -> str:
+    """As in "1 event" and "86 events"."""
+    return f"{number} event" if number == 1 else f"{number} events"
+
+
 def print_demo(report: dict[str, Any]) -> None:
     """What the demo shows: the measures that count something, and a sentence."""
     totals = report["totals"]

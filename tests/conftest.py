@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.properties import times
 from tests.servers import NatsForTests, PostgresForTests
@@ -24,6 +25,10 @@ if (
     signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 ):  # `make test &`: programs that tests start and interrupt inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# No test is timed: machines differ threefold, and other work goes on beside it.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -20,7 +20,7 @@ def times() -> int:
 def examples(few: int, **more: Any) -> Callable[[T], T]:
     """For a property that looks at this many examples, and at four times as many in `make long`."""
     checks = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-    given = settings(max_examples=few * times(), deadline=None, suppress_health_check=checks, **more)
+    given = settings(max_examples=few * times(), suppress_health_check=checks, **more)
 
     def mark(test: T) -> T:
         marked: T = pytest.mark.property(given(test))

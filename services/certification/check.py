@@ -13,7 +13,7 @@ from services.certification.awards import Ref
 from services.certification.domain import fold, fold_recognitions, fold_schemes
 from services.certification.recognising import recognised_by
 from services.certification.subscribers import read
-from services.certification.tables import CohortRow, Office, SigningKey, Token, TraineeRow
+from services.certification.tables import CentreRow, CohortRow, Office, SigningKey, Token, TraineeRow
 from shared.bus import Bus
 from shared.checking import (
     Findings,
@@ -28,7 +28,7 @@ from shared.checking import (
     named,
 )
 from shared.delivery import Delivery
-from shared.events.enrolment import CohortFact, OfficeFact
+from shared.events.enrolment import CentreFact, CohortFact, OfficeFact
 from shared.events.offices_to_certification import RecognitionRef
 
 EVENTS = 200
@@ -41,9 +41,10 @@ async def check(session: AsyncSession, findings: Findings, bus: Bus, attested: A
     ``session`` must see one snapshot.
     """
     await compare_journal(session, bus, findings, "CERTIFICATION")
-    matched = {"cohorts": 0, "trainees": 0, "offices": 0}
+    matched = {"centres": 0, "cohorts": 0, "trainees": 0, "offices": 0}
     async for batch in heard_facts(session, bus, findings, "ENROLMENT"):
-        cohorts, trainees, offices = _told(findings, batch)
+        centres, cohorts, trainees, offices = _told(findings, batch)
+        matched["centres"] += compare_rows(findings, "centre", centres, await _held(session, CentreRow, centres))
         matched["cohorts"] += compare_rows(findings, "cohort", cohorts, await _held(session, CohortRow, cohorts))
         matched["trainees"] += compare_rows(findings, "trainee", trainees, await _held(session, TraineeRow, trainees))
         matched["offices"] += await compare_offices(session, findings, Office, Token, offices, SigningKey)
@@ -61,8 +62,9 @@ async def check(session: AsyncSession, findings: Findings, bus: Bus, attested: A
 # --- what was heard
 
 
-def _told(findings: Findings, batch: Sequence[Delivery]) -> tuple[dict[str, Told], dict[str, Told], dict[str, Told]]:
-    """Cohorts, trainees and offices as the last facts of a batch tell them."""
+def _told(findings: Findings, batch: Sequence[Delivery]) -> tuple[dict[str, Told], ...]:
+    """Centres, cohorts, trainees and offices as the last facts of a batch tell them."""
+    centres: dict[str, Told] = {}
     cohorts: dict[str, Told] = {}
     trainees: dict[str, Told] = {}
     offices: dict[str, Told] = {}
@@ -77,17 +79,19 @@ def _told(findings: Findings, batch: Sequence[Delivery]) -> tuple[dict[str, Told
         version = Version(fact.epoch, fact.revision)
         if isinstance(fact.data, OfficeFact):
             offices[fact.data.office] = Told(version, fact.data, delivery.sequence)
+        elif isinstance(fact.data, CentreFact):
+            centres[fact.data.centre] = Told(version, store.centre_values(fact.data), delivery.sequence)
         elif isinstance(fact.data, CohortFact):
             cohorts[fact.data.cohort] = Told(version, store.cohort_values(fact.data), delivery.sequence)
         else:
             trainees[fact.data.enrolment] = Told(version, store.trainee_values(fact.data), delivery.sequence)
-    return cohorts, trainees, offices
+    return centres, cohorts, trainees, offices
 
 
 async def _held(
-    session: AsyncSession, table: type[CohortRow | TraineeRow], told: dict[str, Told]
+    session: AsyncSession, table: type[CentreRow | CohortRow | TraineeRow], told: dict[str, Told]
 ) -> dict[str, tuple[Version, Any]]:
-    key = "cohort" if table is CohortRow else "enrolment"
+    key = next(iter(table.model_fields))
     rows = await session.execute(select(table).where(col(getattr(table, key)).in_(told)))
     held = {}
     for row in rows.scalars():

@@ -95,7 +95,7 @@ def routes(
             "cohort.html",
             cohort=cohort,
             candidates=leaf(found, lambda candidate: candidate.number, begins),
-            counts=Counter(one.status for candidate in found for one in candidate.certificates),
+            counts=Counter(one.fact.status for candidate in found for one in candidate.certificates),
             kinds=[type_ for type_ in ON_A_CERTIFICATE[:3] if type_ in may_say(visit.caller)],
             trainees=f"{addresses['enrolment']}/cohorts/{cohort}",
             papers=len(named) if links.address else 0,
@@ -108,6 +108,7 @@ def routes(
             found = await queries.certificate(session, visit.caller, certificate)
             if found is None:
                 raise Problem(404, "not_found", "")
+            titled = await overview.titled(session, found)
             worths = await recognitions.worth(session, found, None, datetime.now(visit.zone).date())
             named = await queries.named_certificates(session, visit.caller, certificate=certificate)
         return desk.page(
@@ -115,6 +116,7 @@ def routes(
             visit,
             "certificate.html",
             certificate=found,
+            titled=titled,
             worths=worths,
             named=bool(named),
             issues=links.address is not None,

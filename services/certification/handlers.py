@@ -18,7 +18,7 @@ from services.certification.recognising import recognised_by
 from services.certification.rules import EVENT_LIMIT, REFUSALS
 from services.certification.rules import refusal as role_refused
 from services.certification.store import Loaded
-from services.certification.tables import CohortRow, Office, SigningKey, Token, TraineeRow
+from services.certification.tables import CentreRow, CohortRow, Office, SigningKey, Token, TraineeRow
 from shared import measures
 from shared.audit import Act, Audit
 from shared.bundles import opened
@@ -26,7 +26,7 @@ from shared.correlation import Way
 from shared.database import Database
 from shared.events import offices_to_enrolment
 from shared.events.certification import CertificateFact, certificate_fact, recognition_fact, scheme_fact
-from shared.events.enrolment import CohortFact, OfficeFact, TraineeFact
+from shared.events.enrolment import CentreFact, CohortFact, OfficeFact, TraineeFact
 from shared.events.envelope import Event, Refusal, digest, read_event
 from shared.events.facts import Fact
 from shared.events.offices_to_certification import TYPES, AwardRef, RecognitionRef, SchemeRegistered
@@ -61,7 +61,7 @@ SERVICE = "certification"
 class Told:
     """A fact of enrolment."""
 
-    data: OfficeFact | CohortFact | TraineeFact
+    data: CentreFact | OfficeFact | CohortFact | TraineeFact
     epoch: int
     revision: int
     cause: str | None
@@ -243,9 +243,12 @@ async def hear(session: AsyncSession, told: Sequence[Told], now: datetime) -> No
             await apply_office(session, Office, Token, fact.data, fact.epoch, fact.revision, SigningKey)
     trainees = [(fact, fact.data) for fact in told if isinstance(fact.data, TraineeFact)]
     cohorts = [(fact, fact.data) for fact in told if isinstance(fact.data, CohortFact)]
-    if not trainees and not cohorts:
+    centres = [(fact, fact.data) for fact in told if isinstance(fact.data, CentreFact)]
+    if not trainees and not cohorts and not centres:
         return
     await journal.lock(session)
+    lines = [(store.centre_values(data), fact.epoch, fact.revision) for fact, data in centres]
+    renamed = await store.put(session, CentreRow, lines)
     # What is news to others only (sessions, outcomes) changes nothing that is held here, and decides nothing.
     lines = [(store.trainee_values(data), fact.epoch, fact.revision) for fact, data in trainees]
     before = await store.put(session, TraineeRow, lines)
@@ -255,7 +258,7 @@ async def hear(session: AsyncSession, told: Sequence[Told], now: datetime) -> No
     parties = {data.cohort: fact.cause for fact, data in cohorts}
     lines = [(store.cohort_values(data), fact.epoch, fact.revision) for fact, data in cohorts]
     differing = await store.put(session, CohortRow, lines)
-    await store.look_again(session, cohorts=differing)
+    await store.look_again(session, cohorts=differing, hosts=renamed)
     for cohort in differing:
         there = await store.enrolments_in(session, [cohort])
         touched |= there

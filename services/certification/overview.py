@@ -8,7 +8,7 @@ from itertools import groupby
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.certification import queries
+from services.certification import queries, store
 from shared.desk.entries import Said
 from shared.events.certification import CertificateFact, RecognitionFact, SchemeFact
 from shared.http import Paging
@@ -69,6 +69,24 @@ async def cohorts(session: AsyncSession, caller: Caller) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
+class Titled:
+    """A certificate or a recognition with its scheme, for the titles that its codes stand for."""
+
+    fact: CertificateFact | RecognitionFact
+    scheme: SchemeFact
+
+    @property
+    def occupation(self) -> Mapping[str, str]:
+        titles = (one.titles for one in self.scheme.occupations if one.occupation == self.fact.occupation)
+        return next(titles, {"en": self.fact.occupation})
+
+    @property
+    def level(self) -> Mapping[str, str]:
+        titles = (one.titles for one in self.scheme.levels if one.level == self.fact.level)
+        return next(titles, {"en": self.fact.level})
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """A trainee with what they hold or strive for."""
 
@@ -76,7 +94,7 @@ class Candidate:
     number: str
     country: str
     completed: bool
-    certificates: tuple[CertificateFact, ...]
+    certificates: tuple[Titled, ...]
 
 
 async def candidates(session: AsyncSession, caller: Caller, cohort: str) -> list[Candidate] | None:
@@ -96,37 +114,26 @@ async def candidates(session: AsyncSession, caller: Caller, cohort: str) -> list
         ),
         {**_seer(caller), "cohort": cohort},
     )
+    listed = [(row, [CertificateFact.model_validate(one) for one in row.certificates]) for row in rows]
+    schemes = await store.schemes(session, {one.scheme for _, certificates in listed for one in certificates})
     return [
         Candidate(
             row.enrolment,
             row.number,
             row.country,
             row.completion == "in-force",
-            tuple(CertificateFact.model_validate(one) for one in row.certificates),
+            tuple(Titled(one, schemes[one.scheme]) for one in certificates),
         )
-        for row in rows
+        for row, certificates in listed
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class Recognised:
-    """A recognition with its scheme, for the titles that its codes stand for."""
-
-    fact: RecognitionFact
-    scheme: SchemeFact
-
-    @property
-    def occupation(self) -> Mapping[str, str]:
-        titles = (one.titles for one in self.scheme.occupations if one.occupation == self.fact.occupation)
-        return next(titles, {"en": self.fact.occupation})
-
-    @property
-    def level(self) -> Mapping[str, str]:
-        titles = (one.titles for one in self.scheme.levels if one.level == self.fact.level)
-        return next(titles, {"en": self.fact.level})
+async def titled(session: AsyncSession, certificate: CertificateFact) -> Titled:
+    """The certificate with its scheme."""
+    return Titled(certificate, (await store.schemes(session, [certificate.scheme]))[certificate.scheme])
 
 
-async def recognitions(session: AsyncSession, on: date | None) -> list[tuple[str, list[Recognised]]]:
+async def recognitions(session: AsyncSession, on: date | None) -> list[tuple[str, list[Titled]]]:
     """The register by the country that recognises: what ever held, or what held on a day."""
     rows = await session.execute(
         text(
@@ -141,7 +148,7 @@ async def recognitions(session: AsyncSession, on: date | None) -> list[tuple[str
         {"on": on, "limit": _ALL.limit},
     )
     found = [
-        (row.country, Recognised(RecognitionFact.model_validate(row.fact), SchemeFact.model_validate(row.scheme)))
+        (row.country, Titled(RecognitionFact.model_validate(row.fact), SchemeFact.model_validate(row.scheme)))
         for row in rows
     ]
     return [(country, [one for _, one in lines]) for country, lines in groupby(found, key=lambda line: line[0])]

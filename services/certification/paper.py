@@ -62,6 +62,17 @@ class Tier:
 
 
 @dataclass(frozen=True, slots=True)
+class Course:
+    """The cohort's course: its title, first and last day, and who hosted it in which country (as ISO 3166-1 has it)."""
+
+    titles: Titles
+    starts_on: date
+    ends_on: date
+    host: Titles
+    host_country: str
+
+
+@dataclass(frozen=True, slots=True)
 class Paper:
     """Everything that one page says."""
 
@@ -82,8 +93,7 @@ class Paper:
     made: datetime
     standing: Standing = "valid"
     since: date | None = None
-    course: tuple[Titles, date, date] | None = None
-    """The cohort's course: its title, first and last day."""
+    course: Course | None = None
     look_up: str | None = None
     """Where the awarding body itself can be asked."""
     credential: str = ""
@@ -240,9 +250,11 @@ def _rows(paper: Paper) -> Iterator[dict[str, Any]]:
     number = [_one("en", paper.number)] if paper.number else _both(paper, _("The awarding body has given no number."))
     yield row(_("Certificate number"), number)
     if paper.course:
-        titles, starts_on, ends_on = paper.course
-        days = _one("en", f"{language('en').day(starts_on)} \u2013 {language('en').day(ends_on)}")
-        yield row(_("Course"), [*_titles(paper, titles)[:1], days])
+        course, english = paper.course, language("en")
+        [host, *_rest] = _titles(paper, course.host)
+        where = _one(host["lang"], f"{host['text']}, {english.country(course.host_country)}")
+        days = _one("en", f"{english.day(course.starts_on)} \u2013 {english.day(course.ends_on)}")
+        yield row(_("Course"), [*_titles(paper, course.titles)[:1], where, days])
     if paper.awarded_on:
         yield row(_("Awarded on"), _day(paper, paper.awarded_on))
     if paper.valid_until:

@@ -27,6 +27,10 @@ class Course:
     titles: Mapping[str, str]
     starts_on: date
     ends_on: date
+    host: Mapping[str, str]
+    """The host centre's names; its code while none is known."""
+
+    host_country: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +114,11 @@ async def _shown(session: AsyncSession, where: str, value: str, now: datetime) -
     rows = await session.execute(
         text(
             f"""
-            SELECT certificates.data AS fact, schemes.data AS scheme, timezone, about, public_id, attestations.status, since,
-                changed, named
+            SELECT certificates.data AS fact, schemes.data AS scheme, timezone, about, names AS host, public_id,
+                attestations.status, since, changed, named
             FROM attestations JOIN certificates USING (certificate) JOIN schemes USING (scheme)
             LEFT JOIN cohorts USING (cohort)
+            LEFT JOIN centres ON centre = about ->> 'host_centre' AND NOT centres.void
             WHERE {where} AND attestations.status <> 'prepared' ORDER BY live DESC, changed DESC LIMIT {NUMBERS_LIMIT}
             """  # noqa: S608 - constants of this module
         ),
@@ -136,11 +141,17 @@ def _read(row: RowMapping, now: datetime) -> Shown:
         since=since,
         changed=row["changed"],
         named=row["named"],
-        course=_course(row["about"] or {}),
+        course=_course(row["about"] or {}, row["host"]),
     )
 
 
-def _course(about: Mapping[str, Any]) -> Course | None:
+def _course(about: Mapping[str, Any], host: Mapping[str, str] | None) -> Course | None:
     if not {"titles", "starts_on", "ends_on"} <= about.keys():
         return None
-    return Course(about["titles"], date.fromisoformat(about["starts_on"]), date.fromisoformat(about["ends_on"]))
+    return Course(
+        about["titles"],
+        date.fromisoformat(about["starts_on"]),
+        date.fromisoformat(about["ends_on"]),
+        host or {"en": about["host_centre"]},
+        about["host_country"],
+    )

@@ -140,7 +140,7 @@ def _course(cohort: str, about: Mapping[str, Any]) -> Course:
     return Course(
         cohort,
         _title(about.get("titles")) or cohort,
-        about.get("host_centre", ""),
+        _title(about.get("host_names")) or about.get("host_centre", ""),
         about.get("host_country", ""),
         _day(about.get("starts_on")),
         _day(about.get("ends_on")),

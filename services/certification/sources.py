@@ -76,7 +76,8 @@ async def sources(session: AsyncSession, operator: Operator, enrolments: Collect
     cohorts = await session.execute(
         text(
             """
-            SELECT cohort, about FROM cohorts
+            SELECT cohort, about || jsonb_build_object('host_names', COALESCE(names, '{}')) AS about
+            FROM cohorts LEFT JOIN centres ON centre = about ->> 'host_centre' AND NOT centres.void
             WHERE cohort IN (SELECT cohort FROM certificates WHERE enrolment = ANY(:enrolments))
             """
         ),

@@ -15,6 +15,7 @@ from services.certification.awards import Cohort, Ref, Trainee, World
 from services.certification.domain import Outcome
 from services.certification.journal import Ties, event_of, pairs, ties_of
 from services.certification.tables import (
+    CentreRow,
     CertificateRow,
     CohortRow,
     EventRow,
@@ -24,7 +25,7 @@ from services.certification.tables import (
 )
 from shared.database import as_json, write
 from shared.events.certification import CertificateFact, SchemeFact
-from shared.events.enrolment import CohortFact, TraineeFact
+from shared.events.enrolment import CentreFact, CohortFact, TraineeFact
 from shared.events.envelope import Event
 from shared.events.offices_to_certification import AwardRef, RecognitionRef
 from shared.offices import Caller
@@ -259,18 +260,25 @@ async def look_again(
     enrolments: Collection[str] = (),
     cohorts: Collection[str] = (),
     schemes: Collection[str] = (),
+    hosts: Collection[str] = (),
 ) -> None:
     """Have the issuer look at the certificates of these: their documents may have to say something else."""
-    if not (enrolments or cohorts or schemes):
+    if not (enrolments or cohorts or schemes or hosts):
         return
     await session.execute(
         text(
             """
             UPDATE certificates SET due = true WHERE NOT due
-            AND (enrolment = ANY(:enrolments) OR cohort = ANY(:cohorts) OR scheme = ANY(:schemes))
+            AND (enrolment = ANY(:enrolments) OR cohort = ANY(:cohorts) OR scheme = ANY(:schemes)
+                 OR cohort IN (SELECT cohort FROM cohorts WHERE about ->> 'host_centre' = ANY(:hosts)))
             """
         ),
-        {"enrolments": list(enrolments), "cohorts": list(cohorts), "schemes": list(schemes)},
+        {
+            "enrolments": list(enrolments),
+            "cohorts": list(cohorts),
+            "schemes": list(schemes),
+            "hosts": list(hosts),
+        },
     )
 
 
@@ -321,9 +329,11 @@ async def signers(session: AsyncSession, keys: Iterable[str]) -> dict[str, Calle
 
 
 async def put(
-    session: AsyncSession, table: type[CohortRow | TraineeRow], told: Iterable[tuple[dict[str, Any], int, int]]
+    session: AsyncSession,
+    table: type[CentreRow | CohortRow | TraineeRow],
+    told: Iterable[tuple[dict[str, Any], int, int]],
 ) -> dict[str, str | None]:
-    """Take up (values, epoch, revision) of trainees or cohorts where they are newer than what is held.
+    """Take up (values, epoch, revision) of trainees, cohorts or centres where they are newer than what is held.
 
     Answers the keys of the rows that differ by it, with the person that each had before.
     """
@@ -369,6 +379,11 @@ def cohort_values(fact: CohortFact) -> dict[str, Any]:
         "about": fact.model_dump(mode="json", include=ABOUT),
         "void": fact.status == "void",
     }
+
+
+def centre_values(fact: CentreFact) -> dict[str, Any]:
+    """What is held of a centre's fact."""
+    return {"centre": fact.centre, "names": fact.names, "void": fact.status == "void"}
 
 
 def _among(column: Any, values: Iterable[str]) -> Any:

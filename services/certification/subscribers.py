@@ -8,15 +8,16 @@ from services.certification import handlers
 from services.certification.handlers import Handlers, Told
 from shared import correlation
 from shared.bus import Bus, Delivery
-from shared.events.enrolment import CohortFact, OfficeFact, TraineeFact
+from shared.events.enrolment import CentreFact, CohortFact, OfficeFact, TraineeFact
 from shared.events.facts import FactEnvelope
 
-HEARD: dict[str, type[OfficeFact | CohortFact | TraineeFact]] = {
+HEARD: dict[str, type[CentreFact | OfficeFact | CohortFact | TraineeFact]] = {
+    "centre.v1": CentreFact,
     "office.v1": OfficeFact,
     "cohort.v1": CohortFact,
     "trainee.v1": TraineeFact,
 }
-"""What is heard of enrolment; programmes and centres mean nothing here."""
+"""What is heard of enrolment; programmes mean nothing here."""
 
 
 def subscribe(bus: Bus, handling: Handlers) -> None:

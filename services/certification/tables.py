@@ -120,6 +120,18 @@ class CohortRow(Base, table=True):
     revision: int = Field(sa_type=BigInteger)
 
 
+class CentreRow(Base, table=True):
+    """What enrolment told of a centre: how a certificate's document calls the host."""
+
+    __tablename__ = "centres"
+
+    centre: str = Field(primary_key=True, sa_type=Text)
+    names: dict[str, str] = Field(sa_type=JSONB)
+    void: bool
+    epoch: int = Field(sa_type=BigInteger)
+    revision: int = Field(sa_type=BigInteger)
+
+
 class TraineeRow(Base, table=True):
     """What enrolment told of a trainee's place, as far as it matters here."""
 

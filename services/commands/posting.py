@@ -15,7 +15,7 @@ from services import outgoing
 from services.client import Client, ClientError, Line, batches, read_events
 from services.commands.options import DATA, HERE, Data, Server, Token, connected, say
 from services.commands.rosters import Accept, Encoding, OnlySheets, Receipts, Source, post_rosters
-from services.printing import wide
+from services.printing import counted_events, wide
 from services.rosters import SUFFIXES, Roster, Wishes, read_roster, rosters_in
 from shared import bundles
 
@@ -96,7 +96,7 @@ def _post(client: Client, server: str, lines: Sequence[Line], *, again: bool) ->
         answered.forget()
     elif before := answered.load():
         say.print(
-            f"{before} of {len(lines)} events were answered before this was interrupted: going on with the others."
+            f"{before} of {counted_events(len(lines))} were answered before this was interrupted: going on with the others."
         )
     table = Table("file", "line", "event", "status", "code", "what it means", box=None, header_style="bold")
     counts: Counter[str] = Counter()
@@ -121,13 +121,14 @@ def _post(client: Client, server: str, lines: Sequence[Line], *, again: bool) ->
         if counts:
             said = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
             print(
-                f"{counts.total()} of {len(lines)} events: {said}"
+                f"{counts.total()} of {counted_events(len(lines))}: {said}"
                 if counts.total() < len(lines)
-                else f"{len(lines)} events: {said}"
+                else f"{counted_events(len(lines))}: {said}"
             )
         if unsent := answered.left():
             say.print(
-                f"{len(unsent)} events are not sent yet: {outgoing.named(unsent)}. Give the same command again to send them.",
+                f"{counted_events(len(unsent))} not sent yet: {outgoing.named(unsent)}. "
+                "Give the same command again to send them.",
                 markup=False,
             )
         else:
@@ -156,8 +157,8 @@ def _try_out(lines: Sequence[Line]) -> bool:
         wide(Console()).print(table)
     for service in ("enrolment", "certification"):
         if number := sum(line.service == service for line in lines):
-            print(f"{number} events would go to {service}.")
-    print(f"{table.row_count} of {len(lines)} events would be rejected. Nothing was sent.")
+            print(f"{counted_events(number)} would go to {service}.")
+    print(f"{table.row_count} of {counted_events(len(lines))} would be rejected. Nothing was sent.")
     return table.row_count > 0
 
 
@@ -175,7 +176,7 @@ def _sign(
         lines = [line for file in events for line in read_events(file)]
         signed += [roster.line for file in events for roster in rosters_in(file) if roster.line]
         added = outgoing.sign(lines, credentials, bundle)
-        print(f"{added} events were added to {bundle}, {len(lines) - added} were in it.")
+        print(f"{counted_events(added)} added to {bundle}; {len(lines) - added} in it already.")
     if signed:
         added = outgoing.sign_rosters(signed, credentials, bundle)
         print(f"{added} rosters were added to {bundle}, {len(signed) - added} were in it.")

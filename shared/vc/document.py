@@ -66,6 +66,8 @@ class Course:
     cohort: str
     title: str
     host_centre: str
+    """Its name, in English where there is one; its code while no name is known."""
+
     host_country: str
     starts_on: date | None = None
     ends_on: date | None = None

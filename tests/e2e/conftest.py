@@ -27,6 +27,7 @@ import pytest
 from tests.e2e import commands
 
 ROOT = Path(__file__).resolve().parents[2]
+SERVICES = ("enrolment", "certification", "reporting")
 EXAMPLE = ROOT / "examples" / "wuxi-2025" / "events.ndjson"
 START_SECONDS = 90
 ELSEWHERE = os.environ.get("SAMPAN_E2E_SERVER")
@@ -81,7 +82,7 @@ class Program:
 
     def answers(self) -> bool:
         try:
-            return all(httpx.get(f"{self.url(name)}/readyz").status_code == 200 for name in ("enrolment", "reporting"))
+            return all(httpx.get(f"{self.url(name)}/readyz").status_code == 200 for name in SERVICES)
         except httpx.TransportError:
             return False
 

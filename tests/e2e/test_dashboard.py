@@ -30,7 +30,6 @@ PAGES = {
 }
 SIGHTS = [
     ("en", 1280, "light", ["figures", "explain"]),
-    ("km", 400, "dark", ["figures"]),
     *(pytest.param(tag, 1280, "light", list(PAGES), marks=pytest.mark.long) for tag in LANGUAGES),
     *(pytest.param(tag, 400, "dark", list(PAGES), marks=pytest.mark.long) for tag in LANGUAGES),
 ]

@@ -84,6 +84,7 @@ def test_given_the_example_when_the_demo_runs_once_then_standard_output_is_the_s
     assert second == first
 
 
+@pytest.mark.long
 def test_given_the_demo_is_posting_when_a_service_is_killed_then_it_is_brought_back_and_interrupted_it_leaves_nothing() -> (
     None
 ):

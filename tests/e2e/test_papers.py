@@ -264,14 +264,12 @@ def test_the_pages_are_small(program: Program, certificates: dict[str, dict[str,
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here (Debian, Ubuntu: apt install chromium)")
-@pytest.mark.parametrize("tags", [("my",), pytest.param(LANGUAGES, marks=pytest.mark.long)], ids=["one", "all"])
-def test_the_pages_are_for_everybody(
-    program: Program, certificates: dict[str, dict[str, Any]], tags: tuple[str, ...]
-) -> None:
+@pytest.mark.long
+def test_the_pages_are_for_everybody(program: Program, certificates: dict[str, dict[str, Any]]) -> None:
     root = program.url("certification")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        for tag in tags:
+        for tag in LANGUAGES:
             papers = f"{root}/certificates/{certificates['005']['certificate']}?lang={tag}"
             for name, page_address in (pages(program, certificates["005"], tag) | {"papers": papers}).items():
                 with browser.new_context(viewport={"width": 400, "height": 900}, java_script_enabled=True) as context:

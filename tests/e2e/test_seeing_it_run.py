@@ -18,7 +18,7 @@ from shared.rights import inbox_prefix
 from tests.e2e.collector import Collector, Span, collecting
 from tests.e2e.conftest import EXAMPLE, Program, environment, on_this_machine
 
-pytestmark = [on_this_machine, pytest.mark.xdist_group("seeing-it-run")]
+pytestmark = [on_this_machine, pytest.mark.xdist_group("seeing-it-run"), pytest.mark.long]
 
 T = TypeVar("T")
 SERVICES = ("enrolment", "certification", "reporting")

@@ -33,7 +33,9 @@ def test_what_is_attested_to(wuxi: Wuxi) -> None:
     assert [one["name"] for one in achievement["resultDescription"]] == ["theory", "practice"]
     assert [one["value"] for one in subject["result"]] == ["91", "95"]
     assert subject["term"] == "wuxi-2025-spring"
-    assert said["evidence"][0]["narrative"].startswith("Taught at wuxi-institute, CN, from 2025-03-31 to 2025-04-13.")
+    assert said["evidence"][0]["narrative"].startswith(
+        "Taught at Wuxi Institute of Technicians, CN, from 2025-03-31 to 2025-04-13."
+    )
     days = [subject["activityStartDate"], subject["activityEndDate"], said["awardedDate"]]
     assert days == ["2025-03-31T00:00:00Z", "2025-04-13T00:00:00Z", "2025-04-13T00:00:00Z"]
     assert [one["identityHash"] for one in subject["identifier"]] == ["ឯម បូរ៉ា", "Em Bora"]

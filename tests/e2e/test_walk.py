@@ -96,6 +96,7 @@ def walk(issuing: Program, tmp_path_factory: pytest.TempPathFactory) -> Walk:
     return made
 
 
+@pytest.mark.long
 def test_the_whole_way(walk: Walk) -> None:
     papers, example = walk.papers(), EXAMPLE.parent
     assert len(papers) == 9

@@ -18,6 +18,7 @@ from tests.faults.recoveries import Recoveries
 pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(180)]
 
 
+@pytest.mark.long
 def test_broker_and_database_go_and_come_in_any_order(river: River) -> None:
     nats, postgres = river.sampan.nats, river.sampan.postgres
     before = river.pids()
@@ -97,6 +98,7 @@ def ready(river: River) -> Callable[[], bool]:
     return lambda: all(service.unready() is None for service in river.sampan.services)
 
 
+@pytest.mark.long
 def test_services_that_start_before_broker_and_database(river: River) -> None:
     nats, postgres = river.sampan.nats, river.sampan.postgres
     for part in (*river.sampan.services, nats, postgres):

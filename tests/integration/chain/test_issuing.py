@@ -8,10 +8,14 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from services.certification import showing
+from services.certification.handlers import Told
 from shared.database import Database
+from shared.events.enrolment import CentreFact
 from shared.events.envelope import Event
 from shared.http import Problem
 from shared.offices import Caller
+from tests.integration.certification.given import tell
 from tests.integration.chain.issuing import ADMINISTRATOR, Chain
 from tests.integration.chain.strangers import found, judged_by_two
 from tests.integration.chain.test_both_services import ALL, award
@@ -46,6 +50,7 @@ STORY: list[dict[str, Any] | Event] = [
     AWARDED,
     award("awarded", "second", 15, "02"),
 ]
+WUXI = {"en": "Wuxi Institute of Technicians", "zh-Hans": "无锡技师学院"}
 REPLACED = award("replaced", "again", 20, "01", reason="name-changed", certificate_number="S-9")
 
 
@@ -195,6 +200,33 @@ async def test_a_pass_that_is_taken_back_or_corrected_changes_what_is_public(cha
     await chain.issue()
     said = json.loads((await chain.documents.for_holder(public_id)).document.json)
     assert [one["value"] for one in said["credentialSubject"]["result"]] == ["77"]
+    assert (await chain.standings())["01", 1] == "valid"
+    assert await chain.differences() == []
+
+
+async def test_the_host_is_called_by_its_name_as_soon_as_it_is_heard(chain: Chain) -> None:
+    await chain.issue()
+    public_id = await chain.public_id("01")
+
+    async def taught_at() -> str:
+        said = json.loads((await chain.documents.for_holder(public_id)).document.json)
+        return str(said["evidence"][0]["narrative"]).partition(", from")[0]
+
+    assert await taught_at() == "Taught at wuxi-institute, CN", "its name is its code"
+    host = CentreFact(centre="wuxi-institute", names=WUXI, country="CN", kind="training-institute", status="registered")
+    await tell(chain.own, Told(host, 1, 99, None))
+    await chain.issue()
+    assert await taught_at() == "Taught at Wuxi Institute of Technicians, CN"
+    async with chain.own.transaction() as session:
+        shown = await showing.by_public_id(session, public_id, chain.now)
+    assert shown is not None
+    assert shown.course is not None
+    assert shown.course.host == WUXI
+
+    await tell(chain.own, Told(host.model_copy(update={"status": "void"}), 1, 100, None))
+    await tell(chain.own, Told(host, 1, 98, None))
+    await chain.issue()
+    assert await taught_at() == "Taught at wuxi-institute, CN"
     assert (await chain.standings())["01", 1] == "valid"
     assert await chain.differences() == []
 

@@ -133,7 +133,7 @@ async def explained(database: Database, question: Question, compare: str | None 
         return await explain.explain(session, question, asked, Sight(everything=True), limit=1000)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 async def test_an_explanation_comes_to_the_figure_whenever_and_whatever_is_asked(
     database: Database, data: st.DataObject

@@ -61,7 +61,7 @@ def test_the_story_has_every_type() -> None:
 
 
 @pytest.mark.parametrize("type_", TYPES)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(data=st.data())
 def test_voided_and_brought_back(type_: str, data: st.DataObject) -> None:
     target = of(type_)
@@ -83,7 +83,7 @@ def test_voided_and_brought_back(type_: str, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("type_", TYPES)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(data=st.data())
 def test_replaced(type_: str, data: st.DataObject) -> None:
     target = of(type_)

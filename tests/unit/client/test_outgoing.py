@@ -179,7 +179,7 @@ def test_a_post_that_was_interrupted_goes_on_where_it_stopped(
     run = CliRunner().invoke(app, command)
     assert isinstance(run.exception, ClientError)
     assert line.sent == ids[:2]
-    assert "3 events are not sent yet: events.ndjson 3-5." in " ".join(run.stderr.split())
+    assert "3 events not sent yet: events.ndjson 3-5." in " ".join(run.stderr.split())
 
     line = break_after(9)
     run = CliRunner().invoke(app, command)
@@ -208,11 +208,11 @@ def test_a_dry_run_and_an_offline_run_send_nothing(
     file = written(tmp_path, announced(), AWARD)
     run = CliRunner().invoke(app, ["post", str(file), "--dry-run"])
     assert run.exit_code == 1
-    assert "1 events would go to enrolment." in run.stdout
+    assert "1 event would go to enrolment." in run.stdout
     assert "1 of 2 events would be rejected. Nothing was sent." in run.stdout
     bundle = tmp_path / "bundle.ndjson"
     run = CliRunner().invoke(app, ["post", str(file), "--offline", str(bundle), "--credentials", str(credentials)])
     assert run.exit_code == 0
-    assert f"2 events were added to {bundle}" in run.stdout.replace("\n", "")
+    assert f"2 events added to {bundle}" in run.stdout.replace("\n", "")
     assert Signer(credentials.read_text()).key in bundle.read_text()
     assert line.sent == []

@@ -26,7 +26,7 @@ def by_pyld(said: Any) -> bytes:
     ).encode()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     names=st.lists(TEXTS, max_size=2).map(tuple),
     scheme_title=TEXTS,

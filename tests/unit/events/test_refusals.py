@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.events import offices_to_certification, offices_to_enrolment
@@ -73,7 +73,6 @@ UNHEARD_OF = st.text(min_size=8).map("§{}".format)
 """Texts that no sentence holds by itself, as it does the name of a field."""
 
 
-@settings(deadline=None)
 @given(st.sampled_from(PLACES), st.sampled_from(SECRETS) | UNHEARD_OF, st.booleans())
 def test_no_refusal_repeats_what_was_written(place: tuple[str, tuple[Any, ...]], secret: str, as_key: bool) -> None:
     name, way = place
@@ -104,14 +103,12 @@ def test_a_source_and_an_id_are_repeated_only_when_they_are_safe(name: str) -> N
                 assert getattr(answer, field) is None
 
 
-@settings(deadline=None)
 @given(JSON)
 def test_reading_any_json_gives_an_answer(value: Any) -> None:
     for answer in read(json.dumps([value]).encode()):
         assert isinstance(answer, Event | Refusal)
 
 
-@settings(deadline=None)
 @given(st.sampled_from(PLACES), JSON, st.booleans())
 def test_reading_a_broken_event_gives_an_answer(place: tuple[str, tuple[Any, ...]], value: Any, as_key: bool) -> None:
     name, way = place

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared.events.wire import (
@@ -202,7 +202,6 @@ JSON = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(st.sampled_from(CONTENT_TYPES), st.binary() | JSON.map(lambda value: json.dumps(value).encode()))
 @example(NDJSON, b"\xed\xa0\x80\n\x00\n")
 @example(BATCH, b"[" * 5000)

@@ -116,14 +116,14 @@ def _by(cells: dict[tuple[str, str], dict[str, int]], place: int) -> Rows:
     return rows
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(history=histories())
 def test_no_hidden_figure_of_any_version_can_be_worked_out(history: list[Shown]) -> None:
     nothing_is_given_away(history)
 
 
 @pytest.mark.long
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(history=histories())
 def test_no_hidden_figure_can_be_worked_out_in_many_histories(history: list[Shown]) -> None:
     nothing_is_given_away(history)
