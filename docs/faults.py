@@ -238,8 +238,12 @@ INPUT = (
     ),
     Row(
         "bodies near good ones",
-        "bytes of a good event changed, doubled, left out",
-        ("faults/test_bad_input.py::test_many_bodies_near_good_ones",),
+        "bytes of good events and facts changed, put in, left out",
+        (
+            "faults/test_bad_input.py::test_many_bodies_near_good_ones",
+            "faults/test_decoders.py::test_a_fact_is_read_or_becomes_a_dead_letter",
+            "faults/test_decoders.py::test_an_event_is_read_or_refused",
+        ),
     ),
     Row(
         "another country's ids and credentials",
@@ -264,7 +268,8 @@ def page(note: str) -> str:
         "`make test` has a short form of most, "
         "`make long` nearly all of it.",
         f"Last taken {taken['taken']} on {taken['cores']} cores (load {taken['load']} before it): {taken['tests']} tests in "
-        f"{taken['seconds'] / 60:.0f} minutes, {taken['failed']} failed, {taken['skipped']} skipped.",
+        f"{taken['seconds'] / 60:.0f} minutes, {taken['failed']} failed, {taken['skipped']} skipped"
+        + (f" (put together from {taken['runs']} runs of some of them)." if taken["runs"] > 1 else "."),
         "## Faults and recoveries",
         "Seconds from the fault, or from its end where it lasts, until every service was ready and nothing was missing; a "
         "service that was killed is started by the test, and its start is in the time.",

@@ -14,7 +14,7 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.bus import Bus
+from shared.bus import BrokerAway, Bus
 from shared.database import Database
 from shared.deadletters import describe
 from shared.tasks import background
@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS: Final = 1.0
 AGAIN_SECONDS: Final = 86_400.0
 """So long after the stream was read through it is read again; sooner when the broker was away."""
+DIFFERS_SECONDS: Final = 30.0
+"""The same while it says something else than the journal: somebody may put that right."""
 BATCH: Final = 200
 
 
@@ -51,19 +53,19 @@ class Scrubbing:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             connection = self._bus.connections
-            if not self._bus.connected or (read == connection and monotonic() - when < AGAIN_SECONDS):
+            again = DIFFERS_SECONDS if self._differs else AGAIN_SECONDS
+            if not self._bus.connected or (read == connection and monotonic() - when < again):
                 continue
             try:
                 async with self._database.alone(f"reads {self._stream} through") as lock:
-                    if lock is not None:
-                        await self._read_through(lock)
+                    self._differs = await self._read_through(lock) if lock is not None else None
                 read, when, said = connection, monotonic(), ""
             except Exception as error:
                 if said != (said := describe(error)):
                     log.warning("%s is not read through for now: %s", self._stream, describe(error))
 
-    async def _read_through(self, connection: AsyncConnection) -> None:
-        self._differs = None
+    async def _read_through(self, connection: AsyncConnection) -> str | None:
+        """What is to be decided by somebody. Raises BrokerAway, also when the stream was made anew meanwhile."""
         last = await self._bus.last_sequence(self._stream)
         for first in range(1, last + 1, BATCH):
             began = monotonic()
@@ -77,17 +79,19 @@ class Scrubbing:
             stream = {message.sequence: (message.subject, message.body) for message in messages}
             if other := [place for place, said in stream.items() if journal.get(place) != said]:
                 # Another history, perhaps: what that calls for is an administrator's decision, as with the relay's.
-                self._differs = (
+                return (
                     f"{self._stream} and the journal differ at {other[0]}: "
                     "restore the newer database, or delete the stream to have it made anew from this one"
                 )
-                return
             if gone := sorted(journal.keys() - stream.keys()):
+                if await self._bus.last_sequence(self._stream) < last:
+                    raise BrokerAway(f"{self._stream} is being filled")
                 log.error(
                     "%s does not have its message %d any more (%d of these %d): it is made anew from the journal",
                     self._stream, gone[0], len(gone), len(journal),
                 )  # fmt: skip
                 await self._bus.make_anew(self._stream)
-                return
+                return None
             # Half of the time it leaves broker and database to the others.
             await asyncio.sleep(monotonic() - began)
+        return None

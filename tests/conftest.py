@@ -55,6 +55,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             "taken": f"{datetime.now(UTC):%Y-%m-%d}",
             "cores": os.cpu_count(),
             "load": LOAD,
+            "runs": 1,
             "seconds": round(time.time() - STARTED),
             "tests": number["passed"] + number["failed"],
             "failed": number["failed"] + number["error"],

@@ -28,6 +28,7 @@ from shared.events.wire import BATCH, EVENTS_LIMIT, NDJSON, ONE
 from tests.contract.documents import today
 from tests.faults.conftest import SERVICES, TVET, River, centre
 from tests.faults.events import in_the_intake
+from tests.faults.mutations import mutated
 from tests.faults.patience import eventually
 from tests.faults.recoveries import Recoveries
 from tests.servers import connect_with_every_right
@@ -225,21 +226,6 @@ def test_subjects_that_are_none_are_not_taken(river: River) -> None:
         new = {"office": f"/offices/kh/{code}", "name": "x", "roles": ["reader"], "officer": "x"}
         answer = river.http.post(f"{river.sampan.urls['enrolment']}/v1/offices", json=new)
         assert answer.status_code in (400, 422), (code, answer.text)
-
-
-def mutated(body: bytes) -> st.SearchStrategy[bytes]:
-    """The same with some bytes changed, doubled or left out."""
-    places = st.integers(0, len(body) - 1)
-    cuts = st.tuples(places, places, st.binary(max_size=4))
-
-    def apply(changes: list[tuple[int, int, bytes]]) -> bytes:
-        made = body
-        for first, second, new in changes:
-            start, end = sorted((first, min(second, first + 8)))
-            made = made[:start] + new + made[end:]
-        return made
-
-    return st.lists(cuts, min_size=1, max_size=4).map(apply)
 
 
 def fuzz(river: River, service: str, number: int) -> int:
