@@ -1,7 +1,7 @@
 # What people and CI both call. Everything it needs goes to .venv, from the hash-pinned locks.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test long lint audit sbom bench docs schemas catalogue lock
+.PHONY: help demo up test long faults lint audit sbom bench docs schemas catalogue lock
 BIN := .venv/bin
 
 help: ## show this list
@@ -14,15 +14,22 @@ up: .venv/runtime ## run everything on this machine, with its data in ./data; Ct
 	@$(BIN)/sampan up --data data
 
 # What is compiled is kept, also where the environment says otherwise: tests start hundreds of processes.
-test long: export PYTHONDONTWRITEBYTECODE :=
+test long faults: export PYTHONDONTWRITEBYTECODE :=
 
 # More workers than cores: tests of outages and pauses mostly wait.
 test: .venv/development ## run the tests, but for those that take long
-	$(BIN)/python -m pytest -n 4 --dist loadgroup -m "not long"
+	$(BIN)/python -m pytest -n 4 --dist loadgroup -m "not long and not hurts"
 
 long: export SAMPAN_MANY_EXAMPLES := 1
 long: .venv/development ## run what takes long: 20,000 rows, pauses, every page in every language, properties with many examples
-	$(BIN)/python -m pytest -n 4 --dist loadgroup -m "long or property"
+	$(BIN)/python -m pytest -n 4 --dist loadgroup -m "(long or property) and not hurts"
+
+faults: export SAMPAN_SCHEDULES := 100
+faults: export SAMPAN_QUESTIONS := 10
+faults: export SAMPAN_FAULTS_FILE := docs/faults.json
+faults: .venv/development ## break everything there is to break, as root for all of it, and write docs/faults.md: half an hour
+	$(BIN)/python -m pytest -n 3 --dist loadgroup tests/faults tests/integration/chain/test_killed_while_replacing.py; \
+		status=$$?; $(BIN)/python -m docs.tables && exit $$status
 
 lint: .venv/development ## check style, types and the import rules
 	$(BIN)/ruff check .

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from docs import roster_columns
+from docs import faults, roster_columns
 from services.certification import recognising
 from services.certification import rules as certification
 from services.enrolment import rules as enrolment
@@ -398,6 +398,7 @@ WRITTEN: Mapping[str, Callable[[], str]] = {
     "events.md": events_page,
     "receipts.md": receipts_page,
     "reports.md": reports_page,
+    "faults.md": lambda: faults.page(NOTE),
     "roster-columns.md": lambda: roster_columns.page(NOTE),
     **{f"guide/{tag}.md": partial(guide_page, tag) for tag in LANGUAGES},
 }

@@ -29,6 +29,8 @@ TOGETHER = 3
 """How often a batch is tried as a whole while it seems to be the world that fails; then each of it by itself."""
 LONGEST_WAIT_SECONDS = 10.0
 GAP_SECONDS = 0.2
+GONE_SECONDS = 900.0
+"""How long facts that the stream does not have are waited for: its owner makes it anew when it finds that some are gone."""
 OVERDUE_SECONDS = 5.0
 """What was put off and has not come again so long after its time went to another replica."""
 
@@ -216,6 +218,7 @@ class FactBatches(_Settling):
         super().__init__(database, dead_letters, stream)
         self._handle = handle
         self._next_in_stream = next_in_stream
+        self._gone: tuple[int, float] | None = None  # after which position, and since when
 
     async def settle(self, batch: Sequence[Delivery]) -> Later:
         ordered = sorted({delivery.sequence: delivery for delivery in batch}.values(), key=lambda one: one.sequence)
@@ -241,12 +244,14 @@ class FactBatches(_Settling):
 
     async def _after(self, position: int, ordered: list[Delivery]) -> Later:
         settled = [delivery for delivery in ordered if delivery.sequence <= position]
-        self._settled(settled)
-        measures.heard(self.stream, settled, position)
+        if settled:  # else a problem is not over
+            self._settled(settled)
+            measures.heard(self.stream, settled, position)
         beyond = [delivery for delivery in ordered if delivery.sequence > position]
         if beyond and beyond[0].deliveries > 1 and await self._skip_what_is_gone(position):
             return await self.settle(beyond)
-        return {delivery.sequence: GAP_SECONDS for delivery in beyond}
+        wait = STRIKE_SECONDS if self._gone and self._gone[0] == position else GAP_SECONDS
+        return {delivery.sequence: wait for delivery in beyond}
 
     async def _settle_one_by_one(self, ordered: list[Delivery]) -> Later:
         """Up to the message that fails by itself; what follows waits for it, because order counts.
@@ -298,9 +303,16 @@ class FactBatches(_Settling):
         return position
 
     async def _skip_what_is_gone(self, position: int) -> bool:
-        """Step over messages that no longer exist in the stream, so that they do not hold up the rest for ever."""
+        """Step over messages that are gone and not brought back, so that they do not hold up the rest for ever."""
         there = await self._next_in_stream(position + 1)
         if there <= position + 1:
+            self._gone = None
+            return False
+        if self._gone is None or self._gone[0] != position:
+            self._gone = position, monotonic()
+            log.error("%s: message %d is not in the stream: waiting for it to be made anew", self.stream, position + 1)
+        if monotonic() - self._gone[1] < GONE_SECONDS:
+            self.problem = f"{self.stream} waits: its message {position + 1} is gone, and it is to be made anew"
             return False
 
         async def work(session: AsyncSession) -> bool:

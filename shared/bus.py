@@ -96,6 +96,8 @@ class Bus:
         self._subscriptions: list[Subscription] = []
         self._connection: Client | None = None
         self._connection_problem: str | None = "not connected to the broker yet"
+        self.connections = 0
+        """How often it was connected: what was known of the broker's disk may be otherwise since."""
         self._stream_problems = {name: f"stream {name} is not made yet" for name in owns}
         self._streams_seen_to = asyncio.Event()
         self._denied: dict[str, float] = {}
@@ -231,6 +233,14 @@ class Bus:
         """The sequence with which a stream ends; 0 when it is not there. Raises BrokerAway."""
         return (await self.extent(stream)).last
 
+    async def make_anew(self, stream: str) -> None:
+        """Delete a stream of this service, which is then made and filled from the journal as one that somebody deleted.
+
+        Raises BrokerAway.
+        """
+        with _answering(), suppress(NotFoundError):
+            await self.jetstream.delete_stream(stream)
+
     async def read(self, stream: str, first: int, last: int) -> list[Delivery]:
         """The messages from `first` to `last`, without those that are gone. Nothing is consumed by it.
 
@@ -266,6 +276,7 @@ class Bus:
             try:
                 self._connection = await self.broker.connect()
                 self._connection_problem = None
+                self.connections += 1
                 work = [self._until_closed(self._connection), self._keep_streams(), self._sweep()]
                 work += [self._keep(subscription) for subscription in self._subscriptions]
                 keepers = [asyncio.create_task(one) for one in work]
@@ -361,6 +372,7 @@ class Bus:
 
     async def _on_reconnected(self) -> None:
         self._connection_problem = None
+        self.connections += 1
         log.info("the broker is back")
 
 

@@ -81,6 +81,8 @@ def _service_rights(
             stream in (service.upper(), CHANGES)
         ):  # its facts, which it compares with its journal, and how far it has announced; the others hold what is not its own
             publish.append(f"$JS.API.STREAM.MSG.GET.{stream}")
+        if stream == service.upper():  # its facts, all of which are in its journal: one that lost some is made anew
+            publish.append(f"$JS.API.STREAM.DELETE.{stream}")
     for stream, subject in hears.items():
         # The subject in the request is compared with that of the consumer by the server.
         publish.append(f"$JS.API.CONSUMER.CREATE.{stream}.{service}" + (f".{subject}" if subject else ""))

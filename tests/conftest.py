@@ -1,9 +1,14 @@
 """The real servers, once per test worker."""
 
+import json
+import os
 import shutil
 import signal
 import tempfile
+import time
+from collections import Counter, defaultdict
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,6 +16,10 @@ from hypothesis import HealthCheck, settings
 
 from tests.properties import times
 from tests.servers import NatsForTests, PostgresForTests
+
+FAULTS = "SAMPAN_FAULTS_FILE"
+"""The variable with the file to which `make faults` has written what was told of faults."""
+STARTED, LOAD = time.time(), round(os.getloadavg()[0], 1)
 
 if (
     signal.getsignal(signal.SIGINT) is signal.SIG_IGN
@@ -20,6 +29,41 @@ if (
 # No test is timed: machines differ threefold, and other work goes on beside it.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests have told of faults: recovery times, and numbers of schedules and questions."""
+    recoveries: dict[str, list[float]] = defaultdict(list)
+    counts: Counter[str] = Counter()
+    for report in (one for reports in terminalreporter.stats.values() for one in reports):
+        if getattr(report, "when", None) == "call":
+            for name, value in report.user_properties:
+                kind, _, what = name.partition(": ")
+                if kind == "recovery":
+                    recoveries[what].append(value)
+                elif kind == "count":
+                    counts[what] += value
+    if recoveries or counts:
+        terminalreporter.section("faults")
+        for what, took in sorted(recoveries.items()):
+            terminalreporter.line(f"recovery: {what}: {', '.join(map(str, took))} s")
+        for what, number in sorted(counts.items()):
+            terminalreporter.line(f"count: {what}: {number}")
+    if file := os.environ.get(FAULTS):
+        number = {name: len(terminalreporter.stats.get(name, ())) for name in ("passed", "failed", "error", "skipped")}
+        taken = {
+            "taken": f"{datetime.now(UTC):%Y-%m-%d}",
+            "cores": os.cpu_count(),
+            "load": LOAD,
+            "runs": 1,
+            "seconds": round(time.time() - STARTED),
+            "tests": number["passed"] + number["failed"],
+            "failed": number["failed"] + number["error"],
+            "skipped": number["skipped"],
+            "recoveries": dict(sorted(recoveries.items())),
+            "counts": dict(sorted(counts.items())),
+        }
+        Path(file).write_text(json.dumps(taken, indent=2) + "\n", encoding="utf-8")
 
 
 def pytest_report_header() -> str:

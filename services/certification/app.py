@@ -52,6 +52,7 @@ from shared.offices import Doorkeeper, token_digest
 from shared.rejections import rejections
 from shared.relay import Relay
 from shared.rights import HOLDER
+from shared.scrubbing import Scrubbing
 from shared.sessions import Sessions
 from shared.telemetry import configure
 from shared.upkeep import administration
@@ -107,6 +108,7 @@ def create(settings: Settings) -> FastAPI:
         owns=("CERTIFICATION",),
     )
     relay = Relay(database, bus, service="certification", stream="CERTIFICATION")
+    scrubbing = Scrubbing(database, bus, "CERTIFICATION")
     audit = Audit(database, secret)
     depths = Depths(database, bus, "CERTIFICATION")
     handlers = Handlers(database, secret, settings.enrolment_url)
@@ -121,14 +123,20 @@ def create(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         try:
-            async with bus.running(), relay.running(), depths.running(), issuer.running() if issuer else nullcontext():
+            async with (
+                bus.running(),
+                relay.running(),
+                scrubbing.running(),
+                depths.running(),
+                issuer.running() if issuer else nullcontext(),
+            ):
                 yield
         finally:
             await database.close()
 
     async def problems() -> list[str]:
         await database.ping()
-        return [*bus.health(), *relay.health()]
+        return [*bus.health(), *relay.health(), *scrubbing.health()]
 
     app = create_app("Sampan certification", lifespan, problems)
     for part in (

@@ -38,6 +38,7 @@ from shared.rejected import RejectedBodies
 from shared.rejections import rejections
 from shared.relay import Relay
 from shared.rights import HOLDER
+from shared.scrubbing import Scrubbing
 from shared.sessions import Sessions
 from shared.telemetry import configure
 from shared.upkeep import administration
@@ -57,6 +58,7 @@ def create(settings: Settings) -> FastAPI:
         owns=("INTAKE", "RECEIPTS", "ENROLMENT", "DEADLETTERS"),
     )
     relay = Relay(database, bus, service="enrolment", stream="ENROLMENT")
+    scrubbing = Scrubbing(database, bus, "ENROLMENT")
     depths = Depths(database, bus, "ENROLMENT")
     authority = Authority.from_text(settings.nats_authority_file.read_text())
     admissions = Admissions(database, bus, settings.nats_url, authority)
@@ -75,14 +77,21 @@ def create(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         try:
-            async with bus.running(), relay.running(), admissions.running(), depths.running(), holders.running():
+            async with (
+                bus.running(),
+                relay.running(),
+                scrubbing.running(),
+                admissions.running(),
+                depths.running(),
+                holders.running(),
+            ):
                 yield
         finally:
             await database.close()
 
     async def problems() -> list[str]:
         await database.ping()
-        return [*bus.health(), *relay.health(), *admissions.health()]
+        return [*bus.health(), *relay.health(), *scrubbing.health(), *admissions.health()]
 
     app = create_app("Sampan enrolment", lifespan, problems)
     addresses = {

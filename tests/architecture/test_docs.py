@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from docs.faults import FAULTS, INPUT
 from docs.tables import BAD_BODIES, WRITTEN, bad_bodies, certifications_rules, enrolments_rules
 from services.certification import rules as certification
 from services.enrolment import sentences
@@ -20,6 +21,13 @@ WIRE = (ROOT / "shared/events/wire.py").read_text(encoding="utf-8")
 @pytest.mark.parametrize("page", WRITTEN)
 def test_a_page_is_as_the_code_is(page: str) -> None:
     assert (ROOT / "docs" / page).read_text(encoding="utf-8") == WRITTEN[page](), "run `make docs`"
+
+
+def test_every_test_that_is_named_for_a_fault_is_there() -> None:
+    for row in (*FAULTS, *INPUT):
+        for test in row.tests:
+            file, _, name = test.partition("::")
+            assert f"def {name}(" in (ROOT / "tests" / file).read_text(encoding="utf-8"), test
 
 
 def test_every_type_has_its_rules() -> None:

@@ -6,9 +6,9 @@ import secrets
 import shutil
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import count, product
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +18,13 @@ import pytest
 from services.client import Client
 from services.standalone import Service, Standalone
 from services.upkeep import check
-from tests.e2e.conftest import environment
+from tests.e2e.conftest import EXAMPLE, environment
+from tests.faults.recoveries import Recoveries
+from tests.faults.ways import Way
 
 SERVICES = ("enrolment", "certification", "reporting")
-BACK_SECONDS = 45
-
-
-def eventually(holds: Callable[[], bool], what: Callable[[], object] | str, seconds: float = BACK_SECONDS) -> float:
-    """Wait until it holds; how long that took."""
-    began = time.monotonic()
-    while not holds():
-        assert time.monotonic() < began + seconds, what if isinstance(what, str) else what()
-        time.sleep(0.05)  # polls with a deadline
-    return time.monotonic() - began
+APPRAISAL, TVET = "/offices/cn/wuxi-appraisal", "/offices/la/tvet"
+KINDS = {"one": "application/cloudevents+json", "batch": "application/cloudevents-batch+json"}
 
 
 def centre(number: str) -> dict[str, Any]:
@@ -44,10 +38,45 @@ def centre(number: str) -> dict[str, Any]:
     }
 
 
+def awards() -> Iterator[dict[str, Any]]:
+    """Certificates that the example's trainees have not been awarded yet."""
+    levels = ("apprentice", "intermediate", "senior", "technician", "senior-technician", "special", "chief")
+    for level, occupation, number in product(levels, ("4-04-02-02", "6-31-01-03"), range(1, 8)):
+        said = {"cohort": "wuxi-2025-spring", "number": f"{number:03}", "scheme": "cn-vslc", "occupation": occupation}
+        yield {
+            "specversion": "1.0",
+            "id": f"awarded-{number}-{occupation}-{level}",
+            "source": APPRAISAL,
+            "type": "certificate.awarded.v1",
+            "time": "2025-05-13T14:00:00+08:00",
+            "data": {**said, "level": level, "date": "2025-05-13"},
+        }
+
+
+class Routed(Standalone):
+    """The whole program, each service's connections leading through a way of the test's."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        super().__init__(folder, environment)
+        self.to_nats = {name: Way(lambda: self.nats.port) for name in SERVICES}
+        self.to_postgres = {name: Way(lambda: self.postgres.port or 0) for name in SERVICES}
+
+    def _settings(self, service: str) -> dict[str, str]:
+        settings = super()._settings(service)
+        for name, to, ways in (
+            ("SAMPAN_NATS_URL", self.nats.port, self.to_nats),
+            ("SAMPAN_DATABASE_URL", self.postgres.port, self.to_postgres),
+        ):
+            settings[name] = settings[name].replace(f":{to}", f":{ways[service].port}")
+        return settings
+
+
 class Poster:
     """Posts one event after the other and keeps what it was answered."""
 
-    def __init__(self, post: Callable[[dict[str, Any]], httpx.Response], name: str) -> None:
+    def __init__(self, post: Callable[[dict[str, Any]], httpx.Response], name: str, *, breaking: bool = False) -> None:
+        """``breaking`` says that the service itself will die: an answer that does not come is then no wonder."""
+        self._breaking = breaking
         self.accepted: list[dict[str, Any]] = []
         self.put_off = 0
         self.wrong: list[str] = []
@@ -62,6 +91,9 @@ class Poster:
             try:
                 answer = self._post(event)
             except httpx.TransportError as error:
+                if self._breaking:
+                    self.put_off += 1
+                    continue
                 self.wrong.append(type(error).__name__)
                 continue
             if answer.status_code == 200 and answer.json()["receipts"][0]["status"] in {"accepted", "duplicate"}:
@@ -79,9 +111,34 @@ class Poster:
 class River:
     """A running Sampan and what its doors say."""
 
-    def __init__(self, sampan: Standalone) -> None:
+    def __init__(self, sampan: Routed) -> None:
         self.sampan = sampan
         self.http = httpx.Client(headers={"Authorization": f"Bearer {sampan.admin_token}"}, timeout=30)
+        self._awards = awards()
+        self._numbers = count(1)
+
+    def begin(self) -> None:
+        """The example, and two offices that may post over NATS."""
+        for office, role in ((APPRAISAL, "awarding-body"), (TVET, "coordinator")):
+            new = {"office": office, "name": office, "roles": [role], "officer": "somebody"}
+            self.http.post(f"{self.sampan.urls['enrolment']}/v1/offices", json=new).raise_for_status()
+        with Client(self.sampan.urls["enrolment"], self.sampan.admin_token) as client:
+            client.wait_until_reported()
+        owned = {"scheme.registered.v1", "trainee.assessed.v1"}
+        events = [json.loads(line) for line in EXAMPLE.read_text().splitlines()]
+        for service in ("enrolment", "certification"):
+            its = [
+                event
+                for event in events
+                if (event["type"] in owned or event["type"].startswith("certificate.")) == (service == "certification")
+            ]
+            answer = self.post_to(service, its, "batch")
+            assert answer.status_code == 200, answer.text
+        assert self.check() == []
+
+    def new_event(self, service: str) -> dict[str, Any]:
+        """One that nobody has posted yet, and that changes what the service and those after it hold."""
+        return next(self._awards) if service == "certification" else centre(f"new-{next(self._numbers)}")
 
     def service(self, name: str) -> Service:
         return next(service for service in self.sampan.services if service.name == name)
@@ -107,13 +164,16 @@ class River:
         return {service: self.problems(service) for service in SERVICES}
 
     def post(self, event: dict[str, Any]) -> httpx.Response:
-        kind = {"Content-Type": "application/cloudevents+json"}
-        return self.http.post(f"{self.sampan.urls['enrolment']}/v1/events", content=json.dumps(event), headers=kind)
+        return self.post_to("enrolment", event)
+
+    def post_to(self, service: str, said: Any, kind: str = "one") -> httpx.Response:
+        headers = {"Content-Type": KINDS[kind]}
+        return self.http.post(f"{self.sampan.urls[service]}/v1/events", content=json.dumps(said), headers=headers)
 
     @contextmanager
-    def posting(self, name: str) -> Iterator[Poster]:
+    def posting(self, name: str, *, breaking: bool = False) -> Iterator[Poster]:
         """Post all the while; afterwards nothing that was acknowledged is lost, and all services agree with each other."""
-        poster = Poster(self.post, name)
+        poster = Poster(self.post, name, breaking=breaking)
         thread = threading.Thread(target=poster.run)
         thread.start()
         try:
@@ -125,14 +185,16 @@ class River:
         assert poster.accepted
         self.assert_nothing_lost(poster.accepted)
 
-    def assert_nothing_lost(self, accepted: list[dict[str, Any]]) -> None:
-        kind = {"Content-Type": "application/cloudevents-batch+json"}
+    def assert_nothing_lost(self, accepted: list[dict[str, Any]], service: str = "enrolment") -> None:
         for start in range(0, len(accepted), 500):
-            batch = json.dumps(accepted[start : start + 500])
-            answer = self.http.post(f"{self.sampan.urls['enrolment']}/v1/events", content=batch, headers=kind)
+            answer = self.post_to(service, accepted[start : start + 500], "batch")
             assert {receipt["status"] for receipt in answer.json()["receipts"]} == {"duplicate"}
+        assert self.check() == []
+
+    def check(self) -> list[dict[str, str]]:
+        """What `sampan check` finds."""
         with Client(self.sampan.urls["enrolment"], self.sampan.admin_token) as client:
-            assert check(client, lambda _: None) == []
+            return check(client, lambda _: None)
 
     def metric(self, service: str, name: str) -> float:
         text = self.http.get(f"{self.sampan.urls[service]}/metrics").text
@@ -145,8 +207,14 @@ class River:
 @pytest.fixture(scope="session")
 def river() -> Iterator[River]:
     folder = Path(tempfile.gettempdir()) / f"sampan-faults-{secrets.token_hex(4)}"
-    with Standalone(folder, dict(os.environ) | environment()) as sampan:
+    with Routed(folder, dict(os.environ) | environment()) as sampan:
         running = River(sampan)
+        running.begin()
         yield running
         running.http.close()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def recoveries(record_property: Callable[[str, object], None]) -> Recoveries:
+    return Recoveries(record_property)

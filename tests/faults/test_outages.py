@@ -1,13 +1,19 @@
 """Broker and database go away and come back, by kill -9, while events are posted: nothing is restarted, nothing is lost."""
 
+import random
 import time
+from collections import Counter
+from collections.abc import Callable
 
 import psutil
 import pytest
 
 from services.client import Client
+from services.processes import Part
 from services.upkeep import check
-from tests.faults.conftest import River, centre, eventually
+from tests.faults.conftest import River, centre
+from tests.faults.patience import eventually
+from tests.faults.recoveries import Recoveries
 
 pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(180)]
 
@@ -62,6 +68,34 @@ def test_broker_and_database_go_and_come_in_any_order(river: River) -> None:
 
     assert poster.put_off
     assert river.pids() == before
+
+
+@pytest.mark.hurts
+@pytest.mark.timeout(600)
+def test_everything_is_killed_many_times_under_load(river: River, recoveries: Recoveries) -> None:
+    """Broker, database and services, in an order that a seed gives, and again before everything has found itself."""
+    chance = random.Random(11)
+    kills: Counter[str] = Counter()
+    parts: dict[str, Part] = {"broker": river.sampan.nats, "database": river.sampan.postgres}
+    parts |= {service.name: service for service in river.sampan.services}
+    with river.posting("many-times", breaking=True) as poster:
+        for _ in range(20):
+            number = len(poster.accepted)
+            eventually(lambda: len(poster.accepted) > number, river.say, 90)  # noqa: B023
+            for name in chance.sample(sorted(parts), chance.choice((1, 1, 2, 3))):
+                kills[name] += 1
+                parts[name].kill()
+            for part in parts.values():
+                if not part.alive:
+                    part.start()
+        recoveries.tell("everything killed twenty times", eventually(ready(river), "they do not come back", 120))
+    for name, number in kills.items():
+        recoveries.count(f"kills of the {name} under load", number)
+    recoveries.count("events acknowledged while everything was killed", len(poster.accepted))
+
+
+def ready(river: River) -> Callable[[], bool]:
+    return lambda: all(service.unready() is None for service in river.sampan.services)
 
 
 @pytest.mark.long

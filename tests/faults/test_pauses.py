@@ -14,8 +14,13 @@ import pytest
 from services.processes import free_port
 from services.standalone import Service
 from shared.database import IDLE_HOLDER_SECONDS, Database
+from shared.subscriptions import ACK_WAIT_SECONDS
 from tests.e2e.conftest import ROOT
-from tests.faults.conftest import River, centre, eventually
+from tests.faults.conftest import River, centre
+from tests.faults.events import deliveries, effects, in_the_intake, over_nats
+from tests.faults.moments import in_the_commit, superuser
+from tests.faults.patience import eventually
+from tests.faults.recoveries import Recoveries
 
 pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(180)]
 
@@ -72,6 +77,29 @@ def test_a_leader_that_is_paused_loses_its_place_and_wakes_up_harmless(river: Ri
         eventually(river.all_ready, river.say)
         river.assert_nothing_lost([centre(number) for number in ("both-awake", "one-paused", "awake-again")])
     eventually(river.all_ready, river.say)
+
+
+@pytest.mark.hurts
+@pytest.mark.parametrize("service", ["enrolment", "certification"])
+def test_a_service_that_is_paused_for_longer_than_the_broker_waits(
+    river: River, recoveries: Recoveries, service: str
+) -> None:
+    """In the middle of its commit: the broker delivers again, and the event has one effect."""
+    event, before = river.new_event(service), deliveries(river, service)
+    with superuser(river.sampan.postgres) as session:
+        with in_the_commit(session, service, "events") as moment:
+            over_nats(river, event)
+            moment.reached()
+            with paused(river.service(service).pid):
+                wakes = time.monotonic() + ACK_WAIT_SECONDS + 3
+                eventually(lambda: time.monotonic() > wakes, "")
+            began = time.monotonic()
+        eventually(lambda: in_the_intake(river) == 0, "it is delivered for ever", 60)
+        eventually(river.all_ready, river.say)
+        recoveries.tell(f"{service} paused for longer than the broker waits", time.monotonic() - began)
+        assert deliveries(river, service) >= before + 2, "it was not delivered again"
+        river.assert_nothing_lost([event], service)
+        assert effects(session, event) == 1
 
 
 HOLDER = """

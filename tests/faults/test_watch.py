@@ -9,7 +9,8 @@ import pytest
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 
-from tests.faults.conftest import River, centre, eventually
+from tests.faults.conftest import River, centre
+from tests.faults.patience import eventually
 from tests.servers import connect_with_every_right
 
 pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(180)]

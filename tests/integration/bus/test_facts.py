@@ -9,13 +9,14 @@ from nats.js import JetStreamContext
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared import batches, subscriptions
+from shared import batches, scrubbing, subscriptions
 from shared.batches import FactBatches
 from shared.bus import Bus, Delivery
 from shared.database import Database
 from shared.deadletters import DeadLetters
 from shared.outbox import heard_positions
-from tests.integration.bus.house import House, applied, apply, count, eventually, fact, none, numbers, say
+from shared.scrubbing import Scrubbing
+from tests.integration.bus.house import House, applied, apply, count, eventually, fact, none, numbers, say, stream
 
 
 class Projector:
@@ -165,8 +166,9 @@ async def test_facts_beyond_a_gap_wait_for_it(house: House) -> None:
 
 
 async def test_facts_that_are_gone_for_good_are_skipped_with_a_warning(
-    house: House, caplog: pytest.LogCaptureFixture
+    house: House, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(batches, "GONE_SECONDS", 0)
     database, _, _ = await house.publisher()
     await say(database, *[fact(f"c{n}", n) for n in range(1, 31)])
     await eventually(lambda: house.same(database))
@@ -179,6 +181,43 @@ async def test_facts_that_are_gone_for_good_are_skipped_with_a_warning(
     assert numbers(await applied(projector.database)) == [n for n in range(5, 31) if n != 10]
     assert "messages 1 to 4 are no longer in the stream" in caplog.text
     assert "messages 10 to 10 are no longer in the stream" in caplog.text
+
+
+async def test_facts_that_are_gone_are_waited_for_until_their_owner_brings_them_back(house: House) -> None:
+    database, owner, _ = await house.publisher()
+    await say(database, *[fact(f"c{n}", n) for n in range(1, 11)])
+    await eventually(lambda: house.same(database))
+    async with house.js() as js:
+        await js.delete_msg("ENROLMENT", 4)
+    projector, bus = await _listener(house)
+    await house.run(bus)
+    await eventually(lambda: any("message 4 is gone" in problem for problem in bus.health()))
+    assert await projector.at(3)
+
+    async with Scrubbing(database, owner, "ENROLMENT").running():
+        await eventually(lambda: projector.at(10))
+    assert numbers(await applied(projector.database)) == list(range(1, 11))
+    assert await house.same(database)
+    await eventually(lambda: not bus.health())
+
+
+async def test_a_stream_that_says_something_else_is_left_alone_and_said(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scrubbing, "DIFFERS_SECONDS", 0.1)
+    database, owner, _ = await house.publisher()
+    await say(database, *[fact(f"c{n}", n) for n in range(1, 11)])
+    await eventually(lambda: house.same(database))
+    async with database.transaction() as session:
+        await session.execute(text("UPDATE outbox SET body = replace(body, '}', ' }') WHERE position = 4"))
+    reader = Scrubbing(database, owner, "ENROLMENT")
+    async with reader.running():
+        await eventually(lambda: any("differ at 4" in problem for problem in reader.health()))
+        async with house.js() as js:
+            assert len(await stream(js)) == 10
+        async with database.transaction() as session:
+            await session.execute(text("UPDATE outbox SET body = replace(body, ' }', '}') WHERE position = 4"))
+        await eventually(lambda: not reader.health())
 
 
 async def test_a_stream_made_anew_is_not_applied_twice(house: House) -> None:
