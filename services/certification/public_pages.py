@@ -62,7 +62,10 @@ VERDICTS: Final[Mapping[str, tuple[str, str]]] = {
     "status unknown": ("decide-box", _("This file is genuine. How its certificate stands is not known: scan its code")),
     "unknown issuer": (
         "decide-box",
-        _("This file was not issued here. Ask whoever it names, at an address that you know to be theirs"),
+        _(
+            "This file was not issued here, or its key was given up since: scan its code, or ask whoever it names, "
+            "at an address that you know to be theirs"
+        ),
     ),
     "another kind of proof": ("decide-box", _("There is no proof in this file that can be checked here")),
     "not a credential": (
@@ -73,6 +76,8 @@ VERDICTS: Final[Mapping[str, tuple[str, str]]] = {
     ),
 }
 """What is said of a file, by its verdict."""
+SIGNED: Final = {*STANDINGS, "withdrawn", "status unknown"}
+"""Verdicts on files whose signature is good and of a key of ours."""
 HEADINGS: Final = {404: _("Nothing here"), 410: _("Not kept any more"), 429: _("Too much at once"), 503: _("Not now")}
 MESSAGES: Final = {
     400: _("Choose a file first."),
@@ -158,7 +163,9 @@ class PublicPages:
             address = str((found.document or {}).get("id", ""))
             public_id = address.removeprefix(self._operator.credential(""))
             page = f"/c/{public_id}" if re.fullmatch(showing.PUBLIC_ID, public_id) else None
-            return self._check_page(request, said=VERDICTS[found.word], page=page)
+            # By itself a good signature says nothing of the picture around it: anybody can put a document into another file.
+            signed = _signed(found.document) if found.document and found.word in SIGNED else None
+            return self._check_page(request, said=VERDICTS[found.word], page=page, signed=signed)
 
         @router.get("/w/{token}")
         async def wallet_page(request: Request, token: Token) -> Response:
@@ -231,7 +238,7 @@ class PublicPages:
         return None
 
     def _check_page(self, request: Request, **values: Any) -> Response:
-        nothing = {"answer": None, "number": "", "said": None, "page": None}
+        nothing = {"answer": None, "number": "", "said": None, "page": None, "signed": None}
         return self._page(request, "check.html", standings=STANDINGS, **(nothing | values))
 
     def _page(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:
@@ -252,3 +259,14 @@ class PublicPages:
         )
         answer.headers.update(problem.headers)
         return answer
+
+
+def _signed(document: Mapping[str, Any]) -> dict[str, Any]:
+    """What a document of ours says, to be compared with what its file shows."""
+    subject = document["credentialSubject"]
+    return {
+        "names": [one["identityHash"] for one in subject.get("identifier", [])],
+        "name": document["name"],
+        "awarding_body": subject["source"]["name"],
+        "number": subject.get("licenseNumber"),
+    }

@@ -82,7 +82,7 @@ async def by_certificate(session: AsyncSession, certificate: str, now: datetime)
 
 async def by_number(session: AsyncSession, number: str, now: datetime) -> list[Shown]:
     """The public certificates with an awarding body's number, those that are live first."""
-    return await _shown(session, "certificates.data ->> 'number' = :value", number, now)
+    return await _shown(session, "certificates.data ->> 'number' IN (:value, upper(:value))", number, now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,6 +176,7 @@ def test_number_and_name_match_or_they_do_not(program: Program, certificates: di
 
     assert "The number and the name belong together." in typed(number, "sophea chan")
     assert "The number and the name belong together." in typed(number, "ចាន់ សុភា")
+    assert "The number and the name belong together." in typed(number.lower(), "ចាន់ សុភា")
     none = {typed(*pair).replace(pair[0], "") for pair in ((number, "Chan Dara"), ("NO-SUCH-NUMBER", "Chan Sophea"))}
     assert len(none) == 1, "an unknown number and a wrong name are told apart"
     assert "No match." in none.pop()
@@ -240,6 +241,8 @@ def test_a_file_that_somebody_was_sent_is_judged_by_form_and_by_program(
     said = httpx.post(f"{root}/check/file", files={"file": ("paper.pdf", paper, "application/pdf")}, timeout=60)
     assert "This file is genuine, and its certificate is valid" in said.text
     assert f'href="{public_page(program, certificates["007"]).removeprefix(root)}"' in said.text
+    assert certificates["007"]["number"] in said.text, "what was signed, since the picture may be another's"
+    assert "the picture itself is not signed" in said.text
     changed = json.dumps({**credential_in(paper), "name": "Something better"}).encode()
     said = httpx.post(f"{root}/check/file", files={"file": ("paper.json", changed)}, timeout=60)
     assert "do not accept it" in said.text
