@@ -63,6 +63,7 @@ FAULTS = (
         "database sessions ended",
         "the server restarted in order; sessions terminated",
         ("faults/test_outages.py::test_sessions_that_the_database_ends_are_made_anew",),
+        ("sessions ended",),
     ),
     Row(
         "streams and consumers deleted, a consumer paused",
@@ -72,6 +73,7 @@ FAULTS = (
             "faults/test_watch.py::test_streams_deleted",
             "faults/test_watch.py::test_a_silent_stall",
         ),
+        ("deleted", "consumer paused"),
     ),
     Row(
         "power loss",
@@ -224,6 +226,14 @@ INPUT = (
             "unit/events/test_envelope.py::test_an_unknown_version",
             "unit/events/test_envelope.py::test_nothing_is_coerced",
             "faults/test_bad_input.py::test_a_bad_event_costs_its_neighbours_nothing",
+        ),
+    ),
+    Row(
+        "formulas in spreadsheets, HTML or SQL in names",
+        "as titles of cohorts: in answers, on pages of the desk and the dashboard, in a CSV",
+        (
+            "faults/test_bad_input.py::test_markup_formulas_and_statements_in_names_are_inert",
+            "unit/reporting/test_formats.py::test_no_text_is_a_formula",
         ),
     ),
     Row(
