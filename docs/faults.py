@@ -230,9 +230,9 @@ INPUT = (
     ),
     Row(
         "formulas in spreadsheets, HTML or SQL in names",
-        "as titles of cohorts: in answers, on pages of the desk and the dashboard, in a CSV",
+        "as titles of cohorts: in answers, on pages of the desk and the dashboard; any text in a CSV",
         (
-            "faults/test_bad_input.py::test_markup_formulas_and_statements_in_names_are_inert",
+            "faults/test_bad_input.py::test_markup_and_statements_in_names_are_inert",
             "unit/reporting/test_formats.py::test_no_text_is_a_formula",
         ),
     ),
@@ -284,6 +284,7 @@ def page(note: str) -> str:
         "Seconds from the fault, or from its end where it lasts, until every service was ready and nothing was missing; a "
         "service that was killed is started by the test, and its start is in the time.",
         _faults(taken["recoveries"]),
+        "Not injected here: two versions of one service at the same time.",
         "## Bad input",
         _table(("input", "how", "held by"), [(row.what, row.how, _held_by(row)) for row in INPUT]),
         "## Counted",
