@@ -63,6 +63,7 @@ FAULTS = (
         "database sessions ended",
         "the server restarted in order; sessions terminated",
         ("faults/test_outages.py::test_sessions_that_the_database_ends_are_made_anew",),
+        ("sessions ended",),
     ),
     Row(
         "streams and consumers deleted, a consumer paused",
@@ -72,6 +73,7 @@ FAULTS = (
             "faults/test_watch.py::test_streams_deleted",
             "faults/test_watch.py::test_a_silent_stall",
         ),
+        ("deleted", "consumer paused"),
     ),
     Row(
         "power loss",
@@ -227,6 +229,14 @@ INPUT = (
         ),
     ),
     Row(
+        "formulas in spreadsheets, HTML or SQL in names",
+        "as titles of cohorts: in answers, on pages of the desk and the dashboard; any text in a CSV",
+        (
+            "faults/test_bad_input.py::test_markup_and_statements_in_names_are_inert",
+            "unit/reporting/test_formats.py::test_no_text_is_a_formula",
+        ),
+    ),
+    Row(
         "a partly bad batch",
         "one receipt per event, safe to send again",
         ("faults/test_bad_input.py::test_a_bad_event_costs_its_neighbours_nothing",),
@@ -274,6 +284,7 @@ def page(note: str) -> str:
         "Seconds from the fault, or from its end where it lasts, until every service was ready and nothing was missing; a "
         "service that was killed is started by the test, and its start is in the time.",
         _faults(taken["recoveries"]),
+        "Not injected here: two versions of one service at the same time.",
         "## Bad input",
         _table(("input", "how", "held by"), [(row.what, row.how, _held_by(row)) for row in INPUT]),
         "## Counted",

@@ -7,6 +7,7 @@ import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import cache
+from urllib.parse import urlencode
 
 import httpx
 import psutil
@@ -26,6 +27,7 @@ from schemathesis.schemas import APIOperation
 
 from shared.events.wire import BATCH, EVENTS_LIMIT, NDJSON, ONE
 from tests.contract.documents import today
+from tests.e2e.conftest import EXAMPLE
 from tests.faults.conftest import SERVICES, TVET, River, centre
 from tests.faults.events import in_the_intake
 from tests.faults.mutations import mutated
@@ -226,6 +228,46 @@ def test_subjects_that_are_none_are_not_taken(river: River) -> None:
         new = {"office": f"/offices/kh/{code}", "name": "x", "roles": ["reader"], "officer": "x"}
         answer = river.http.post(f"{river.sampan.urls['enrolment']}/v1/offices", json=new)
         assert answer.status_code in (400, 422), (code, answer.text)
+
+
+EVIL = ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "=HYPERLINK(1)", "'); DROP TABLE events; --")
+
+
+def test_markup_and_statements_in_names_are_inert(river: River) -> None:
+    """In answers they are what was written; on pages they do nothing."""
+    announced = next(json.loads(line) for line in EXAMPLE.read_text().splitlines() if "cohort.announced" in line)
+    cohorts = {f"evil-{place}": title for place, title in enumerate(EVIL)}
+    with unharmed(river):
+        for code, title in cohorts.items():
+            data = {**announced["data"], "cohort": code, "titles": {"en": title}}
+            said = river.post({**announced, "id": f"announced-{code}", "data": data}).json()
+            assert said["receipts"][0]["status"] == "accepted", said
+            upto = said["position"]["ENROLMENT"]
+        eventually(lambda: position(river) >= upto, "reporting has not heard")
+        enrolment, reporting = river.sampan.urls["enrolment"], river.sampan.urls["reporting"]
+        for code, title in cohorts.items():
+            assert river.http.get(f"{enrolment}/v1/cohorts/{code}").json()["cohort"]["titles"] == {"en": title}
+        pages = [seen(river, enrolment, f"/cohorts/{code}") for code in cohorts]
+        pages += [seen(river, enrolment, "/"), seen(river, reporting, "/"), seen(river, reporting, "/cohorts")]
+        for page in pages:
+            assert not [title for title in EVIL if "<" in title and title in page]
+        assert any("&lt;script&gt;alert(1)" in page for page in pages), "no page shows it"
+
+
+def position(river: River) -> int:
+    answer = river.http.get(f"{river.sampan.urls['reporting']}/v1/position")
+    return int(answer.json()["position"]["ENROLMENT"])
+
+
+def seen(river: River, url: str, path: str) -> str:
+    """A page as the administrator sees it."""
+    form = {"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "same-origin"}
+    with httpx.Client(base_url=url, timeout=60, follow_redirects=True) as browser:
+        signed_in = browser.post("/session", content=urlencode({"token": river.sampan.admin_token}), headers=form)
+        assert signed_in.status_code == 200, signed_in.text
+        answer = browser.get(path)
+        assert answer.status_code == 200, answer.text
+        return answer.text
 
 
 def fuzz(river: River, service: str, number: int) -> int:

@@ -147,7 +147,7 @@ def test_a_database_that_hangs_is_told_while_somebody_waits_for_the_answer(river
     assert river.post(centre("after-the-frost")).status_code == 200
 
 
-def test_sessions_that_the_database_ends_are_made_anew(river: River) -> None:
+def test_sessions_that_the_database_ends_are_made_anew(river: River, recoveries: Recoveries) -> None:
     """As when somebody restarts it in order, or ends sessions by hand."""
     before = river.pids()
     with river.posting("sessions") as poster:
@@ -156,7 +156,7 @@ def test_sessions_that_the_database_ends_are_made_anew(river: River) -> None:
             river.sampan.postgres.stop()
             river.sampan.postgres.start()
             eventually(lambda: len(poster.accepted) > number + 2, "POST does not work again")  # noqa: B023
-        eventually(river.all_ready, river.say)
+        recoveries.tell("database sessions ended", eventually(river.all_ready, river.say))
     assert river.pids() == before
 
 

@@ -11,6 +11,7 @@ from nats.js import JetStreamContext
 
 from tests.faults.conftest import River, centre
 from tests.faults.patience import eventually
+from tests.faults.recoveries import Recoveries
 from tests.servers import connect_with_every_right
 
 pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(180)]
@@ -45,8 +46,8 @@ def restarts(river: River) -> float:
     return sum(river.metric(service, "sampan_bus_restarts_total") for service in river.sampan.urls)
 
 
-def test_consumers_deleted(river: River) -> None:
-    before = restarts(river)
+def test_consumers_deleted(river: River, recoveries: Recoveries) -> None:
+    before, began = restarts(river), time.monotonic()
 
     async def delete(_: Client, streams: JetStreamContext) -> None:
         for stream in ("INTAKE", "ENROLMENT", "CERTIFICATION"):
@@ -56,13 +57,14 @@ def test_consumers_deleted(river: River) -> None:
     on_the_broker(river, delete)
     eventually(reported(river, "no-consumers"), river.say, WITHIN)
     eventually(river.all_ready, river.say, WITHIN)
+    recoveries.tell("every consumer deleted", time.monotonic() - began)
     assert restarts(river) >= before + 5
     assert "ENROLMENT is not heard: stream or consumer is gone" in river.log("reporting")
     river.assert_nothing_lost([centre("no-consumers")])
 
 
-def test_streams_deleted(river: River) -> None:
-    before = restarts(river)
+def test_streams_deleted(river: River, recoveries: Recoveries) -> None:
+    before, began = restarts(river), time.monotonic()
 
     async def delete(_: Client, streams: JetStreamContext) -> None:
         for stream in ("INTAKE", "ENROLMENT", "CERTIFICATION", "RECEIPTS", "DEADLETTERS"):
@@ -72,14 +74,15 @@ def test_streams_deleted(river: River) -> None:
     eventually(lambda: restarts(river) >= before + 5, river.say, WITHIN)
     eventually(reported(river, "no-streams"), river.say, WITHIN)
     eventually(river.all_ready, river.say, WITHIN)
+    recoveries.tell("every stream deleted", time.monotonic() - began)
     assert "stream ENROLMENT is gone: it is made anew" in river.log("enrolment")
     river.assert_nothing_lost([centre("no-streams")])
 
 
-def test_a_silent_stall(river: River) -> None:
+def test_a_silent_stall(river: River, recoveries: Recoveries) -> None:
     """A consumer that somebody paused for a day: it is there, requests are taken, and nothing comes."""
     until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 86400))
-    before = river.metric("reporting", "sampan_bus_restarts_total")
+    before, began = river.metric("reporting", "sampan_bus_restarts_total"), time.monotonic()
 
     async def pause(connection: Client, _: JetStreamContext) -> None:
         subject = "$JS.API.CONSUMER.PAUSE.ENROLMENT.reporting"
@@ -91,4 +94,5 @@ def test_a_silent_stall(river: River) -> None:
     assert river.metric("reporting", "sampan_bus_restarts_total") > before
     assert "ENROLMENT is not heard: Stalled" in river.log("reporting")
     eventually(river.all_ready, river.say, WITHIN)
+    recoveries.tell("a consumer paused", time.monotonic() - began)
     river.assert_nothing_lost([centre("stalled")])
