@@ -48,9 +48,9 @@ def test_events_signed_offline_are_taken_from_a_courier_at_both_services(example
         f"{event('c', 'centre.registered.v1', **centre)}\n{event('s', 'scheme.registered.v1', **scheme)}\n"
     )
     bundle = tmp_path / "bundle.ndjson"
-    assert "2 events were added" in said_by(
-        example, "post", events, "--offline", bundle, "--credentials", creds
-    ).replace("\n", " ")
+    assert "2 events added" in said_by(example, "post", events, "--offline", bundle, "--credentials", creds).replace(
+        "\n", " "
+    )
 
     def as_courier() -> str:
         ran = example.run("post", bundle, "--token", courier)

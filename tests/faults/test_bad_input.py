@@ -113,6 +113,7 @@ def _many(number: int) -> settings:
     )
 
 
+@pytest.mark.long
 def test_some_addresses_answer_whatever_they_are_asked(river: River, recoveries: Recoveries) -> None:
     with unharmed(river):
         recoveries.count("questions to enrolment", ask(river, "enrolment", 3, ("/v1/events",)))
@@ -233,6 +234,7 @@ def test_subjects_that_are_none_are_not_taken(river: River) -> None:
 EVIL = ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "=HYPERLINK(1)", "'); DROP TABLE events; --")
 
 
+@pytest.mark.long
 def test_markup_and_statements_in_names_are_inert(river: River) -> None:
     """In answers they are what was written; on pages they do nothing."""
     announced = next(json.loads(line) for line in EXAMPLE.read_text().splitlines() if "cohort.announced" in line)

@@ -20,7 +20,7 @@ from tests.faults.test_bad_input import STREAMED
 pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(300)]
 
 ROLES = ("sending-office", "host-centre", "awarding-body", "coordinator", "recognition-authority", "reader")
-SHORT = {"sending-office"}
+IN_CI = {"sending-office"}
 COHORT = "wuxi-2025-spring"
 OWN_AFFAIRS = {"/v1/tokens/rotate"}
 """What an office asks for itself."""
@@ -97,7 +97,8 @@ def questions(service: str, records: dict[str, list[str]]) -> Iterator[tuple[str
 
 
 @pytest.mark.parametrize(
-    "role", [pytest.param(role, marks=() if role in SHORT else pytest.mark.hurts, id=role) for role in ROLES]
+    "role",
+    [pytest.param(role, marks=pytest.mark.long if role in IN_CI else pytest.mark.hurts, id=role) for role in ROLES],
 )
 def test_nothing_is_told_of_another_countrys_records(
     river: River, recoveries: Recoveries, records: dict[str, list[str]], role: str

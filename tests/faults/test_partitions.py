@@ -21,6 +21,7 @@ def says(river: River, service: str, word: str) -> bool:
     return any(word in problem for problem in river.problems(service))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("service", WHOLE)
 def test_a_broker_that_is_half_open(river: River, recoveries: Recoveries, service: str) -> None:
     with river.posting(f"half-open-{service}") as poster:

@@ -141,6 +141,7 @@ def test_a_holder_that_is_paused_in_the_middle_of_an_answer_loses_its_lock_too(r
     holder.wait()
 
 
+@pytest.mark.long
 def test_a_database_that_hangs_is_said_in_time(river: River) -> None:
     with river.posting("hanging") as poster:
         eventually(lambda: bool(poster.accepted), "no POST was answered")
