@@ -37,6 +37,7 @@ def main() -> None:
         _keep(options.output, json.loads(options.output.read_text()) | {"issuing": taken})
         return
     if options.only_reads:
+        options.reads = options.reads or [10_000, 1_000_000]
         _keep(options.output, json.loads(options.output.read_text()) | {"reads": _reading(options)})
         return
     given = load(options.events, options.single)
@@ -59,6 +60,8 @@ def main() -> None:
         results["issuing"] = issuing(options.issuing)
     if options.reads:
         results["reads"] = _reading(options)
+    elif options.output.exists() and (earlier := json.loads(options.output.read_text()).get("reads")):
+        results["reads"] = earlier  # they say themselves when they were taken
     _keep(options.output, results)
     if misses := missed(figures_of(results)):
         sys.exit("Missed:\n" + "\n".join(f"  {miss}" for miss in misses))
@@ -142,8 +145,8 @@ def _options() -> argparse.Namespace:
         type=int,
         nargs="*",
         metavar="ENROLMENTS",
-        default=[10_000, 1_000_000],
-        help="read figures with so many enrolments each time (default: 10000 1000000)",
+        default=[],
+        help="read figures with so many enrolments each time (with --only-reads: 10000 1000000 unless others are given)",
     )
     parser.add_argument("--rebuilt", type=int, default=20_000, help="events of the rebuild (default: 20000)")
     parser.add_argument("--only-reads", action="store_true", help="nothing but reading; the rest stays as it was taken")
