@@ -60,10 +60,11 @@ def main() -> None:
         results["issuing"] = issuing(options.issuing)
     if options.reads:
         results["reads"] = _reading(options)
-    elif options.output.exists() and (earlier := json.loads(options.output.read_text()).get("reads")):
-        results["reads"] = earlier  # they say themselves when they were taken
+    misses = missed(figures_of(results))
+    if "reads" not in results and options.output.exists():  # they say themselves when they were taken
+        results |= {name: value for name, value in json.loads(options.output.read_text()).items() if name == "reads"}
     _keep(options.output, results)
-    if misses := missed(figures_of(results)):
+    if misses:
         sys.exit("Missed:\n" + "\n".join(f"  {miss}" for miss in misses))
 
 
