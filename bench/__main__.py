@@ -61,8 +61,9 @@ def main() -> None:
     if options.reads:
         results["reads"] = _reading(options)
     misses = missed(figures_of(results))
-    if "reads" not in results and options.output.exists():  # they say themselves when they were taken
-        results |= {name: value for name, value in json.loads(options.output.read_text()).items() if name == "reads"}
+    if options.output.exists():  # figures of reading say themselves when they were taken
+        earlier = json.loads(options.output.read_text())
+        results = {name: earlier[name] for name in ("reads",) if name in earlier} | results
     _keep(options.output, results)
     if misses:
         sys.exit("Missed:\n" + "\n".join(f"  {miss}" for miss in misses))

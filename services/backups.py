@@ -107,11 +107,11 @@ def back_up(server: Server, secrets: Path, backups: Path) -> Made:
     draft.mkdir(mode=0o700, parents=True)
     try:
         dump(server, draft / DATA)
-        _write(draft / SECRETS, sealed)
+        write_whole(draft / SECRETS, sealed, 0o600)
         # After the data: whoever is forgotten in between is not in the keys, and whoever comes in between is there only.
         keys = asyncio.run(_person_keys(server))
         # And before a backup that needs them: with older data than themselves they are right, with newer data they are not.
-        _write(folder.parent / PERSON_KEYS, recovery.seal(secrets, keys.to_bytes()))
+        write_whole(folder.parent / PERSON_KEYS, recovery.seal(secrets, keys.to_bytes()), 0o600)
         draft.rename(folder)
         sync_folder(folder.parent)
     except BaseException:
@@ -180,18 +180,6 @@ def _read(secrets: Path) -> dict[str, str]:
             f"{secrets} lacks {', '.join(sorted(missing))}: start Sampan, and it says what can be done."
         )
     return kept
-
-
-def _write(path: Path, content: bytes) -> None:
-    """For its owner alone, and so that a crash leaves the old one or the new one, whole."""
-    draft = path.with_name(path.name + ".new")
-    draft.unlink(missing_ok=True)
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.rename(path)
-    sync_folder(path.parent)
 
 
 async def _person_keys(server: Server) -> PersonKeys:

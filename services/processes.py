@@ -301,12 +301,12 @@ def lock_folder(folder: Path) -> IO[str]:
     return lock
 
 
-def write_whole(path: Path, text: str, mode: int) -> None:
+def write_whole(path: Path, content: str | bytes, mode: int) -> None:
     """Write a file so that a crash or a power loss leaves the old one or the new one, whole."""
     draft = path.with_name(path.name + ".new")
     draft.unlink(missing_ok=True)
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
-        file.write(text)
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        file.write(content.encode() if isinstance(content, str) else content)
         file.flush()
         os.fsync(file.fileno())
     draft.rename(path)

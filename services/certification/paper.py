@@ -18,6 +18,7 @@ from zlib import crc32
 import segno
 import typst
 
+from services.certification.showing import Course
 from shared.pages.languages import Language, language
 from shared.pages.languages import noted as _
 
@@ -59,17 +60,6 @@ class Tier:
 
     titles: Titles
     printed: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Course:
-    """The cohort's course: its title, first and last day, and who hosted it in which country (as ISO 3166-1 has it)."""
-
-    titles: Titles
-    starts_on: date
-    ends_on: date
-    host: Titles
-    host_country: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import Any, Final
 from services.certification import paper, showing
 from services.certification.documents import Documents, Opened
 from services.certification.operator import Operator
-from services.certification.paper import Course, Name, Paper, Tier
+from services.certification.paper import Name, Paper, Tier
 from services.certification.showing import Shown
 from shared.database import Database
 from shared.http import Problem
@@ -92,7 +92,7 @@ class Printing:
             standing=shown.status,
             since=shown.since,
             look_up=shown.look_up,
-            course=_course(shown),
+            course=shown.course,
             credential=printable.opened.document.json,
             demonstration=self.operator.is_local,
         )
@@ -148,10 +148,3 @@ class _Written(io.RawIOBase):
         """What was written since the last time."""
         new, self._new = bytes(self._new), bytearray()
         return new
-
-
-def _course(shown: Shown) -> Course | None:
-    course = shown.course
-    if course is None:
-        return None
-    return Course(course.titles, course.starts_on, course.ends_on, course.host, course.host_country)

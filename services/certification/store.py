@@ -1,6 +1,6 @@
 """Load and save: whole units of events with what they depend on, what they led to, and what enrolment tells."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -331,12 +331,14 @@ async def signers(session: AsyncSession, keys: Iterable[str]) -> dict[str, Calle
 async def put(
     session: AsyncSession,
     table: type[CentreRow | CohortRow | TraineeRow],
-    told: Iterable[tuple[dict[str, Any], int, int]],
+    told: Sequence[tuple[dict[str, Any], int, int]],
 ) -> dict[str, str | None]:
     """Take up (values, epoch, revision) of trainees, cohorts or centres where they are newer than what is held.
 
     Answers the keys of the rows that differ by it, with the person that each had before.
     """
+    if not told:
+        return {}
     newest: dict[str, dict[str, Any]] = {}  # one statement cannot change a row twice
     name, columns, but = table.__tablename__, list(table.model_fields), "- ARRAY['epoch', 'revision']"
     for values, epoch, revision in sorted(told, key=lambda line: line[1:]):

@@ -105,7 +105,6 @@ def ask(river: River, service: str, number: int, paths: Collection[str] = ()) ->
 def _many(number: int) -> settings:
     return settings(
         max_examples=number,
-        deadline=None,
         database=None,
         derandomize=True,
         phases=[Phase.generate],

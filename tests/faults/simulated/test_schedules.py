@@ -155,7 +155,6 @@ def run(databases: dict[str, Mortal], runner: asyncio.Runner, expected: End, num
         settings=settings(
             max_examples=number,
             stateful_step_count=STEPS,
-            deadline=None,
             database=None,
             phases=[Phase.generate, Phase.shrink],
             print_blob=True,

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from pypdf import PdfReader
 
 from services.certification import paper
-from services.certification.paper import Course, Name, Paper, Tier
+from services.certification.paper import Name, Paper, Tier
+from services.certification.showing import Course
 from shared.pages.languages import LANGUAGES, catalogue
 
 SHOTS = Path(__file__).parents[2] / "screenshots"
