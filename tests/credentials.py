@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator
 
 from shared.vc import jwt, proof, status
 from shared.vc.document import Attested, Body, Course, Issuer, Mark, credential, isced, isco
@@ -93,4 +93,4 @@ FORM = Draft202012Validator(json.loads((Path(__file__).parent / "contract" / "cr
 
 def misshapen(said: Mapping[str, Any]) -> list[str]:
     """Where a credential has not the form of those that are issued, and why."""
-    return [f"{error.json_path}: {error.message}" for error in FORM.iter_errors(said)]
+    return [f"{error.instance_path}: {error.message}" for error in FORM.iter_errors(said)]

@@ -8,8 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import alembic.command
-import alembic.config
 import nats
 import pytest
 from nats.aio.client import Client, RawCredentials
@@ -91,6 +89,9 @@ class PostgresForTests(EmbeddedPostgres):
 
 def migrate(service: str, url: str) -> None:
     """What `alembic -n SERVICE upgrade head` does, without a process that loads everything again."""
+
+    import alembic.command
+    import alembic.config
 
     def upgrade() -> None:
         with pytest.MonkeyPatch.context() as environment:

@@ -9,7 +9,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator
 from starlette.routing import BaseRoute
 
 import services.certification.app
@@ -29,9 +29,6 @@ APPS: dict[str, Any] = {
     "reporting": (services.reporting.app.create, services.reporting.settings.Settings),
 }
 DOCUMENTS = [(kind, service) for kind in KINDS for service in CONTRACTS]
-
-
-_VALIDATORS: dict[int, Draft202012Validator] = {}
 
 
 @cache
@@ -62,11 +59,14 @@ def today(kind: str, service: str) -> dict[str, Any]:
     return served
 
 
-def validator(document: dict[str, Any]) -> Draft202012Validator:
-    """Checks what fits a part of the document: ``.evolve(schema=part)`` follows the part's references into it."""
-    if id(document) not in _VALIDATORS:
-        _VALIDATORS[id(document)] = Draft202012Validator(document)
-    return _VALIDATORS[id(document)]
+def validator(document: dict[str, Any], part: dict[str, Any]) -> Draft202012Validator:
+    """Checks what fits a part of the document, whose references lead into its components."""
+    return _validator(json.dumps({**part, "components": document["components"]}))
+
+
+@cache
+def _validator(schema: str) -> Draft202012Validator:
+    return Draft202012Validator(json.loads(schema))
 
 
 def path(kind: str, service: str) -> Path:

@@ -54,7 +54,7 @@ def _fork_for_each() -> dict[str, str]:
 
 
 def _main() -> None:
-    from services.cli import main  # noqa: PLC0415 - only in the process that loads the program
+    from services.cli import main
 
     asked = _fork_for_each()
     for number, file in enumerate((os.devnull, asked["stdout"], asked["stderr"])):

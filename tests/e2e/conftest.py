@@ -132,14 +132,14 @@ def data_folder() -> Iterator[Path]:
         yield folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def program() -> Iterator[Program]:
-    """One for all who can live with what the others said: each start costs seconds."""
+    """One for all who can live with what the others said: each start costs seconds, and so does each that idles."""
     with _folder() as folder, _running(folder) as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def example(program: Program) -> Program:
     """The same, once it has taken the example."""
     posted = program.run("post", EXAMPLE)
@@ -148,7 +148,7 @@ def example(program: Program) -> Program:
     return program
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def issuing() -> Iterator[Program]:
     """One that issues certificates, because its public address is set, and has taken the example."""
     with _issuing() as running:

@@ -204,7 +204,7 @@ class River:
         return self.service(service).log.read_text()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def river() -> Iterator[River]:
     folder = Path(tempfile.gettempdir()) / f"sampan-faults-{secrets.token_hex(4)}"
     with Routed(folder, dict(os.environ) | environment()) as sampan:

@@ -4,29 +4,17 @@ import asyncio
 import gzip
 import json
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from urllib.parse import urlencode
 
 import httpx
 import psutil
 import pytest
-import requests
-import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from schemathesis import Case, GenerationMode
-from schemathesis.checks import (
-    content_type_conformance,
-    not_a_server_error,
-    response_schema_conformance,
-    status_code_conformance,
-)
-from schemathesis.schemas import APIOperation
 
 from shared.events.wire import BATCH, EVENTS_LIMIT, NDJSON, ONE
-from tests.contract.documents import today
 from tests.e2e.conftest import EXAMPLE
 from tests.faults.conftest import SERVICES, TVET, River, centre
 from tests.faults.events import in_the_intake
@@ -41,10 +29,7 @@ QUESTIONS = "SAMPAN_QUESTIONS"
 """The variable with how many questions each address is asked in the long form: `make faults` sets it."""
 MORE_MEMORY = 200_000_000
 """Bytes that a service may take at most for all that is bad here."""
-CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 BOTH = ["enrolment", pytest.param("certification", marks=pytest.mark.hurts)]
-STREAMED = {"/v1/changes"}
-"""What never ends."""
 
 
 @contextmanager
@@ -64,56 +49,10 @@ def unharmed(river: River) -> Iterator[None]:
 # --- every address
 
 
-@schemathesis.serializer(NDJSON)
-def lines(_: schemathesis.SerializationContext, value: object) -> bytes:
-    return value.encode() if isinstance(value, str) else json.dumps(value).encode()
-
-
-@cache
-def operations(service: str) -> list[APIOperation]:
-    schema = schemathesis.openapi.from_dict(today("openapi", service))
-    found = [one.ok() for one in schema.get_all_operations()]
-    assert found
-    return [one for one in found if one.path not in STREAMED]
-
-
-def ask(river: River, service: str, number: int, paths: Collection[str] = ()) -> int:
-    """Ask every address (or these) what its document allows, and what it does not; how many questions that were."""
-    session, asked = requests.Session(), [0]
-    headers = {"Authorization": f"Bearer {river.sampan.admin_token}"}
-    wrong: list[str] = []
-    for operation in operations(service):
-        if paths and operation.path not in paths:
-            continue
-
-        def answered(case: Case) -> None:
-            asked[0] += 1
-            answer = case.call(river.sampan.urls[service], session=session, headers=headers, timeout=60)
-            case.validate_response(answer, checks=CHECKS)
-
-        for mode in GenerationMode:
-            try:
-                questions = operation.as_strategy(mode)
-                _many(number)(given(questions)(answered))()
-            except Exception as error:
-                if "Unsatisfiable" not in type(error).__name__:
-                    wrong.append(f"{operation.label}: {error}")
-    assert not wrong, "\n\n".join(wrong)
-    return asked[0]
-
-
-def _many(number: int) -> settings:
-    return settings(
-        max_examples=number,
-        database=None,
-        derandomize=True,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-
-
 @pytest.mark.long
 def test_some_addresses_answer_whatever_they_are_asked(river: River, recoveries: Recoveries) -> None:
+    from tests.faults.addresses import ask
+
     with unharmed(river):
         recoveries.count("questions to enrolment", ask(river, "enrolment", 3, ("/v1/events",)))
 
@@ -121,6 +60,8 @@ def test_some_addresses_answer_whatever_they_are_asked(river: River, recoveries:
 @pytest.mark.hurts
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_address_answers_whatever_it_is_asked(river: River, recoveries: Recoveries, service: str) -> None:
+    from tests.faults.addresses import ask
+
     with unharmed(river):
         recoveries.count(f"questions to {service}", ask(river, service, int(os.environ.get(QUESTIONS, "5"))))
 
@@ -276,7 +217,13 @@ def fuzz(river: River, service: str, number: int) -> int:
     asked = [0]
     valid = json.dumps(centre("fuzzed") if service == "enrolment" else river.new_event(service)).encode()
 
-    @_many(number)
+    @settings(
+        max_examples=number,
+        database=None,
+        derandomize=True,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
     @given(body=mutated(valid), kind=st.sampled_from((ONE, BATCH, NDJSON)))
     def answered(body: bytes, kind: str) -> None:
         asked[0] += 1

@@ -321,7 +321,7 @@ async def test_a_rotation_that_was_cut_off_is_taken_up_by_the_next(client: Clien
     many = [proposed(f"{n:03}", id_=f"p{n}") for n in range(BATCH + 20)]
     await house.post(*STORY[:5], *many)
     async with house.database.transaction() as work:
-        from services.enrolment.keys import _new_master, _wrap_some  # noqa: PLC0415
+        from services.enrolment.keys import _new_master, _wrap_some
 
         made = await _new_master(work, house.register, house.audit, ADMIN)
         await _wrap_some(work, house.register, made)

@@ -5,13 +5,9 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import httpx
-import openpyxl
 import pytest
-import sdmx
 from okfn_iati.iati_schema_validator import IatiValidator
-from sdmx.model.v30 import DataStructureDefinition
 
 from services.reporting.formats import sdmx as sdmx_form
 from shared.database import Database
@@ -78,6 +74,8 @@ async def rows(client: httpx.AsyncClient, question: str) -> list[dict[str, Any]]
 
 
 async def test_csv_as_duckdb_reads_it(asking: httpx.AsyncClient, tmp_path: Path) -> None:
+    import duckdb
+
     answer = await get(asking, QUESTION, Accept="text/csv")
     assert answer.headers["content-type"].startswith("text/csv")
     file = tmp_path / "figures.csv"
@@ -89,6 +87,8 @@ async def test_csv_as_duckdb_reads_it(asking: httpx.AsyncClient, tmp_path: Path)
 
 
 async def test_a_workbook_as_openpyxl_reads_it(asking: httpx.AsyncClient) -> None:
+    import openpyxl
+
     answer = await get(asking, f"{QUESTION}&format=xlsx&lang=en&programme=ilo-china&from=2025-01")
     book = openpyxl.load_workbook(io.BytesIO(answer.content))
     assert book.sheetnames == ["Figures", "Codes", "Method"]
@@ -114,6 +114,9 @@ async def test_the_same_figures_are_the_same_workbook(asking: httpx.AsyncClient)
 
 
 async def test_sdmx_as_sdmx1_reads_it(asking: httpx.AsyncClient) -> None:
+    import sdmx
+    from sdmx.model.v30 import DataStructureDefinition
+
     structure = DataStructureDefinition(id="SKILLS")
     for name in sdmx_form.DIMENSIONS_IN_ORDER:
         structure.dimensions.getdefault(name)
