@@ -13,7 +13,7 @@ from tests.e2e.conftest import EXAMPLE, ROOT, Program
 from tests.e2e.test_program import eventually, totals
 from tests.sheets import a_trainee, as_csv, as_xlsx
 
-pytestmark = pytest.mark.xdist_group("rosters")
+pytestmark = [pytest.mark.xdist_group("rosters"), pytest.mark.long]
 ROSTER = ROOT / "examples/wuxi-2025/roster.xlsx"
 IN_THE_ROSTER = {
     "trainee.proposed.v1",

@@ -10,7 +10,7 @@ from tests.e2e.conftest import EXAMPLE, Program
 from tests.e2e.test_program import eventually
 from tests.e2e.test_upkeep import in_database
 
-pytestmark = pytest.mark.xdist_group("e2e")
+pytestmark = [pytest.mark.xdist_group("e2e"), pytest.mark.long]
 
 
 def said_by(program: Program, *arguments: str | Path) -> str:

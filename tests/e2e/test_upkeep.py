@@ -154,6 +154,7 @@ def test_given_untouched_data_when_checked_then_all_is_compared_and_nothing_diff
     assert_clean(posted)
 
 
+@pytest.mark.long
 def test_given_facts_of_before_a_field_was_added_when_checked_then_nothing_differs(posted: Program) -> None:
     """A new field of a fact is optional: what was told without it before an upgrade is as true as it was."""
     in_database(
@@ -193,6 +194,7 @@ def test_given_data_changed_by_hand_when_checked_then_every_difference_is_named(
     assert_clean(posted)
 
 
+@pytest.mark.long
 def test_given_a_message_taken_from_a_stream_when_checked_then_it_is_named_until_the_stream_is_made_anew(
     posted: Program,
 ) -> None:
@@ -215,6 +217,7 @@ def test_given_reporting_when_it_is_rebuilt_then_the_cube_is_the_same(posted: Pr
     assert_clean(posted)
 
 
+@pytest.mark.long
 def test_given_facts_that_reporting_cannot_take_when_that_is_mended_then_a_replay_takes_them(posted: Program) -> None:
     in_database(posted, "reporting", "ALTER TABLE offices ADD CONSTRAINT nobody CHECK (name <> 'Poison') NOT VALID")
     posted.run("office", "add", "mm/upkeep", "--name", "Poison", "--role", "coordinator")
@@ -235,6 +238,7 @@ def test_given_facts_that_reporting_cannot_take_when_that_is_mended_then_a_repla
     assert_clean(posted)
 
 
+@pytest.mark.long
 def test_given_a_message_that_names_no_office_when_it_is_a_dead_letter_then_only_the_administrator_sees_its_body(
     posted: Program,
 ) -> None:

@@ -28,6 +28,7 @@ def deadlocks(session: Superuser) -> int:
     return int(number)
 
 
+@pytest.mark.long
 def test_a_deadlock_that_a_service_loses_is_done_again(river: River, session: Superuser) -> None:
     """It waits in its commit for the test, and the test for the row that it holds: PostgreSQL ends the service's transaction."""
     event, before = river.new_event("enrolment"), deadlocks(session)
@@ -56,6 +57,7 @@ def test_a_conflict_of_transactions_is_done_again(river: River, session: Superus
     assert effects(session, event) == 1
 
 
+@pytest.mark.long
 def test_a_conflict_that_never_ends_is_said_and_costs_nobody_else(river: River, session: Superuser) -> None:
     event, other = river.new_event("enrolment"), river.new_event("enrolment")
     with raising(session, "enrolment", "events", f"NEW.id = '{event['id']}'", "40001"):
@@ -67,6 +69,7 @@ def test_a_conflict_that_never_ends_is_said_and_costs_nobody_else(river: River, 
     river.assert_nothing_lost([event, other])
 
 
+@pytest.mark.long
 def test_two_that_name_the_same_things_in_opposite_order_never_meet(river: River, session: Superuser) -> None:
     """Locks are taken in one order, whatever the order in which events name things."""
     before, wrong = deadlocks(session), list[Any]()
@@ -120,6 +123,7 @@ def test_a_message_that_always_fails_becomes_a_dead_letter_alone(
     assert effects(session, poison) == 1
 
 
+@pytest.mark.long
 def test_a_fact_that_always_fails_holds_up_nothing_for_long_and_is_missed_by_the_check(
     river: River, session: Superuser, recoveries: Recoveries
 ) -> None:

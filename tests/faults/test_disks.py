@@ -115,6 +115,7 @@ def blocks(river: River, stream: str) -> list[Path]:
     return sorted(folders(river)[0].glob(f"jetstream/*/streams/{stream}/msgs/*.blk"), key=lambda one: int(one.stem))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("end", ["stopped", pytest.param("killed", marks=pytest.mark.hurts)])
 def test_a_flipped_bit_in_a_streams_files(river: River, recoveries: Recoveries, end: str) -> None:
     """The stream is made anew from the journal."""

@@ -147,6 +147,7 @@ def test_a_database_that_hangs_is_told_while_somebody_waits_for_the_answer(river
     assert river.post(centre("after-the-frost")).status_code == 200
 
 
+@pytest.mark.long
 def test_sessions_that_the_database_ends_are_made_anew(river: River, recoveries: Recoveries) -> None:
     """As when somebody restarts it in order, or ends sessions by hand."""
     before = river.pids()
@@ -170,6 +171,7 @@ def test_a_check_while_events_come_in_finds_nothing(river: River) -> None:
             assert len(poster.accepted) > number
 
 
+@pytest.mark.long
 def test_a_service_that_is_killed_in_the_middle_of_its_work(river: River) -> None:
     with river.posting("killed") as poster:
         for name in ("reporting", "certification"):

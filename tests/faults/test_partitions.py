@@ -46,6 +46,7 @@ def test_a_database_that_is_half_open(river: River, recoveries: Recoveries, serv
         recoveries.tell(f"{service} half open to the database", eventually(river.all_ready, river.say))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("service", WHOLE)
 def test_connections_that_break_and_cannot_be_made_anew(river: River, recoveries: Recoveries, service: str) -> None:
     with river.posting(f"cut-{service}"):

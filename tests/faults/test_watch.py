@@ -46,6 +46,7 @@ def restarts(river: River) -> float:
     return sum(river.metric(service, "sampan_bus_restarts_total") for service in river.sampan.urls)
 
 
+@pytest.mark.long
 def test_consumers_deleted(river: River, recoveries: Recoveries) -> None:
     before, began = restarts(river), time.monotonic()
 
@@ -79,6 +80,7 @@ def test_streams_deleted(river: River, recoveries: Recoveries) -> None:
     river.assert_nothing_lost([centre("no-streams")])
 
 
+@pytest.mark.long
 def test_a_silent_stall(river: River, recoveries: Recoveries) -> None:
     """A consumer that somebody paused for a day: it is there, requests are taken, and nothing comes."""
     until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 86400))

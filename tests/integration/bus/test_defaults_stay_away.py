@@ -38,6 +38,8 @@ def imported(tree: ast.AST) -> Iterator[str]:
 
 
 def found_in(source: str) -> set[str]:
+    if "faststream" not in source and "nats.js.api" not in source:
+        return set()  # most files: to parse them all takes seconds
     return NOWHERE.keys() & set(imported(ast.parse(source)))
 
 

@@ -272,6 +272,7 @@ async def test_two_replicas_apply_each_fact_once(house: House) -> None:
     assert numbers(await applied(projector.database)) == list(range(600))
 
 
+@pytest.mark.long  # who takes the lock is chance; test_intake has the same of what is taken in
 async def test_what_another_replica_hears_is_no_longer_this_ones_trouble(house: House) -> None:
     database, _, _ = await house.publisher()
     sick, first = await _listener(house)

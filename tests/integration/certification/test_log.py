@@ -255,6 +255,7 @@ async def test_a_checkpoint_of_another_secret_is_nobodys(database: Database) -> 
         opened(note, key)
 
 
+@pytest.mark.long
 async def test_ten_thousand_leaves_in_one_transaction(database: Database) -> None:
     started = monotonic()
     await append(database, 0, 10_000)

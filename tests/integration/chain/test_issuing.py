@@ -1,6 +1,7 @@
 """What is public follows what was decided, through crashes, absences and changes of mind."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -106,9 +107,12 @@ async def test_a_replacement_takes_the_place_of_the_old_edition_in_one_step(chai
     assert await chain.set_bits() == {await chain.public_id("01")}
 
 
-async def test_a_crash_at_any_step_ends_in_one_of_the_two_good_states(both: tuple[House, Database]) -> None:
+@pytest.mark.parametrize("steps", [(2, 4), pytest.param(range(6), marks=pytest.mark.long)])
+async def test_a_crash_at_any_step_ends_in_one_of_the_two_good_states(
+    both: tuple[House, Database], steps: Sequence[int]
+) -> None:
     states = []
-    for crashes_at in range(len(STEPS) + 1):
+    for crashes_at in steps:
         chain = await Chain(*both).begin()
         chain.now = datetime.now(UTC)  # the others' verifier has no other clock
         await chain.live(*STORY)
@@ -145,6 +149,7 @@ async def _crashed(chain: Chain, at: int) -> bool:
     return False
 
 
+@pytest.mark.long
 async def test_what_was_not_stored_well_is_signed_anew(chain: Chain) -> None:
     async def crash(name: str) -> None:
         if name == "confirm":
@@ -174,6 +179,7 @@ async def test_a_replacement_that_is_revoked_before_it_is_signed_leaves_nothing_
     assert await chain.standings() == {("01", 1): "revoked", ("02", 1): "valid"}
 
 
+@pytest.mark.long
 async def test_a_replacement_that_is_taken_back_leaves_the_old_edition(chain: Chain) -> None:
     await chain.issue()
     await chain.live(REPLACED)
@@ -204,6 +210,7 @@ async def test_a_pass_that_is_taken_back_or_corrected_changes_what_is_public(cha
     assert await chain.differences() == []
 
 
+@pytest.mark.long
 async def test_the_host_is_called_by_its_name_as_soon_as_it_is_heard(chain: Chain) -> None:
     await chain.issue()
     public_id = await chain.public_id("01")
@@ -266,6 +273,7 @@ async def test_a_name_is_said_where_consent_covers_it_and_goes_when_it_is_withdr
     assert await chain.standings() == {("01", 1): "valid", ("02", 1): "valid"}
 
 
+@pytest.mark.long
 async def test_a_document_with_a_name_is_opened_for_who_sends_hosts_or_assesses_and_not_for_who_coordinates(
     chain: Chain,
 ) -> None:
@@ -304,6 +312,7 @@ async def test_a_forgotten_persons_documents_cannot_be_opened_and_every_edition_
     assert await chain.differences() == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("forgotten_first", [True, False])
 async def test_what_is_replaced_when_nothing_can_be_signed_any_more_is_superseded(
     chain: Chain, *, forgotten_first: bool
