@@ -29,7 +29,7 @@ PAGES = {
     "measures": "/measures",
 }
 SIGHTS = [
-    ("en", 1280, "light", ["figures", "explain"]),
+    ("en", 1280, "light", ["figures"]),
     *(pytest.param(tag, 1280, "light", list(PAGES), marks=pytest.mark.long) for tag in LANGUAGES),
     *(pytest.param(tag, 400, "dark", list(PAGES), marks=pytest.mark.long) for tag in LANGUAGES),
 ]
