@@ -15,6 +15,7 @@ from tests.integration.desk.conftest import AUTHORITYS_TOKEN, BODYS_TOKEN, Opene
 from tests.integration.desk.test_certification import AWARD, RECOGNISED, SCHEME
 from tests.integration.desk.test_rosters import HEAD, show, trainee, workbook
 from tests.integration.enrolment.house import ADMINISTRATOR, REGISTRATIONS, House
+from tests.languages import every_language
 from tests.unit.enrolment.story import announced, proposed, whole
 
 DATA = (
@@ -38,12 +39,7 @@ def left_over(page: Page) -> list[str]:
     return found
 
 
-def others_than_english(always: str) -> list[Any]:
-    """Every one of them, those that are not ``always`` looked at in `make long`."""
-    return [tag if tag == always else pytest.param(tag, marks=pytest.mark.long) for tag in LANGUAGES if tag != "en"]
-
-
-@pytest.mark.parametrize("tag", others_than_english(always="my"))
+@pytest.mark.parametrize("tag", every_language("my", other_than="en"))
 async def test_enrolment(house: House, opened: Opened, tag: str) -> None:
     await house.post(*REGISTRATIONS, *whole(), proposed("09", cohort="other-1"), proposed("01", 6, id_="again-1"))
     administrator = await opened.browser(ADMINISTRATOR)
@@ -63,7 +59,7 @@ async def test_enrolment(house: House, opened: Opened, tag: str) -> None:
     assert left_over(await stranger.see("/", 401, **{"Accept-Language": tag})) == []
 
 
-@pytest.mark.parametrize("tag", [tag for tag in LANGUAGES if tag != "en"])
+@pytest.mark.parametrize("tag", every_language("lo", other_than="en"))
 async def test_complaints_and_refusals(sender: Browser, tag: str) -> None:
     headers = {"Accept-Language": tag}
     page = await sender.see("/record/trainee.enrolled.v1", **headers)
@@ -76,7 +72,7 @@ async def test_complaints_and_refusals(sender: Browser, tag: str) -> None:
     assert left_over(Page(answer.text)) == []
 
 
-@pytest.mark.parametrize("tag", others_than_english(always="km"))
+@pytest.mark.parametrize("tag", every_language("km", other_than="en"))
 async def test_certification(at_certification: Opened, tag: str) -> None:
     body = await at_certification.browser(BODYS_TOKEN)
     authority = await at_certification.browser(AUTHORITYS_TOKEN)
@@ -99,7 +95,7 @@ async def test_certification(at_certification: Opened, tag: str) -> None:
         assert (path, left_over(page)) == (path, [])
 
 
-@pytest.mark.parametrize("tag", [tag for tag in LANGUAGES if tag != "en"])
+@pytest.mark.parametrize("tag", every_language("zh-Hans", other_than="en"))
 async def test_a_roster_its_results_and_who_is_too_fast(
     house: House, opened: Opened, sender: Browser, monkeypatch: pytest.MonkeyPatch, tag: str
 ) -> None:

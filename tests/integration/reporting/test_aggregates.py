@@ -124,31 +124,29 @@ async def test_people_are_counted_anew_for_each_row_and_for_the_total(
         assert answer["distinct"] == ["people"]
 
 
-@pytest.mark.parametrize(
-    ("query", "people"),
-    [
-        ("from=2025-06", 1),
-        ("from=2025-02&to=2025-12", 9),
-        ("to=2025-04&basis=cohort", 9),
-        ("from=2025-05&basis=cohort", 0),
-        ("cohort=wuxi,vientiane", 9),
-        ("cohort=vientiane&sex=F", 1),
-        ("cohort=vientiane&sex=M", 0),
-        ("country=KH&programme=ilo-china", 9),
-        ("cohort=vientiane", 1),
-        ("sending_centre=_U", 1),
-        ("trade=cabling", 4),
-        ("level=senior", 0),
-    ],
-)
-async def test_people_are_distinct_whatever_is_asked(
-    client: httpx.AsyncClient, database: Database, query: str, people: int
-) -> None:
+PEOPLE = {
+    "from=2025-06": 1,
+    "from=2025-02&to=2025-12": 9,
+    "to=2025-04&basis=cohort": 9,
+    "from=2025-05&basis=cohort": 0,
+    "cohort=wuxi,vientiane": 9,
+    "cohort=vientiane&sex=F": 1,
+    "cohort=vientiane&sex=M": 0,
+    "country=KH&programme=ilo-china": 9,
+    "cohort=vientiane": 1,
+    "sending_centre=_U": 1,
+    "trade=cabling": 4,
+    "level=senior": 0,
+}
+
+
+async def test_people_are_distinct_whatever_is_asked(client: httpx.AsyncClient, database: Database) -> None:
     await hear(database, a_history(), 30)
     await hear(database, [known(a_cohort(status="void"), revision=2)], 31)
-    for when, number in (("&as_of=30.30", people), ("", None)):
-        answer = await ask(client, f"/v1/aggregates?measure=people&{query}{when}")
-        assert number is None or answer["totals"] == {"people": number}
+    for query, people in PEOPLE.items():
+        for when, number in (("&as_of=30.30", people), ("", None)):
+            answer = await ask(client, f"/v1/aggregates?measure=people&{query}{when}")
+            assert number is None or answer["totals"] == {"people": number}, query
 
 
 questions = st.fixed_dictionaries(
