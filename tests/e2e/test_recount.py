@@ -8,7 +8,7 @@ import pytest
 
 from services.reporting.domain import DIMENSIONS, MEASURES
 from tests.e2e.conftest import EXAMPLE, Program
-from tests.e2e.recount import recount
+from bench.recount import recount
 from tests.e2e.test_program import eventually
 
 pytestmark = pytest.mark.xdist_group("e2e")
