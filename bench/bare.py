@@ -34,7 +34,7 @@ async def bare(sampan: Standalone, load: Load, moved: Moved) -> dict[str, float]
         facts = {stream: list(them) for stream, them in moved.facts.items()}
         start = time.perf_counter()
         for service, stream in (("enrolment", "ENROLMENT"), ("certification", "CERTIFICATION")):
-            bodies = [post.events for post in load.posts if post.service == service]
+            bodies = load.distinct(service)
             await _write(database, bodies, facts[stream], service, moved.further[service])
         seconds["rows of events and facts"] = time.perf_counter() - start
 

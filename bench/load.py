@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bench.dataset import Arrival, DataSet, data_set, months
+from bench.peers.job import read
 from services.client import EVENTS_PER_POST, Line, ServiceName
 from services.demo import offices_of
 
@@ -21,6 +22,10 @@ class Post:
         """As newline-delimited JSON."""
         return b"\n".join(self.events)
 
+    def part(self, start: int, end: int | None) -> "Post":
+        """Some of its events."""
+        return Post(self.source, self.service, self.events[start:end])
+
 
 @dataclass(frozen=True, slots=True)
 class Load:
@@ -35,6 +40,16 @@ class Load:
     @property
     def posts(self) -> list[Post]:
         return [post for month in self.months for post in month]
+
+    def distinct(self, service: ServiceName) -> list[list[bytes]]:
+        """Of each post to a service, the events that can be taken and were not there before."""
+        seen: set[bytes] = set()
+        found = []
+        for post in self.posts:
+            if post.service == service:
+                found.append([body for body in dict.fromkeys(post.events) if body not in seen and read(body)])
+                seen.update(post.events)
+        return found
 
     @property
     def events(self) -> int:
