@@ -62,7 +62,9 @@ def _milliseconds(program: Program, http: httpx.Client, event: dict[str, Any], m
 
 def enrolled(number: str, cohort: str = COHORT) -> dict[str, Any]:
     """The event that enrols somebody who was proposed."""
-    return event("trainee.enrolled", f"enrolled-{number}", 2, cohort, number=number, person=person(f"{cohort}-{number}"))
+    return event(
+        "trainee.enrolled", f"enrolled-{number}", 2, cohort, number=number, person=person(f"{cohort}-{number}")
+    )
 
 
 def completed(number: str, cohort: str) -> dict[str, Any]:
@@ -112,7 +114,10 @@ def register(program: Program) -> None:
         "rule": "on_pass",
         "completion_required": True,
     }
-    registered = [event("programme.registered", "programme", 0, **programme), event("centre.registered", "centre", 0, **centre)]
+    registered = [
+        event("programme.registered", "programme", 0, **programme),
+        event("centre.registered", "centre", 0, **centre),
+    ]
     program.client.post_events([line(one, "enrolment") for one in registered])
     program.client.post_events([line(event("scheme.registered", "scheme", 0, **scheme), "certification")])
 

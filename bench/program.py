@@ -93,13 +93,13 @@ class Watch:
 
 
 class Program:
-    """A running program, and its offices' tokens."""
+    """A running program, and the tokens of a load's offices."""
 
-    def __init__(self, sampan: Standalone, load: Load) -> None:
+    def __init__(self, sampan: Standalone, load: Load | None = None) -> None:
         self.sampan = sampan
         self.client = Client(sampan.urls["enrolment"], sampan.admin_token)
         self.tokens = {}
-        for source, roles in load.offices.items():
+        for source, roles in (load.offices if load else {}).items():
             office = {"office": source, "name": source, "roles": sorted(roles), "officer": "bench"}
             self.tokens[source] = self.client.add_office(office)["token"]
         self.client.wait_until_certification_heard()

@@ -11,7 +11,6 @@ from typing import Any, Self
 import asyncpg
 import psutil
 
-from bench.load import Load
 from bench.program import Program, database_url, ports
 from bench.supply import Flow
 from services.standalone import Standalone
@@ -20,14 +19,14 @@ WINDOW_SECONDS = 300.0
 LOOK_SECONDS = 2.0
 
 
-def soak(given: Load, minutes: float) -> dict[str, Any]:
+def soak(minutes: float) -> dict[str, Any]:
     """Events a second and resident bytes of each service in the first and the last window (five minutes, or a third of a shorter
     soak), seconds until all was reported, and what was lost or doubled.
     """
     seconds = minutes * 60
     window = min(WINDOW_SECONDS, seconds / 3)
     with tempfile.TemporaryDirectory(prefix="sampan-bench-") as folder, Standalone(Path(folder), ports()) as sampan:
-        program = Program(sampan, given)
+        program = Program(sampan)
         with _Memory(sampan) as memory, Flow(program, "soak") as flow:
             time.sleep(seconds)  # what is measured is what happens meanwhile
         behind = time.monotonic()
