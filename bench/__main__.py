@@ -1,4 +1,4 @@
-"""`python -m bench`: the program beside bare loops and its peers, in rounds, and what takes long; a table and bench/results.json."""
+"""`python -m bench`: the program beside bare loops and its peers, and what takes long; a table and bench/results.json."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""The one data set: what offices of four countries say of 200 cohorts, as it would really arrive: twice, late, in disorder and wrong.
+"""The one data set: what offices of four countries say of 200 cohorts, as it really arrives: twice, late, in disorder and wrong.
 
 It is the simulation's story (`services.simulate`), so every event is one that the program knows; the flaws are put in here. The
 same number of events is the same data set, byte for byte, on every machine.

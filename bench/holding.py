@@ -36,7 +36,7 @@ def held(program: Program) -> Held:
 
 
 def other_cells(program: Program, taken: Path) -> list[str]:
-    """The cells of the cube, by all measures and dimensions, that DuckDB does not count like this from the events in ``taken``."""
+    """The cells of the cube, by all measures and dimensions, that DuckDB counts otherwise from the events in ``taken``."""
     dimensions = tuple(DIMENSIONS)
 
     async def read() -> list[Any]:

@@ -162,7 +162,7 @@ class Program:
         return time.perf_counter() - start
 
     def check(self) -> None:
-        """Raise unless every event that can be taken was accepted in the end, and every service holds what it should, as `sampan check` asks."""
+        """Raise unless every event that can be taken was accepted in the end, and `sampan check` finds nothing."""
         for service in ("enrolment", "certification"):
             for status in ("waiting", "conflict"):
                 if found := self.client.get(service, "/v1/events", [("status", status)])["items"]:

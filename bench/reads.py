@@ -48,7 +48,7 @@ Times = dict[str, list[float]]
 
 
 def reads(sizes: Sequence[int], samples: int) -> dict[str, Any]:
-    """Milliseconds and processor milliseconds of each question at each size, idle and while facts flow in; seconds of an event."""
+    """Milliseconds and processor milliseconds of each question at each size, idle and while facts flow in; an event's seconds."""
     with ExitStack() as stack:
         running: dict[int, Program] = {}
         cells = {}

@@ -17,14 +17,13 @@ from bench.floor import floor
 from bench.judge import Held, Verdict, judge, recomputed
 from bench.latency import latency
 from bench.load import Load, load
-from bench.peers import pgqueue, redis_streams, sourced
+from bench.peers import PEERS, Peer
 from bench.program import Program, Watch, database_url, ports, settings
-from bench.reads import reading
 from bench.readers import with_readers
+from bench.reads import reading
 from bench.supply import Flow
 from services.standalone import Standalone
 
-PEERS = (sourced, pgqueue, redis_streams)
 TOLD = 5
 """So many rows that differ are kept of a void run."""
 
@@ -140,15 +139,15 @@ class _Round:
             self._took("a check")
         taken["memory"] = {name: max(most, watch.memory[name]) for name, most in taken["memory"].items()}
 
-    def _peer(self, peer: Any, url: str, bodies: Sequence[bytes]) -> None:
+    def _peer(self, peer: Peer, url: str, bodies: Sequence[bytes]) -> None:
         if (why := peer.missing()) is not None:
-            self._taken["skipped"][peer.NAME] = why
+            self._taken["skipped"][peer.name] = why
             say(why)
             return
         seconds, held = asyncio.run(peer.run(url, bodies))
-        self._taken["rates"][peer.NAME] = len(bodies) / seconds
-        self._judged(peer.NAME, judge(self._of_prefix, held))
-        self._took(peer.NAME)
+        self._taken["rates"][peer.name] = len(bodies) / seconds
+        self._judged(peer.name, judge(self._of_prefix, held))
+        self._took(peer.name)
 
     def _judged(self, name: str, verdict: Verdict, others: Sequence[str] = ()) -> None:
         differing = [*verdict.differing, *others]

@@ -1,7 +1,8 @@
 """The job, as every peer does it: what to take, what a trainee's record becomes, and what is counted of it. No I/O.
 
-A peer keeps less than the program does: no personal details, rosters, receipts, history or coarser cubes, one record for each
-enrolment, and four measures. It takes events from whoever brings them, without HTTP, tokens or rights. All of it is in its favour.
+A peer keeps less than the program does: no personal details, rosters, receipts, history or coarser cubes, one record for
+each enrolment, and four measures. It takes events from whoever brings them, without HTTP, tokens or rights. All of it is in
+its favour.
 """
 
 import json
@@ -13,15 +14,13 @@ from typing import Any
 
 from bench.judge import UNKNOWN, Row
 
-TYPES = frozenset(
-    f"{name}.v1"
-    for name in (
-        "centre.registered certificate.awarded certificate.numbered certificate.replaced cohort.announced cohort.changed "
-        "cohort.closed cohort.started competitor.nominated competitor.placed event.voided outcome.reported person.corrected "
-        "programme.registered scheme.registered session.held trainee.assessed trainee.completed trainee.declined "
-        "trainee.enrolled trainee.proposed trainee.withdrawn"
-    ).split()
-)
+TYPES = frozenset({
+    "centre.registered.v1", "certificate.awarded.v1", "certificate.numbered.v1", "certificate.replaced.v1",
+    "cohort.announced.v1", "cohort.changed.v1", "cohort.closed.v1", "cohort.started.v1", "competitor.nominated.v1",
+    "competitor.placed.v1", "event.voided.v1", "outcome.reported.v1", "person.corrected.v1", "programme.registered.v1",
+    "scheme.registered.v1", "session.held.v1", "trainee.assessed.v1", "trainee.completed.v1", "trainee.declined.v1",
+    "trainee.enrolled.v1", "trainee.proposed.v1", "trainee.withdrawn.v1",
+})  # fmt: skip
 _CODE = re.compile(r"[a-z0-9-]{1,63}")
 
 Record = dict[str, Any]
@@ -116,7 +115,7 @@ def _certified(record: Record, key: str, award: Record, rules: dict[str, str]) -
     if "awarded" in award:
         return str(award["awarded"])
     passed, completed = award.get("passed"), record.get("completed")
-    by_itself = rules.get(key.split(" ")[0]) == "on_pass" and passed and completed
+    by_itself = rules.get(key.split(" ", maxsplit=1)[0]) == "on_pass" and passed and completed
     return max(passed, completed) if by_itself else None
 
 

@@ -7,35 +7,28 @@ transaction of its own, ten of them abreast.
 import asyncio
 import time
 from collections.abc import Sequence
-from importlib.util import find_spec
 
 import asyncpg
+from pgqueuer import PgQueuer
+from pgqueuer.db import AsyncpgDriver
+from pgqueuer.models import Job
+from pgqueuer.queries import Queries
 
 from bench.judge import Held
 from bench.peers.tables import SCHEMA, held, take
 
 BATCH, WORKER_BATCH, ABREAST = 500, 100, 10
 PATIENCE = 1800.0
-NAME = "pgqueuer"
-
-
-def missing() -> str | None:
-    """Why it cannot be run here."""
-    return None if find_spec("pgqueuer") else "pgqueuer is not installed: make bench installs it."
+SCHEMA_NAME = "pgqueuer"
 
 
 async def run(url: str, bodies: Sequence[bytes]) -> tuple[float, Held]:
     """Seconds for all of it, and what is held then."""
-    from pgqueuer import PgQueuer
-    from pgqueuer.db import AsyncpgDriver
-    from pgqueuer.models import Job
-    from pgqueuer.queries import Queries
-
-    of_schema = {"server_settings": {"search_path": NAME}}
+    of_schema = {"server_settings": {"search_path": SCHEMA_NAME}}
     producer, worker = await asyncpg.connect(url, **of_schema), await asyncpg.connect(url, **of_schema)
     pool = await asyncpg.create_pool(url, min_size=ABREAST, max_size=ABREAST, **of_schema)
     try:
-        await producer.execute(SCHEMA.format(schema=NAME))
+        await producer.execute(SCHEMA.format(schema=SCHEMA_NAME))
         queries = Queries(AsyncpgDriver(producer))
         await queries.install()
         queue = PgQueuer(AsyncpgDriver(worker))
@@ -69,5 +62,5 @@ async def run(url: str, bodies: Sequence[bytes]) -> tuple[float, Held]:
     finally:
         await pool.close()
         await worker.close()
-        await producer.execute(f"DROP SCHEMA IF EXISTS {NAME} CASCADE")
+        await producer.execute(f"DROP SCHEMA IF EXISTS {SCHEMA_NAME} CASCADE")
         await producer.close()

@@ -1,5 +1,5 @@
-"""A worker on Redis Streams in the style of Open edX's event bus: one message read by a consumer group, handled in a transaction of
-its own, acknowledged; then the next.
+"""A worker on Redis Streams in the style of Open edX's event bus (`edx-event-bus-redis`): one message read by a consumer group,
+handled in a transaction of its own, acknowledged; then the next.
 
 Redis runs with `appendonly yes` and `appendfsync always`, as the broker that it stands for syncs each write, too.
 """
@@ -11,33 +11,21 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 
 import asyncpg
+from redis.asyncio import Redis
 
 from bench.judge import Held
 from bench.peers.tables import SCHEMA, held, take
 
-NAME = "redis streams"
 SCHEMA_NAME, STREAM, GROUP, CONSUMER = "redis_streams", "events", "reporting", "one"
 BATCH = 500
 START_SECONDS = 10.0
 
 
-def missing() -> str | None:
-    """Why it cannot be run here."""
-    if not find_spec("redis"):
-        return "The Redis client is not installed: make bench installs it."
-    if not shutil.which("redis-server"):
-        return "Redis is not installed (Debian, Ubuntu: apt install redis-server)."
-    return None
-
-
 async def run(url: str, bodies: Sequence[bytes]) -> tuple[float, Held]:
     """Seconds for all of it, and what is held then."""
-    from redis.asyncio import Redis
-
     database = await asyncpg.connect(url)
     with _server() as address:
         producer, consumer = Redis(unix_socket_path=address), Redis(unix_socket_path=address)
@@ -63,7 +51,7 @@ async def run(url: str, bodies: Sequence[bytes]) -> tuple[float, Held]:
             await database.close()
 
 
-async def _produce(redis, bodies: Sequence[bytes]) -> None:  # type: ignore[no-untyped-def]
+async def _produce(redis: Redis, bodies: Sequence[bytes]) -> None:
     for start in range(0, len(bodies), BATCH):
         async with redis.pipeline(transaction=False) as pipeline:
             for body in bodies[start : start + BATCH]:
@@ -88,7 +76,7 @@ def _server() -> Iterator[str]:
             server.wait()
 
 
-async def _until_it_answers(redis) -> None:  # type: ignore[no-untyped-def]
+async def _until_it_answers(redis: Redis) -> None:
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:

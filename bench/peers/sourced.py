@@ -10,24 +10,18 @@ import json
 import time
 from collections import Counter
 from collections.abc import Sequence
-from importlib.util import find_spec
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import asyncpg
+from eventsourcing.projection import ProjectionRunner
 
 from bench.judge import Held
+from bench.peers.sourced_model import Figures, Offices, Tables, Unit
 
 NAME = "eventsourcing"
 CACHED = 40_000
 PATIENCE = 1800.0
-
-
-def missing() -> str | None:
-    """Why it cannot be run here."""
-    if find_spec("eventsourcing") and find_spec("psycopg"):
-        return None
-    return "eventsourcing is not installed: make bench installs it."
 
 
 async def run(url: str, bodies: Sequence[bytes]) -> tuple[float, Held]:
@@ -60,10 +54,6 @@ async def run(url: str, bodies: Sequence[bytes]) -> tuple[float, Held]:
 
 
 def _work(settings: dict[str, str], bodies: Sequence[bytes]) -> tuple[float, Counter[Any]]:
-    from eventsourcing.projection import ProjectionRunner
-
-    from bench.peers.sourced_model import Figures, Offices, Tables, Unit
-
     with ProjectionRunner(
         application_class=Offices, projection_class=Figures, view_class=Tables, env=settings
     ) as runner:

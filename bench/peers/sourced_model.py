@@ -30,7 +30,7 @@ class Unit(Aggregate):
         return uuid5(NAMESPACE_URL, name)
 
     @event("Heard")
-    def hear(self, key: str, body: str) -> None:
+    def hear(self, key: str, body: str) -> None:  # noqa: ARG002 - the event carries it
         """Take an event; ``key`` is its source and id."""
         self.ids.add(key)
 
@@ -62,7 +62,7 @@ class Tables(PostgresTrackingRecorder):
         self.rules: dict[str, str] = {}
         for table, columns in _TABLES.items():
             self.sql_create_statements.append(
-                SQL(f"CREATE TABLE IF NOT EXISTS {{}}.{{}} ({columns})").format(*self._names(table))  # noqa: S608
+                SQL(f"CREATE TABLE IF NOT EXISTS {{}}.{{}} ({columns})").format(*self._names(table))
             )
         for name, (table, statement) in _STATEMENTS.items():
             setattr(self, name, SQL(statement).format(*self._names(table)))

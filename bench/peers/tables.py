@@ -14,13 +14,14 @@ SCHEMA = """
     CREATE TABLE journal (source text, id text, body jsonb NOT NULL, PRIMARY KEY (source, id));
     CREATE TABLE rules (scheme text PRIMARY KEY, rule text NOT NULL);
     CREATE TABLE records (cohort text, number text, body jsonb NOT NULL DEFAULT '{{}}', PRIMARY KEY (cohort, number));
-    CREATE TABLE certificates (cohort text, number text, scheme text, occupation text, level text, day text NOT NULL, printed text,
-        PRIMARY KEY (cohort, number, scheme, occupation, level));
+    CREATE TABLE certificates (cohort text, number text, scheme text, occupation text, level text, day text NOT NULL,
+        printed text, PRIMARY KEY (cohort, number, scheme, occupation, level));
     CREATE TABLE aggregates (measure text, month text, country text, cohort text, value bigint NOT NULL,
         PRIMARY KEY (measure, month, country, cohort));
 """
 _CERTIFICATES = """
-    INSERT INTO certificates SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
+    INSERT INTO certificates
+    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
     ON CONFLICT (cohort, number, scheme, occupation, level) DO UPDATE SET day = excluded.day, printed = excluded.printed
 """
 _AGGREGATES = """

@@ -45,18 +45,21 @@ def taken(*rounds: dict[str, Any]) -> dict[str, Any]:
             "minutes": 20,
             "events": 600_000,
             "a second": {"first": 500.0, "last": 480.0},
-            "memory": dict.fromkeys(SERVICES, {"first": 100.0, "last": 101.0}),
+            "memory": {name: {"first": 100.0, "last": 101.0} for name in SERVICES},
             "lost": 0,
             "doubled": 0,
         },
         "reads": {
             "enrolments": [10_000, 1_000_000],
-            "idle": {"10000": of_questions(country=4.0, sex=9.0, all=5.0), "1000000": of_questions(country=4.0, sex=8.0, all=5.0)},
+            "idle": {
+                "10000": of_questions(country=4.0, sex=9.0, all=5.0),
+                "1000000": of_questions(country=4.0, sex=8.0, all=5.0),
+            },
             "flowing": {"1000000": of_questions(country=6.0, sex=9.0, all=8.0)},
             "processor": {"10000": 2.0, "1000000": 2.5},
             "writing": {"10000": [0.002, 0.0021, 0.0019], "1000000": [0.0025, 0.0024, 0.0026]},
         },
-    }  # fmt: skip
+    }
 
 
 def test_every_ratio_is_there_by_its_name() -> None:
