@@ -34,6 +34,8 @@ def soak(minutes: float) -> dict[str, Any]:
         behind = time.monotonic() - behind
         lost, doubled = asyncio.run(_lost_and_doubled(sampan, flow.events))
     first = sum(events for at, events in flow.done if at <= window)
+    if not first:
+        raise ValueError("nothing was answered in the soak's first window: let it last longer")
     last = sum(events for at, events in flow.done if seconds - window < at <= seconds)
     return {
         "minutes": minutes,
