@@ -103,9 +103,9 @@ def prepare(program: Program, numbers: list[str], cohort: str = COHORT) -> None:
 
 def register(program: Program) -> None:
     """The programme, the centre and the scheme of all these cohorts. Once more changes nothing."""
-    programme = {"programme": "bench", "titles": TITLES, "countries": ["KH", "CN"]}
-    centre = {"centre": "bench", "names": TITLES, "country": "CN", "kind": "training-institute"}
-    scheme = {
+    programme: dict[str, Any] = {"programme": "bench", "titles": TITLES, "countries": ["KH", "CN"]}
+    centre: dict[str, Any] = {"centre": "bench", "names": TITLES, "country": "CN", "kind": "training-institute"}
+    scheme: dict[str, Any] = {
         "scheme": SCHEME,
         "titles": TITLES,
         "awarding_body": TITLES,

@@ -70,8 +70,8 @@ def rounds(number: int, sizes: Sizes) -> Taken:
             "invalid": data.invalid,
             "posts": len(given.posts),
             "offices": len(given.offices),
-            **{name: size for name, size in asdict(sizes).items() if name != "events"},
         },
+        "sizes": asdict(sizes),
         "rounds": found,
     }
 

@@ -10,6 +10,7 @@ from bench.figures import NOT_TAKEN, figures
 
 _BEGIN, _END = "<!-- table: written by make bench -->", "<!-- end of table -->"
 _HEADINGS = ("", "median", "lowest", "highest", "target", "met")
+_MET = {True: "yes", False: "no", None: ""}
 _VALUES = ("median", "lowest", "highest")
 
 PARTS = {
@@ -66,15 +67,15 @@ def taken_on(results: dict[str, Any]) -> list[str]:
 def _of_what(name: str, part: dict[str, Any]) -> str:
     match name:
         case "rounds":
-            load = part["load"]
+            load, sizes = part["load"], part["sizes"]
             skipped = "".join(f" {why}" for why in part["rounds"][0]["skipped"].values())
             return (
                 f"; {len(part['rounds'])} rounds of {load['events']:,} events in {load['posts']} posts, peers with the first "
-                f"{load['prefix']:,} of them{'.' + skipped.removesuffix('.') if skipped else ''}"
+                f"{sizes['prefix']:,} of them, the floor with {sizes['floor']:,}, {sizes['readers']} live readers{'.' + skipped.removesuffix('.') if skipped else ''}"
             )
         case "soak":
             minutes, window = part["minutes"], part["window seconds"] / 60
-            return f"; {minutes:g} minutes, compared in windows of {window:g}, {part['events']:,} events"
+            return f"; {minutes:g} minutes, compared in windows of {window:.3g}, {part['events']:,} events"
         case "reads":
             return f"; {', '.join(f'{size:,}' for size in part['enrolments'])} enrolments"
         case _:
@@ -88,7 +89,7 @@ def _rows(results: dict[str, Any]) -> list[list[str]]:
             rows.append([name, absent, "", "", figure.get("target", ""), ""])
             continue
         values = [_said(figure[key]) for key in _VALUES]
-        rows.append([name, *values, figure.get("target", ""), {True: "yes", False: "no"}.get(figure.get("met"), "")])
+        rows.append([name, *values, figure.get("target", ""), _MET[figure.get("met")]])
     return rows
 
 

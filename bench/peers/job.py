@@ -115,8 +115,9 @@ def _certified(record: Record, key: str, award: Record, rules: dict[str, str]) -
     if "awarded" in award:
         return str(award["awarded"])
     passed, completed = award.get("passed"), record.get("completed")
-    by_itself = rules.get(key.split(" ", maxsplit=1)[0]) == "on_pass" and passed and completed
-    return max(passed, completed) if by_itself else None
+    if rules.get(key.partition(" ")[0]) == "on_pass" and passed and completed:
+        return max(str(passed), str(completed))
+    return None
 
 
 def _award(data: dict[str, Any]) -> str:

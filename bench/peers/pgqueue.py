@@ -7,6 +7,7 @@ transaction of its own, ten of them abreast.
 import asyncio
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import asyncpg
 from pgqueuer import PgQueuer
@@ -24,7 +25,7 @@ SCHEMA_NAME = "pgqueuer"
 
 async def run(url: str, bodies: Sequence[bytes]) -> tuple[float, Held]:
     """Seconds for all of it, and what is held then."""
-    of_schema = {"server_settings": {"search_path": SCHEMA_NAME}}
+    of_schema: dict[str, Any] = {"server_settings": {"search_path": SCHEMA_NAME}}
     producer, worker = await asyncpg.connect(url, **of_schema), await asyncpg.connect(url, **of_schema)
     pool = await asyncpg.create_pool(url, min_size=ABREAST, max_size=ABREAST, **of_schema)
     try:
@@ -47,7 +48,7 @@ async def run(url: str, bodies: Sequence[bytes]) -> tuple[float, Held]:
         began = time.perf_counter()
         working = asyncio.create_task(queue.run(batch_size=WORKER_BATCH))
         for start in range(0, len(bodies), BATCH):
-            batch = list(bodies[start : start + BATCH])
+            batch: list[bytes | None] = list(bodies[start : start + BATCH])
             await queries.enqueue(["event"] * len(batch), batch, [0] * len(batch))
         waiting = asyncio.create_task(all_done.wait())
         finished, _ = await asyncio.wait({working, waiting}, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)

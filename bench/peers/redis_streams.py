@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 from redis.asyncio import Redis
@@ -37,9 +38,8 @@ async def run(url: str, bodies: Sequence[bytes]) -> tuple[float, Held]:
             producing = asyncio.create_task(_produce(producer, bodies))
             rules: dict[str, str] = {}
             for _ in bodies:
-                ((_, ((message, fields),)),) = await consumer.xreadgroup(
-                    GROUP, CONSUMER, {STREAM: ">"}, count=1, block=60_000
-                )
+                found: Any = await consumer.xreadgroup(GROUP, CONSUMER, {STREAM: ">"}, count=1, block=60_000)
+                ((_, ((message, fields),)),) = found
                 await take(database, fields[b"event"], rules)
                 await consumer.xack(STREAM, GROUP, message)
             await producing

@@ -29,7 +29,13 @@ class Unit(Aggregate):
         """Its id, so that it is found by name."""
         return uuid5(NAMESPACE_URL, name)
 
-    @event("Heard")
+    class Heard(Aggregate.Event):
+        """What an office said."""
+
+        key: str
+        body: str
+
+    @event(Heard)
     def hear(self, key: str, body: str) -> None:  # noqa: ARG002 - the event carries it
         """Take an event; ``key`` is its source and id."""
         self.ids.add(key)
@@ -64,14 +70,16 @@ class Tables(PostgresTrackingRecorder):
             self.sql_create_statements.append(
                 SQL(f"CREATE TABLE IF NOT EXISTS {{}}.{{}} ({columns})").format(*self._names(table))
             )
-        for name, (table, statement) in _STATEMENTS.items():
-            setattr(self, name, SQL(statement).format(*self._names(table)))
+        self._statements = {
+            name: SQL(statement).format(*self._names(table)) for name, (table, statement) in _STATEMENTS.items()
+        }
 
     def _names(self, table: str) -> tuple[Identifier, Identifier]:
         return Identifier(self.datastore.schema), Identifier(table)
 
     def take(self, said: Said, tracking: Tracking) -> None:
         """Put one event into the tables."""
+        statements = self._statements
         with self.datastore.transaction(commit=True) as cursor:
             self._insert_tracking(cursor, tracking)
             if said.type == "scheme.registered.v1":
@@ -79,16 +87,16 @@ class Tables(PostgresTrackingRecorder):
             if said.trainee is None:
                 return
             cohort, number = said.trainee
-            row = cursor.execute(self.look, (cohort, number), prepare=True).fetchone()
+            row = cursor.execute(statements["look"], (cohort, number), prepare=True).fetchone()
             old = json.loads(row["body"]) if row else {}
             new = evolved(old, said)
             if new == old:
                 return
-            cursor.execute(self.keep, (cohort, number, json.dumps(new)), prepare=True)
+            cursor.execute(statements["keep"], (cohort, number, json.dumps(new)), prepare=True)
             for award in awards(cohort, number, new, self.rules):
-                cursor.execute(self.certify, award, prepare=True)
+                cursor.execute(statements["certify"], award, prepare=True)
             for cell, by in difference(cohort, old, new, self.rules):
-                cursor.execute(self.count, (*cell, by), prepare=True)
+                cursor.execute(statements["count"], (*cell, by), prepare=True)
 
 
 _TABLES = {

@@ -117,6 +117,19 @@ def test_what_was_not_taken_has_no_figure_and_is_no_miss() -> None:
     assert lost_and_doubled({}) == {"lost": None, "doubled": None}
 
 
+def test_other_sizes_are_not_passed_off_as_a_million() -> None:
+    smaller = taken(a_round())
+    smaller["reads"]["enrolments"] = [1000, 10_000]
+    smaller["reads"] |= {
+        name: {str(int(size) // 100 if size == "1000000" else int(size) // 10): what for size, what in values.items()}
+        for name, values in smaller["reads"].items()
+        if name != "enrolments"
+    }
+    assert ratios(smaller)["write_million_over_ten_thousand"]["absent"] == NOT_TAKEN
+    assert ratios(smaller)["read_million_over_ten_thousand"]["absent"] == NOT_TAKEN
+    assert "reading, 10,000 / 1,000, each question" in figures(smaller)
+
+
 def test_what_could_not_be_run_is_not_taken() -> None:
     assert figures(taken(a_round()))["redis streams (events/s)"] == {"absent": NOT_TAKEN}
 
