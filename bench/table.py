@@ -56,7 +56,8 @@ def taken_on(results: dict[str, Any]) -> list[str]:
         lines.append(
             f"{title}: {part['taken'][:16].replace('T', ' ')} UTC, version {part['versions']['sampan']}, "
             f"{machine['cores']} x {machine['processor']}, {machine['memory'] / 2**30:.0f} GB; load average "
-            f"{average['before']:.1f} before, {average['after']:.1f} after{_of_what(name, part)}."
+            f"{average['before']:.1f} before, {average['after']:.1f} after; {part['seconds'] / 60:.1f} minutes"
+            f"{_of_what(name, part)}."
         )
     counts = " and ".join(
         f"{name}: {NOT_TAKEN if results[name] is None else results[name]}" for name in ("lost", "doubled")
@@ -68,10 +69,10 @@ def _of_what(name: str, part: dict[str, Any]) -> str:
     match name:
         case "rounds":
             load, sizes = part["load"], part["sizes"]
-            skipped = "".join(f" {why}" for why in part["rounds"][0]["skipped"].values())
+            skipped = "".join(f". {why.removesuffix('.')}" for why in part["rounds"][0]["skipped"].values())
             return (
                 f"; {len(part['rounds'])} rounds of {load['events']:,} events in {load['posts']} posts, peers with the first "
-                f"{sizes['prefix']:,} of them, the floor with {sizes['floor']:,}, {sizes['readers']} live readers{'.' + skipped.removesuffix('.') if skipped else ''}"
+                f"{sizes['prefix']:,} of them, the floor with {sizes['floor']:,}, {sizes['readers']} live readers{skipped}"
             )
         case "soak":
             minutes, window = part["minutes"], part["window seconds"] / 60
