@@ -4,13 +4,14 @@ import asyncio
 import time
 
 import asyncpg
-import httpx
 
 from bench.latency import register
-from bench.program import Program, database_url
+from bench.program import Program, database_url, poster
 from bench.supply import Supply, hand_in
 from services.client import EVENTS_PER_POST
 
+COPIED = 50_000
+"""Rows at most."""
 TABLE = "CREATE SCHEMA copying; CREATE TABLE copying.events (LIKE enrolment.events INCLUDING ALL)"
 
 
@@ -27,7 +28,7 @@ def copying(program: Program, posts: int) -> dict[str, float]:
 async def _posted(program: Program, posts: int) -> float:
     supply = Supply("copying", EVENTS_PER_POST)
     seconds, events = 0.0, 0
-    async with httpx.AsyncClient(timeout=120) as http:
+    async with poster() as http:
         for _ in range(posts):
             enrolled = supply.cohort()[0]  # with the announcement of their cohort, which goes by itself
             await hand_in(http, program, enrolled.part(0, 1))
@@ -39,11 +40,11 @@ async def _posted(program: Program, posts: int) -> float:
 
 
 async def _copied(program: Program) -> float:
-    """All rows of the journal, as they are there."""
+    """Rows of the journal, as they are there."""
     database = await asyncpg.connect(database_url(program.sampan))
     try:
         await database.execute(TABLE)
-        rows = await database.fetch("SELECT * FROM enrolment.events ORDER BY place")
+        rows = await database.fetch("SELECT * FROM enrolment.events ORDER BY place LIMIT $1", COPIED)
         columns = [name for name in rows[0].keys() if name != "place"]  # noqa: SIM118 - a record is no mapping
         records = [tuple(row[name] for name in columns) for row in rows]
         began = time.perf_counter()

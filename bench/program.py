@@ -109,7 +109,7 @@ class Program:
 
         async def post() -> Counter[str]:
             counts: Counter[str] = Counter()
-            async with httpx.AsyncClient(timeout=120) as http:
+            async with poster() as http:
                 for month in load.months:
                     of_office: dict[str, list[Post]] = {}
                     for one in month:
@@ -130,7 +130,7 @@ class Program:
         """Seconds for posts one after the other, until the report holds everything."""
 
         async def post() -> Counter[str]:
-            async with httpx.AsyncClient(timeout=120) as http:
+            async with poster() as http:
                 return await self._post(http, posts)
 
         start = time.perf_counter()
@@ -211,6 +211,11 @@ async def _rows(database: Any, service: str, name: str, written: int) -> list[tu
     """As many rows as were written into a table, with their keys: those there are, again and again. Nothing of an empty one."""
     found = await database.fetch(f'SELECT CAST(one AS text) AS body FROM {service}."{name}" AS one')  # noqa: S608
     return [(f"{name}/{n % len(found)}", found[n % len(found)]["body"]) for n in range(written)] if found else []
+
+
+def poster() -> httpx.AsyncClient:
+    """Whoever posts. Connections that were idle are not used again: a service closes them after five seconds, maybe just then."""
+    return httpx.AsyncClient(timeout=120, limits=httpx.Limits(keepalive_expiry=1))
 
 
 def _expect(counts: Counter[str], *, taken: int, duplicate: int = 0, rejected: int = 0) -> None:

@@ -11,7 +11,7 @@ import httpx
 
 from bench.latency import OFFICE, announced, assessed, completed, event, line, person, register, started
 from bench.load import Post
-from bench.program import Program
+from bench.program import Program, poster
 from services.client import ServiceName
 from shared.events.wire import NDJSON
 
@@ -76,7 +76,7 @@ class Flow:
 
     def _run(self) -> None:
         async def post() -> None:
-            async with httpx.AsyncClient(timeout=120) as http, asyncio.TaskGroup() as posters:
+            async with poster() as http, asyncio.TaskGroup() as posters:
                 for supply in self._supplies:
                     posters.create_task(self._post(http, supply))
 
@@ -111,7 +111,7 @@ def intake(program: Program, name: str, cohorts: int) -> float:
         return events
 
     async def all_of_them() -> int:
-        async with httpx.AsyncClient(timeout=120) as http:
+        async with poster() as http:
             shares = (-(-(cohorts - number) // POSTERS) for number in range(POSTERS))
             taken = await asyncio.gather(*(post(http, *one) for one in zip(supplies, shares, strict=True)))
         return sum(taken)
