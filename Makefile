@@ -42,14 +42,16 @@ audit: .venv/development ## ask for known weaknesses of what is locked (needs a 
 	git ls-files -z | xargs -0 $(BIN)/detect-secrets-hook --no-verify --baseline .secrets.baseline
 	$(BIN)/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r requirements.txt
 	$(BIN)/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r requirements-dev.txt
+	$(BIN)/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r requirements-bench.txt
 
 sbom: .venv/development ## write build/sbom.json: what an installation consists of, as CycloneDX, from the lock
 	mkdir -p build
 	$(BIN)/cyclonedx-py requirements requirements.txt --pyproject pyproject.toml --output-reproducible --output-format JSON \
 		--output-file build/sbom.json
 
-bench: .venv/development ## take the figures of docs/performance.md: half an hour on an idle machine
-	$(BIN)/python -m bench
+BENCH :=
+bench: .venv/bench ## take the figures of docs/performance.md beside its peers: hours on an idle machine; BENCH="--rounds 1 ..." for less
+	$(BIN)/python -m bench $(BENCH)
 
 docs: .venv/development ## write the pages that are made from the code, and from what it says when it runs
 	$(BIN)/python -m docs.tables
@@ -69,6 +71,7 @@ lock: .venv/development ## lock the dependencies of pyproject.toml by hash; what
 	$(LOCK) --output-file requirements.txt pyproject.toml
 	$(LOCK) $(EMBEDDED:%=--no-emit-package %) --constraint requirements.txt --output-file requirements-services.txt pyproject.toml
 	$(LOCK) --extra dev --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
+	$(LOCK) --extra dev --extra bench --constraint requirements-dev.txt --output-file requirements-bench.txt pyproject.toml
 
 # --- the environment -------------------------------------------------------------------------------------------
 # .venv/unfinished is there while an environment is being made: one that was interrupted is made anew.
@@ -79,6 +82,10 @@ lock: .venv/development ## lock the dependencies of pyproject.toml by hash; what
 
 .venv/development: requirements-dev.txt .venv/runtime
 	@$(call install,requirements-dev.txt)
+	@touch $@
+
+.venv/bench: requirements-bench.txt .venv/development
+	@$(call install,requirements-bench.txt)
 	@touch $@
 
 define install

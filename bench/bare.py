@@ -14,6 +14,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, StreamConfig
 
 from bench.load import Load
 from bench.program import Moved, connect, database_url
+from services.client import ServiceName
 from services.standalone import Standalone
 
 BATCH = 1000  # messages of an atomic batch: the server's limit
@@ -33,8 +34,9 @@ async def bare(sampan: Standalone, load: Load, moved: Moved) -> dict[str, float]
         await database.execute(TABLES)
         facts = {stream: list(them) for stream, them in moved.facts.items()}
         start = time.perf_counter()
-        for service, stream in (("enrolment", "ENROLMENT"), ("certification", "CERTIFICATION")):
-            bodies = [post.events for post in load.posts if post.service == service]
+        services: Sequence[tuple[ServiceName, str]] = (("enrolment", "ENROLMENT"), ("certification", "CERTIFICATION"))
+        for service, stream in services:
+            bodies = load.distinct(service)
             await _write(database, bodies, facts[stream], service, moved.further[service])
         seconds["rows of events and facts"] = time.perf_counter() - start
 

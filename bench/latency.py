@@ -12,39 +12,38 @@ from services.client import Line
 
 COHORT, SCHEME = "bench-latency", "bench-on-pass"
 OFFICE = "/offices/cn/bench"
+TITLES = {"en": "Bench"}
 ZONE = timezone(timedelta(hours=8))
 FIRST = datetime(2025, 9, 1, 9, tzinfo=ZONE)
 PATIENCE = 10.0
 PAUSE = 0.1  # between two events, so that each finds the program idle
 
 
-def latency(program: Program, samples: int) -> dict[str, list[float]]:
-    """Milliseconds from the start of a POST until the report shows its effect, one event at a time.
+def latency(program: Program, samples: int, cohort: str = COHORT) -> dict[str, list[float]]:
+    """Milliseconds from the start of a POST until the report of its cohort shows its effect, one event at a time.
 
     An enrolment shows as soon as reporting has heard enrolment; a completion that issues a certificate goes by certification too.
     """
     numbers = [f"{number:03d}" for number in range(1, samples + 1)]
-    prepare(program, numbers)
+    prepare(program, numbers, cohort)
     program.client.wait_until_reported()
     taken: dict[str, list[float]] = {"enrolment": [], "enrolment, certification": []}
     token = {"Authorization": f"Bearer {program.sampan.admin_token}"}
     with httpx.Client(headers=token, timeout=30) as http:
         for number in numbers:
-            taken["enrolment"].append(_milliseconds(program, http, enrolled(number), "enrolled"))
-        for number in numbers:
-            assessed = _event(
-                "trainee.assessed", f"assessed-{number}", 8, number=number, **_award(), date=_day(8), result="pass"
-            )
-            program.client.post_events([_line(assessed, "certification")])
+            taken["enrolment"].append(_milliseconds(program, http, enrolled(number, cohort), "enrolled"))
+        marks = [assessed(number, cohort) for number in numbers]
+        program.client.post_events([line(one, "certification") for one in marks])
         program.client.wait_until_reported()
         for number in numbers:
-            completed = _event("trainee.completed", f"completed-{number}", 9, number=number, date=_day(9))
-            taken["enrolment, certification"].append(_milliseconds(program, http, completed, "certified"))
+            taken["enrolment, certification"].append(
+                _milliseconds(program, http, completed(number, cohort), "certified")
+            )
     return taken
 
 
 def _milliseconds(program: Program, http: httpx.Client, event: dict[str, Any], measure: str) -> float:
-    report = f"{program.sampan.urls['reporting']}/v1/aggregates?measure={measure}"
+    report = f"{program.sampan.urls['reporting']}/v1/aggregates?measure={measure}&cohort={event['data']['cohort']}"
 
     def figure() -> float:
         return float(http.get(report).raise_for_status().json()["totals"][measure])
@@ -61,33 +60,75 @@ def _milliseconds(program: Program, http: httpx.Client, event: dict[str, Any], m
     return (time.perf_counter() - start) * 1000
 
 
-def enrolled(number: str) -> dict[str, Any]:
-    """The event that enrols one of those who were proposed."""
-    return _event("trainee.enrolled", f"enrolled-{number}", 2, number=number, person=_person(number))
+def enrolled(number: str, cohort: str = COHORT) -> dict[str, Any]:
+    """The event that enrols somebody who was proposed."""
+    return event(
+        "trainee.enrolled", f"enrolled-{number}", 2, cohort, number=number, person=person(f"{cohort}-{number}")
+    )
+
+
+def completed(number: str, cohort: str) -> dict[str, Any]:
+    """The event with which somebody who passed is certified."""
+    return event("trainee.completed", f"completed-{number}", 9, cohort, number=number, date=_day(9))
+
+
+def assessed(number: str, cohort: str) -> dict[str, Any]:
+    """Somebody passes; certification's."""
+    return event(
+        "trainee.assessed", f"assessed-{number}", 8, cohort, number=number, **_award(), date=_day(8), result="pass"
+    )
+
+
+def started(cohort: str) -> dict[str, Any]:
+    """The first day."""
+    return event("cohort.started", "started", 7, cohort, date=_day(7))
 
 
 def post(program: Program, event: dict[str, Any]) -> None:
     """One event to enrolment, by itself."""
-    program.client.post_events([_line(event, "enrolment")])
+    program.client.post_events([line(event, "enrolment")])
 
 
-def prepare(program: Program, numbers: list[str]) -> None:
+def prepare(program: Program, numbers: list[str], cohort: str = COHORT) -> None:
     """Propose so many trainees for a cohort that has started."""
-    roles = ["coordinator", "sending-office", "host-centre", "awarding-body"]
-    scheme = {
+    proposed = {"role": "student", "country": "KH", "trade": "one"}
+    events = [
+        announced(cohort, len(numbers)),
+        *(event("trainee.proposed", f"proposed-{number}", 1, cohort, number=number, **proposed) for number in numbers),
+        started(cohort),
+    ]
+    register(program)
+    program.client.post_events([line(one, "enrolment") for one in events])
+
+
+def register(program: Program) -> None:
+    """The programme, the centre and the scheme of all these cohorts. Once more changes nothing."""
+    programme: dict[str, Any] = {"programme": "bench", "titles": TITLES, "countries": ["KH", "CN"]}
+    centre: dict[str, Any] = {"centre": "bench", "names": TITLES, "country": "CN", "kind": "training-institute"}
+    scheme: dict[str, Any] = {
         "scheme": SCHEME,
-        "titles": {"en": "Bench"},
-        "awarding_body": {"en": "Bench"},
+        "titles": TITLES,
+        "awarding_body": TITLES,
         "occupations": [{"occupation": "one", "titles": {"en": "One"}}],
         "levels": [{"level": "one", "titles": {"en": "One"}}],
         "rule": "on_pass",
         "completion_required": True,
     }
-    titles = {"en": "Bench"}
-    cohort = {
+    registered = [
+        event("programme.registered", "programme", 0, **programme),
+        event("centre.registered", "centre", 0, **centre),
+    ]
+    program.client.post_events([line(one, "enrolment") for one in registered])
+    program.client.post_events([line(event("scheme.registered", "scheme", 0, **scheme), "certification")])
+
+
+def announced(cohort: str, places: int) -> dict[str, Any]:
+    """A cohort of so many."""
+    roles = ["coordinator", "sending-office", "host-centre", "awarding-body"]
+    fields = {
         "programme": "bench",
-        "titles": titles,
-        "places": [{"country": "KH", "places": len(numbers)}],
+        "titles": TITLES,
+        "places": [{"country": "KH", "places": places}],
         "host_centre": "bench",
         "host_country": "CN",
         "mode": "in-person",
@@ -99,32 +140,23 @@ def prepare(program: Program, numbers: list[str]) -> None:
         "schemes": [SCHEME],
         "parties": [{"office": OFFICE, "role": role} for role in roles],
     }
-    programme = {"programme": "bench", "titles": titles, "countries": ["KH", "CN"]}
-    centre = {"centre": "bench", "names": titles, "country": "CN", "kind": "training-institute"}
-    proposed = {"role": "student", "country": "KH", "trade": "one"}
-    events = [
-        _event("programme.registered", "programme", 0, **programme),
-        _event("centre.registered", "centre", 0, **centre),
-        _event("cohort.announced", "announced", 0, **cohort),
-        *(_event("trainee.proposed", f"proposed-{number}", 1, number=number, **proposed) for number in numbers),
-        _event("cohort.started", "started", 7, date=_day(7)),
-    ]
-    program.client.post_events([_line(event, "enrolment") for event in events])
-    program.client.post_events([_line(_event("scheme.registered", "scheme", 0, **scheme), "certification")])
+    return event("cohort.announced", "announced", 0, cohort, **fields)
 
 
-def _event(type_: str, name: str, day: int, **data: Any) -> dict[str, Any]:
+def event(type_: str, name: str, day: int, cohort: str = COHORT, **data: Any) -> dict[str, Any]:
+    """What the bench's office says on a day."""
     return {
         "specversion": "1.0",
-        "id": f"bench-{name}",
+        "id": f"{cohort}-{name}",
         "source": OFFICE,
         "type": f"{type_}.v1",
         "time": (FIRST + timedelta(days=day)).isoformat(),
-        "data": {"cohort": COHORT, **data},
+        "data": {"cohort": cohort, **data},
     }
 
 
-def _line(event: dict[str, Any], service: Any) -> Line:
+def line(event: dict[str, Any], service: Any) -> Line:
+    """For the client."""
     return Line("", 0, service, OFFICE, json.dumps(event).encode())
 
 
@@ -137,7 +169,8 @@ def _day(number: int) -> str:
     return day.isoformat()
 
 
-def _person(number: str) -> dict[str, Any]:
+def person(number: str) -> dict[str, Any]:
+    """Somebody whom no other number names."""
     return {
         "identifiers": [{"kind": "national-id", "number": f"BENCH{number}", "country": "KH"}],
         "names": {"original": f"Bench {number}", "romanised": f"Bench {number}"},

@@ -1,19 +1,12 @@
-"""The load: simulated events as the POSTs in which offices hand them in."""
+"""The load: the data set as the POSTs in which offices hand it in."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from itertools import groupby, islice
-from typing import Any
 
+from bench.dataset import Arrival, DataSet, data_set, months
+from bench.peers.job import read
 from services.client import EVENTS_PER_POST, Line, ServiceName
 from services.demo import offices_of
-from services.simulate import simulate
-from shared.events import offices_to_enrolment
-
-SEED = 1
-EVENTS_OF_A_TRAINEE = 7  # about; a little less than there are
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +22,16 @@ class Post:
         """As newline-delimited JSON."""
         return b"\n".join(self.events)
 
+    def part(self, start: int, end: int | None) -> "Post":
+        """Some of its events."""
+        return Post(self.source, self.service, self.events[start:end])
+
 
 @dataclass(frozen=True, slots=True)
 class Load:
     """Months of posts, the offices that make them with their roles, and as many events more as were asked for."""
 
+    data: DataSet
     months: Sequence[Sequence[Post]]
     offices: dict[str, set[str]]
     further: Sequence[Post]
@@ -43,42 +41,34 @@ class Load:
     def posts(self) -> list[Post]:
         return [post for month in self.months for post in month]
 
+    def distinct(self, service: ServiceName) -> list[list[bytes]]:
+        """Of each post to a service, the events that can be taken and were not there before."""
+        seen: set[bytes] = set()
+        found = []
+        for post in self.posts:
+            if post.service == service:
+                found.append([body for body in dict.fromkeys(post.events) if body not in seen and read(body)])
+                seen.update(post.events)
+        return found
+
     @property
     def events(self) -> int:
-        return sum(len(post.events) for post in self.posts)
+        return len(self.data.arrivals)
 
 
 def load(events: int, further: int) -> Load:
-    """The first so many events of a simulation: every office posts once a month what happened, both services apart."""
-    wanted = events + further
-    story = list(islice(simulate(wanted // EVENTS_OF_A_TRAINEE + 10, SEED), wanted))
-    if len(story) < wanted:
-        raise ValueError("the simulation is too short")
-    months = [
-        tuple(_posts(list(month)))
-        for _, month in groupby(story[:events], lambda event: _moment(event).strftime("%Y-%m"))
-    ]
-    singles = [Post(event["source"], _service(event), (_bytes(event),)) for event in story[events:]]
-    offices = offices_of([Line("", 0, "enrolment", event["source"], _bytes(event)) for event in story])
-    return Load(months, offices, singles)
+    """The data set of so many events: every office posts once a month what it has to say, to each service apart."""
+    data = data_set(events, further)
+    singles = [Post(one.source, one.service, (one.body,)) for one in data.further]
+    everything = (*data.arrivals, *data.further)
+    offices = offices_of([Line("", 0, "enrolment", one.source, one.body) for one in everything])
+    return Load(data, [tuple(_posts(month)) for month in months(data.arrivals)], offices, singles)
 
 
-def _posts(month: list[dict[str, Any]]) -> Iterator[Post]:
+def _posts(month: Sequence[Arrival]) -> Iterator[Post]:
     of_office: dict[tuple[str, ServiceName], list[bytes]] = {}
-    for event in month:
-        of_office.setdefault((event["source"], _service(event)), []).append(_bytes(event))
+    for one in month:
+        of_office.setdefault((one.source, one.service), []).append(one.body)
     for (source, service), events in of_office.items():
         for start in range(0, len(events), EVENTS_PER_POST):
             yield Post(source, service, tuple(events[start : start + EVENTS_PER_POST]))
-
-
-def _moment(event: dict[str, Any]) -> datetime:
-    return datetime.fromisoformat(event["time"]).astimezone(UTC)
-
-
-def _service(event: dict[str, Any]) -> ServiceName:
-    return "enrolment" if event["type"] in offices_to_enrolment.TYPES else "certification"
-
-
-def _bytes(event: dict[str, Any]) -> bytes:
-    return json.dumps(event, ensure_ascii=False).encode()

@@ -26,6 +26,8 @@ from shared.events.wire import NDJSON
 from shared.rights import Rights
 
 SETTLED_SECONDS = 600
+READ = (200, 207, 422)
+"""Answers to a body whose events were looked at one by one, even if none of them can be taken."""
 
 
 def ports() -> dict[str, str]:
@@ -91,13 +93,13 @@ class Watch:
 
 
 class Program:
-    """A running program, and its offices' tokens."""
+    """A running program, and the tokens of a load's offices."""
 
-    def __init__(self, sampan: Standalone, load: Load) -> None:
+    def __init__(self, sampan: Standalone, load: Load | None = None) -> None:
         self.sampan = sampan
         self.client = Client(sampan.urls["enrolment"], sampan.admin_token)
         self.tokens = {}
-        for source, roles in load.offices.items():
+        for source, roles in (load.offices if load else {}).items():
             office = {"office": source, "name": source, "roles": sorted(roles), "officer": "bench"}
             self.tokens[source] = self.client.add_office(office)["token"]
         self.client.wait_until_certification_heard()
@@ -107,7 +109,7 @@ class Program:
 
         async def post() -> Counter[str]:
             counts: Counter[str] = Counter()
-            async with httpx.AsyncClient(timeout=120) as http:
+            async with poster() as http:
                 for month in load.months:
                     of_office: dict[str, list[Post]] = {}
                     for one in month:
@@ -120,21 +122,22 @@ class Program:
         counts = asyncio.run(post())
         self.client.wait_until_reported()
         seconds = time.perf_counter() - start
-        _expect(counts, load.events)
+        data = load.data
+        _expect(counts, taken=data.taken, duplicate=data.duplicates, rejected=data.invalid)
         return seconds
 
     def take_one_by_one(self, posts: Sequence[Post]) -> float:
         """Seconds for posts one after the other, until the report holds everything."""
 
         async def post() -> Counter[str]:
-            async with httpx.AsyncClient(timeout=120) as http:
+            async with poster() as http:
                 return await self._post(http, posts)
 
         start = time.perf_counter()
         counts = asyncio.run(post())
         self.client.wait_until_reported()
         seconds = time.perf_counter() - start
-        _expect(counts, len(posts))
+        _expect(counts, taken=len(posts))
         return seconds
 
     def take_over_nats(self, load: Load) -> float:
@@ -159,7 +162,7 @@ class Program:
         return time.perf_counter() - start
 
     def check(self) -> None:
-        """Raise unless every event was accepted in the end, and every service holds what it should, as `sampan check` asks."""
+        """Raise unless every event that can be taken was accepted in the end, and `sampan check` finds nothing."""
         for service in ("enrolment", "certification"):
             for status in ("waiting", "conflict"):
                 if found := self.client.get(service, "/v1/events", [("status", status)])["items"]:
@@ -198,7 +201,8 @@ class Program:
             headers = {"Authorization": f"Bearer {self.tokens[post.source]}", "Content-Type": NDJSON}
             url = f"{self.sampan.urls[post.service]}/v1/events"
             answer = await http.post(url, content=post.body, headers=headers)
-            answer.raise_for_status()
+            if answer.status_code not in READ:
+                answer.raise_for_status()
             counts.update(receipt["status"] for receipt in answer.json()["receipts"])
         return counts
 
@@ -209,9 +213,15 @@ async def _rows(database: Any, service: str, name: str, written: int) -> list[tu
     return [(f"{name}/{n % len(found)}", found[n % len(found)]["body"]) for n in range(written)] if found else []
 
 
-def _expect(counts: Counter[str], events: int) -> None:
-    if counts["accepted"] + counts["waiting"] + counts["conflict"] != events:
-        raise AssertionError(f"not every event was taken: {counts}")
+def poster() -> httpx.AsyncClient:
+    """Whoever posts. Connections that were idle are not used again: a service closes them after five seconds, maybe just then."""
+    return httpx.AsyncClient(timeout=120, limits=httpx.Limits(keepalive_expiry=1))
+
+
+def _expect(counts: Counter[str], *, taken: int, duplicate: int = 0, rejected: int = 0) -> None:
+    said = (counts["accepted"] + counts["waiting"] + counts["conflict"], counts["duplicate"], counts["rejected"])
+    if said != (taken, duplicate, rejected):
+        raise AssertionError(f"not every event was answered as it should be: {counts}")
 
 
 def database_url(sampan: Standalone) -> str:

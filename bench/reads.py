@@ -1,18 +1,17 @@
 """Reading figures: the same questions with ten thousand enrolments and with a hundred times as many, in as many more cohorts.
 
 The cubes are filled with what reporting counts of made-up cohorts (``bench.cube``); what is measured is reporting's own HTTP, in
-a process of its own, on the embedded PostgreSQL. All sizes run at once and are asked in turns, so that what else the machine does
-weighs on each alike.
+a process of its own, on the embedded PostgreSQL, and what an event takes on its way through all three services into those cubes.
+All sizes run at once and are asked in turns, so that what else the machine does weighs on each alike.
 """
 
 import asyncio
 import sys
 import tempfile
-import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import mean, median, quantiles
 from typing import Any
@@ -20,11 +19,10 @@ from typing import Any
 import httpx
 
 from bench.cube import fill
-from bench.load import Load, load
 from bench.program import Program, Watch, database_url, ports
+from bench.supply import Flow, intake
 from services.standalone import Standalone
 from shared.database import Database
-from shared.events.wire import NDJSON
 
 QUESTIONS = {
     "all counts": "",
@@ -39,46 +37,63 @@ QUESTIONS = {
     "response at six months": "measure=response_rate_6,employment_rate_6&by=country",
     "people by programme and country": "by=programme,country&measure=people",
 }
-WARM, SAMPLES = 5, 100
-"""Of each question at each size."""
+WARM = 5
+"""So often is each question asked before times are taken."""
 A_SECOND, IN_A_POST = 50, 10
 """Events that flow in while is read: four million a day."""
+WRITTEN, TURNS = 4, 3
+"""Cohorts of a hundred that are taken in, so often, for the time of an event."""
 
 Times = dict[str, list[float]]
 
 
-def reads(sizes: Sequence[int]) -> dict[str, Any]:
-    """Milliseconds and processor milliseconds of each question at each size, idle and while facts flow in, and their ratios."""
-    given = load(20_000, 0)
+def reads(sizes: Sequence[int], samples: int) -> dict[str, Any]:
+    """Milliseconds and processor milliseconds of each question at each size, idle and while facts flow in; an event's seconds."""
     with ExitStack() as stack:
-        running: dict[int, Standalone] = {}
+        running: dict[int, Program] = {}
         cells = {}
         for size in sorted(sizes):
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="sampan-bench-"))
-            running[size] = stack.enter_context(Standalone(Path(folder), ports()))
+            sampan = stack.enter_context(Standalone(Path(folder), ports()))
             _say(f"filling the cube with {size} enrolments")
-            cells[size] = asyncio.run(_fill(running[size], size))
-        return {"cells": {str(size): number for size, number in cells.items()}, **taken(running, given)}
-
-
-def taken(running: dict[int, Standalone], given: Load) -> dict[str, Any]:
-    """The same of programs that run already, by size."""
-    _say("reading, idle")
-    idle, spent = _ask(running)
-    flowing: dict[int, Times] = {}
-    for size, sampan in running.items():
-        _say(f"reading with {size} enrolments while facts flow in")
-        with _flow(sampan, given):
-            flowing[size] = _ask({size: sampan})[0][size]
+            cells[size] = asyncio.run(_fill(sampan, size))
+            running[size] = Program(sampan)
+        _say("reading, idle")
+        idle, spent = ask({size: program.sampan for size, program in running.items()}, samples)
+        flowing = {}
+        for size, program in running.items():
+            _say(f"reading with {size} enrolments while facts flow in")
+            flowing[size] = while_flowing(program, samples)
+        writing: dict[int, list[float]] = {size: [] for size in running}
+        for turn in range(TURNS):
+            for size, program in running.items():
+                _say(f"writing with {size} enrolments")
+                writing[size].append(intake(program, f"written-{turn}", WRITTEN))
     return {
-        "idle": {str(size): _each(times) for size, times in idle.items()},
+        "enrolments": sorted(sizes),
+        "cells": {str(size): number for size, number in cells.items()},
+        "idle": {str(size): each(times) for size, times in idle.items()},
         "processor": {str(size): milliseconds for size, milliseconds in spent.items()},
-        "flowing": {str(size): _each(times) for size, times in flowing.items()},
-        "flow": {"events a second": A_SECOND, "events in a post": IN_A_POST},
+        "flowing": {str(size): times for size, times in flowing.items()},
+        "flow": {"events a second": A_SECOND, "trainees in a post": IN_A_POST},
+        "writing": {str(size): seconds for size, seconds in writing.items()},
     }
 
 
-def _each(times: Times) -> dict[str, dict[str, float]]:
+def reading(program: Program, samples: int) -> dict[str, Any]:
+    """The same questions to a program that has taken in a data set: idle, and while facts flow in."""
+    idle, _ = ask({0: program.sampan}, samples)
+    return {"idle": each(idle[0]), "flowing": while_flowing(program, samples)}
+
+
+def while_flowing(program: Program, samples: int) -> dict[str, dict[str, float]]:
+    """Milliseconds of each question while so many events a second flow in."""
+    with Flow(program, "flowing", A_SECOND, IN_A_POST):
+        times, _ = ask({0: program.sampan}, samples)
+    return each(times[0])
+
+
+def each(times: Times) -> dict[str, dict[str, float]]:
     """Of each question, and of all."""
     return {name: _of(those) for name, those in {**times, "all": [one for of in times.values() for one in of]}.items()}
 
@@ -88,7 +103,7 @@ def _of(times: list[float]) -> dict[str, float]:
     return {"p50": round(median(times), 2), "p99": round(at[98], 2), "mean": round(mean(times), 2)}
 
 
-def _ask(running: dict[int, Standalone]) -> tuple[dict[int, Times], dict[int, float]]:
+def ask(running: dict[int, Standalone], samples: int) -> tuple[dict[int, Times], dict[int, float]]:
     """Milliseconds of each question, asked in turns, and the processor milliseconds of an answer, with the database's."""
     found: dict[int, Times] = {size: defaultdict(list) for size in running}
     with ExitStack() as stack:
@@ -103,7 +118,7 @@ def _ask(running: dict[int, Standalone]) -> tuple[dict[int, Times], dict[int, fl
             for size, sampan in running.items()
         }
         watches = {}
-        for number in range(WARM + SAMPLES):
+        for number in range(WARM + samples):
             if number == WARM:
                 watches = {size: stack.enter_context(Watch(sampan)) for size, sampan in running.items()}
             for name, question in QUESTIONS.items():
@@ -112,43 +127,12 @@ def _ask(running: dict[int, Standalone]) -> tuple[dict[int, Times], dict[int, fl
                     client.get(f"/v1/aggregates?{question}").raise_for_status()
                     if number >= WARM:
                         found[size][name].append((time.perf_counter() - before) * 1000)
-    asked = SAMPLES * len(QUESTIONS)
+    asked = samples * len(QUESTIONS)
     spent = {
         size: round((watch.seconds["reporting"] + watch.seconds["PostgreSQL"]) * 1000 / asked, 2)
         for size, watch in watches.items()
     }
     return found, spent
-
-
-@contextmanager
-def _flow(sampan: Standalone, given: Load) -> Iterator[None]:
-    """Let the offices post, so many events a second, until the block ends."""
-    program, stop = Program(sampan, given), threading.Event()
-    posts = [
-        (post.source, post.service, b"\n".join(post.events[first : first + IN_A_POST]))
-        for post in given.posts
-        for first in range(0, len(post.events), IN_A_POST)
-    ]
-
-    def post() -> None:
-        with httpx.Client(timeout=60) as http:
-            began = time.monotonic()
-            for number, (source, service, body) in enumerate(posts):
-                if stop.wait(max(began + number * IN_A_POST / A_SECOND - time.monotonic(), 0)):
-                    return
-                headers = {"Authorization": f"Bearer {program.tokens[source]}", "Content-Type": NDJSON}
-                http.post(f"{sampan.urls[service]}/v1/events", content=body, headers=headers).raise_for_status()
-        raise AssertionError("there was nothing left to post while figures were read")
-
-    thread = threading.Thread(target=post)
-    thread.start()
-    try:
-        yield
-        if not thread.is_alive():
-            raise AssertionError("facts did not flow in all the while")
-    finally:
-        stop.set()
-        thread.join()
 
 
 async def _fill(sampan: Standalone, size: int) -> int:

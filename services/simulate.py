@@ -5,7 +5,8 @@ and 2024 (outcomes a little later), so nothing depends on a clock. Every name, n
 """
 
 import heapq
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from itertools import groupby
@@ -28,12 +29,23 @@ REMEMBERED: Final = 500
 def simulate(trainees: int, seed: int) -> Iterator[Fields]:
     """The events of programmes with so many enrolments in all, in the order in which they happened."""
     random = Random(seed)  # noqa: S311 - nothing here is a secret
-    world = _World(random)
     sizes = []
     while trainees > 0:
         sizes.append(min(trainees, random.randint(*TRAINEES_IN_COHORT)))
         trainees -= sizes[-1]
-    intakes = [INTAKES[place * len(INTAKES) // len(sizes)] for place in range(len(sizes))]
+    yield from tell(sizes, random)
+
+
+def tell(
+    sizes: Sequence[int], random: Random, first_days: Sequence[date] = INTAKES, returning: float = 0.05, rest: int = 1
+) -> Iterator[Fields]:
+    """The events of cohorts of these sizes (at most 230), shared among intakes.
+
+    So large a share of an intake's trainees come back for the next level, so many intakes later or more, if there are as many.
+    """
+    world = _World(random, returning)
+    intakes = [first_days[place * len(first_days) // len(sizes)] for place in range(len(sizes))]
+    resting: deque[list[_Person]] = deque()
     coming: list[tuple[datetime, int, Fields]] = []
     told = 0
 
@@ -47,8 +59,10 @@ def simulate(trainees: int, seed: int) -> Iterator[Fields]:
     for start, cohorts in groupby(enumerate(sizes), key=lambda cohort: intakes[cohort[0]]):
         while coming and coming[0][0].date() < start - timedelta(days=80):
             yield heapq.heappop(coming)[2]
-        world.alumni = (world.alumni + world.certified)[-REMEMBERED:]
+        resting.append(world.certified)
         world.certified = []
+        if len(resting) >= rest:
+            world.alumni = (world.alumni + resting.popleft())[-REMEMBERED:]
         for number, size in cohorts:
             plan(_Cohort(world, number, size, start + timedelta(days=7 * random.randrange(3))).said())
     while coming:
@@ -134,6 +148,7 @@ class _World:
     """What outlives one cohort."""
 
     random: Random
+    returning: float
     persons: int = 0
     certificates: int = 0
     certified: list[_Person] = field(default_factory=list)
@@ -145,7 +160,7 @@ class _World:
 
     def person(self, land: Land, trade: str, levels: int) -> _Person:
         """Somebody new, or now and then somebody who was here and comes for the next level."""
-        if self.chance(0.05):
+        if self.chance(self.returning):
             for place, known in enumerate(self.alumni):
                 if (known.land, known.trade) == (land, trade) and known.level + 1 < levels:
                     del self.alumni[place]

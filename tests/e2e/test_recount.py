@@ -6,9 +6,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from bench.recount import recount
 from services.reporting.domain import DIMENSIONS, MEASURES
 from tests.e2e.conftest import EXAMPLE, Program
-from tests.e2e.recount import recount
 from tests.e2e.test_program import eventually
 
 pytestmark = pytest.mark.xdist_group("e2e")
