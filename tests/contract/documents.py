@@ -28,6 +28,8 @@ APPS: dict[str, Any] = {
     "certification": (services.certification.app.create, services.certification.settings.Settings),
     "reporting": (services.reporting.app.create, services.reporting.settings.Settings),
 }
+STREAMED = {"/v1/changes"}
+"""Addresses whose answer never ends."""
 DOCUMENTS = [(kind, service) for kind in KINDS for service in CONTRACTS]
 
 

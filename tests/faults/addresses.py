@@ -17,12 +17,10 @@ from schemathesis.checks import (
 from schemathesis.schemas import APIOperation
 
 from shared.events.wire import NDJSON
-from tests.contract.documents import today
+from tests.contract.documents import STREAMED, today
 from tests.faults.conftest import River
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
-STREAMED = {"/v1/changes"}
-"""What never ends."""
 
 
 @schemathesis.serializer(NDJSON)

@@ -11,11 +11,10 @@ import httpx
 import pytest
 
 from shared.events.wire import ONE
-from tests.contract.documents import today
+from tests.contract.documents import STREAMED, today
 from tests.faults.conftest import SERVICES, River
 from tests.faults.patience import eventually
 from tests.faults.recoveries import Recoveries
-from tests.faults.test_bad_input import STREAMED
 
 pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(300)]
 
