@@ -6,7 +6,7 @@ from collections.abc import Collection
 import pytest
 from sqlalchemy import text
 
-from services.reporting import coarse, dashboard
+from services.reporting import coarse, dashboard, queries
 from services.reporting.coarse import GRAINS, Rolling, coarsest, number_of
 from services.reporting.domain import DIMENSIONS
 from services.reporting.questions import Question
@@ -82,6 +82,7 @@ async def test_the_first_page_narrowed_to_one_thing_reads_no_cohorts_cells(
         return choose(dimensions)
 
     await hear(database, a_history())
+    queries.cube_of.cache_clear()  # or nothing would be chosen anew
     monkeypatch.setattr(coarse, "coarsest", noted)
     question = Question(where=((chosen, ("one",)),))
     async with database.transaction() as session:
