@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query, Request, Response
 from markupsafe import Markup
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.reporting import charts, codes, dashboard, explain, moves, queries, questions, targets, wording
+from services.reporting import charts, codes, dashboard, explain, moves, queries, questions, targets, values, wording
 from services.reporting.dashboard import COUNTS, Table
 from services.reporting.domain import DIMENSIONS, EXCEPTIONS, MEASURES
 from services.reporting.explain_api import own_of, refuse_others_detail, sight_of
@@ -109,6 +109,7 @@ class ReportingPages:
             frame, caller = await self._open(request)
             question = _question(request, caller, "before")
             async with self._snapshot() as session:
+                await values.check(session, question)
                 position = await queries.positions(session)
                 found = await dashboard.cohorts(session, question, position, limit=COHORTS_ON_A_PAGE + 1, before=before)
             shown = found[:COHORTS_ON_A_PAGE]
@@ -128,6 +129,7 @@ class ReportingPages:
             frame, caller = await self._open(request)
             question = _question(request, caller)
             async with self._snapshot() as session:
+                await values.check(session, question)
                 found = await targets.goals(session, dict(question.where).get("programme", ()))
                 names = await codes.names(session, frame.language.tag)
             return self._page(request, "targets.html", frame, caller, question, goals=found, names=names)
@@ -137,6 +139,7 @@ class ReportingPages:
             frame, caller = await self._open(request)
             question = _question(request, caller, "before")
             async with self._snapshot() as session:
+                await values.check(session, question)
                 found = await moves.recent(session, question, limit=CHANGES_ON_A_PAGE + 1, before=before)
             shown = found[:CHANGES_ON_A_PAGE]
             then = shown[-1].step if len(found) > CHANGES_ON_A_PAGE else None

@@ -24,7 +24,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
-from services.reporting import coarse
+from services.reporting import coarse, values
 from services.reporting.domain import DIMENSIONS, NOT_APPLICABLE, TOTAL
 from services.reporting.ledger import STREAMS, Step, step_at
 from services.reporting.measures import PEOPLE_BY
@@ -123,6 +123,9 @@ async def aggregates(session: AsyncSession, question: Question, position: dict[s
             found.setdefault(place, {})["people"] = number
     if len(found) > ROWS:
         raise _too_many()
+    # Where each filter is by one value and something was counted, there is such a value: most need no look.
+    if not any(map(any, (one.values() for one in found.values()))) or any(len(one) > 1 for _, one in question.where):
+        await values.check(session, question)
     rows = [
         {**dict(zip(question.by, place, strict=True)), **_in_order(question, figures)}
         for place, figures in sorted(found.items(), key=lambda row: _order(question, row[0]))
@@ -274,7 +277,7 @@ async def _kept_people(session: AsyncSession, question: Question, step: Step | N
     value = func.sum(cube["value"]).label("value")
     places = _summed(question.by, cube, _of_people(question, question.by, cube))
     whole = select(*in_all, value).where(*_of_people(question, (), cube)).having(value != 0)
-    rows = await session.execute(union_all(*([places] if question.by else []), whole))
+    rows: Iterable[Any] = await session.execute(union_all(*([places] if question.by else []), whole))
     found = {tuple(place): int(value) for *place, value in rows}
     total = found.get(tuple(TOTAL for _ in question.by), 0)
     return {place: number for place, number in found.items() if TOTAL not in place}, total
