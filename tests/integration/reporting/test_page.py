@@ -279,3 +279,16 @@ async def test_however_many_ask_at_once_after_a_change_the_figures_are_made_once
         (200, answers[0].headers["etag"], answers[0].text)
     }
     assert len(made) == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "year"),
+    [("", "All years"), ("from=2025-01&to=2025-12", "2025"), ("from=2025-01&to=2026-12", None), ("to=2025-06", None)],
+)
+async def test_a_year_is_marked_only_where_it_alone_is_shown(
+    browser: httpx.AsyncClient, database: Database, asked: str, year: str | None
+) -> None:
+    await hear(database, a_history())
+    page = (await browser.get(f"/?{asked}", headers={**BEARER, "Sampan-Part": "figures"})).text
+    years = page[page.index('class="years"') : page.index("</nav>", page.index('class="years"'))]
+    assert re.findall(r'aria-current="?true"?>([^<]+)<', years) == ([year] if year else [])
