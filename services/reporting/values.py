@@ -19,6 +19,8 @@ _OF_SCHEMES = ("occupation", "level")
 
 async def check(session: AsyncSession, question: Question) -> None:
     """Raise ``UnknownQuestion`` for a filter by what there is not; whether there is another partner's detail is not told."""
+    if question.as_of is not None:
+        return  # what there was then may be gone by now
     for name, values in question.where:
         if name in FIXED or name in NUMBERED or (question.own is not None and name in DETAIL):
             continue
