@@ -13,7 +13,7 @@ from bench.program import Program, ports
 from services.standalone import Standalone
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-PAUSE = 1.2  # a page asks at most once a second: so each event finds it waiting
+PAUSE = 1.2  # a page lets some time pass before it asks again: so each event finds it waiting
 PATIENCE_MS = 20_000
 
 

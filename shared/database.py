@@ -58,6 +58,9 @@ class Database:
         self._unhurried = _engine(url, schema, connections=1, more=2, seconds=UNHURRIED_SECONDS)
         tracing.watch(self.engine.sync_engine)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        # Said with the BEGIN: a statement of its own takes a reader as long as half of the others.
+        reading = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        self._snapshots = async_sessionmaker(reading)
         self._outbox_listeners: list[Callable[[], None]] = []
 
     def on_outbox(self, listener: Callable[[], None]) -> None:
@@ -73,6 +76,12 @@ class Database:
             if session.info.get("outbox"):
                 for listener in self._outbox_listeners:
                     listener()
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncSession]:
+        """A transaction that only reads, and in which all that it reads belongs together."""
+        async with self._snapshots() as session, session.begin():
+            yield session
 
     @asynccontextmanager
     async def unhurried(self) -> AsyncIterator[AsyncSession]:

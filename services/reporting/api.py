@@ -72,10 +72,9 @@ def routes(
     async def aggregates(request: Request, caller: asked) -> Response:
         """Counts of any measures, by any dimensions, and the position in both streams up to which they are true."""
         form, question = _asked(request, caller, outlets)
-        async with database.transaction() as session:
-            await queries.one_snapshot(session)
-            position = await queries.positions(session)
-            tag = form.tag(queries.tag(question, position, await queries.version(session)))
+        async with database.snapshot() as session:
+            position, version = await queries.positions_and_version(session)
+            tag = form.tag(queries.tag(question, position, version))
             headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Authorization, Accept"}
             if _has(request, tag):
                 return Response(status_code=304, headers=headers)
@@ -121,8 +120,7 @@ def routes(
     async def rebuilt(caller: asked) -> Rebuild:
         """The cube's fingerprint by now, the position at which it is so, and how the last rebuild stands."""
         require_administrator(caller)
-        async with database.transaction() as session:
-            await queries.one_snapshot(session)
+        async with database.snapshot() as session:
             return await rebuilding.state(session)
 
     router.include_router(explain_api.routes(database, door))

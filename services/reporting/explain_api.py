@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 
-from services.reporting import explain, queries, questions
+from services.reporting import explain, questions
 from services.reporting.domain import DIMENSIONS
 from services.reporting.explain import Explanation, Sight
 from services.reporting.ledger import HOW_TO_ASK
@@ -79,8 +79,7 @@ def routes(database: Database, door: Doorkeeper) -> APIRouter:
             paging = {name: value for name, value in given if name in _PAGING}
             compare = questions.read_moment("compare", paging.get("compare"))
             limit = questions.read_limit(paging.get("limit", "100"))
-            async with database.transaction() as session:
-                await queries.one_snapshot(session)
+            async with database.snapshot() as session:
                 return await explain.explain(
                     session, question, compare, sight_of(caller), after=paging.get("after", ""), limit=limit
                 )

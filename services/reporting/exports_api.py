@@ -86,8 +86,7 @@ def routes(database: Database, door: Doorkeeper) -> APIRouter:
         try:
             asked_for = questions.read_question(request.query_params.multi_items())
             question = exporting.fitting(replace(asked_for, own=own_of(caller)), form)
-            async with database.transaction() as session:
-                await queries.one_snapshot(session)
+            async with database.snapshot() as session:
                 answer = await queries.aggregates(session, question, await queries.positions(session))
                 body = await exporting.write(session, question, answer, form)
         except (UnknownQuestion, NotInThisFormat) as unfit:

@@ -3,8 +3,8 @@
 (() => {
   const figures = document.getElementById("figures"), said = document.getElementById("live");
   if (!figures || !window.EventSource) return;
-  const GAP = 1000;
-  let asking = false, again = false, asked = 0, tag = "";
+  const GAP = 300; // milliseconds between two askings; twice what the last one took, where that is more: half of a bad line stays free
+  let asking = false, again = false, next = 0, tag = "";
   const say = (what) => { said.textContent = said.dataset[what].replace("{}", new Date().toLocaleTimeString(document.documentElement.lang)); };
   const show = (text) => {
     const before = new Map([...figures.querySelectorAll("a.n")].map((one) => [one.getAttribute("href"), one.textContent]));
@@ -25,14 +25,15 @@
     if (asking) { again = true; return; }
     asking = true;
     // Many pages hear of a change at once: they do not all ask at once.
-    await new Promise((done) => setTimeout(done, Math.max(asked + GAP - Date.now(), Math.random() * 150)));
+    await new Promise((done) => setTimeout(done, Math.max(next - Date.now(), Math.random() * 100)));
     again = false;
-    asked = Date.now();
+    const began = Date.now();
     try {
       const answer = await fetch(location.href, { headers: { "Sampan-Part": "figures", ...(tag && { "If-None-Match": tag }) } });
       if (answer.status === 401) { location.reload(); return; }
       if (answer.ok) { tag = answer.headers.get("ETag") || ""; show(await answer.text()); }
     } catch { say("lost"); }
+    next = began + Math.max(GAP, 2 * (Date.now() - began));
     asking = false;
     if (again) ask();
   };

@@ -104,6 +104,16 @@ async def recent(session: AsyncSession, question: Question, *, limit: int, befor
 
     They name cohorts, so whoever sees detail of their own country alone is told of that.
     """
+    if not question.where and question.own is None:
+        return await _recent(session, question, limit, before, limit)
+    few = await _recent(session, question, limit, before, 4 * limit)
+    return few if len(few) == limit else await _recent(session, question, limit, before, STEPS_LOOKED_AT)
+
+
+async def _recent(
+    session: AsyncSession, question: Question, limit: int, before: int | None, looked_at: int
+) -> list[Change]:
+    """The same among so many steps."""
     conditions = [ONCE, *(f"cube.{name} = ANY(:{name})" for name, _ in question.where)]  # names are the domain's
     parameters: dict[str, Any] = dict(_lists(question))
     if question.own is not None:
@@ -126,7 +136,7 @@ async def recent(session: AsyncSession, question: Question, *, limit: int, befor
                 ) AS moved USING (step) ORDER BY step DESC
                 """  # noqa: S608 - the names of the domain's dimensions
             ),
-            {"before": before, "steps": STEPS_LOOKED_AT if len(conditions) > 1 else limit, **parameters},
+            {"before": before, "steps": looked_at, **parameters},
         )
     )
     by_step = defaultdict(list)

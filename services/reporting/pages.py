@@ -1,16 +1,18 @@
 """The pages that reporting serves to people: they ask who is calling, narrow what they show by links, and say no in words."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final
+from weakref import WeakValueDictionary
 
 from fastapi import APIRouter, Query, Request, Response
 from markupsafe import Markup
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.reporting import charts, codes, dashboard, explain, moves, queries, questions, targets, wording
+from services.reporting import charts, codes, dashboard, explain, moves, queries, questions, targets, values, wording
 from services.reporting.dashboard import COUNTS, Table
 from services.reporting.domain import DIMENSIONS, EXCEPTIONS, MEASURES
 from services.reporting.explain_api import own_of, refuse_others_detail, sight_of
@@ -85,6 +87,7 @@ class ReportingPages:
         )
         self._pages = Pages(_FOLDER / "templates")
         self._held: dict[str, str] = {}
+        self._making: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def routes(self) -> APIRouter:
         """Every page."""
@@ -106,6 +109,7 @@ class ReportingPages:
             frame, caller = await self._open(request)
             question = _question(request, caller, "before")
             async with self._snapshot() as session:
+                await values.check(session, question)
                 position = await queries.positions(session)
                 found = await dashboard.cohorts(session, question, position, limit=COHORTS_ON_A_PAGE + 1, before=before)
             shown = found[:COHORTS_ON_A_PAGE]
@@ -125,6 +129,7 @@ class ReportingPages:
             frame, caller = await self._open(request)
             question = _question(request, caller)
             async with self._snapshot() as session:
+                await values.check(session, question)
                 found = await targets.goals(session, dict(question.where).get("programme", ()))
                 names = await codes.names(session, frame.language.tag)
             return self._page(request, "targets.html", frame, caller, question, goals=found, names=names)
@@ -134,6 +139,7 @@ class ReportingPages:
             frame, caller = await self._open(request)
             question = _question(request, caller, "before")
             async with self._snapshot() as session:
+                await values.check(session, question)
                 found = await moves.recent(session, question, limit=CHANGES_ON_A_PAGE + 1, before=before)
             shown = found[:CHANGES_ON_A_PAGE]
             then = shown[-1].step if len(found) > CHANGES_ON_A_PAGE else None
@@ -196,28 +202,35 @@ class ReportingPages:
     async def _snapshot(self) -> AsyncIterator[AsyncSession]:
         """A session in which everything belongs together. Raises ``Problem`` 400 for what has no answer."""
         try:
-            async with self._database.transaction() as session:
-                await queries.one_snapshot(session)
+            async with self._database.snapshot() as session:
                 yield session
         except UnknownQuestion as unknown:
             raise Problem(400, unknown.code, unknown.message) from None
 
     async def _figures(self, frame: Frame, caller: Caller, question: Question) -> tuple[str, str]:
         """The first page's figures with their entity tag; while nothing moves they are made once for all who look."""
+        told = f"{frame.language.tag} {caller.country}"
         async with self._snapshot() as session:
-            position = await queries.positions(session)
-            told = f"{frame.language.tag} {caller.country}"
-            tag = queries.tag(question, position, await queries.version(session), told)
+            tag = queries.tag(question, *await queries.positions_and_version(session), told)
+        if (held := self._held.get(tag)) is not None:
+            return tag, held
+        # Whoever hears of a change asks at once: one of them has it counted, and the others wait with no connection in hand.
+        async with self._making.setdefault(tag, asyncio.Lock()):
             if (held := self._held.get(tag)) is not None:
                 return tag, held
+            body = await self._made(frame, caller, question)
+            while len(self._held) >= BODIES_HELD:
+                del self._held[next(iter(self._held))]
+            self._held[tag] = body
+        return tag, body
+
+    async def _made(self, frame: Frame, caller: Caller, question: Question) -> str:
+        async with self._snapshot() as session:
+            position = await queries.positions(session)
             shown = await dashboard.gather(session, question, position)
             names = await codes.names(session, frame.language.tag)
             goals = await targets.for_the_first_page(session, question)
-        body = self._text("figures.html", frame, caller, question, shown=shown, names=names, goals=goals)
-        while len(self._held) >= BODIES_HELD:
-            del self._held[next(iter(self._held))]
-        self._held[tag] = body
-        return tag, body
+        return self._text("figures.html", frame, caller, question, shown=shown, names=names, goals=goals)
 
     async def _open(self, request: Request) -> tuple[Frame, Caller]:
         """Who looks at a page, and what is around it. Raises ``Problem`` 401."""

@@ -1,6 +1,6 @@
 """People, counted by what they are not kept counted by: distinct persons among the enrolments, as they are or were held."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ARRAY, Text, bindparam, text
@@ -22,9 +22,9 @@ _EXPRESSIONS: Mapping[str, str] = {
 }
 assert set(MEASURES["people"].dimensions) == _EXPRESSIONS.keys()
 
-_NOW = "(SELECT data FROM {table}) AS {name}"
+_NOW = "{table} AS {name}"
 _THEN = """(
-    SELECT DISTINCT ON (key) data FROM (
+    SELECT DISTINCT ON (key) data, data->>'cohort' AS cohort FROM (
         SELECT {key} AS key, epoch, revision, position, data FROM {table}
         UNION ALL SELECT key, epoch, revision, position, data FROM past_facts WHERE kind = '{kind}'
     ) AS held WHERE position <= :position ORDER BY key, epoch DESC, revision DESC
@@ -65,13 +65,23 @@ async def distinct(
     statement = text(
         f"""
         SELECT {"".join(f"{column}, " for column in columns)} count(DISTINCT trainee.data->>'person')
-        FROM {trainees} JOIN {courses} ON course.data->>'cohort' = trainee.data->>'cohort'
+        FROM {trainees} JOIN {courses} ON course.cohort = trainee.cohort
         WHERE trainee.data->>'enrolled_on' IS NOT NULL AND trainee.data->>'status' <> 'void'
           AND course.data->>'status' <> 'void' AND {" AND ".join(conditions)}
         {"GROUP BY " + ", ".join(str(place + 1) for place in range(len(columns))) if columns else ""}
         """  # noqa: S608 (fixed expressions, by the dimensions' own names)
     ).bindparams(*(bindparam(f"where{place}", type_=ARRAY(Text)) for place in range(len(where))))
-    return {tuple(place): int(number) for *place, number in await session.execute(statement, parameters) if number}
+    if position is None:
+        return _numbers(await session.execute(statement, parameters))
+    # Nothing is known beforehand of what was held once: taken for few, all cohorts would be gone through for each trainee.
+    await session.execute(text("SET LOCAL enable_nestloop = off"))
+    found = _numbers(await session.execute(statement, parameters))
+    await session.execute(text("SET LOCAL enable_nestloop = on"))
+    return found
+
+
+def _numbers(rows: Iterable[Any]) -> dict[tuple[str, ...], int]:
+    return {tuple(place): int(number) for *place, number in rows if number}
 
 
 def _expression(name: str) -> str:

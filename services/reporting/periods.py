@@ -6,7 +6,8 @@ change a version. Facts that come later are seen as a difference; a restatement 
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -26,13 +27,21 @@ from services.reporting.rates import RATES
 from services.reporting.tables import PeriodVersion
 from shared.events.enrolment import ProgrammeFact
 from shared.events.envelope import canonical
-from shared.events.offices_to_enrolment import Period, Target
+from shared.events.offices_to_enrolment import Period
 
 REPORTED = (*MEASURES, *RATES)
 BY = ("country", "sex", "trade", "host_country", "scheme")
 """What a version breaks its figures down by, each by itself."""
 _CAUSES = ("enrolled", "completed", "certified", "people")
 """The counts of which a restatement tells why they differ."""
+
+
+Months = tuple[str | None, str | None]
+_ALL_MONTHS: Months = (None, None)
+Closings = Mapping[str, tuple[int, datetime]]
+"""By period: how many versions there are, and when the first was made."""
+Reached = Mapping[tuple[str, Months, str], Number]
+"""By programme, months and indicator."""
 
 
 class NoSuchPeriod(LookupError):
@@ -117,12 +126,11 @@ def id_of(programme: str, period: str) -> str:
 async def every(session: AsyncSession) -> Periods:
     """All periods with their targets, from a session that sees one snapshot."""
     programmes: list[ProgrammeFact] = await registered.of_kind(session, "programme")
-    items, targets = [], {}
-    for programme in programmes:
-        items += [await _line(session, programme, period) for period in programme.periods]
-        whole = [target for target in programme.targets if target.period is None]
-        targets[programme.programme] = await _targets(session, programme.programme, whole)
-    return Periods(items=items, targets=targets)
+    closings, reached = await _closings(session), await _reached(session, programmes)
+    return Periods(
+        items=[_line(one, period, closings, reached) for one in programmes for period in one.periods],
+        targets={one.programme: _targets(one, None, reached) for one in programmes},
+    )
 
 
 async def one(session: AsyncSession, id_: str) -> PeriodState:
@@ -132,9 +140,8 @@ async def one(session: AsyncSession, id_: str) -> PeriodState:
     since = None
     if rows:
         since = await _restated(session, programme.programme, period, rows[-1], await _figures(session, id_, period))
-    return PeriodState(
-        period=await _line(session, programme, period), digests=[row.digest for row in rows], since=since
-    )
+    line = _line(programme, period, await _closings(session), await _reached(session, [programme]))
+    return PeriodState(period=line, digests=[row.digest for row in rows], since=since)
 
 
 async def version(session: AsyncSession, id_: str, number: int) -> PeriodReport:
@@ -219,44 +226,67 @@ async def _versions(session: AsyncSession, id_: str) -> list[PeriodVersion]:
     return list(await session.scalars(which))
 
 
-async def _line(session: AsyncSession, programme: ProgrammeFact, period: Period) -> PeriodLine:
+async def _closings(session: AsyncSession) -> Closings:
+    rows = await session.execute(
+        select(col(PeriodVersion.id), func.count(), func.min(col(PeriodVersion.made))).group_by(col(PeriodVersion.id))
+    )
+    return {id_: (versions, closed) for id_, versions, closed in rows}
+
+
+async def _reached(session: AsyncSession, programmes: Sequence[ProgrammeFact]) -> Reached:
+    """What was reached of all that programmes have targets for: counted at once for those of the same months."""
+    asked: dict[Months, list[tuple[str, str]]] = defaultdict(list)
+    for programme in programmes:
+        months = {period.period: _months(period) for period in programme.periods}
+        for target in programme.targets:
+            if target.indicator in ASKED and (target.period is None or target.period in months):
+                asked[months.get(target.period or "", _ALL_MONTHS)].append((programme.programme, target.indicator))
+    where = (("programme", (programmes[0].programme,)),) if len(programmes) == 1 else ()
+    found: dict[tuple[str, Months, str], Number] = {}
+    for (first, last), wanted in asked.items():
+        measures = tuple(dict.fromkeys(indicator for _, indicator in wanted))
+        answer = await queries.aggregates(session, Question(measures, ("programme",), where, first, last), {})
+        rows = {row["programme"]: row for row in answer.rows}
+        for of, indicator in wanted:
+            # Nothing counted is 0; a share of nobody is none.
+            value = rows[of].get(indicator) if of in rows else None if indicator in RATES else 0
+            if isinstance(value, (int, float)):
+                found[of, (first, last), indicator] = value
+    return found
+
+
+def _months(period: Period) -> Months:
+    return month_of(period.starts_on), month_of(period.ends_on)
+
+
+def _line(programme: ProgrammeFact, period: Period, closings: Closings, reached: Reached) -> PeriodLine:
     id_ = id_of(programme.programme, period.period)
-    versions, closed = (
-        await session.execute(
-            select(func.count(), func.min(col(PeriodVersion.made))).where(col(PeriodVersion.id) == id_)
-        )
-    ).one()
-    months = [month_of(period.starts_on), month_of(period.ends_on)]
-    own = [target for target in programme.targets if target.period == period.period]
+    versions, closed = closings.get(id_, (0, None))
     return PeriodLine(
         id=id_,
         programme=programme.programme,
         period=period.period,
         starts_on=period.starts_on,
         ends_on=period.ends_on,
-        months=months,
+        months=[month_of(period.starts_on), month_of(period.ends_on)],
         versions=versions,
         closed=closed,
-        targets=await _targets(session, programme.programme, own, *months),
+        targets=_targets(programme, period, reached),
     )
 
 
-async def _targets(
-    session: AsyncSession, programme: str, targets: list[Target], first: str | None = None, last: str | None = None
-) -> list[TargetLine]:
-    known = tuple(dict.fromkeys(target.indicator for target in targets if target.indicator in ASKED))
-    reached: dict[str, Number] = {}
-    if known:
-        question = Question(known, (), (("programme", (programme,)),), first, last)
-        reached = (await queries.aggregates(session, question, {})).totals
+def _targets(programme: ProgrammeFact, period: Period | None, reached: Reached) -> list[TargetLine]:
+    """Those of a period, or (None) those of the programme in all."""
+    months = _ALL_MONTHS if period is None else _months(period)
     return [
         TargetLine(
             indicator=target.indicator,
             period=target.period,
             target=target.value,
-            actual=reached.get(target.indicator),
+            actual=reached.get((programme.programme, months, target.indicator)),
         )
-        for target in targets
+        for target in programme.targets
+        if target.period == (None if period is None else period.period)
     ]
 
 

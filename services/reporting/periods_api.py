@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.reporting import periods, queries
+from services.reporting import periods
 from services.reporting.periods import NoSuchPeriod, PeriodReport, Periods, PeriodState, Unchanged
 from shared.audit import Act, Audit
 from shared.database import Database
@@ -31,15 +31,13 @@ def routes(database: Database, door: Doorkeeper, audit: Audit) -> APIRouter:
     @router.get("/v1/periods")
     async def every(_: asked) -> Periods:
         """Every programme's periods, with what it meant to reach in each and what it reached."""
-        async with database.transaction() as session:
-            await queries.one_snapshot(session)
+        async with database.snapshot() as session:
             return await periods.every(session)
 
     @router.get("/v1/periods/{period}")
     async def one(period: str, _: asked) -> PeriodState:
         """A period (`<programme>.<period>`), its versions, and how the figures of now differ from the last of them, and why."""
-        async with database.transaction() as session:
-            await queries.one_snapshot(session)
+        async with database.snapshot() as session:
             try:
                 return await periods.one(session, period)
             except NoSuchPeriod:

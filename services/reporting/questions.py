@@ -1,14 +1,16 @@
 """Questions to the cube, as an address asks them: which measures, by what, of what, and as known when. No I/O."""
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import get_args
 
-from services.reporting.domain import DIMENSIONS, EXCEPTIONS, MEASURES
+from services.reporting.domain import DIMENSIONS, EXCEPTIONS, MEASURES, NOT_APPLICABLE
 from services.reporting.ledger import HOW_TO_ASK, Asked, NotAMoment
 from services.reporting.measures import PEOPLE_BY
 from services.reporting.partners import is_detail
 from services.reporting.rates import BASES, NOT_BY, RATES, Basis
+from shared.events.codes import AgeBand, Mode, Outcome, Sex, TraineeRole, YesNo
 
 PARAMETERS = ("measure", "by", "from", "to", "basis", "as_of", *DIMENSIONS)
 
@@ -17,6 +19,17 @@ ASKED = (*COUNTED, *RATES)
 """What can be asked for by name: counts, what they leave out, and rates."""
 
 _MONTHS = ("month", "start_month", "end_month")
+NUMBERED = (*_MONTHS, "months_after")
+"""Dimensions by time: any will do that is written as one."""
+FIXED: Mapping[str, tuple[str, ...]] = {
+    "sex": get_args(Sex),
+    "role": get_args(TraineeRole),
+    "age_band": get_args(AgeBand),
+    "disability": get_args(YesNo),
+    "mode": get_args(Mode),
+    "outcome": get_args(Outcome),
+}
+"""Dimensions whose values are always these; what others have depends on what was told (``values``)."""
 _MONTH = re.compile(r"(19|20|21)\d{2}-(0[1-9]|1[0-2])", re.ASCII)
 _VALUE = re.compile(r"[A-Za-z0-9_-]{1,63}")
 
@@ -124,6 +137,10 @@ def _values(name: str, values: list[str]) -> tuple[str, ...]:
             _check_month(name, value)
         elif not _VALUE.fullmatch(value):
             raise UnknownQuestion("invalid_value", f"{name}: a value is made of letters, digits, - and _ (at most 63).")
+        elif name == "months_after" and not value.isdecimal() and value != NOT_APPLICABLE:
+            raise UnknownQuestion("invalid_value", f"{name}: write a number of months.")
+        elif name in FIXED and value not in (*FIXED[name], NOT_APPLICABLE):
+            raise UnknownQuestion("unknown_value", f"There is no such {name}. There are: {', '.join(FIXED[name])}.")
     return tuple(values)
 
 

@@ -1,5 +1,6 @@
 """GET /v1/aggregates and its neighbours, asked over HTTP."""
 
+import re
 from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,7 +10,7 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from services.reporting import coarse, projection
 from services.reporting.domain import DIMENSIONS, EXCEPTIONS, MEASURES, Cell, Known, Version
@@ -279,6 +280,13 @@ async def test_a_dead_letter_that_is_replayed_makes_a_new_tag(client: httpx.Asyn
         ("cohort=%00", "invalid_value", "letters"),
         ("cohort=%FF", "invalid_value", "letters"),
         ("cohort=x%27+OR+1%3D1", "invalid_value", "letters"),
+        ("sex=X", "unknown_value", "F, M, U"),
+        ("role=students", "unknown_value", "student, teacher"),
+        ("mode=remote", "unknown_value", "in-person, online, blended"),
+        ("outcome=rich", "unknown_value", "employed"),
+        ("age_band=young", "unknown_value", "Y15T24"),
+        ("disability=maybe", "unknown_value", "not-stated"),
+        ("months_after=half-a-year", "invalid_value", "number of months"),
     ],
 )
 async def test_what_cannot_be_asked_is_400_and_names_what_can(
@@ -288,6 +296,41 @@ async def test_what_cannot_be_asked_is_400_and_names_what_can(
     assert answer.status_code == 400
     assert answer.json()["code"] == code
     assert named in answer.json()["message"]
+
+
+@pytest.mark.parametrize("path", ["/v1/aggregates", "/v1/explain"])
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ("country=XX", "There are: KH"),
+        ("country=KH,XX", "There are: KH"),
+        ("host_country=VN", "There are: CN"),
+        ("programme=another", "There are: ilo-china"),
+        ("trade=baking", "cabling"),
+        ("sending_centre=nowhere", "ntti"),
+        ("scheme=none", "There are: "),
+        ("level=9", "There are: "),
+        ("cohort=wuxi-9", "by=cohort names them"),
+        ("cohort=wuxi,wuxi-9", "by=cohort names them"),
+    ],
+)
+async def test_a_filter_by_what_there_is_not_is_400_and_names_what_there_is(
+    client: httpx.AsyncClient, database: Database, path: str, query: str, named: str
+) -> None:
+    await hear(database, a_history())
+    answer = await client.get(f"{path}?measure=enrolled&{query}")
+    assert (answer.status_code, answer.json()["code"]) == (400, "unknown_value")
+    assert named in answer.json()["message"]
+    assert "XX" not in answer.json()["message"]
+
+
+@pytest.mark.parametrize("query", ["country=KH&sex=U", "trade=cabling&from=2190-01", "cohort=wuxi&sending_centre=_U"])
+async def test_a_filter_by_what_there_is_answers_0_where_nothing_is_counted(
+    client: httpx.AsyncClient, database: Database, query: str
+) -> None:
+    await hear(database, a_history())
+    answer = await ask(client, f"/v1/aggregates?measure=enrolled&{query}")
+    assert answer["totals"] == {"enrolled": 0}
 
 
 async def test_measures_are_told_with_their_dimensions(client: httpx.AsyncClient) -> None:
@@ -348,3 +391,50 @@ async def test_a_reader_reads_until_the_office_is_revoked_and_may_not_rebuild(
     assert (await client.get("/v1/rebuild", headers=headers)).status_code == 403
     await tell(2, status="revoked")
     assert (await client.get("/v1/aggregates", headers=headers)).status_code == 401
+
+
+@pytest.mark.parametrize("as_of", ["", "&as_of=9.9"])
+async def test_people_of_many_cohorts_are_counted_without_going_through_all_cohorts_for_each(
+    client: httpx.AsyncClient, database: Database, as_of: str
+) -> None:
+    """The database knows nothing of what JSON holds: it took the few that it expected one by one, in ten million looks."""
+    await hear(database, a_history(), 9)
+    await invent(database, "cohorts", "cohort", a_cohort(), 1000, cohort="'many-' || n")
+    trainee = {"cohort": "'many-' || 1 + n % 1000", "enrolment": "'e' || n", "person": "'p' || n"}
+    await invent(database, "enrolments", "enrolment, cohort, person", a_trainee(), 10_000, **trainee)
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, said: str, given: Any, *_: Any) -> None:
+        asked.append((said, given))
+
+    event.listen(database.engine.sync_engine, "before_cursor_execute", note)
+    question = "measure=people&country=KH&sex=F&from=2025-01&to=2025-12&basis=cohort"
+    assert (await ask(client, f"/v1/aggregates?{question}{as_of}"))["totals"]["people"] > 10_000
+    event.remove(database.engine.sync_engine, "before_cursor_execute", note)
+    async with database.transaction() as session:
+        driver = (await (await session.connection()).get_raw_connection()).driver_connection
+        assert driver is not None
+        for said, given in asked:
+            if "enable_nestloop = off" in said:
+                await session.execute(text(said))
+            elif "count(DISTINCT" in said:
+                plan = await driver.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {said}", *given)
+                looks = [int(number) for number in re.findall(r"Rows Removed by Join Filter': (\d+)", str(plan))]
+                assert sum(looks) < 100_000
+                return
+    raise AssertionError("nobody counted people")
+
+
+async def invent(database: Database, table: str, columns: str, like: Any, number: int, **changed: str) -> None:
+    """So many rows of a table, each but for what is changed like one."""
+    data = ", ".join(f"'{name}', {value}" for name, value in changed.items())
+    values = ", ".join(changed[name] for name in columns.split(", "))
+    statement = f"""
+        INSERT INTO {table} ({columns}, position, time, epoch, revision, data)
+        SELECT {values}, 1, now(), 1, 1, CAST(:data AS jsonb) || jsonb_build_object({data})
+        FROM generate_series(1, {number}) AS n
+    """  # noqa: S608 (names of this file)
+    async with database.transaction() as session:
+        await session.execute(text(statement), {"data": like.model_dump_json()})
+    async with database.transaction() as session:
+        await session.execute(text(f"ANALYZE {table}"))

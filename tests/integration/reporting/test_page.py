@@ -1,21 +1,23 @@
 """The page at /: it asks who is calling, shows the table, and takes nothing from anywhere else."""
 
+import asyncio
 import random
 import re
 from base64 import b64encode
 from dataclasses import replace
 from hashlib import sha256
 from html import unescape
+from typing import Any
 
 import httpx
 import pytest
 
-from services.reporting import pages
+from services.reporting import dashboard, pages
 from services.reporting.measures import MEASURES
 from shared.database import Database
 from shared.pages.languages import LANGUAGES
 from tests.integration.desk.browser import Page
-from tests.integration.reporting.conftest import ADMINISTRATOR
+from tests.integration.reporting.conftest import ADMINISTRATOR, BEARER
 from tests.integration.reporting.test_aggregates import a_history
 from tests.integration.reporting.test_projection import hear
 from tests.unit.reporting.facts import a_cohort, a_trainee, known
@@ -257,3 +259,36 @@ async def test_the_page_is_closed_to_scripts_frames_caches_and_other_hosts(brows
         found = re.findall(f"<{kind}>(.*?)</{kind}>", page.text, re.DOTALL)
         assert len(found) == 2
         assert all(b64encode(sha256(one.encode()).digest()).decode() in policy for one in found)
+
+
+async def test_however_many_ask_at_once_after_a_change_the_figures_are_made_once(
+    browser: httpx.AsyncClient, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+
+    async def counted(*given: Any) -> dashboard.Dashboard:
+        made.append(given)
+        return await gather(*given)
+
+    gather = dashboard.gather
+    monkeypatch.setattr(dashboard, "gather", counted)
+    await hear(database, a_history())
+    headers = {**BEARER, "Sampan-Part": "figures"}
+    answers = await asyncio.gather(*(browser.get("/", headers=headers) for _ in range(40)))
+    assert {(answer.status_code, answer.headers["etag"], answer.text) for answer in answers} == {
+        (200, answers[0].headers["etag"], answers[0].text)
+    }
+    assert len(made) == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "year"),
+    [("", "All years"), ("from=2025-01&to=2025-12", "2025"), ("from=2025-01&to=2026-12", None), ("to=2025-06", None)],
+)
+async def test_a_year_is_marked_only_where_it_alone_is_shown(
+    browser: httpx.AsyncClient, database: Database, asked: str, year: str | None
+) -> None:
+    await hear(database, a_history())
+    page = (await browser.get(f"/?{asked}", headers={**BEARER, "Sampan-Part": "figures"})).text
+    years = page[page.index('class="years"') : page.index("</nav>", page.index('class="years"'))]
+    assert re.findall(r'aria-current="?true"?>([^<]+)<', years) == ([year] if year else [])
