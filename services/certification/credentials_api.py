@@ -108,10 +108,8 @@ def routes(
             found = (await store.schemes(session, [scheme])).get(scheme)
         if found is None or found.status == "void":
             raise Problem(404, "not_found", "No scheme has this code.")
-        response.headers |= {
-            "Cache-Control": f"public, max-age={KEYS_SECONDS}",
-            "Access-Control-Allow-Origin": "*",
-        }
+        response.headers["Cache-Control"] = f"public, max-age={KEYS_SECONDS}"
+        response.headers["Access-Control-Allow-Origin"] = "*"
         return found
 
     async def opened(public_id: str, request: Request) -> Opened:
