@@ -3,12 +3,14 @@
 No sign-in, no script, nothing from elsewhere, and no name of anybody who has not agreed to be named in public.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
 
+from cryptography.exceptions import InvalidTag
 from fastapi import APIRouter, Query, Request, Response
 from fastapi import Path as InPath
 from fastapi.responses import RedirectResponse
@@ -16,6 +18,7 @@ from fastapi.responses import RedirectResponse
 from services.certification import showing, wallet
 from services.certification.documents_api import file
 from services.certification.holders import CERTIFICATION, PUBLIC, Holder, Holders
+from services.certification.issuer import opened_document
 from services.certification.judging import LARGEST_FILE, Judging
 from services.certification.matching import is_one_of, was_one_of
 from services.certification.operator import Operator
@@ -280,7 +283,7 @@ class PublicPages:
                 continue
             if is_one_of(name, (holder.names.original, holder.names.romanised)):
                 return Matched(one, corrected=False)
-            if was_one_of(name, one.former, holder.key):
+            if was_one_of(name, one.former, holder.key) or is_one_of(name, _served(one, holder)):
                 return Matched(one, corrected=True)
         return None
 
@@ -306,3 +309,13 @@ class PublicPages:
         )
         answer.headers.update(problem.headers)
         return answer
+
+
+def _served(shown: Shown, holder: Holder) -> tuple[str, ...]:
+    """The names that a certificate's document still says: for an hour it may be another than enrolment does."""
+    if shown.sealed is None:
+        return ()
+    try:
+        return contents.read(json.loads(opened_document(shown.sealed, shown.public_id, holder).json)).names
+    except InvalidTag:
+        return ()

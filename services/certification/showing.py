@@ -49,6 +49,8 @@ class Shown:
     """Whether its document names the holder."""
     former: bytes = field(default=b"", repr=False)
     """Digests of the names that its documents said before."""
+    sealed: bytes | None = field(default=None, repr=False)
+    """The document as it is served."""
     course: Course | None = None
 
     @property
@@ -116,7 +118,7 @@ async def _shown(session: AsyncSession, where: str, value: str, now: datetime) -
         text(
             f"""
             SELECT certificates.data AS fact, schemes.data AS scheme, timezone, about, names AS host, public_id,
-                attestations.status, since, changed, named, former
+                attestations.status, since, changed, named, former, sealed
             FROM attestations JOIN certificates USING (certificate) JOIN schemes USING (scheme)
             LEFT JOIN cohorts USING (cohort)
             LEFT JOIN centres ON centre = about ->> 'host_centre' AND NOT centres.void
@@ -143,6 +145,7 @@ def _read(row: RowMapping, now: datetime) -> Shown:
         changed=row["changed"],
         named=row["named"],
         former=row["former"],
+        sealed=row["sealed"],
         course=_course(row["about"] or {}, row["host"]),
     )
 

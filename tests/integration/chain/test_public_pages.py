@@ -58,6 +58,8 @@ async def test_a_paper_with_a_name_that_was_corrected_since_is_answered_honestly
 ) -> None:
     assert "corrected" not in await typed(stranger, "S-1", OLD)
     await chain.live(CORRECTED)
+    assert "The name was corrected" in await typed(stranger, "S-1", OLD), "at once, before anything is signed anew"
+    assert "corrected" not in await typed(stranger, "S-1", NEW)
     await chain.names_by_now()
     for name in (OLD, "\u179f\u17bb\u1781\u17b6 1"):
         said = await typed(stranger, "S-1", name)
@@ -136,7 +138,7 @@ async def test_after_a_file_was_sent_the_other_languages_lead_to_the_form(strang
     assert form.status_code == 200
     assert form.url.path == "/check"
     assert 'lang="km"' in form.text
-    page = await stranger.post("/check/file", files={"file": ("a.pdf", b"%PDF-1.7 the first half of")})
+    page = await stranger.post("/check/file?lang=en", files={"file": ("a.pdf", b"%PDF-1.7 the first half of")})
     assert "Only a part of this file is there" in words(page)
 
 

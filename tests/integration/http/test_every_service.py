@@ -36,6 +36,7 @@ OPEN = {
     "/v1/credentials/{public_id}",
     "/v1/credentials/{public_id}.jwt",
     "/v1/recognitions",
+    "/v1/schemes/{scheme}",
     "/v1/verify",
     "/v1/log/checkpoint",
     "/v1/log/key",
