@@ -204,11 +204,18 @@ class PublicPages:
             found = await self._judging.verdict(content)
             address = str((found.document or {}).get("id", ""))
             public_id = address.removeprefix(self._operator.credential(""))
-            page = f"/c/{public_id}" if re.fullmatch(showing.PUBLIC_ID, public_id) else None
+            ours = re.fullmatch(showing.PUBLIC_ID, public_id) is not None
             # By itself a good signature says nothing of the picture around it: anybody can put a document into another file.
             signed = contents.read(found.document) if found.document and found.word in SIGNED else None
             said = GIVEN_UP if found.given_up else OF_NOTHING.get(found.sentence) or VERDICTS[found.word]
-            return self._check_page(request, said=said, given_up=found.given_up, page=page, signed=signed)
+            return self._check_page(
+                request,
+                said=said,
+                given_up=found.given_up,
+                page=f"/c/{public_id}" if ours else None,
+                signed=signed,
+                corrected=bool(ours and signed and await self._corrected(public_id, signed.names)),
+            )
 
         @router.get("/w/{token}")
         async def wallet_page(request: Request, token: Token) -> Response:
@@ -287,9 +294,24 @@ class PublicPages:
                 return Matched(one, corrected=True)
         return None
 
+    async def _corrected(self, public_id: str, names: tuple[str, ...]) -> bool:
+        """Whether a document of ours says a name that was corrected since; no while enrolment does not answer."""
+        async with self._database.transaction() as session:
+            shown = await showing.by_public_id(session, public_id, datetime.now(UTC))
+        if shown is None or not shown.named:
+            return False
+        try:
+            holder = await self._holders.one(shown.fact.enrolment, CERTIFICATION)
+        except ConnectionError:
+            return False
+        by_now = holder.names
+        return by_now is not None and any(not is_one_of(name, (by_now.original, by_now.romanised)) for name in names)
+
     def _check_page(self, request: Request, **values: Any) -> Response:
-        nothing = {"answer": None, "number": "", "said": None, "given_up": None, "page": None, "signed": None}
-        return self._page(request, "check.html", standings=STANDINGS, **(nothing | values))
+        nothing = dict.fromkeys(("answer", "said", "given_up", "page", "signed"))
+        return self._page(
+            request, "check.html", standings=STANDINGS, **{**nothing, "number": "", "corrected": False, **values}
+        )
 
     def _page(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:
         query = tuple(request.query_params.multi_items()) if request.method == "GET" else ()

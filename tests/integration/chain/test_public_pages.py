@@ -57,10 +57,15 @@ async def test_a_paper_with_a_name_that_was_corrected_since_is_answered_honestly
     chain: Chain, stranger: httpx.AsyncClient
 ) -> None:
     assert "corrected" not in await typed(stranger, "S-1", OLD)
+    kept = {"file": ("a.json", (await chain.documents.for_holder(await chain.public_id("01"))).document.json.encode())}
+    assert "corrected" not in words(await stranger.post("/check/file", files=kept))
     await chain.live(CORRECTED)
     assert "The name was corrected" in await typed(stranger, "S-1", OLD), "at once, before anything is signed anew"
     assert "corrected" not in await typed(stranger, "S-1", NEW)
     await chain.names_by_now()
+    said = words(await stranger.post("/check/file", files=kept))
+    assert "This file is genuine, and its certificate is valid" in said
+    assert "The name was corrected after this paper was made" in said
     for name in (OLD, "\u179f\u17bb\u1781\u17b6 1"):
         said = await typed(stranger, "S-1", name)
         assert "Match. The number and the name belong together. This certificate is valid" in said
