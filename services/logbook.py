@@ -24,6 +24,8 @@ ANSWER_LIMIT: Final = 8 * 1024 * 1024
 """Bytes of one answer: a thousand leaves are about a quarter of a megabyte."""
 SECONDS: Final = 30.0
 PUBLIC_ID_PATTERN: Final = "[a-z2-7]{26}"
+FEW_LEAVES: Final = 20_000
+"""So many are read without being asked to: some five megabytes, twenty requests."""
 ATTEMPTS: Final = 8
 """Tries of one request while the log says that this address asks too fast."""
 
@@ -42,6 +44,8 @@ class Seen:
     note: str
     now: Checkpoint
     kept: Checkpoint | None
+    whole: bool
+    """Whether every leaf was read."""
 
 
 def key_file(checkpoint: Path) -> Path:
@@ -81,9 +85,10 @@ def _asked(address: str, parameters: Mapping[str, str | int]) -> tuple[int, int,
     return answer.status_code, min(int(wait), 60) if wait.isdecimal() else 1, bytes(body)
 
 
-def look(ask: Ask, checkpoint: Path | None, *, every_leaf: bool = False) -> Seen:
+def look(ask: Ask, checkpoint: Path | None, *, every_leaf: bool | None = None) -> Seen:
     """Look at a log, and compare it with the checkpoint that is kept in a file, if there is one.
 
+    ``every_leaf`` is whether its leaves are read too; of a log of a few, they are when it is not said.
     Raises LogDiffers when the log is not the one of which it was kept, and when it contradicts itself.
     """
     key, kept = _kept(checkpoint)
@@ -94,9 +99,10 @@ def look(ask: Ask, checkpoint: Path | None, *, every_leaf: bool = False) -> Seen
         raise LogDiffers(f"The log's newest checkpoint is not good: {wrong}") from None
     if kept is not None:
         _compare(ask, kept, now)
-    if every_leaf:
+    whole = now.size <= FEW_LEAVES if every_leaf is None else every_leaf
+    if whole:
         _read_all(ask, now, kept)
-    return Seen(note, now, kept)
+    return Seen(note, now, kept, whole)
 
 
 def keep(ask: Ask, seen: Seen, checkpoint: Path) -> None:
@@ -117,7 +123,13 @@ def evidence_of(body: bytes, checkpoint: Path, key_at: Path | None = None) -> tu
             f"There is no key of the log in {key_file(checkpoint)}. Get it first: `sampan trust ADDRESS`, or `sampan log look`."
         )
     try:
-        shown, statements = proved(read(body), key)
+        evidence = read(body)
+        if (origin := evidence.checkpoint.partition("\n")[0]) != key.origin:
+            raise LogDiffers(
+                f"This proof is of the log {_printable(origin)}, and the key that you keep is of {key.origin}: it says "
+                "nothing of this certificate. Get the proof from its own page, or the other log's key with `sampan trust`."
+            )
+        shown, statements = proved(evidence, key)
     except NotACheckpoint as wrong:
         raise LogDiffers(f"The proof is not good: {wrong}") from None
     if kept is not None and kept.size == shown.size and kept.root != shown.root:
@@ -179,6 +191,10 @@ def logged(
     since = "" if last.on is None else f" since {last.on}"
     said = f"{last.status}{since}, in the log of {shown.size} leaves that {shown.origin} signed"
     return last.status == "valid", said, shown
+
+
+def _printable(text: str) -> str:
+    return "".join(one for one in text[:100] if one.isprintable())
 
 
 def _is_address(place: str) -> bool:

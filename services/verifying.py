@@ -92,7 +92,7 @@ def fetch(address: str, folder: Path, transport: httpx.BaseTransport | None = No
             raise ClientError(f"What {address} gave cannot be relied on: {error}") from None
         log = None
         if _found(http, f"{base}/v1/log/checkpoint") is not None:
-            log = logbook.look(ask, into / CHECKPOINT)
+            log = logbook.look(ask, into / CHECKPOINT, every_leaf=False)
         _kept(into, files)
         if log is not None:
             logbook.keep(ask, log, into / CHECKPOINT)

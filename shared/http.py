@@ -213,7 +213,8 @@ def tell_browsers(app: FastAPI, nothing_here: Callable[[Request], Response]) -> 
     """At an address where there is nothing a browser is answered with a page, and a program as before."""
 
     async def answer(request: Request, error: Exception) -> Response:
-        lost = isinstance(error, HTTPException) and error.status_code == 404
+        # Also where only a form leads to: a browser that reads the address again finds nothing there.
+        lost = isinstance(error, HTTPException) and error.status_code in (404, 405)
         if lost and "text/html" in request.headers.get("accept", ""):
             return nothing_here(request)
         return await _http_error(request, error)

@@ -107,6 +107,11 @@ def pages_router(refusal: Callable[[Request, Problem], Response]) -> APIRouter:
     """For pages: what goes wrong behind it is told by ``refusal``, as a page."""
 
     class Route(APIRoute):
+        def __init__(self, path: str, endpoint: Callable[..., Any], **about: Any) -> None:
+            methods = set(about.pop("methods", None) or {"GET"})
+            # What looks at a link before its reader does, a chat for one, asks for the head alone (RFC 9110, 9.3.2).
+            super().__init__(path, endpoint, **about, methods=methods | ({"HEAD"} if "GET" in methods else set()))
+
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
             handler = super().get_route_handler()
 

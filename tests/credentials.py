@@ -43,7 +43,7 @@ ATTESTED = Attested(
     page=f"{URL}/c/mfrggzdfmztwq2lknnwg23tpoa",
     names=("សុខ ដារា", "Sok Dara"),
     marks=(Mark("theory", "81", "100", passed=True), Mark("practice", "86", "100", passed=True)),
-    codes=(isco("7411", "Building and related electricians"), isced("0713", "Electricity and energy")),
+    codes=(isco("7411"), isced("0713")),
     passed_on=date(2025, 4, 28),
 )
 

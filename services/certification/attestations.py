@@ -42,6 +42,7 @@ class Signed(NamedTuple):
     content: bytes
     holder: bytes
     named: bool
+    former: bytes
     sealed: bytes
     signed: datetime
 
@@ -254,7 +255,8 @@ async def nobody_to_name(session: AsyncSession, enrolments: Sequence[str]) -> No
     await session.execute(
         text(
             """
-            UPDATE attestations SET holder = :closed, sealed = NULL, named = false WHERE certificate = ANY(:certificates)
+            UPDATE attestations SET holder = :closed, sealed = NULL, named = false, former = ''
+            WHERE certificate = ANY(:certificates)
             """
         ),
         {"certificates": certificates, "closed": CLOSED},
@@ -262,6 +264,20 @@ async def nobody_to_name(session: AsyncSession, enrolments: Sequence[str]) -> No
     await session.execute(
         text("DELETE FROM attestation_drafts WHERE certificate = ANY(:certificates)"), {"certificates": certificates}
     )
+
+
+async def served(session: AsyncSession, certificates: Sequence[str]) -> dict[str, Row]:
+    """Documents that name their holder, as they are stored now: what takes their place may say another name."""
+    rows = await session.execute(
+        text(
+            """
+            SELECT certificate, public_id, sealed, former FROM attestations
+            WHERE certificate = ANY(:certificates) AND named AND sealed IS NOT NULL
+            """
+        ),
+        {"certificates": list(certificates)},
+    )
+    return {row["certificate"]: dict(row) for row in rows.mappings()}
 
 
 async def sign_anew(session: AsyncSession, certificates: Sequence[str]) -> None:
@@ -306,7 +322,8 @@ async def _swap(session: AsyncSession, certificates: Sequence[str]) -> dict[str,
                 DELETE FROM attestation_drafts WHERE certificate = ANY(:certificates) AND confirmed RETURNING *
             )
             UPDATE attestations SET key = served.key, digest = served.digest, content = served.content,
-                holder = served.holder, named = served.named, sealed = served.sealed, signed = served.signed
+                holder = served.holder, named = served.named, sealed = served.sealed, signed = served.signed,
+                former = attestations.former || served.former
             FROM served WHERE attestations.certificate = served.certificate
             RETURNING attestations.certificate, attestations.digest
             """

@@ -7,13 +7,16 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 
+from services.certification import store
 from services.certification.documents import Documents, Opened, PublicStanding
-from services.certification.issuer_keys import IssuerKeys, published
+from services.certification.issuer_keys import IssuerKeys, every_key
 from services.certification.operator import Operator
 from services.certification.signing import did_document
 from services.certification.status_lists import SignedList, signed_list
 from shared.audit import Act, Audit
 from shared.database import Database
+from shared.events.certification import SchemeFact
+from shared.events.codes import CODE_PATTERN
 from shared.http import Problem
 from shared.offices import Doorkeeper
 from shared.openapi import OPEN, refusals
@@ -28,6 +31,7 @@ KEYS_SECONDS: Final = 300
 PublicId = Annotated[
     str, Path(pattern="^[a-z2-7]{26}$", description="The 26 letters and digits of a certificate's address.")
 ]
+SchemeCode = Annotated[str, Path(pattern=CODE_PATTERN)]
 ListNumber = Annotated[int, Path(ge=1, le=10**6)]
 
 
@@ -53,11 +57,10 @@ def routes(
     @router.get("/.well-known/did.json", openapi_extra=OPEN, responses=answers, response_class=Response)
     @router.get("/did.json", include_in_schema=False)
     async def did(request: Request) -> Response:
-        """The issuer's keys (did:web): those that sign, and those whose signatures are still good."""
+        """The issuer's keys (did:web): those that sign, those whose signatures are still good, and which were given up when."""
         there, _ = issuing()
         async with database.transaction() as session:
-            good = await published(session)
-        content = did_document(there, {row.id: row.public for row in good})
+            content = did_document(there, await every_key(session))
         return _cached(request, content, DID, f"public, max-age={KEYS_SECONDS}")
 
     async def the_list(number: int) -> SignedList:
@@ -94,6 +97,20 @@ def routes(
         _, there = issuing()
         response.headers["Cache-Control"] = "no-cache"
         return await there.standing(public_id)
+
+    @router.get("/v1/schemes/{scheme}", openapi_extra=OPEN, responses=refusals(404, 429))
+    async def scheme(scheme: SchemeCode, response: Response) -> SchemeFact:
+        """A scheme with its occupations, levels and awarding body: what the identifiers in a credential lead to.
+
+        Behind ``#`` an identifier has an occupation, a level or both (``occupation.level``), or the part of an assessment.
+        """
+        async with database.transaction() as session:
+            found = (await store.schemes(session, [scheme])).get(scheme)
+        if found is None or found.status == "void":
+            raise Problem(404, "not_found", "No scheme has this code.")
+        response.headers["Cache-Control"] = f"public, max-age={KEYS_SECONDS}"
+        response.headers["Access-Control-Allow-Origin"] = "*"
+        return found
 
     async def opened(public_id: str, request: Request) -> Opened:
         _, there = issuing()

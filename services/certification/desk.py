@@ -22,6 +22,7 @@ from shared.desk.leaves import From, leaf
 from shared.desk.rosters import Rosters
 from shared.desk.saying import day_of
 from shared.events.codes import CODE_PATTERN
+from shared.events.identity import certificate_id
 from shared.events.offices_to_certification import TYPES
 from shared.http import Paging, Problem
 from shared.offices import Caller
@@ -108,9 +109,12 @@ def routes(
             found = await queries.certificate(session, visit.caller, certificate)
             if found is None:
                 raise Problem(404, "not_found", "")
-            titled = await overview.titled(session, found)
-            worths = await recognitions.worth(session, found, None, datetime.now(visit.zone).date())
+            titled, today = await overview.titled(session, found), datetime.now(visit.zone).date()
+            worths = await recognitions.worth(session, found, None, today)
             named = await queries.named_certificates(session, visit.caller, certificate=certificate)
+        next_ = overview.may_follow(found, titled.scheme, today)
+        award = found.enrolment, found.scheme, found.occupation, found.level
+        newer = certificate_id(*award, found.edition + 1) if found.status == "superseded" else None
         return desk.page(
             request,
             visit,
@@ -120,7 +124,9 @@ def routes(
             worths=worths,
             named=bool(named),
             issues=links.address is not None,
-            kinds=[type_ for type_ in ON_A_CERTIFICATE if type_ in may_say(visit.caller)],
+            counts=found.status == "issued" and not (found.valid_until and found.valid_until < today),
+            kinds=[type_ for type_ in ON_A_CERTIFICATE if type_ in may_say(visit.caller) & next_],
+            newer=newer,
             trainee=f"{addresses['enrolment']}/people/{found.enrolment}",
         )
 

@@ -6,6 +6,7 @@ wait until ten thousand others are signed.
 """
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -22,6 +23,7 @@ from services.certification import attestations, status_lists
 from services.certification.attestations import Append, Settled, Signed
 from services.certification.holders import CERTIFICATION, Holder, Holders
 from services.certification.issuer_keys import IssuerKey, IssuerKeys
+from services.certification.matching import digest_of, is_one_of, was_one_of
 from services.certification.operator import Operator
 from services.certification.planning import Wish
 from services.certification.signers import Signers
@@ -30,6 +32,7 @@ from services.certification.sources import Sources, sources
 from shared.database import Database
 from shared.deadletters import describe
 from shared.tasks import background, end
+from shared.vc import contents
 
 log = logging.getLogger(__name__)
 
@@ -215,8 +218,10 @@ class Issuer:
         await self._step("sign")
         now = self._clock()
         documents = await self._signers.sign(self._operator, key, now, jobs)
+        replaced = [wish.fact.certificate for wish in known if wish.public]
+        before = await self._run_in(lambda session: attestations.served(session, replaced))
         drafts = [
-            _draft(wish, document, key, holders[wish.fact.enrolment], now)
+            _draft(wish, document, key, holders[wish.fact.enrolment], now, before.get(wish.fact.certificate))
             for wish, document in zip(known, documents, strict=True)
         ]
         await self._step("store")
@@ -281,7 +286,9 @@ def _names(holder: Holder) -> dict[str, Any] | None:
     return None if holder.names is None else holder.names.model_dump(exclude_none=True)
 
 
-def _draft(wish: Wish, document: Document, key: IssuerKey, holder: Holder, now: datetime) -> Signed:
+def _draft(
+    wish: Wish, document: Document, key: IssuerKey, holder: Holder, now: datetime, before: Mapping[str, Any] | None
+) -> Signed:
     return Signed(
         certificate=wish.fact.certificate,
         key=key.id,
@@ -289,9 +296,22 @@ def _draft(wish: Wish, document: Document, key: IssuerKey, holder: Holder, now: 
         content=wish.content,
         holder=holder.digest(),
         named=holder.names is not None,
+        former=b"" if before is None else _former(before, holder),
         sealed=holder.seal(packed(document), wish.public_id),
         signed=now,
     )
+
+
+def _former(before: Mapping[str, Any], holder: Holder) -> bytes:
+    """The digests of names in the document that is served now which the next one does not say, if they are not kept already."""
+    opened = _opened(before, holder)
+    if opened is None or holder.key is None:
+        return b""
+    said = contents.read(json.loads(unpacked(opened).json)).names
+    by_now = () if holder.names is None else (holder.names.original, holder.names.romanised)
+    gone = [name for name in said if not is_one_of(name, by_now)]
+    kept = before["former"]
+    return b"".join(digest_of(name, holder.key) for name in gone if not was_one_of(name, kept, holder.key))
 
 
 def _opened(draft: Mapping[str, Any], holder: Holder) -> bytes | None:

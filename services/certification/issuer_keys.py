@@ -113,10 +113,14 @@ class IssuerKeys:
         return key
 
 
-async def published(session: AsyncSession) -> Sequence[IssuerKeyRow]:
-    """The keys whose signatures are good, the oldest first."""
-    rows = select(IssuerKeyRow).where(col(IssuerKeyRow.compromised).is_(None)).order_by(col(IssuerKeyRow.id))
-    return (await session.execute(rows)).scalars().all()
+def good(keys: Sequence[IssuerKeyRow]) -> dict[int, bytes]:
+    """Of these keys, the public halves of those whose signatures are good, by number."""
+    return {key.id: key.public for key in keys if key.compromised is None}
+
+
+def given_up(keys: Sequence[IssuerKeyRow]) -> dict[int, datetime]:
+    """Of these keys, those that are compromised, by number: since when."""
+    return {key.id: key.compromised for key in keys if key.compromised is not None}
 
 
 async def every_key(session: AsyncSession) -> Sequence[IssuerKeyRow]:

@@ -9,7 +9,7 @@ from typing import Final
 
 from sqlalchemy import text
 
-from services.certification.issuer_keys import IssuerKeys, name_of
+from services.certification.issuer_keys import IssuerKeys, every_key, given_up, good, name_of
 from services.certification.operator import Operator
 from services.certification.status_lists import OLD, SignedList, signed_list
 from shared.database import Database
@@ -45,7 +45,7 @@ class Judging:
         now = self._clock()
         trust = await self._trust(now)
         found = await asyncio.to_thread(judge, content, trust, now)
-        if found.word == "unknown issuer":
+        if found.word == "unknown issuer" and found.given_up is None:
             return replace(found, sentence=ELSEWHERE)
         number = None if found.document is None else self._operator.number_of(_list_of(found))
         if number is None or found.known_at is not None:
@@ -54,10 +54,14 @@ class Judging:
         return found if signed is None else await asyncio.to_thread(self._with, content, trust, number, signed, now)
 
     async def _trust(self, now: datetime) -> Trust:
-        """The keys, and those of the lists that were seen which are still what they were."""
+        """The keys, and those of the lists that were seen which are still what they were.
+
+        A list's bits follow from what stands in the database, and one of another version is not used: so it tells of this moment,
+        whenever it was signed.
+        """
         async with self._database.transaction() as session:
-            keys = await session.execute(text("SELECT id, public FROM issuer_keys WHERE compromised IS NULL"))
-            good = {row.id: row.public for row in keys}
+            known = await every_key(session)
+            keys, gone = good(known), given_up(known)
             rows = await session.execute(
                 text(
                     """
@@ -67,18 +71,23 @@ class Judging:
                 ),
                 {"old": now - OLD},
             )
-            seen = {row.list: row.digest for row in rows if row.key in good}
+            seen = {row.list: row.digest for row in rows if row.key in keys}
             same = [number for number, (digest, _) in self._lists.items() if seen.get(number) == digest]
         return Trust(
-            {self._operator.did: {f"{self._operator.did}#{name_of(number)}": key for number, key in good.items()}},
-            {place: one for number in same for place, one in self._lists[number][1].items()},
+            {self._operator.did: {self._address(number): key for number, key in keys.items()}},
+            {place: replace(one, at=now) for number in same for place, one in self._lists[number][1].items()},
+            {self._address(number): since for number, since in gone.items()},
         )
+
+    def _address(self, key: int) -> str:
+        return f"{self._operator.did}#{name_of(key)}"
 
     def _with(self, content: bytes, trust: Trust, number: int, signed: SignedList, now: datetime) -> Verdict:
         """The verdict with a list that was not seen before; what its signature is worth is found out once."""
-        lists = Trust(trust.keys).with_list(signed.bits.json.encode()).with_list(signed.reasons.json.encode()).lists
+        told = Trust(trust.keys).with_list(signed.bits.json.encode()).with_list(signed.reasons.json.encode())
+        lists = {place: replace(one, at=now) for place, one in told.lists.items()}
         self._lists[number] = sha256((signed.bits.json + signed.reasons.json).encode()).digest(), lists
-        return judge(content, Trust(trust.keys, lists), now)
+        return judge(content, replace(trust, lists=lists), now)
 
 
 def _list_of(found: Verdict) -> str:

@@ -133,6 +133,24 @@ async def titled(session: AsyncSession, certificate: CertificateFact) -> Titled:
     return Titled(certificate, (await store.schemes(session, [certificate.scheme]))[certificate.scheme])
 
 
+def may_follow(certificate: CertificateFact, scheme: SchemeFact, today: date) -> frozenset[str]:
+    """The types of what can be said next of a certificate, with effect: what its form is offered for.
+
+    Of an edition that was replaced nothing can: whatever is said of an award is of its newest edition.
+    """
+    found, status = {"trainee.assessed.v1"}, certificate.status
+    ended = certificate.valid_until is not None and certificate.valid_until < today
+    first_by_body = status == "eligible" and scheme.rule == "by_awarding_body" and certificate.reason is None
+    if first_by_body or status == "revoked" or (status == "issued" and ended):
+        found.add("certificate.awarded.v1")
+    if status in ("issued", "suspended"):
+        found |= {"certificate.replaced.v1", "certificate.revoked.v1"}
+        found.add("certificate.suspended.v1" if status == "issued" else "certificate.reinstated.v1")
+        if certificate.number is None:
+            found.add("certificate.numbered.v1")
+    return frozenset() if status == "superseded" else frozenset(found)
+
+
 async def recognitions(session: AsyncSession, on: date | None) -> list[tuple[str, list[Titled]]]:
     """The register by the country that recognises: what ever held, or what held on a day."""
     rows = await session.execute(

@@ -155,7 +155,8 @@ def _fonts() -> typst.Fonts:
 
 def _texts(paper: Paper) -> Iterator[str]:
     yield from (name.text for name in paper.names)
-    for titles in (paper.scheme, paper.occupation, paper.tier.titles, paper.awarding_body):
+    course = (paper.course.titles, paper.course.host) if paper.course else ()
+    for titles in (paper.scheme, paper.occupation, paper.tier.titles, paper.awarding_body, *course):
         yield from (text for tag, text in titles.items() if tag in _shown(paper))
     yield paper.operator
 
@@ -244,7 +245,7 @@ def _rows(paper: Paper) -> Iterator[dict[str, Any]]:
         [host, *_rest] = _titles(paper, course.host)
         where = _one(host["lang"], f"{host['text']}, {english.country(course.host_country)}")
         days = _one("en", f"{english.day(course.starts_on)} \u2013 {english.day(course.ends_on)}")
-        yield row(_("Course"), [*_titles(paper, course.titles)[:1], where, days])
+        yield row(_("Course"), [*_titles(paper, course.titles, ("en", paper.second.tag)), where, days])
     if paper.awarded_on:
         yield row(_("Awarded on"), _day(paper, paper.awarded_on))
     if paper.valid_until:
@@ -287,9 +288,9 @@ def _level(paper: Paper) -> list[dict[str, str]]:
     return found
 
 
-def _titles(paper: Paper, titles: Titles) -> list[dict[str, str]]:
-    """A title in the languages that the page shows, else in the first that it has."""
-    found = [_one(tag, titles[tag]) for tag in _shown(paper) if tag in titles]
+def _titles(paper: Paper, titles: Titles, tags: tuple[str, ...] = ()) -> list[dict[str, str]]:
+    """A title in the languages that the page shows, or in some of them, else in the first that it has."""
+    found = [_one(tag, titles[tag]) for tag in dict.fromkeys(tags or _shown(paper)) if tag in titles]
     return found or [_one(tag, text) for tag, text in list(titles.items())[:1]]
 
 

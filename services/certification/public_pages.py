@@ -3,20 +3,24 @@
 No sign-in, no script, nothing from elsewhere, and no name of anybody who has not agreed to be named in public.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
+from cryptography.exceptions import InvalidTag
 from fastapi import APIRouter, Query, Request, Response
 from fastapi import Path as InPath
+from fastapi.responses import RedirectResponse
 
 from services.certification import showing, wallet
 from services.certification.documents_api import file
-from services.certification.holders import CERTIFICATION, PUBLIC, HolderNames, Holders
+from services.certification.holders import CERTIFICATION, PUBLIC, Holder, Holders
+from services.certification.issuer import opened_document
 from services.certification.judging import LARGEST_FILE, Judging
-from services.certification.matching import is_one_of
+from services.certification.matching import is_one_of, was_one_of
 from services.certification.operator import Operator
 from services.certification.printing import Printing
 from services.certification.recognitions import worth
@@ -27,6 +31,9 @@ from shared.http import Problem
 from shared.pages.languages import noted as _
 from shared.pages.rendering import Frame, Link, Pages
 from shared.uploads import multipart
+from shared.vc import contents
+from shared.vc.embedding import PHOTO
+from shared.vc.reading import PART
 from shared.visitors import Visitors
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -63,8 +70,7 @@ VERDICTS: Final[Mapping[str, tuple[str, str]]] = {
     "unknown issuer": (
         "decide-box",
         _(
-            "This file was not issued here, or its key was given up since: scan its code, or ask whoever it names, "
-            "at an address that you know to be theirs"
+            "This file was not issued here: scan its code, or ask whoever it names, at an address that you know to be theirs"
         ),
     ),
     "another kind of proof": ("decide-box", _("There is no proof in this file that can be checked here")),
@@ -76,20 +82,46 @@ VERDICTS: Final[Mapping[str, tuple[str, str]]] = {
     ),
 }
 """What is said of a file, by its verdict."""
+GIVEN_UP: Final = (
+    "problem",
+    _(
+        "The key that signed this file was declared compromised on %(day)s, so anybody may have made it: do not accept it. The "
+        "certificate itself may well stand, and its file was signed anew: scan the code on the paper, or ask for the file again"
+    ),
+)
+OF_NOTHING: Final[Mapping[str, tuple[str, str]]] = {
+    PART: ("decide-box", _("Only a part of this file is there: ask for it again, and check it then")),
+    PHOTO: (
+        "decide-box",
+        _(
+            "This is a photograph or a scan, and there is no signed document in it. Scan the code that it shows, or ask for "
+            "the file itself (PDF or PNG)"
+        ),
+    ),
+}
+"""What is said of a file that is no credential, where its reason has words of its own."""
 SIGNED: Final = {*STANDINGS, "withdrawn", "status unknown"}
 """Verdicts on files whose signature is good and of a key of ours."""
 HEADINGS: Final = {404: _("Nothing here"), 410: _("Not kept any more"), 429: _("Too much at once"), 503: _("Not now")}
 MESSAGES: Final = {
     400: _("Choose a file first."),
     404: _("There is no certificate at this address. Check it letter by letter, or scan the code again."),
+    "link": _("This link has ended, or is not whole. Its holder's office makes a new one in a moment: ask there."),
     410: _("The holder of this certificate was forgotten, as they asked. The document cannot be opened by anybody."),
     413: _("This is larger than any certificate."),
     415: _("Use the form on the page."),
     429: _("Too much is asked from your address. Wait %(seconds)s seconds and try again."),
     503: _("The documents cannot be opened just now. Try again in a moment."),
 }
-PublicId = Annotated[str, InPath(pattern=f"^{showing.PUBLIC_ID}$")]
+PublicId = Annotated[str, InPath(pattern=f"(?i)^{showing.PUBLIC_ID}$")]
 Token = Annotated[str, InPath(pattern=f"^{wallet.FORM}$")]
+
+
+class Matched(NamedTuple):
+    """A certificate that is held by somebody of the name that was typed, or of one that was ``corrected`` since."""
+
+    shown: Shown
+    corrected: bool
 
 
 class PublicPages:
@@ -112,6 +144,7 @@ class PublicPages:
         """Every page and file that needs no token."""
         router = signin.pages_router(self._refusal)
 
+        @router.get("/C/{public_id}")
         @router.get("/c/{public_id}")
         async def certificate(
             request: Request,
@@ -120,19 +153,24 @@ class PublicPages:
         ) -> Response:
             await self._visitors.open(request)
             now = datetime.now(UTC)
+            # On a paper it is typed from, and some keyboards begin a word with a capital.
+            if (address := f"/c/{public_id.lower()}") != request.url.path:
+                return RedirectResponse(f"{address}?{request.url.query}".rstrip("?"), 308)
             async with self._database.transaction() as session:
                 shown = await showing.by_public_id(session, public_id, now)
                 if shown is None:
                     raise Problem(404, "not_found", "")
-                worths = await worth(session, shown.fact, country, now.date()) if country else ()
+                counts = shown.status == "valid"
+                worths = await worth(session, shown.fact, country, now.date()) if country and counts else ()
                 proved = await showing.proved(session, public_id)
             return self._page(
                 request,
                 "public.html",
                 shown=shown,
-                names=await self._names(shown),
+                holder=await self._holder(shown),
                 standings=STANDINGS,
                 signs=SIGNS,
+                counts=counts,
                 country=country,
                 countries=COUNTRIES,
                 worths=worths,
@@ -153,6 +191,10 @@ class PublicPages:
             found = await self._matching(number, name)
             return self._check_page(request, answer=found or "no", number=number)
 
+        @router.get("/check/file")
+        async def form_again(request: Request) -> Response:
+            return RedirectResponse(f"/check?{request.url.query}".rstrip("?"), 303)
+
         @router.post("/check/file")
         async def file_checked(request: Request) -> Response:
             await self._takers.open(request)
@@ -162,10 +204,18 @@ class PublicPages:
             found = await self._judging.verdict(content)
             address = str((found.document or {}).get("id", ""))
             public_id = address.removeprefix(self._operator.credential(""))
-            page = f"/c/{public_id}" if re.fullmatch(showing.PUBLIC_ID, public_id) else None
+            ours = re.fullmatch(showing.PUBLIC_ID, public_id) is not None
             # By itself a good signature says nothing of the picture around it: anybody can put a document into another file.
-            signed = _signed(found.document) if found.document and found.word in SIGNED else None
-            return self._check_page(request, said=VERDICTS[found.word], page=page, signed=signed)
+            signed = contents.read(found.document) if found.document and found.word in SIGNED else None
+            said = GIVEN_UP if found.given_up else OF_NOTHING.get(found.sentence) or VERDICTS[found.word]
+            return self._check_page(
+                request,
+                said=said,
+                given_up=found.given_up,
+                page=f"/c/{public_id}" if ours else None,
+                signed=signed,
+                corrected=bool(ours and signed and await self._corrected(public_id, signed.names)),
+            )
 
         @router.get("/w/{token}")
         async def wallet_page(request: Request, token: Token) -> Response:
@@ -211,18 +261,21 @@ class PublicPages:
         async with self._database.transaction() as session:
             found = await wallet.certificate_of(session, token, datetime.now(UTC))
         if found is None:
-            raise Problem(404, "not_found", "")
+            raise Problem(404, "link", "")
         return found
 
-    async def _names(self, shown: Shown) -> HolderNames | None:
-        """The holder's, where they agreed to be named in public; also none while enrolment does not answer."""
+    async def _holder(self, shown: Shown) -> Holder:
+        """With their names where they agreed to be named in public; unknown while enrolment does not answer."""
         try:
-            return (await self._holders.one(shown.fact.enrolment, PUBLIC)).names
+            return await self._holders.one(shown.fact.enrolment, PUBLIC)
         except ConnectionError:
-            return None
+            return Holder("unknown")
 
-    async def _matching(self, number: str, name: str) -> Shown | None:
-        """The certificate with this number, if it is held by somebody of this name who agreed to be named on it."""
+    async def _matching(self, number: str, name: str) -> Matched | None:
+        """The certificate with this number, if it is held by somebody of this name who agreed to be named on it.
+
+        Also by a name that a paper of it said before it was corrected: who holds that paper knows that name, and learns no other.
+        """
         found: list[Shown] = []
         if 0 < len(number) <= NUMBER_CHARACTERS and 0 < len(name) <= NAME_CHARACTERS:
             async with self._database.transaction() as session:
@@ -232,14 +285,33 @@ class PublicPages:
         except ConnectionError:
             raise Problem(503, "unavailable", "", {"Retry-After": "2"}) from None
         for one in found:
-            names = holders[one.fact.enrolment].names
-            if one.named and names is not None and is_one_of(name, (names.original, names.romanised)):
-                return one
+            holder = holders[one.fact.enrolment]
+            if not one.named or holder.names is None or holder.key is None:
+                continue
+            if is_one_of(name, (holder.names.original, holder.names.romanised)):
+                return Matched(one, corrected=False)
+            if was_one_of(name, one.former, holder.key) or is_one_of(name, _served(one, holder)):
+                return Matched(one, corrected=True)
         return None
 
+    async def _corrected(self, public_id: str, names: tuple[str, ...]) -> bool:
+        """Whether a document of ours says a name that was corrected since; no while enrolment does not answer."""
+        async with self._database.transaction() as session:
+            shown = await showing.by_public_id(session, public_id, datetime.now(UTC))
+        if shown is None or not shown.named:
+            return False
+        try:
+            holder = await self._holders.one(shown.fact.enrolment, CERTIFICATION)
+        except ConnectionError:
+            return False
+        by_now = holder.names
+        return by_now is not None and any(not is_one_of(name, (by_now.original, by_now.romanised)) for name in names)
+
     def _check_page(self, request: Request, **values: Any) -> Response:
-        nothing = {"answer": None, "number": "", "said": None, "page": None, "signed": None}
-        return self._page(request, "check.html", standings=STANDINGS, **(nothing | values))
+        nothing = dict.fromkeys(("answer", "said", "given_up", "page", "signed"))
+        return self._page(
+            request, "check.html", standings=STANDINGS, **{**nothing, "number": "", "corrected": False, **values}
+        )
 
     def _page(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:
         query = tuple(request.query_params.multi_items()) if request.method == "GET" else ()
@@ -254,19 +326,18 @@ class PublicPages:
             "refusal.html",
             problem.status,
             heading=HEADINGS.get(problem.status, _("That did not work")),
-            message=MESSAGES.get(problem.status, MESSAGES[404]),
+            message=MESSAGES.get(problem.code) or MESSAGES.get(problem.status, MESSAGES[404]),
             seconds=problem.headers.get("Retry-After", "1"),
         )
         answer.headers.update(problem.headers)
         return answer
 
 
-def _signed(document: Mapping[str, Any]) -> dict[str, Any]:
-    """What a document of ours says, to be compared with what its file shows."""
-    subject = document["credentialSubject"]
-    return {
-        "names": [one["identityHash"] for one in subject.get("identifier", [])],
-        "name": document["name"],
-        "awarding_body": subject["source"]["name"],
-        "number": subject.get("licenseNumber"),
-    }
+def _served(shown: Shown, holder: Holder) -> tuple[str, ...]:
+    """The names that a certificate's document still says: for an hour it may be another than enrolment does."""
+    if shown.sealed is None:
+        return ()
+    try:
+        return contents.read(json.loads(opened_document(shown.sealed, shown.public_id, holder).json)).names
+    except InvalidTag:
+        return ()

@@ -1,7 +1,7 @@
 """Tables to what anybody may see of a certificate: its standing today, and what is attested. No name is among it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
@@ -47,7 +47,10 @@ class Shown:
     """When this became public."""
     named: bool
     """Whether its document names the holder."""
-
+    former: bytes = field(default=b"", repr=False)
+    """Digests of the names that its documents said before."""
+    sealed: bytes | None = field(default=None, repr=False)
+    """The document as it is served."""
     course: Course | None = None
 
     @property
@@ -115,7 +118,7 @@ async def _shown(session: AsyncSession, where: str, value: str, now: datetime) -
         text(
             f"""
             SELECT certificates.data AS fact, schemes.data AS scheme, timezone, about, names AS host, public_id,
-                attestations.status, since, changed, named
+                attestations.status, since, changed, named, former, sealed
             FROM attestations JOIN certificates USING (certificate) JOIN schemes USING (scheme)
             LEFT JOIN cohorts USING (cohort)
             LEFT JOIN centres ON centre = about ->> 'host_centre' AND NOT centres.void
@@ -141,6 +144,8 @@ def _read(row: RowMapping, now: datetime) -> Shown:
         since=since,
         changed=row["changed"],
         named=row["named"],
+        former=row["former"],
+        sealed=row["sealed"],
         course=_course(row["about"] or {}, row["host"]),
     )
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from services.certification.issuer_keys import IssuerKey, name_of
+from services.certification.issuer_keys import IssuerKey, given_up, good, name_of
 from services.certification.operator import Operator
+from services.certification.tables import IssuerKeyRow
 from shared.vc import jwt, proof, status
 from shared.vc import keys as vc_keys
 from shared.vc.document import CONTEXTS, Attested, Body, Code, Course, Issuer, Mark, credential, isced, isco
@@ -97,9 +98,11 @@ def places_of(document: str | None) -> set[int]:
     return {8 * at + bit for at, byte in enumerate(bits) if byte for bit in range(8) if byte & 128 >> bit}
 
 
-def did_document(operator: Operator, keys: Mapping[int, bytes]) -> str:
-    """The DID document with these public keys, by number."""
-    return json.dumps(vc_keys.did_document(operator.did, {name_of(number): public for number, public in keys.items()}))
+def did_document(operator: Operator, keys: Sequence[IssuerKeyRow]) -> str:
+    """The DID document of an issuer with these keys: those whose signatures are good, and since when others are given up."""
+    public = {name_of(number): key for number, key in good(keys).items()}
+    gone = {name_of(number): since for number, since in given_up(keys).items()}
+    return json.dumps(vc_keys.did_document(operator.did, public, gone))
 
 
 def attested(operator: Operator, job: Job) -> Attested:
@@ -130,7 +133,7 @@ def attested(operator: Operator, job: Job) -> Attested:
         marks=tuple(
             Mark(part["name"], f"{part['mark']:g}", f"{part['out_of']:g}", part["passed"]) for part in said["parts"]
         ),
-        codes=_codes(occupation, occupation_title),
+        codes=_codes(occupation),
         passed_on=_day(fact["passed_on"]),
         local=operator.is_local,
     )
@@ -147,12 +150,12 @@ def _course(cohort: str, about: Mapping[str, Any]) -> Course:
     )
 
 
-def _codes(occupation: Mapping[str, Any], title: str) -> tuple[Code, ...]:
+def _codes(occupation: Mapping[str, Any]) -> tuple[Code, ...]:
     codes = []
     if occupation.get("isco"):
-        codes.append(isco(occupation["isco"], title))
+        codes.append(isco(occupation["isco"]))
     if occupation.get("iscedf"):
-        codes.append(isced(occupation["iscedf"], title))
+        codes.append(isced(occupation["iscedf"]))
     return tuple(codes)
 
 

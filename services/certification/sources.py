@@ -13,7 +13,7 @@ from services.certification.operator import Operator
 from shared.events.certification import CertificateFact, SchemeFact
 from shared.events.envelope import canonical
 
-FORM: Final = 2
+FORM: Final = 3
 """Counts the forms of documents: when it goes up, what is due is signed anew; a migration makes everything public due."""
 _OF_THE_FACT: Final = {
     "certificate",

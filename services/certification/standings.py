@@ -58,14 +58,22 @@ def wanted(
     is whether their holder is, which their documents show: they are closed.
     """
     last = standing_edition(editions)
-    found = {fact.certificate: standing(fact) for fact in editions if fact.certificate in public}
+    found = {fact.certificate: _own(standing(fact), fact, editions) for fact in editions if fact.certificate in public}
     if forgotten or last is None or last.certificate in public:
         return found
     decided = standing(last)
     if last.certificate in ready and decided.status == "valid":
-        return found | {last.certificate: decided}
+        return found | {last.certificate: _own(decided, last, editions)}
     before = [fact for fact in editions if fact.certificate in public and fact.status == "superseded"]
     if before:
         stands_for_it = max(before, key=lambda fact: fact.edition)
-        found[stands_for_it.certificate] = decided
+        found[stands_for_it.certificate] = _own(decided, stands_for_it, editions)
     return found
+
+
+def _own(decided: Standing, fact: CertificateFact, editions: Sequence[CertificateFact]) -> Standing:
+    """What was decided, of one edition: one that replaced another is valid since it did, and not since the award."""
+    if decided.status != "valid" or fact.edition == 1:
+        return decided
+    replaced = [one.superseded_on for one in editions if one.edition == fact.edition - 1]
+    return Standing("valid", next(iter(replaced), None) or decided.since)

@@ -225,6 +225,8 @@ class AttestationRow(Base, table=True):
     holder: bytes | None = Field(default=None, sa_type=LargeBinary)
     """Digest of the name, keyed with the person's key: means nothing once that is destroyed."""
     named: bool = False
+    former: bytes = Field(default=b"", sa_type=LargeBinary, sa_column_kwargs={"server_default": text("''::bytea")})
+    """Digests of the names that its documents said before, keyed as that of the name is: see ``matching``."""
     sealed: bytes | None = Field(default=None, sa_type=LargeBinary)
     """The signed document in both its forms, under a key that only enrolment has."""
     signed: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
@@ -247,6 +249,8 @@ class DraftRow(Base, table=True):
     content: bytes = Field(sa_type=LargeBinary)
     holder: bytes = Field(sa_type=LargeBinary)
     named: bool
+    former: bytes = Field(default=b"", sa_type=LargeBinary, sa_column_kwargs={"server_default": text("''::bytea")})
+    """Digests of names that the document before said and this one does not."""
     sealed: bytes = Field(sa_type=LargeBinary)
     signed: datetime = Field(sa_type=DateTime(timezone=True))
     confirmed: bool = False

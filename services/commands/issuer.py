@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from services.client import Client
+from services.client import Client, ClientError
 from services.commands.options import DATA, HERE, Data, Server, Token, connected, say
 from services.printing import wide
 
@@ -65,9 +65,14 @@ def compromised(
 
     Addresses and QR codes stay as they are. Files that holders keep have to be fetched again.
     """
-    if not yes:
-        typer.confirm(f"Every file that key {key} signed stops verifying, wherever it is. Go on?", abort=True)
     with connected(server, token, data) as client:
+        there = {one["key"]: one for one in client.get("certification", "/v1/issuer")["keys"]}
+        if key not in there:
+            raise ClientError(f"There is no key {key}: `sampan issuer status` lists those that there are.")
+        if there[key]["compromised"]:
+            raise ClientError(f"Key {key} was given up on {_day(there[key]['compromised'])} already.")
+        if not yes:
+            typer.confirm(f"Every file that key {key} signed stops verifying, wherever it is. Go on?", abort=True)
         made = client.post("certification", f"/v1/issuer/keys/{key}/compromised")
     print(
         f"Key {key} is given up and destroyed. {made['signed_anew']} documents are being signed anew with {made['key']}: "

@@ -26,8 +26,13 @@ def look(
     address: Annotated[str, typer.Argument(help="Where the installation is that issues the certificates.")],
     checkpoint: Kept = Path("sampan.checkpoint"),
     every_leaf: Annotated[
-        bool, typer.Option("--every-leaf", help="Read the whole log too, and see whether it gives what was signed.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--every-leaf/--no-leaf",
+            help=f"Read every leaf too, and see whether they give what was signed; unasked up to {logbook.FEW_LEAVES:,}.",
+            show_default=False,
+        ),
+    ] = None,
     keep: Annotated[bool, typer.Option(help="Keep the newer checkpoint when all is well.")] = True,
 ) -> None:
     """Compare a log with the checkpoint that you kept, and keep the newer one. The first time there is nothing to compare.
@@ -50,8 +55,11 @@ def look(
             print(f"Kept in {checkpoint} and {logbook.key_file(checkpoint)}. Compare the key with one from elsewhere.")
     else:
         print(f"The log has {seen.now.size} leaves, and still begins with the {seen.kept.size} of your checkpoint.")
-    if every_leaf:
-        print("Every leaf was read: they give what was signed.")
+    print(
+        "Every leaf was read: they give what was signed."
+        if seen.whole
+        else "Its leaves were not read: one that was edited is found when it is proved to somebody, or with `--every-leaf`."
+    )
 
 
 @log_app.command("prove", epilog="Example: `sampan log prove proof.json --checkpoint ilo-china.checkpoint`")

@@ -13,6 +13,7 @@ from services import logbook
 from services.commands.log import look
 from services.commands.options import say
 from services.verifying import CHECKPOINT, fetch, folder_of, read_file, trusted
+from shared.vc import contents
 from shared.vc.embedding import PDF, PNG
 from shared.vc.verdict import Verdict, judge
 
@@ -58,13 +59,13 @@ def verify(
     verdict = judge(content, trusted(trust, status or []), datetime.now(UTC), timedelta(hours=fresh))
     found = None
     if log is not None and verdict.document is not None:
-        found = _in_log(log, checkpoint, trust, content, verdict.document)
+        found = _in_log(log, checkpoint, trust, content, verdict)
     good = verdict.is_good and (found is None or found.good)
     if as_json:
         print(json.dumps(_fields(verdict, found), ensure_ascii=False, indent=2))
     else:
         if good or not verdict.is_good or found is None:
-            print(f"{verdict.word.upper()}: {verdict.sentence}")
+            print(f"{'KEY COMPROMISED' if verdict.given_up else verdict.word.upper()}: {verdict.sentence}")
         else:
             print(f"NOT AS LOGGED: the signature is good, and the log says otherwise. Do not accept it. {found.said}")
         for line in (*_lines(verdict.document or {}), *_besides(verdict, found, content)):
@@ -109,10 +110,11 @@ class InLog(NamedTuple):
     compared: str
 
 
-def _in_log(place: str, checkpoint: Path | None, trust: Path, content: bytes, document: Mapping[str, Any]) -> InLog:
+def _in_log(place: str, checkpoint: Path | None, trust: Path, content: bytes, verdict: Verdict) -> InLog:
+    document, did = verdict.document or {}, (verdict.key or "").partition("#")[0]
     proof = logbook.evidence_at(place, document)
     own = content if content.lstrip()[:1] == b"{" else None  # in another form it has other bytes
-    kept = folder_of(str(_at(document, "issuer", "id")), trust) / CHECKPOINT
+    kept = folder_of(did, trust) / CHECKPOINT
     with log_differs():
         good, said, shown = logbook.logged(document, own, proof, checkpoint or kept, logbook.key_file(kept))
         return InLog(good, said, logbook.continues(place, shown, checkpoint or kept, logbook.key_file(kept)))
@@ -134,6 +136,7 @@ def _fields(verdict: Verdict, found: InLog | None) -> dict[str, Any]:
         "reason": verdict.sentence,
         "known_at": None if verdict.known_at is None else verdict.known_at.isoformat(),
         "key": verdict.key,
+        "key_compromised": None if verdict.given_up is None else verdict.given_up.isoformat(),
         "credential": verdict.document,
         "log": None if found is None else found._asdict(),
     }
@@ -147,34 +150,22 @@ def _besides(verdict: Verdict, found: InLog | None, content: bytes) -> Iterator[
             yield f"{'':12} {found.compared}"
     if verdict.document is not None and (content.startswith(PNG) or PDF in content[:1024]):
         yield "These lines are what was signed. The picture itself is not: compare what it shows with them."
-    if verdict.word in ("unknown issuer", "status unknown"):
+    if verdict.word in ("unknown issuer", "status unknown") and verdict.given_up is None:
         yield "`sampan trust ADDRESS` gets keys and lists: from the address as you know it, not from one that stands in the file."
 
 
 def _lines(document: Mapping[str, Any]) -> Iterator[str]:
     """What a credential says, line by line; its signature is good, its form may still be another than ours."""
+    said = contents.read(document)
     for name, value in (
-        ("says", document.get("name")),
-        ("holder", " / ".join(_names(document)) or None),
-        ("awarded by", _at(document, "credentialSubject", "source", "name")),
-        ("number", _at(document, "credentialSubject", "licenseNumber")),
-        ("ask there", _at(document, "credentialSubject", "source", "url")),
-        ("attested by", _at(document, "issuer", "name")),
-        ("address", document.get("id")),
+        ("says", said.name),
+        ("holder", " / ".join(said.names) or None),
+        ("awarded by", said.awarding_body),
+        ("number", said.number),
+        ("ask there", said.look_up),
+        ("attested by", said.issuer),
+        ("address", said.address),
     ):
-        if isinstance(value, str):
+        if value is not None:
             # What others wrote comes to a terminal as text, without its control characters.
             yield f"{name:12} {''.join(one if one.isprintable() else ' ' for one in value)}"
-
-
-def _names(document: Mapping[str, Any]) -> Iterator[str]:
-    identifiers = _at(document, "credentialSubject", "identifier")
-    for one in identifiers if isinstance(identifiers, list) else []:
-        if isinstance(one, dict) and one.get("identityType") == "name" and isinstance(one.get("identityHash"), str):
-            yield one["identityHash"]
-
-
-def _at(value: Any, *way: str) -> Any:
-    for step in way:
-        value = value.get(step) if isinstance(value, dict) else None
-    return value

@@ -31,7 +31,7 @@ class Issuer:
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """A code of a classification that others keep, and the address under which it stands there."""
+    """A code of a classification, and the address under which it stands there."""
 
     framework: str
     code: str
@@ -39,14 +39,14 @@ class Code:
     url: str
 
 
-def isco(code: str, name: str) -> Code:
-    """An occupation of ISCO-08, as the European Union's vocabularies name it."""
-    return Code("ISCO-08", code, name, f"http://data.europa.eu/esco/isco/C{code}")
+def isco(code: str) -> Code:
+    """An occupation of ISCO-08, at its address in the European Union's vocabularies. Its title there is not known here."""
+    return Code("ISCO-08", code, f"ISCO-08 {code}", f"http://data.europa.eu/esco/isco/C{code}")
 
 
-def isced(code: str, name: str) -> Code:
-    """A field of ISCED-F 2013, as the European Union's vocabularies name it."""
-    return Code("ISCED-F 2013", code, name, f"http://data.europa.eu/snb/isced-f/{code}")
+def isced(code: str) -> Code:
+    """A field of ISCED-F 2013, at its address in the European Union's vocabularies. Its title there is not known here."""
+    return Code("ISCED-F 2013", code, f"ISCED-F 2013 {code}", f"http://data.europa.eu/snb/isced-f/{code}")
 
 
 @dataclass(frozen=True, slots=True)

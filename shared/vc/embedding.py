@@ -9,6 +9,8 @@ import zlib
 from collections.abc import Iterator
 from typing import Final
 
+from shared.vc.reading import PART
+
 LARGEST_FILE: Final = 16_000_000
 """Bytes of a picture or a paper."""
 LARGEST_CREDENTIAL: Final = 200_000
@@ -23,6 +25,16 @@ _AFTER_THE_END: Final = 1_000
 """Bytes that some programs leave behind a picture's last chunk."""
 _NEAR: Final = 4_000
 """Bytes between the words of a stream's dictionary and its content."""
+
+
+PHOTO: Final = (
+    "It is a photo or a scan, and holds no credential. Scan the code in it, or ask for the file itself (PDF or PNG)."
+)
+_PDF_ENDS: Final = b"%%EOF"
+_PHOTOS: Final = (b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*")
+"""How JPEG, GIF, BMP and TIFF begin."""
+_BRANDS: Final = (b"WEBP", b"ftypheic", b"ftypheif", b"ftypmif1", b"ftypavif")
+"""What WebP, HEIC and AVIF have a few bytes later."""
 
 
 class NothingInside(ValueError):
@@ -41,7 +53,7 @@ def write_png(picture: bytes, credential: str) -> bytes:
 def read_png(picture: bytes) -> bytes:
     """The credential in a whole picture. Raises NothingInside."""
     if _END not in picture[-_AFTER_THE_END:]:
-        raise NothingInside("Only a part of this picture is there. Get the file anew.")
+        raise NothingInside(PART)
     for kind, data in _chunks(picture):
         if kind != b"iTXt" or not data.startswith(KEYWORD + b"\0"):
             continue
@@ -52,6 +64,16 @@ def read_png(picture: bytes) -> bytes:
     raise NothingInside(
         "There is no credential in this picture. A screenshot or a copy that was sent as a photo has lost it."
     )
+
+
+def is_photo(content: bytes) -> bool:
+    """Whether a file is a picture of a kind that holds no credential: a photo, a scan, or a picture that was sent on as one."""
+    return content.startswith(_PHOTOS) or any(brand in content[4:12] for brand in _BRANDS)
+
+
+def is_whole_pdf(paper: bytes) -> bool:
+    """Whether a PDF has its end."""
+    return _PDF_ENDS in paper[-_AFTER_THE_END:]
 
 
 def read_pdf(paper: bytes) -> Iterator[bytes]:

@@ -13,10 +13,13 @@ from joserfc.errors import JoseError
 from shared.vc import moments
 from shared.vc.keys import SigningKey, jwk
 from shared.vc.proof import BadProof, OtherProof, UnknownKey
-from shared.vc.reading import NotReadable
+from shared.vc.reading import PART, NotReadable
 
 ALGORITHM: Final = "Ed25519"
 TYPE: Final = "vc+jwt"
+_SIGNATURE: Final = 86
+"""Characters of a whole signature."""
+_UNREADABLE: Final = "It looks like a JWT and cannot be read as one, or only a part of it is there."
 
 
 def sign(document: Mapping[str, Any], key: SigningKey) -> str:
@@ -50,7 +53,7 @@ def check(token: str, keys: Mapping[str, bytes]) -> tuple[str, bytes]:
         raise OtherProof(f"It is a JWT of another kind (known here: {ALGORITHM}, {TYPE}).")
     name = header.get("kid")
     if not isinstance(name, str) or name not in keys:
-        raise UnknownKey("It is signed with a key that its issuer does not name, or does not name any more.")
+        raise UnknownKey(name)
     try:
         return name, jws.deserialize_compact(token, jwk(keys[name]), [ALGORITHM]).payload
     except (JoseError, ValueError, TypeError):
@@ -60,6 +63,10 @@ def check(token: str, keys: Mapping[str, bytes]) -> tuple[str, bytes]:
 def payload(token: str) -> bytes:
     """What a JWT says, whoever signed it. Raises NotReadable."""
     try:
-        return jws.extract_compact(token.encode()).payload
+        found = jws.extract_compact(token.encode())
+        known = found.headers().get("alg") == ALGORITHM
     except (JoseError, ValueError, TypeError, AttributeError, RecursionError):
-        raise NotReadable("It looks like a JWT and cannot be read as one, or only a part of it is there.") from None
+        raise NotReadable(PART if token.count(".") < 2 else _UNREADABLE) from None
+    if known and len(token.rpartition(".")[2]) < _SIGNATURE:
+        raise NotReadable(PART)
+    return found.payload

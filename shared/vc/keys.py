@@ -2,12 +2,16 @@
 
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc.jwk import OKPKey
+
+from shared.vc import moments
 
 _ALPHABET: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _ED25519: Final = b"\xed\x01"
@@ -89,16 +93,23 @@ def from_multikey(text: str) -> bytes:
     return data[2:]
 
 
-def did_document(did: str, keys: Mapping[str, bytes]) -> dict[str, Any]:
-    """The DID document with these public keys, by fragment (``key-1``)."""
+def did_document(did: str, keys: Mapping[str, bytes], given_up: Mapping[str, datetime] | None = None) -> dict[str, Any]:
+    """The DID document with these public keys, by fragment (``key-1``).
+
+    Of keys that were ``given_up`` it says only since when: without the key itself nothing verifies by them, whoever reads it.
+    """
     methods = [
         {"id": f"{did}#{name}", "type": "Multikey", "controller": did, "publicKeyMultibase": multikey(public)}
         for name, public in keys.items()
     ]
+    gone = [
+        {"id": f"{did}#{name}", "type": "Multikey", "controller": did, "revoked": moments.moment(at)}
+        for name, at in (given_up or {}).items()
+    ]
     return {
         "@context": ["https://www.w3.org/ns/did/v1", "https://w3id.org/security/multikey/v1"],
         "id": did,
-        "verificationMethod": methods,
+        "verificationMethod": methods + gone,
         "assertionMethod": [method["id"] for method in methods],
     }
 
@@ -115,3 +126,13 @@ def keys_of(document: Any) -> tuple[str, dict[str, bytes]]:
         return did, {name: from_multikey(method["publicKeyMultibase"]) for name, method in methods.items()}
     except (KeyError, TypeError, AttributeError):
         raise NotAKey("not a DID document with keys that may sign") from None
+
+
+def given_up_of(document: Any) -> dict[str, datetime]:
+    """The keys that an issuer's DID document (which ``keys_of`` took) says are given up, by whole address: since when."""
+    found = {}
+    for method in document["verificationMethod"]:
+        if method["id"] not in document["assertionMethod"] and str(method["id"]).startswith(f"{document['id']}#"):
+            with suppress(KeyError, TypeError, ValueError):
+                found[method["id"]] = moments.read(method["revoked"])
+    return found

@@ -29,7 +29,11 @@ class OtherProof(BadProof):
 
 
 class UnknownKey(BadProof):
-    """A proof by a key that nobody here vouches for."""
+    """A proof by a key that nobody here vouches for: ``key`` is what it names."""
+
+    def __init__(self, key: object) -> None:
+        super().__init__("It is signed with a key that its issuer does not name, or does not name any more.")
+        self.key = key if isinstance(key, str) else ""
 
 
 def sign(document: Mapping[str, Any], key: SigningKey, created: datetime) -> dict[str, Any]:
@@ -58,7 +62,7 @@ def check(document: Mapping[str, Any], keys: Mapping[str, bytes]) -> str:
         raise OtherProof("Its proof was made for something else than to attest.")
     name = proof.get("verificationMethod")
     if not isinstance(name, str) or name not in keys:
-        raise UnknownKey("It is signed with a key that its issuer does not name, or does not name any more.")
+        raise UnknownKey(name)
     try:
         moments.read(proof.get("created"))
         signature = from_base58(str(proof.get("proofValue")))

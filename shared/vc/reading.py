@@ -5,6 +5,7 @@ from typing import Any, Final
 
 DEEPEST: Final = 24
 MOST_VALUES: Final = 4_000
+PART: Final = "Only a part of this file is there. Get it anew."
 
 
 class NotReadable(ValueError):
@@ -27,7 +28,8 @@ def read(content: bytes, largest: int) -> Any:
     except NotReadable:
         raise
     except ValueError:
-        raise NotReadable("It is not JSON, or only a part of it is there.") from None
+        begun = content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") and not content.rstrip().endswith(b"}")
+        raise NotReadable(PART if begun else "It is not JSON, or only a part of it is there.") from None
     _measured(value)
     return value
 

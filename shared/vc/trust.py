@@ -1,12 +1,12 @@
 """What whoever checks a credential holds to be true, got from where they chose themselves: issuers' keys, and lists of a date."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
 from shared.vc import moments, status
-from shared.vc.keys import NotAKey, keys_of
+from shared.vc.keys import NotAKey, given_up_of, keys_of
 from shared.vc.proof import BadProof
 from shared.vc.reading import NotReadable, read
 from shared.vc.signed import presented
@@ -36,14 +36,17 @@ class Trust:
 
     keys: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
     lists: Mapping[tuple[str, str], StatusList] = field(default_factory=dict)
+    given_up: Mapping[str, datetime] = field(default_factory=dict)
+    """Keys that their issuers declared compromised, by whole address: since when."""
 
     def with_issuer(self, content: bytes) -> "Trust":
         """With the keys of a DID document, which whoever asks got from the issuer's own address. Raises NotTrusted."""
         try:
-            did, keys = keys_of(read(content, LARGEST_DOCUMENT))
+            document = read(content, LARGEST_DOCUMENT)
+            did, keys = keys_of(document)
         except (NotAKey, NotReadable) as error:
             raise NotTrusted(f"This is not an issuer's DID document: {error}.") from None
-        return Trust({**self.keys, did: keys}, self.lists)
+        return replace(self, keys={**self.keys, did: keys}, given_up={**self.given_up, **given_up_of(document)})
 
     def with_list(self, content: bytes) -> "Trust":
         """With a status list, if one of the known issuers signed it; an older one changes nothing. Raises NotTrusted."""
@@ -51,7 +54,7 @@ class Trust:
         place = (found.id, found.purpose)
         known = self.lists.get(place)
         newest = found if known is None or known.at <= found.at else known
-        return Trust(self.keys, {**self.lists, place: newest})
+        return replace(self, lists={**self.lists, place: newest})
 
     def with_lists(self, contents: Iterable[bytes]) -> "Trust":
         """With several. Raises NotTrusted."""

@@ -14,7 +14,7 @@ from shared.vc import embedding, moments, status
 from shared.vc.document import CONTEXTS, TYPES
 from shared.vc.embedding import NothingInside
 from shared.vc.proof import BadProof, OtherProof, UnknownKey
-from shared.vc.reading import NotReadable
+from shared.vc.reading import PART, NotReadable
 from shared.vc.signed import Presented, presented
 from shared.vc.trust import Trust
 
@@ -42,6 +42,10 @@ WHY: Final[Mapping[str, tuple[Word, str]]] = {
     "superseded": ("superseded", "A newer edition has replaced this certificate"),
     "void": ("revoked", "This certificate was taken back: it should never have been issued"),
 }
+_GIVEN_UP: Final = (
+    "It names {}, a key that its issuer declared compromised on {}: anybody may have made this file, so do not accept it. The "
+    "certificate itself may well stand, and its file was signed anew: scan the code on the paper, or ask for the file again."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,8 @@ class Verdict:
     """The address of the key that signed it."""
     known_at: datetime | None = None
     """The moment for which its status is known."""
+    given_up: datetime | None = None
+    """When the key that it names was declared compromised, if it was."""
 
     @property
     def is_good(self) -> bool:
@@ -85,7 +91,11 @@ def _found(content: bytes) -> Presented:
                 continue
         raise NothingInside(
             "There is no credential in this PDF. A scan, or a copy that was printed to a file, has lost it."
+            if embedding.is_whole_pdf(content)
+            else PART
         )
+    if embedding.is_photo(content):
+        raise NothingInside(embedding.PHOTO)
     return presented(content, embedding.LARGEST_CREDENTIAL)
 
 
@@ -104,7 +114,9 @@ def _judged(found: Presented, trust: Trust, now: datetime, fresh: timedelta) -> 
     except OtherProof as error:
         return Verdict("another kind of proof", str(error))
     except UnknownKey as error:
-        return Verdict("unknown issuer", str(error))
+        given_up = trust.given_up.get(error.key)
+        said = str(error) if given_up is None else _GIVEN_UP.format(error.key.rpartition("#")[2], _said(given_up))
+        return Verdict("unknown issuer", said, given_up=given_up)
     except BadProof as error:
         return Verdict("forged", str(error))
     word, sentence, known_at = _standing(document, issuer, trust, now, fresh)

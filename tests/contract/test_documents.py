@@ -241,6 +241,7 @@ PUBLIC = (
     "/v1/log/",
     "/v1/status/",
     "/v1/recognitions",
+    "/v1/schemes/",
     "/v1/verify",
     "/v1/public/",
 )

@@ -68,6 +68,9 @@ def test_given_no_public_address_when_certificates_are_awarded_then_nothing_is_i
         answer = httpx.get(address + path)
         assert (answer.status_code, answer.json()["code"]) == (404, "nothing_issued")
     said = example.run("issuer", "status").stdout
+    unknown = example.run("issuer", "compromised", "9")
+    assert unknown.returncode == 1
+    assert "There is no key 9" in unknown.stdout + unknown.stderr, "before anything is asked"
     assert "Nothing is issued: set SAMPAN_PUBLIC_URL" in said
     assert "Public: nothing yet." in said
 

@@ -141,6 +141,15 @@ async def test_the_way_of_an_award(client: httpx.AsyncClient) -> None:
     assert again.json() == first
 
 
+async def test_what_a_credential_calls_a_scheme_leads_to_it_without_a_token(client: httpx.AsyncClient) -> None:
+    await certified(client)
+    answer = await client.get("/v1/schemes/vslc")
+    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, "*")
+    assert answer.json() == (await items(client, "/v1/schemes", BODY))[0]
+    for unknown, status in (("elsewhere", 404), ("NO", 400)):
+        assert (await client.get(f"/v1/schemes/{unknown}")).status_code == status
+
+
 SEEN = {
     None: ["001", "002"],
     BODY: ["001", "002"],

@@ -115,7 +115,7 @@ async def test_a_partner_finds_a_log_that_was_written_anew(
     assert file.read_text() == kept
 
 
-async def test_a_partner_who_reads_every_leaf_finds_one_that_was_changed_in_its_row(
+async def test_a_leaf_that_was_changed_in_its_row_is_found_without_being_asked_for(
     client: httpx.AsyncClient, database: Database
 ) -> None:
     await append(database, 0, 11)
@@ -123,9 +123,10 @@ async def test_a_partner_who_reads_every_leaf_finds_one_that_was_changed_in_its_
         await session.execute(text("UPDATE log_leaves SET leaf = replace(leaf, 'issued', 'status') WHERE place = 3"))
 
     def look(ask: Ask) -> None:
-        logbook.look(ask, None)  # what was signed is as it was
-        with pytest.raises(LogDiffers, match="not those that it signed at 11"):
-            logbook.look(ask, None, every_leaf=True)
+        assert not logbook.look(ask, None, every_leaf=False).whole, "what was signed is as it was"
+        for asked in (None, True):
+            with pytest.raises(LogDiffers, match="not those that it signed at 11"):
+                logbook.look(ask, None, every_leaf=asked)
 
     await looking(client, look)
 

@@ -1,7 +1,7 @@
 """Enrolment, certification and its issuer, on real databases: what happens, and what anybody is then told."""
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import text
@@ -11,7 +11,7 @@ from services.certification.attested import Attested
 from services.certification.documents import Documents
 from services.certification.holders import Holders
 from services.certification.issuer import Issuer
-from services.certification.issuer_keys import IssuerKeys, published
+from services.certification.issuer_keys import IssuerKeys, every_key
 from services.certification.log import Log
 from services.certification.operator import Operator
 from services.certification.places import set_places
@@ -25,7 +25,7 @@ from shared.database import Database
 from shared.events.envelope import Event
 from shared.evidence import proved
 from shared.vc.trust import Trust
-from shared.vc.verdict import judge
+from shared.vc.verdict import Verdict, judge
 from tests.integration.certification import conftest as certification
 from tests.integration.certification import given as at_certification
 from tests.integration.enrolment.house import House, empty
@@ -85,6 +85,12 @@ class Chain:
         await self.issuer.follow()
         await self.issuer.look()
 
+    async def names_by_now(self) -> None:
+        """Names are compared, as they are every hour, and what has to be is signed anew."""
+        self.now += timedelta(hours=2)
+        await self.issue()
+        await self.issue()
+
     async def rows(self, query: str, **values: Any) -> list[dict[str, Any]]:
         async with self.own.transaction() as session:
             return [dict(row) for row in (await session.execute(text(query), values)).mappings()]
@@ -117,13 +123,17 @@ class Chain:
         return [one.status for one in statements]
 
     async def verdict(self, document: str) -> str:
-        """What whoever kept a document finds with the keys and lists of now."""
+        """What whoever kept a document finds with the keys and lists of now, in a word."""
+        return (await self.judged(document)).word
+
+    async def judged(self, document: str) -> Verdict:
+        """All of what they find."""
         async with self.own.transaction() as session:
-            keys = did_document(OPERATOR, {row.id: row.public for row in await published(session)})
+            keys = did_document(OPERATOR, await every_key(session))
         found = await signed_list(self.own, self.keys, OPERATOR, 1, self.now)
         assert found is not None
         trust = Trust().with_issuer(keys.encode()).with_lists(one.json.encode() for one in (found.bits, found.reasons))
-        return judge(document.encode(), trust, self.now).word
+        return judge(document.encode(), trust, self.now)
 
     async def set_bits(self) -> set[str]:
         """The public ids whose bits say that nobody should accept them."""

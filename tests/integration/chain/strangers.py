@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from services.certification.issuer_keys import published
+from services.certification.issuer_keys import every_key
 from services.certification.signing import did_document
 from services.certification.status_lists import signed_list
 from shared.evidence import proved
@@ -38,7 +38,7 @@ async def found(chain: Chain) -> Found:
     last = rows[-2:]
     documents = [(await chain.documents.for_holder(row["public_id"])).document.json for row in last]
     async with chain.own.transaction() as session:
-        keys = did_document(OPERATOR, {row.id: row.public for row in await published(session)})
+        keys = did_document(OPERATOR, await every_key(session))
         for row in last:
             _, logged = proved(await chain.log.evidence(session, row["public_id"]), await chain.log.key(session))
             assert logged[-1].status == row["status"]

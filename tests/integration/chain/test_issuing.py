@@ -107,6 +107,20 @@ async def test_a_replacement_takes_the_place_of_the_old_edition_in_one_step(chai
     assert await chain.set_bits() == {await chain.public_id("01")}
 
 
+async def test_an_edition_that_is_replaced_in_its_turn_is_valid_since_its_own_day_until_then(chain: Chain) -> None:
+    await chain.issue()
+    await chain.live(REPLACED)
+    await chain.issue()
+    again = award("replaced", "once-more", 25, "01", reason="lost", certificate_number="S-10")
+    await chain.live(again)
+    await chain.issuer.follow()
+    await chain.issue()
+    assert await chain.in_log(await chain.public_id("01", 2)) == ["valid", "superseded"], "nothing in between"
+    rows = await chain.rows("SELECT since::text FROM attestations WHERE status = 'valid' ORDER BY since")
+    assert [row["since"] for row in rows] == ["2025-04-15", "2025-04-25"]
+    assert await chain.differences() == []
+
+
 @pytest.mark.parametrize("steps", [(2, 4), pytest.param(range(6), marks=pytest.mark.long)])
 async def test_a_crash_at_any_step_ends_in_one_of_the_two_good_states(
     both: tuple[House, Database], steps: Sequence[int]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
@@ -49,12 +50,25 @@ async def test_a_file_is_judged_by_how_its_certificate_stands_now(chain: Chain) 
     assert (stranger.word, stranger.sentence) == ("unknown issuer", ELSEWHERE)
 
 
+async def test_a_verdict_is_of_this_moment_however_old_the_list_is(chain: Chain) -> None:
+    judging = Judging(chain.own, chain.keys, OPERATOR, lambda: chain.now)
+    document = (await chain.documents.for_caller(await chain.public_id("01"), ADMINISTRATOR)).document
+    for hours in (0, 5):
+        chain.now += timedelta(hours=hours)
+        assert (await judging.verdict(document.json.encode())).known_at == chain.now
+
+
 async def test_what_a_given_up_key_signed_is_not_believed(chain: Chain) -> None:
     judging = Judging(chain.own, chain.keys, OPERATOR, lambda: chain.now)
     document = (await chain.documents.for_caller(await chain.public_id("01"), ADMINISTRATOR)).document
     async with chain.own.transaction() as session:
         await chain.keys.compromise(session, 1, chain.now)
-    assert (await judging.verdict(document.json.encode())).word == "unknown issuer"
+    for file in (document.json, document.jwt):
+        found = await judging.verdict(file.encode())
+        assert (found.word, found.given_up) == ("unknown issuer", chain.now)
+        assert "key-1, a key that its issuer declared compromised on 2026-01-01" in found.sentence
+    # Whoever asks for the keys anew is told the same, and has no key left by which it verifies.
+    assert await chain.judged(document.json) == found
     await chain.issue()
     anew = (await chain.documents.for_caller(await chain.public_id("01"), ADMINISTRATOR)).document
     assert (await judging.verdict(anew.json.encode())).word == "valid"

@@ -72,6 +72,15 @@ async def test_what_happened_since_is_in_the_proof(chain: Chain, tmp_path: Path,
     assert said.startswith(status)
 
 
+async def test_a_proof_of_another_log_is_called_that(chain: Chain, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    credential, content, proof = await shown(chain, "01", kept)
+    told = json.loads(proof.read_text())
+    told["checkpoint"] = told["checkpoint"].replace("certificates.example", "elsewhere.example")
+    with pytest.raises(LogDiffers, match="is of the log elsewhere"):
+        logbook.logged(credential, content, json.dumps(told).encode(), kept)
+
+
 async def test_a_proof_that_was_changed_and_files_that_are_none(chain: Chain, tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     await chain.live(award("revoked", "end", 17, "01", reason="error"))

@@ -49,6 +49,18 @@ async def test_from_marks_to_a_number_by_form(at_certification: Opened) -> None:
     assert "13 April 2025" in page.shown
     assert "Nothing is issued here" in page.shown, "no public address is set"
     assert "issued" in page.shown
+    offered = {link.partition("?")[0] for link in page.links if link.startswith("/record/")}
+    assert {"/record/certificate.replaced.v1", "/record/certificate.revoked.v1"} <= offered
+    assert not {"/record/certificate.numbered.v1", "/record/certificate.reinstated.v1"} & offered
+
+    again = {"date": "2025-05-02", "reason": "lost", "certificate_number": "S-2", "happened": "2025-05-02"}
+    await body.fill("/record/certificate.replaced.v1", **AWARD, **again)
+    page = await body.see(certificate)
+    assert not [link for link in page.links if link.startswith("/record/")], "nothing can be said of it any more"
+    (newer,) = [one for one in page.links if one.startswith("/certificates/") and not one.startswith(certificate)]
+    page = await body.see(newer)
+    assert "S-2" in page.shown
+    assert "/record/certificate.suspended.v1" in {link.partition("?")[0] for link in page.links}
 
 
 async def test_what_needs_a_decision_is_on_the_first_page_with_what_resolves_it(at_certification: Opened) -> None:

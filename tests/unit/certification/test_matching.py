@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.certification.matching import is_one_of
+from services.certification.matching import digest_of, is_one_of, was_one_of
 
 NAMES = ("ចាន់ សុភា", "Chan Sophea")
 
@@ -34,3 +34,14 @@ def test_any_other_is_none(typed: str) -> None:
 def test_nobody_is_named_by_nothing() -> None:
     assert not is_one_of("", ("", "?"))
     assert not is_one_of("Chan Sophea", ())
+
+
+def test_a_name_that_was_said_before_is_known_by_its_digest_alone_and_with_its_own_key() -> None:
+    key, other = b"\x01" * 32, b"\x02" * 32
+    kept = digest_of("Chan Sophea", key) + digest_of("\u1785\u17b6\u1793\u17cb \u179f\u17bb\u1797\u17b6", key)
+    assert was_one_of("sophea CHAN", kept, key)
+    assert was_one_of("\u179f\u17bb\u1797\u17b6 \u1785\u17b6\u1793\u17cb", kept, key)
+    assert not was_one_of("Chan Dara", kept, key)
+    assert not was_one_of("", digest_of("", key), key)
+    assert not was_one_of("Chan Sophea", kept, other)
+    assert not was_one_of("Chan Sophea", b"", key)

@@ -159,3 +159,18 @@ def test_a_name_with_a_character_that_our_fonts_lack_is_told_on_the_page() -> No
 def test_any_name_is_set_on_one_sheet(name: str, country: str) -> None:
     said = replace(PLAIN, country=country, names=(Name(name, "km"), Name(name, "en")))
     assert len(read(paper.pdf(said)).pages) == 1
+
+
+def test_the_course_is_said_in_the_countrys_language_too() -> None:
+    assert PLAIN.course is not None
+    titles = {
+        "zh-Hans": "\u7535\u6c14\u5b89\u88c5",
+        **PLAIN.course.titles,
+        "km": "\u17a2\u1782\u17d2\u1782\u17b7\u179f\u1793\u17b8",
+    }
+    course = replace(PLAIN.course, titles=titles)
+    (row,) = [one for one in paper._rows(replace(PLAIN, course=course)) if one["label"][0]["text"] == "Course"]
+    assert [one["lang"] for one in row["values"]][:2] == ["en", "km"]
+    page = read(paper.pdf(replace(SAID["long"], course=course)))
+    assert len(page.pages) == 1
+    assert "Electrical installation and information" in " ".join(page.pages[0].extract_text().split())

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from shared.vc.keys import did_document
 from tests.credentials import DID, KEY, LIST, OTHER_KEY, PLACE, keys, signed, status_list, token
 from tests.outsiders import asked, jwk
 
@@ -22,12 +23,20 @@ def test_given_an_issued_credential_then_accepted_and_withdrawn_or_changed_ones_
     changed = signed()
     changed["credentialSubject"]["identifier"][0]["identityHash"] = "Somebody Else"
 
-    issued, tampered, withdrawn, added, given_up = asked(
+    named = did_document(
+        DID, {"key-1": KEY.public}, {"key-2": datetime.now(UTC)}
+    )  # says of key-2 only that it is given up
+
+    issued, tampered, withdrawn, added, given_up, beside, compromised = asked(
         with_list(signed(), PLACE + 1),
         with_list(changed),
         with_list(signed(), PLACE),  # the bit is the same whether it is revoked, suspended or superseded
         with_list(signed() | {"unheard": "of"}),
         with_list(signed(OTHER_KEY)),
+        *(
+            one | {"documents": one["documents"] | {DID: named}}
+            for one in map(with_list, (signed(), signed(OTHER_KEY)))
+        ),
     )
 
     assert issued == {"accepted": True, "verified": True, "set": False}
@@ -35,6 +44,7 @@ def test_given_an_issued_credential_then_accepted_and_withdrawn_or_changed_ones_
     assert (withdrawn["accepted"], withdrawn["set"]) == (False, True)
     assert not added["accepted"]
     assert not given_up["accepted"]
+    assert (beside["accepted"], compromised["accepted"]) == (True, False)
 
 
 def test_given_a_name_in_every_script_and_odd_texts_then_accepted() -> None:

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.vc import proof
-from shared.vc.embedding import PNG
-from shared.vc.keys import SigningKey
+from shared.vc.embedding import PHOTO, PNG
+from shared.vc.keys import SigningKey, did_document, multikey
+from shared.vc.reading import PART
 from shared.vc.trust import NotTrusted, Trust
 from shared.vc.verdict import judge
 from tests.credentials import (
@@ -141,6 +142,20 @@ def test_given_a_key_that_was_given_up_then_nothing_it_signed_is_believed(file: 
 
     assert judge(file, known, NOW).word == "unknown issuer"
     assert judge(encoded(signed(OTHER_KEY)), known, NOW).word == "valid"
+
+
+def test_given_a_key_that_was_declared_compromised_then_it_says_when_and_what_to_do() -> None:
+    known = did_document(DID, {"key-2": OTHER_KEY.public}, {"key-1": NOW})
+    told = Trust().with_issuer(encoded(known)).with_list(encoded(status_list(key=OTHER_KEY)))
+
+    for file in (FILE, TOKEN):
+        found = judge(file, told, NOW)
+
+        assert (found.word, found.given_up, found.document) == ("unknown issuer", NOW, None)
+        assert "key-1, a key that its issuer declared compromised on 2026-04-01" in found.sentence
+        assert "ask for the file again" in found.sentence
+    assert judge(encoded(signed(OTHER_KEY)), told, NOW).word == "valid"
+    assert multikey(KEY.public) not in json.dumps(known), "nobody else takes it for a key either"
 
 
 def test_given_a_rotated_key_that_is_still_named_then_what_it_signed_stays_good() -> None:
@@ -283,6 +298,27 @@ def test_given_no_credential_then_a_plain_verdict_at_once(file: bytes) -> None:
     assert (verdict.word, verdict.document) == ("not a credential", None)
     assert verdict.sentence.endswith(".")
     assert time.process_time() - began < 2
+
+
+CUT = {
+    "JSON": FILE[: len(FILE) // 2],
+    "a JWT's payload": TOKEN[: len(TOKEN) // 2],
+    "a JWT's signature": TOKEN[:-20],
+    "a PDF": b"%PDF-1.7\n1 0 obj\n" + b"x" * 5_000,
+    "a PNG": PNG + b"\0\0\0\rIHDR" + b"x" * 5_000,
+}
+
+
+@pytest.mark.parametrize("file", CUT.values(), ids=CUT)
+def test_given_a_part_of_a_file_then_it_says_so(file: bytes) -> None:
+    found = judge(file, trust(status_list()), NOW)
+
+    assert (found.word, found.sentence) == ("not a credential", PART)
+
+
+@pytest.mark.parametrize("file", [b"\xff\xd8\xff\xe0..JFIF", b"RIFF....WEBPVP8 ", b"\0\0\0\x18ftypheic"], ids=str)
+def test_given_a_photo_then_it_says_what_to_do_instead(file: bytes) -> None:
+    assert judge(file, trust(status_list()), NOW).sentence == PHOTO
 
 
 @examples(100)
