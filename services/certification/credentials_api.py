@@ -98,12 +98,13 @@ def routes(
         response.headers["Cache-Control"] = "no-cache"
         return await there.standing(public_id)
 
-    @router.get("/v1/schemes/{scheme}", openapi_extra=OPEN, responses=refusals(404, 429))
+    @router.get("/v1/schemes/{scheme}", openapi_extra=OPEN, responses=answers)
     async def scheme(scheme: SchemeCode, response: Response) -> SchemeFact:
         """A scheme with its occupations, levels and awarding body: what the identifiers in a credential lead to.
 
         Behind ``#`` an identifier has an occupation, a level or both (``occupation.level``), or the part of an assessment.
         """
+        issuing()
         async with database.transaction() as session:
             found = (await store.schemes(session, [scheme])).get(scheme)
         if found is None or found.status == "void":

@@ -22,7 +22,6 @@ from shared.desk.leaves import From, leaf
 from shared.desk.rosters import Rosters
 from shared.desk.saying import day_of
 from shared.events.codes import CODE_PATTERN
-from shared.events.identity import certificate_id
 from shared.events.offices_to_certification import TYPES
 from shared.http import Paging, Problem
 from shared.offices import Caller
@@ -112,9 +111,8 @@ def routes(
             titled, today = await overview.titled(session, found), datetime.now(visit.zone).date()
             worths = await recognitions.worth(session, found, None, today)
             named = await queries.named_certificates(session, visit.caller, certificate=certificate)
-        next_ = overview.may_follow(found, titled.scheme, today)
-        award = found.enrolment, found.scheme, found.occupation, found.level
-        newer = certificate_id(*award, found.edition + 1) if found.status == "superseded" else None
+            newer = await overview.newer(session, found)
+        next_ = overview.may_follow(found, titled.scheme, today, is_newest=newer is None)
         return desk.page(
             request,
             visit,

@@ -133,22 +133,41 @@ async def titled(session: AsyncSession, certificate: CertificateFact) -> Titled:
     return Titled(certificate, (await store.schemes(session, [certificate.scheme]))[certificate.scheme])
 
 
-def may_follow(certificate: CertificateFact, scheme: SchemeFact, today: date) -> frozenset[str]:
+async def newer(session: AsyncSession, certificate: CertificateFact) -> str | None:
+    """The newest edition of a certificate's award; None where it is that itself."""
+    rows = await session.execute(
+        text(
+            """
+            SELECT certificate FROM certificates
+            WHERE (enrolment, scheme) = (:enrolment, :scheme) AND status <> 'void'
+                AND (data ->> 'occupation', data ->> 'level') = (:occupation, :level)
+                AND CAST(data ->> 'edition' AS integer) > :edition
+            ORDER BY CAST(data ->> 'edition' AS integer) DESC LIMIT 1
+            """
+        ),
+        certificate.model_dump(include={"enrolment", "scheme", "occupation", "level", "edition"}),
+    )
+    return rows.scalar_one_or_none()
+
+
+def may_follow(certificate: CertificateFact, scheme: SchemeFact, today: date, *, is_newest: bool) -> frozenset[str]:
     """The types of what can be said next of a certificate, with effect: what its form is offered for.
 
-    Of an edition that was replaced nothing can: whatever is said of an award is of its newest edition.
+    Nothing can of one that is not its award's newest edition: whatever is said of an award is of that.
     """
+    if not is_newest:
+        return frozenset()
     found, status = {"trainee.assessed.v1"}, certificate.status
     ended = certificate.valid_until is not None and certificate.valid_until < today
-    first_by_body = status == "eligible" and scheme.rule == "by_awarding_body" and certificate.reason is None
-    if first_by_body or status == "revoked" or (status == "issued" and ended):
+    first_by_body, held = status == "eligible" and scheme.rule == "by_awarding_body", status in ("issued", "suspended")
+    if first_by_body or status == "revoked" or (held and ended):
         found.add("certificate.awarded.v1")
-    if status in ("issued", "suspended"):
+    if held:
         found |= {"certificate.replaced.v1", "certificate.revoked.v1"}
         found.add("certificate.suspended.v1" if status == "issued" else "certificate.reinstated.v1")
         if certificate.number is None:
             found.add("certificate.numbered.v1")
-    return frozenset() if status == "superseded" else frozenset(found)
+    return frozenset(found)
 
 
 async def recognitions(session: AsyncSession, on: date | None) -> list[tuple[str, list[Titled]]]:

@@ -48,9 +48,9 @@ class Shown:
     named: bool
     """Whether its document names the holder."""
     former: bytes = field(default=b"", repr=False)
-    """Digests of the names that its documents said before."""
+    """Digests of the names that its documents said before; only of what was asked for by its number."""
     sealed: bytes | None = field(default=None, repr=False)
-    """The document as it is served."""
+    """The document as it is served; only of what was asked for by its number."""
     course: Course | None = None
 
     @property
@@ -84,8 +84,9 @@ async def by_certificate(session: AsyncSession, certificate: str, now: datetime)
 
 
 async def by_number(session: AsyncSession, number: str, now: datetime) -> list[Shown]:
-    """The public certificates with an awarding body's number, those that are live first."""
-    return await _shown(session, "certificates.data ->> 'number' IN (:value, upper(:value))", number, now)
+    """The public certificates with an awarding body's number, those that are live first, with what a name is compared with."""
+    where = "certificates.data ->> 'number' IN (:value, upper(:value))"
+    return await _shown(session, where, number, now, ", former, sealed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +114,12 @@ async def proved(session: AsyncSession, public_id: str) -> Proved | None:
     return Proved(row.place, row.size, row.checkpoint.split("\n")[2]) if row else None
 
 
-async def _shown(session: AsyncSession, where: str, value: str, now: datetime) -> list[Shown]:
+async def _shown(session: AsyncSession, where: str, value: str, now: datetime, more: str = "") -> list[Shown]:
     rows = await session.execute(
         text(
             f"""
             SELECT certificates.data AS fact, schemes.data AS scheme, timezone, about, names AS host, public_id,
-                attestations.status, since, changed, named, former, sealed
+                attestations.status, since, changed, named{more}
             FROM attestations JOIN certificates USING (certificate) JOIN schemes USING (scheme)
             LEFT JOIN cohorts USING (cohort)
             LEFT JOIN centres ON centre = about ->> 'host_centre' AND NOT centres.void
@@ -144,8 +145,8 @@ def _read(row: RowMapping, now: datetime) -> Shown:
         since=since,
         changed=row["changed"],
         named=row["named"],
-        former=row["former"],
-        sealed=row["sealed"],
+        former=row.get("former", b""),
+        sealed=row.get("sealed"),
         course=_course(row["about"] or {}, row["host"]),
     )
 

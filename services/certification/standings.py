@@ -2,14 +2,16 @@
 
 A replacement is not public before its document is signed and confirmed. Until then the edition before it stands for the award: it
 is valid, suspended or revoked as the award is, and becomes superseded in the moment in which the new one becomes public. So at no
-time does the holder have nothing, or two.
+time does the holder have nothing, or two. A new award after one that was revoked or has expired replaces nothing: until its
+document is there, no edition stands for it.
 
 For a holder who is forgotten nothing is ever signed any more, so no new edition will come. Then every edition stands as it was
 decided: one that the awarding body has replaced is superseded, though none is here in its place.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import date
+from itertools import takewhile
 from typing import Final, Literal, NamedTuple
 
 from shared.events.certification import CertificateFact
@@ -44,7 +46,7 @@ def standing(fact: CertificateFact) -> Standing:
 
 
 def standing_edition(editions: Sequence[CertificateFact]) -> CertificateFact | None:
-    """The edition by which an award stands: neither superseded nor void. Only the last one can be."""
+    """The edition by which an award stands: the last one that is neither superseded nor void."""
     there = [fact for fact in editions if standing(fact).status not in {"superseded", "void"}]
     return max(there, key=lambda fact: fact.edition, default=None)
 
@@ -64,11 +66,16 @@ def wanted(
     decided = standing(last)
     if last.certificate in ready and decided.status == "valid":
         return found | {last.certificate: _own(decided, last, editions)}
-    before = [fact for fact in editions if fact.certificate in public and fact.status == "superseded"]
-    if before:
-        stands_for_it = max(before, key=lambda fact: fact.edition)
+    stands_for_it = next((fact for fact in _replaced_by(last, editions) if fact.certificate in public), None)
+    if stands_for_it is not None:
         found[stands_for_it.certificate] = _own(decided, stands_for_it, editions)
     return found
+
+
+def _replaced_by(last: CertificateFact, editions: Sequence[CertificateFact]) -> Iterator[CertificateFact]:
+    """The editions that led to this one by nothing but replacements, the newest first."""
+    before = sorted((fact for fact in editions if fact.edition < last.edition), key=lambda fact: -fact.edition)
+    return takewhile(lambda fact: fact.status == "superseded", before)
 
 
 def _own(decided: Standing, fact: CertificateFact, editions: Sequence[CertificateFact]) -> Standing:

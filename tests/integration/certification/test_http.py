@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -39,20 +40,24 @@ TOKENS = {office: new_token(office) for office in ROLES_HERE}
 ONE, BATCH, NDJSON = "application/cloudevents+json", "application/cloudevents-batch+json", "application/x-ndjson"
 
 
-@pytest.fixture(scope="module")
-def shared_app(migrated: str, tmp_path_factory: pytest.TempPathFactory) -> SharedApp:
-    folder = tmp_path_factory.mktemp("certification")
+def settings(database_url: str, folder: Path, public_url: str | None = None) -> Settings:
     (folder / "secret").write_text("ab" * 32)
     (folder / "admin").write_text(ADMINISTRATOR + "\n")
-    settings = Settings(
-        database_url=migrated,
+    return Settings(
+        database_url=database_url,
         nats_url="nats://127.0.0.1:1",
         **broker_files(folder, "certification"),
         secret_file=folder / "secret",
         admin_token_file=folder / "admin",
         enrolment_url="http://enrolment.example",
+        public_url=public_url,
     )
-    return SharedApp(lambda: create(settings))
+
+
+@pytest.fixture(scope="module")
+def shared_app(migrated: str, tmp_path_factory: pytest.TempPathFactory) -> SharedApp:
+    made = settings(migrated, tmp_path_factory.mktemp("certification"))
+    return SharedApp(lambda: create(made))
 
 
 @pytest.fixture
@@ -141,13 +146,24 @@ async def test_the_way_of_an_award(client: httpx.AsyncClient) -> None:
     assert again.json() == first
 
 
-async def test_what_a_credential_calls_a_scheme_leads_to_it_without_a_token(client: httpx.AsyncClient) -> None:
+async def test_what_a_credential_calls_a_scheme_leads_to_it_without_a_token(
+    client: httpx.AsyncClient, migrated: str, tmp_path: Path
+) -> None:
     await certified(client)
-    answer = await client.get("/v1/schemes/vslc")
-    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, "*")
-    assert answer.json() == (await items(client, "/v1/schemes", BODY))[0]
-    for unknown, status in (("elsewhere", 404), ("NO", 400)):
-        assert (await client.get(f"/v1/schemes/{unknown}")).status_code == status
+    nothing = await client.get("/v1/schemes/vslc")
+    assert (nothing.status_code, nothing.json()["code"]) == (404, "nothing_issued"), "no public address is set"
+
+    app = create(settings(migrated, tmp_path, "https://sampan.example"))
+    asking = httpx.AsyncClient(
+        transport=httpx.ASGITransport(app=app), base_url="http://it", event_hooks=as_documented("certification")
+    )
+    async with app.router.lifespan_context(app), asking as anybody:
+        answer = await anybody.get("/v1/schemes/vslc")
+        assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, "*")
+        assert answer.json() == (await items(client, "/v1/schemes", BODY))[0]
+        for unknown, status, code in (("elsewhere", 404, "not_found"), ("NO", 400, "invalid_query")):
+            answer = await anybody.get(f"/v1/schemes/{unknown}")
+            assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
 SEEN = {

@@ -193,6 +193,27 @@ async def test_a_replacement_that_is_revoked_before_it_is_signed_leaves_nothing_
     assert await chain.standings() == {("01", 1): "revoked", ("02", 1): "valid"}
 
 
+async def test_what_was_replaced_stays_so_when_its_replacement_was_revoked_and_the_body_awards_anew(
+    chain: Chain,
+) -> None:
+    await chain.issue()
+    await chain.live(REPLACED)
+    await chain.issue()
+    await chain.live(award("revoked", "end", 22, "01", reason="error"))
+    await chain.issue()
+    ended = {await chain.public_id("01", 1), await chain.public_id("01", 2)}
+    await chain.live(award("awarded", "anew", 25, "01", certificate_number="S-11"))
+    await chain.issuer.follow()
+    assert await chain.standings() == {("01", 1): "superseded", ("01", 2): "revoked", ("02", 1): "valid"}
+    assert await chain.set_bits() == ended
+    await chain.issue()
+    assert (await chain.standings())["01", 3] == "valid"
+    assert await chain.set_bits() == ended
+    assert await chain.in_log(await chain.public_id("01", 1)) == ["valid", "superseded"]
+    assert await chain.in_log(await chain.public_id("01", 2)) == ["valid", "revoked"]
+    assert await chain.differences() == []
+
+
 @pytest.mark.long
 async def test_a_replacement_that_is_taken_back_leaves_the_old_edition(chain: Chain) -> None:
     await chain.issue()

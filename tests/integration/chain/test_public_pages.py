@@ -118,7 +118,20 @@ async def test_who_takes_their_consent_back_or_is_forgotten_is_found_by_no_name(
 async def test_a_paper_that_names_nobody_is_not_sent_to_the_form(chain: Chain, stranger: httpx.AsyncClient) -> None:
     assert "use the form" in words(await stranger.get(f"/c/{await chain.public_id('01')}"))
     page = words(await stranger.get(f"/c/{await chain.public_id('02')}"))
-    assert "Named nowhere, not on the paper either" in page
+    assert "This certificate names nobody in public" in page
+    assert "use the form" not in page
+
+
+async def test_of_who_takes_their_consent_back_no_page_says_that_no_paper_names_them(
+    chain: Chain, stranger: httpx.AsyncClient
+) -> None:
+    await chain.live(
+        fields("consent.withdrawn", 92, SENDER, cohort="wuxi-2025", number="01", by="self", date="2025-04-19")
+    )
+    await chain.names_by_now()
+    page = words(await stranger.get(f"/c/{await chain.public_id('01')}"))
+    assert "its holder has not agreed to it, or not any more. An older paper may still show a name." in page
+    assert "not on the paper" not in page
     assert "use the form" not in page
 
 

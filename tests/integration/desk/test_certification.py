@@ -62,6 +62,17 @@ async def test_from_marks_to_a_number_by_form(at_certification: Opened) -> None:
     assert "S-2" in page.shown
     assert "/record/certificate.suspended.v1" in {link.partition("?")[0] for link in page.links}
 
+    await body.fill("/record/certificate.revoked.v1", **AWARD, date="2025-05-05", reason="error", happened="2025-05-05")
+    assert "/record/certificate.awarded.v1" in {link.partition("?")[0] for link in (await body.see(newer)).links}
+    await body.fill("/record/certificate.awarded.v1", **AWARD, date="2025-05-06", certificate_number="S-3")
+    newest = set[str]()
+    for earlier in (certificate, newer):
+        page = await body.see(earlier)
+        assert not [link for link in page.links if link.startswith("/record/")], "what is said is of the newest edition"
+        newest |= {one for one in page.links if one.startswith("/certificates/") and not one.startswith(earlier)}
+    assert "S-3" in (await body.see(newest.pop())).shown
+    assert not newest, "both lead to it"
+
 
 async def test_what_needs_a_decision_is_on_the_first_page_with_what_resolves_it(at_certification: Opened) -> None:
     body = await at_certification.browser(BODYS_TOKEN)

@@ -21,6 +21,8 @@ from tests.unit.certification.given import (
 )
 
 AWARD = awarded("award", 14)
+ONE_MONTH_BEFORE = awarded("early", -20)
+"""Not valid any more by the days that are told of here: the scheme's certificates are valid for a month."""
 LATER = 25
 NEXT = (
     assessed("next", LATER, attempt=9),
@@ -40,6 +42,10 @@ HISTORIES: dict[str, tuple[Event, ...]] = {
     "reinstated": (AWARD, suspended("stop", 15), reinstated("go-on", 16)),
     "revoked": (AWARD, revoked("end", 15)),
     "replaced": (AWARD, replaced("again", 15)),
+    "revoked, awarded": (AWARD, revoked("end", 15), awarded("anew", 16)),
+    "expired": (ONE_MONTH_BEFORE,),
+    "suspended, expired": (ONE_MONTH_BEFORE, suspended("stop", -10)),
+    "expired, awarded": (ONE_MONTH_BEFORE, AWARD),
     "taken back": (assessed("pass", 11), AWARD, voided("no", 15, AWARD)),
 }
 
@@ -50,11 +56,12 @@ HISTORIES: dict[str, tuple[Event, ...]] = {
 def test_given_a_certificate_then_only_what_the_fold_takes_is_offered(
     which: str, rule: str, *, completed: bool
 ) -> None:
-    known = world(trainee(completion="in-force" if completed else "none"), rule=rule)
+    known = world(trainee(completion="in-force" if completed else "none"), rule=rule, valid_months=1)
     found = certificates(fold(HISTORIES[which], known))
     for fact in found:
-        offered = may_follow(fact, known.schemes["vslc"], day(LATER))
-        if fact.status == "superseded":
+        is_newest = fact is found[-1]
+        offered = may_follow(fact, known.schemes["vslc"], day(LATER), is_newest=is_newest)
+        if not is_newest:
             assert offered == frozenset()
             continue
         taken = set()
