@@ -234,7 +234,7 @@ async def _closings(session: AsyncSession) -> Closings:
 
 
 async def _reached(session: AsyncSession, programmes: Sequence[ProgrammeFact], only: Period | None = None) -> Reached:
-    """What was reached of all that programmes have targets for, or of ``only`` a period's: counted at once for the same months."""
+    """What was reached of all that programmes have targets for, or of one period's: counted at once for the same months."""
     asked: dict[Months, list[tuple[str, str]]] = defaultdict(list)
     for programme in programmes:
         months = {period.period: _months(period) for period in programme.periods}
