@@ -192,8 +192,11 @@ def reports_page() -> str:
         "`GET /v1/aggregates?measure=...&by=...&<dimension>=...&from=YYYY-MM&to=YYYY-MM` answers counts of any measures, by any "
         "dimensions, for any values of others, and the `position` in both streams up to which they are true. A dimension that "
         f"does not apply to a measure is `{reporting.NOT_APPLICABLE}`; a value that is not known is `{reporting.UNKNOWN}`. "
-        "What is asked by a measure, a dimension, a value or a month that there is not is a 400 that names those that there are: "
-        "0 is the answer only where there was something to count.",
+        "What is asked by a measure, a dimension, a value or a month that there is not is a 400 that names those that there are. "
+        "A value is there once it was counted or registered, or a trade was announced with a cohort; it stays so when what was "
+        "counted is taken back, and the answer is then 0. Two questions are answered with 0 also for a value that there is not: "
+        "one with `as_of`, as what there was then may be gone by now; and a partner's by cohort, sending centre or host centre, "
+        "which would otherwise tell what others have.",
         "## As of",
         "`as_of=` answers what was known then, from the cube's changes, which are kept by position: "
         f"{HOW_TO_ASK}. The answer's `position` is then that of the last change up to there, and `as_of` says when the newest "

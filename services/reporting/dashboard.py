@@ -103,7 +103,8 @@ class Dashboard:
 
 async def gather(session: AsyncSession, question: Question, position: dict[str, int]) -> Dashboard:
     """Everything that the first page shows of what ``question`` narrows it to, from a session that sees one snapshot."""
-    answer = await _ask(session, question, position, (*COUNTS, *RATES), ())
+    # The one question that looks whether there is what the others are narrowed to as well.
+    answer = await queries.aggregates(session, replace(question, measures=(*COUNTS, *RATES), by=()), position)
     rates = [
         Ratio(name, answer.totals[f"{name}_numerator"], answer.totals[f"{name}_denominator"])
         for name in RATES
@@ -185,7 +186,7 @@ def cursor(cohort: Progress) -> str:
 async def _ask(
     session: AsyncSession, question: Question, position: dict[str, int], measures: tuple[str, ...], by: tuple[str, ...]
 ) -> Aggregates:
-    return await queries.aggregates(session, replace(question, measures=measures, by=by), position)
+    return await queries.counted(session, replace(question, measures=measures, by=by), position)
 
 
 async def _table(

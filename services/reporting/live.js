@@ -3,8 +3,10 @@
 (() => {
   const figures = document.getElementById("figures"), said = document.getElementById("live");
   if (!figures || !window.EventSource) return;
-  const GAP = 300; // milliseconds between two askings; twice what the last one took, where that is more: half of a bad line stays free
-  let asking = false, again = false, next = 0, tag = "";
+  // Milliseconds between two askings: after quiet, and while changes pour in; twice what the last one took, where that is more: half
+  // of a bad line stays free.
+  const FIRST = 300, RETRY = 5000, MOST = 8000;
+  let steady = 1000, asking = false, again = false, next = 0, tag = "";
   const say = (what) => { said.textContent = said.dataset[what].replace("{}", new Date().toLocaleTimeString(document.documentElement.lang)); };
   const show = (text) => {
     const before = new Map([...figures.querySelectorAll("a.n")].map((one) => [one.getAttribute("href"), one.textContent]));
@@ -27,13 +29,16 @@
     // Many pages hear of a change at once: they do not all ask at once.
     await new Promise((done) => setTimeout(done, Math.max(next - Date.now(), Math.random() * 100)));
     again = false;
-    const began = Date.now();
+    const began = Date.now(), gap = began < next + 1000 ? steady : FIRST;
+    const lost = (wait) => { say("lost"); tag = ""; again = true; next = Date.now() + wait * (1 + Math.random()); };
     try {
       const answer = await fetch(location.href, { headers: { "Sampan-Part": "figures", ...(tag && { "If-None-Match": tag }) } });
       if (answer.status === 401) { location.reload(); return; }
       if (answer.ok) { tag = answer.headers.get("ETag") || ""; show(await answer.text()); }
-    } catch { say("lost"); }
-    next = began + Math.max(GAP, 2 * (Date.now() - began));
+      next = began + Math.max(gap, 2 * (Date.now() - began));
+      if (answer.status === 429) steady = Math.min(2 * steady, MOST); // its office has many pages open, and other things to ask
+      if (!answer.ok && answer.status !== 304) lost(1000 * answer.headers.get("Retry-After") || RETRY);
+    } catch { lost(RETRY); }
     asking = false;
     if (again) ask();
   };

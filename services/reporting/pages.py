@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final
-from weakref import WeakValueDictionary
 
 from fastapi import APIRouter, Query, Request, Response
 from markupsafe import Markup
@@ -87,7 +86,7 @@ class ReportingPages:
         )
         self._pages = Pages(_FOLDER / "templates")
         self._held: dict[str, str] = {}
-        self._making: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._making: dict[str, asyncio.Task[str]] = {}
 
     def routes(self) -> APIRouter:
         """Every page."""
@@ -214,23 +213,24 @@ class ReportingPages:
             tag = queries.tag(question, *await queries.positions_and_version(session), told)
         if (held := self._held.get(tag)) is not None:
             return tag, held
-        # Whoever hears of a change asks at once: one of them has it counted, and the others wait with no connection in hand.
-        async with self._making.setdefault(tag, asyncio.Lock()):
-            if (held := self._held.get(tag)) is not None:
-                return tag, held
-            body = await self._made(frame, caller, question)
-            while len(self._held) >= BODIES_HELD:
-                del self._held[next(iter(self._held))]
-            self._held[tag] = body
-        return tag, body
+        # Whoever hears of a change asks at once: it is counted once for all of them, who get what comes of it, also when it
+        # fails, and wait with no connection in hand. Who leaves does not end it for the others.
+        if (making := self._making.get(tag)) is None:
+            making = self._making[tag] = asyncio.create_task(self._made(tag, frame, caller, question))
+            making.add_done_callback(lambda _: self._making.pop(tag))
+        return tag, await asyncio.shield(making)
 
-    async def _made(self, frame: Frame, caller: Caller, question: Question) -> str:
+    async def _made(self, tag: str, frame: Frame, caller: Caller, question: Question) -> str:
         async with self._snapshot() as session:
             position = await queries.positions(session)
             shown = await dashboard.gather(session, question, position)
             names = await codes.names(session, frame.language.tag)
             goals = await targets.for_the_first_page(session, question)
-        return self._text("figures.html", frame, caller, question, shown=shown, names=names, goals=goals)
+        body = self._text("figures.html", frame, caller, question, shown=shown, names=names, goals=goals)
+        while len(self._held) >= BODIES_HELD:
+            del self._held[next(iter(self._held))]
+        self._held[tag] = body
+        return body
 
     async def _open(self, request: Request) -> tuple[Frame, Caller]:
         """Who looks at a page, and what is around it. Raises ``Problem`` 401."""

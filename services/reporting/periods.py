@@ -140,7 +140,7 @@ async def one(session: AsyncSession, id_: str) -> PeriodState:
     since = None
     if rows:
         since = await _restated(session, programme.programme, period, rows[-1], await _figures(session, id_, period))
-    line = _line(programme, period, await _closings(session), await _reached(session, [programme]))
+    line = _line(programme, period, await _closings(session), await _reached(session, [programme], period))
     return PeriodState(period=line, digests=[row.digest for row in rows], since=since)
 
 
@@ -233,19 +233,21 @@ async def _closings(session: AsyncSession) -> Closings:
     return {id_: (versions, closed) for id_, versions, closed in rows}
 
 
-async def _reached(session: AsyncSession, programmes: Sequence[ProgrammeFact]) -> Reached:
-    """What was reached of all that programmes have targets for: counted at once for those of the same months."""
+async def _reached(session: AsyncSession, programmes: Sequence[ProgrammeFact], only: Period | None = None) -> Reached:
+    """What was reached of all that programmes have targets for, or of one period's: counted at once for the same months."""
     asked: dict[Months, list[tuple[str, str]]] = defaultdict(list)
     for programme in programmes:
         months = {period.period: _months(period) for period in programme.periods}
         for target in programme.targets:
+            if only is not None and target.period != only.period:
+                continue
             if target.indicator in ASKED and (target.period is None or target.period in months):
                 asked[months.get(target.period or "", _ALL_MONTHS)].append((programme.programme, target.indicator))
     where = (("programme", (programmes[0].programme,)),) if len(programmes) == 1 else ()
     found: dict[tuple[str, Months, str], Number] = {}
     for (first, last), wanted in asked.items():
         measures = tuple(dict.fromkeys(indicator for _, indicator in wanted))
-        answer = await queries.aggregates(session, Question(measures, ("programme",), where, first, last), {})
+        answer = await queries.counted(session, Question(measures, ("programme",), where, first, last), {})
         rows = {row["programme"]: row for row in answer.rows}
         for of, indicator in wanted:
             # Nothing counted is 0; a share of nobody is none.
@@ -296,10 +298,10 @@ def _question(id_: str, period: Period, measures: tuple[str, ...], by: tuple[str
 
 
 async def _figures(session: AsyncSession, id_: str, period: Period) -> dict[str, Any]:
-    whole = await queries.aggregates(session, _question(id_, period, REPORTED), {})
+    whole = await queries.counted(session, _question(id_, period, REPORTED), {})
     by = {}
     for name in BY:
-        answer = await queries.aggregates(session, _question(id_, period, REPORTED, (name,)), {})
+        answer = await queries.counted(session, _question(id_, period, REPORTED, (name,)), {})
         by[name] = answer.rows
     return {"basis": dict(whole.basis), "totals": whole.totals, "by": by}
 

@@ -106,8 +106,17 @@ def tag(question: Question, position: dict[str, int], version: int, told: str = 
 async def aggregates(session: AsyncSession, question: Question, position: dict[str, int]) -> Aggregates:
     """The answer to a question, from a session that sees one snapshot in which ``position`` is that of now.
 
-    Raises ``UnknownQuestion`` when it has more than ROWS rows.
+    Raises ``UnknownQuestion`` when it has more than ROWS rows, and for a filter by what there is not.
     """
+    answer = await counted(session, question, position)
+    # Where each filter is by one value and something was counted, there is such a value: most need no look.
+    if not any(answer.totals.values()) or any(len(one) > 1 for _, one in question.where):
+        await values.check(session, question)
+    return answer
+
+
+async def counted(session: AsyncSession, question: Question, position: dict[str, int]) -> Aggregates:
+    """The same where it is known that there is what the filters are by."""
     step = None if question.as_of is None else await step_at(session, question.as_of)
     found: dict[Place, Figures] = {} if question.by else {(): {}}
     totals: Figures = {}
@@ -123,9 +132,6 @@ async def aggregates(session: AsyncSession, question: Question, position: dict[s
             found.setdefault(place, {})["people"] = number
     if len(found) > ROWS:
         raise _too_many()
-    # Where each filter is by one value and something was counted, there is such a value: most need no look.
-    if not any(map(any, (one.values() for one in found.values()))) or any(len(one) > 1 for _, one in question.where):
-        await values.check(session, question)
     rows = [
         {**dict(zip(question.by, place, strict=True)), **_in_order(question, figures)}
         for place, figures in sorted(found.items(), key=lambda row: _order(question, row[0]))

@@ -12,7 +12,7 @@ from services.reporting.questions import Question
 from shared.events.enrolment import ProgrammeFact
 
 ON_THE_FIRST_PAGE: Final = 12
-"""Periods: each is counted by itself. Of more there is a page of its own."""
+"""Periods and whole programmes: of more there is a page of its own."""
 
 
 @dataclass(frozen=True, slots=True)

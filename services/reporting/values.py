@@ -43,7 +43,7 @@ async def check(session: AsyncSession, question: Question) -> None:
 
 
 async def known(session: AsyncSession, name: str) -> set[str]:
-    """The values that were counted by a dimension other than the cohort, or were registered to be."""
+    """The values that were counted by a dimension other than the cohort, or were registered or announced to be."""
     grain = coarse.coarsest([name])
     counted = text(
         f"SELECT DISTINCT {name} FROM coarse_cubes WHERE grain = :grain UNION SELECT DISTINCT {name} FROM cube_tail"  # noqa: S608 (a dimension's name)
@@ -64,7 +64,12 @@ async def _registered(session: AsyncSession, name: str) -> set[str]:
     if name in _COUNTRIES:
         return {country for one in programmes for country in one.countries}
     if name == "trade":
-        return {trade.trade for one in programmes for trade in one.trades}
+        announced = await session.scalars(
+            text(
+                "SELECT DISTINCT jsonb_array_elements_text(data -> 'trades') FROM cohorts WHERE data ->> 'status' <> 'void'"
+            )
+        )
+        return {trade.trade for one in programmes for trade in one.trades} | set(announced)
     return {one.programme for one in programmes} if name == "programme" else set()
 
 

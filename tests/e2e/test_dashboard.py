@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Route
 from pypdf import PdfReader
 
 from tests.e2e import test_desk as desk
@@ -109,6 +109,35 @@ def test_a_change_shows_on_an_open_dashboard_within_a_second_of_the_post(
         assert "As known at" in page.inner_text("main")
         for number in range(len(took)):
             take_back(program, number)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_an_open_dashboard_that_is_not_answered_says_so_and_asks_again_when_it_was_told_to(
+    program: Program, reporting: str, browser: Browser, status: int
+) -> None:
+    with browser.new_context() as context:
+        page = desk.signed_in(context, reporting, program.token)
+        page.wait_for_selector("#live:not(:empty)")
+        refused: list[float] = []
+        asked_again: list[float] = []
+
+        def refuse_once(route: Route) -> None:
+            if "sampan-part" not in route.request.headers:
+                route.continue_()
+            elif refused:
+                asked_again.append(time.monotonic())
+                route.continue_()
+            else:
+                refused.append(time.monotonic())
+                route.fulfill(status=status, headers={"Retry-After": "1"}, body="")
+
+        page.route(f"{reporting}/", refuse_once)
+        nominate(program, status)
+        page.get_by_text("The connection is lost").wait_for()
+        page.wait_for_selector(".headlines .moved", timeout=20_000)
+        assert page.locator("#live").inner_text().startswith("Updated at")
+        assert asked_again[0] - refused[0] >= 1
+        take_back(program, status)
 
 
 def nominate(program: Program, number: int) -> None:

@@ -333,6 +333,18 @@ async def test_a_filter_by_what_there_is_answers_0_where_nothing_is_counted(
     assert answer["totals"] == {"enrolled": 0}
 
 
+async def test_a_trade_that_a_cohort_was_announced_with_is_known_before_anybody_learns_it(
+    client: httpx.AsyncClient, database: Database
+) -> None:
+    void = a_cohort("wuxi-2", status="void", trades=["baking"])
+    await hear(database, [known(a_cohort(trades=["welding"])), known(void)])
+    answer = await ask(client, "/v1/aggregates?measure=enrolled&trade=welding")
+    assert answer["totals"] == {"enrolled": 0}
+    shown = await client.get("/cohorts?trade=welding")
+    assert (shown.status_code, "Wuxi 2025" in shown.text) == (200, True)
+    assert (await client.get("/v1/aggregates?measure=enrolled&trade=baking")).status_code == 400
+
+
 async def test_measures_are_told_with_their_dimensions(client: httpx.AsyncClient) -> None:
     answer = await ask(client, "/v1/measures")
     assert list(answer["measures"]) == list(MEASURES)

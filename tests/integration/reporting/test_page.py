@@ -7,15 +7,20 @@ from base64 import b64encode
 from dataclasses import replace
 from hashlib import sha256
 from html import unescape
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.pool import QueuePool
 
-from services.reporting import dashboard, pages
+from services.reporting import dashboard, pages, queries, values
 from services.reporting.measures import MEASURES
+from services.reporting.questions import Question, UnknownQuestion
 from shared.database import Database
+from shared.http import Problem
 from shared.pages.languages import LANGUAGES
+from tests.integration.bus.house import eventually
 from tests.integration.desk.browser import Page
 from tests.integration.reporting.conftest import ADMINISTRATOR, BEARER
 from tests.integration.reporting.test_aggregates import a_history
@@ -279,6 +284,54 @@ async def test_however_many_ask_at_once_after_a_change_the_figures_are_made_once
         (200, answers[0].headers["etag"], answers[0].text)
     }
     assert len(made) == 1
+
+
+async def test_what_the_first_page_is_narrowed_to_is_looked_up_once(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[Question] = []
+
+    async def noted(session: AsyncSession, question: Question) -> None:
+        looked.append(question)
+        await check(session, question)
+
+    check = values.check
+    monkeypatch.setattr(values, "check", noted)
+    await hear(database, a_history())
+    async with database.transaction() as session:
+        await dashboard.gather(session, Question(where=(("trade", ("electrical", "cabling")), ("sex", ("F", "M")))), {})
+        assert len(looked) == 1
+        with pytest.raises(UnknownQuestion):
+            await dashboard.gather(session, Question(where=(("trade", ("electrical", "baking")),)), {})
+
+
+async def test_figures_that_cannot_be_made_are_tried_once_for_all_who_wait(
+    browser: httpx.AsyncClient, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    made: list[Any] = []
+
+    def tagged(*given: Any) -> str:
+        asked.append(given)
+        return tag(*given)
+
+    async def failing(*given: Any) -> dashboard.Dashboard:
+        made.append(given)
+        pool = cast(QueuePool, database.engine.pool)
+        await eventually(lambda: len(asked) >= 40 and pool.checkedout() == 1)  # all wait, with no connection in hand
+        raise Problem(503, "unavailable", "The database does not answer.", {"Retry-After": "2"})
+
+    tag = queries.tag
+    monkeypatch.setattr(queries, "tag", tagged)
+    gather = dashboard.gather
+    monkeypatch.setattr(dashboard, "gather", failing)
+    await hear(database, a_history())
+    headers = {**BEARER, "Sampan-Part": "figures"}
+    answers = await asyncio.gather(*(browser.get("/", headers=headers) for _ in range(40)))
+    assert {(answer.status_code, answer.headers["retry-after"]) for answer in answers} == {(503, "2")}
+    assert len(made) == 1
+    monkeypatch.setattr(dashboard, "gather", gather)
+    assert (await browser.get("/", headers=headers)).status_code == 200, "the next who asks is not told of it any more"
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,11 @@ import httpx
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.reporting import periods, projection
+from services.reporting import periods, projection, queries
 from services.reporting.domain import Known, Version
+from services.reporting.questions import Question
 from shared.database import Database
 from shared.events.enrolment import OfficeFact, ProgrammeFact
 from shared.events.envelope import canonical
@@ -61,6 +63,25 @@ async def test_what_was_meant_to_be_reached_stands_beside_what_was(reported: htt
     assert second["targets"] == []
     whole = {"indicator": "people", "period": None, "target": 100, "actual": 2}
     assert answer["targets"] == {"ilo-china": [whole]}
+
+
+async def test_of_one_period_its_own_targets_alone_are_counted(
+    reported: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Question] = []
+
+    async def noted(session: AsyncSession, question: Question, position: dict[str, int]) -> queries.Aggregates:
+        asked.append(question)
+        return await counted(session, question, position)
+
+    counted = queries.counted
+    monkeypatch.setattr(queries, "counted", noted)
+    found = await ask(reported, f"/v1/periods/{ID}")
+    assert [line["actual"] for line in found["period"]["targets"]] == [2, 0.5, None]
+    assert [question.measures for question in asked] == [("enrolled", "womens_share")]
+    asked.clear()
+    assert (await ask(reported, "/v1/periods/ilo-china.2025-h2"))["period"]["targets"] == []
+    assert asked == []
 
 
 async def test_a_closed_period_is_restated_with_the_difference_and_why_and_never_edited(
