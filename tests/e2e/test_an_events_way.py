@@ -2,11 +2,14 @@
 
 import re
 
+import pytest
+
 from tests.contract.documents import today, validator
 from tests.e2e.an_events_way import PAGE, example, go, page
 from tests.servers import NatsForTests, PostgresForTests
 
 
+@pytest.mark.long
 async def test_the_page_is_what_the_services_say_and_every_message_is_as_documented(
     postgres: PostgresForTests, nats_server: NatsForTests
 ) -> None:

@@ -50,7 +50,6 @@ ALL = {name for pages in PAGES.values() for name in pages}
 NARROW = {"home", "form", "said", "cohort", "rosters", "details", "same"}
 """Pages that are looked at on a telephone too."""
 SIGHTS = [
-    ("en", 1280, "light", {"form", "cohort"}),
     *(pytest.param(tag, 1280, "light", ALL, marks=pytest.mark.long) for tag in LANGUAGES),
     *(pytest.param(tag, 400, "dark", NARROW, marks=pytest.mark.long) for tag in LANGUAGES),
 ]

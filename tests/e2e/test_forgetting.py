@@ -79,6 +79,7 @@ async def on_the_broker(program: Program) -> dict[str, str]:
     return found
 
 
+@pytest.mark.long
 def test_given_somebody_is_forgotten_then_their_names_are_nowhere_and_every_figure_stands(
     example: Program, tmp_path: Path
 ) -> None:

@@ -234,6 +234,7 @@ def fuzz(river: River, service: str, number: int) -> int:
     return asked[0]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("service", BOTH)
 def test_bodies_near_good_ones(river: River, recoveries: Recoveries, service: str) -> None:
     with unharmed(river):

@@ -64,6 +64,7 @@ def test_consumers_deleted(river: River, recoveries: Recoveries) -> None:
     river.assert_nothing_lost([centre("no-consumers")])
 
 
+@pytest.mark.long
 def test_streams_deleted(river: River, recoveries: Recoveries) -> None:
     before, began = restarts(river), time.monotonic()
 

@@ -110,6 +110,7 @@ async def test_facts_of_both_streams_become_figures_and_what_cannot_be_read_hold
         assert enrolled == 10
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", ["killed", "paused"])
 async def test_given_a_broker_that_fails_in_the_middle_then_a_check_and_a_rebuild_say_that_it_was_the_broker(
     tmp_path: Path, migrated: str, database: Database, secrets: dict[str, Path], how: str

@@ -217,6 +217,7 @@ def test_what_dies_is_brought_back_and_said(place: Place) -> None:
     assert said.count("\n") == 3
 
 
+@pytest.mark.long
 def test_a_service_that_lives_and_does_not_answer_is_started_again_and_that_is_said(place: Place) -> None:
     running = place.start()
     silent = psutil.Process(running.pids["certification"])
