@@ -18,7 +18,7 @@ test long faults: export PYTHONDONTWRITEBYTECODE :=
 
 # More workers than cores: tests of outages and pauses mostly wait. Each further one costs what it loads.
 test: .venv/development ## run the tests, but for those that take long
-	$(BIN)/python -m pytest -n 3 --dist loadgroup -m "not long and not hurts"
+	$(BIN)/python -m pytest -n 4 --dist loadgroup -m "not long and not hurts"
 
 long: export SAMPAN_MANY_EXAMPLES := 1
 long: .venv/development ## run what takes long: 20,000 rows, pauses, every page in every language, properties with many examples

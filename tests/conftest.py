@@ -67,7 +67,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_report_header() -> str:
-    return f"properties: {times()} times their examples"
+    return f"properties: {times():.2g} times their examples"
 
 
 @pytest.fixture(scope="session")

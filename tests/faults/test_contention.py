@@ -47,8 +47,8 @@ def test_a_deadlock_that_a_service_loses_is_done_again(river: River, session: Su
     assert effects(session, event) == 1
 
 
-@pytest.mark.parametrize("state", ["40001", "40P01"])
-@pytest.mark.parametrize("service", ["enrolment", "certification"])
+@pytest.mark.parametrize("state", ["40001", pytest.param("40P01", marks=pytest.mark.long)])
+@pytest.mark.parametrize("service", ["enrolment", pytest.param("certification", marks=pytest.mark.long)])
 def test_a_conflict_of_transactions_is_done_again(river: River, session: Superuser, service: str, state: str) -> None:
     event = river.new_event(service)
     with raising(session, service, "events", f"NEW.id = '{event['id']}'", state, times=3):
