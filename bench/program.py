@@ -5,6 +5,7 @@ import json
 import os
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,18 +57,13 @@ class Moved:
     """Inserted and updated, in all tables of the services."""
 
 
-class Watch:
-    """The memory and processor time of the program's processes while the block runs."""
+class Looking(ABC):
+    """Looks again and again in a thread of its own, every so many seconds, while the block runs."""
 
-    def __init__(self, sampan: Standalone) -> None:
-        parts = {part.name: part.pid for part in (*sampan.services, sampan.nats, sampan.postgres)}
-        self._processes = {name: psutil.Process(pid) for name, pid in parts.items()}
-        self.memory: dict[str, int] = dict.fromkeys(parts, 0)
-        """Most bytes resident at a time, per part; PostgreSQL's own processes share most of theirs and are left out."""
-        self.seconds: dict[str, float] = {}
-        self._before = self._processor()
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._look)
+        self._thread = threading.Thread(target=self._run)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -76,12 +72,37 @@ class Watch:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
+
+    def _run(self) -> None:
+        self.look()
+        while not self._stop.wait(self._seconds):
+            self.look()
+
+    @abstractmethod
+    def look(self) -> None:
+        """Look once."""
+
+
+class Watch(Looking):
+    """The memory and processor time of the program's processes while the block runs."""
+
+    def __init__(self, sampan: Standalone) -> None:
+        super().__init__(0.25)
+        parts = {part.name: part.pid for part in (*sampan.services, sampan.nats, sampan.postgres)}
+        self._processes = {name: psutil.Process(pid) for name, pid in parts.items()}
+        self.memory: dict[str, int] = dict.fromkeys(parts, 0)
+        """Most bytes resident at a time, per part; PostgreSQL's own processes share most of theirs and are left out."""
+        self.seconds: dict[str, float] = {}
+        self._before = self._processor()
+
+    def __exit__(self, *_: object) -> None:
+        super().__exit__()
         self.seconds = {name: spent - self._before[name] for name, spent in self._processor().items()}
 
-    def _look(self) -> None:
-        while not self._stop.wait(0.25):
-            for name, process in self._processes.items():
-                self.memory[name] = max(self.memory[name], process.memory_info().rss)
+    def look(self) -> None:
+        """See who holds more than before."""
+        for name, process in self._processes.items():
+            self.memory[name] = max(self.memory[name], process.memory_info().rss)
 
     def _processor(self) -> dict[str, float]:
         spent = {}

@@ -2,16 +2,15 @@
 
 import asyncio
 import tempfile
-import threading
 import time
 from pathlib import Path
 from statistics import median
-from typing import Any, Self
+from typing import Any
 
 import asyncpg
 import psutil
 
-from bench.program import Program, database_url, ports
+from bench.program import Looking, Program, database_url, ports
 from bench.supply import Flow
 from services.standalone import Standalone
 
@@ -55,30 +54,19 @@ def soak(minutes: float) -> dict[str, Any]:
     }
 
 
-class _Memory:
+class _Memory(Looking):
     """What the services hold in memory while the block runs: (seconds since the start, bytes)."""
 
     def __init__(self, sampan: Standalone) -> None:
+        super().__init__(LOOK_SECONDS)
         self._processes = {service.name: psutil.Process(service.pid) for service in sampan.services}
         self.sizes: dict[str, list[tuple[float, int]]] = {name: [] for name in self._processes}
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._look)
+        self._began = time.monotonic()
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _look(self) -> None:
-        began = time.monotonic()
-        while True:
-            for name, process in self._processes.items():
-                self.sizes[name].append((time.monotonic() - began, process.memory_info().rss))
-            if self._stop.wait(LOOK_SECONDS):
-                return
+    def look(self) -> None:
+        """Note what each holds."""
+        for name, process in self._processes.items():
+            self.sizes[name].append((time.monotonic() - self._began, process.memory_info().rss))
 
 
 async def _lost_and_doubled(sampan: Standalone, acknowledged: int) -> tuple[int, int]:

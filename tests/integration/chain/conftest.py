@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from shared.database import Database
+from tests.integration.chain.issuing import Chain
+from tests.integration.chain.test_issuing import STORY
 from tests.integration.enrolment.house import House
 from tests.servers import PostgresForTests
 
@@ -29,6 +31,15 @@ async def both(databases: dict[str, str]) -> AsyncIterator[tuple[House, Database
     yield House(enrolment), own
     await enrolment.close()
     await own.close()
+
+
+@pytest.fixture
+async def chain(both: tuple[House, Database]) -> Chain:
+    """The story's two certificates, issued."""
+    made = await Chain(*both).begin()
+    await made.live(*STORY)
+    await made.issue()
+    return made
 
 
 @pytest.fixture

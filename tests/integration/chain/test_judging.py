@@ -4,26 +4,14 @@ import json
 from collections.abc import Callable
 from datetime import timedelta
 
-import pytest
-
 from services.certification.judging import ELSEWHERE, Judging
-from shared.database import Database
 from shared.vc.embedding import write_png
 from tests.credentials import signed
 from tests.integration.chain.issuing import ADMINISTRATOR, OPERATOR, Chain
 from tests.integration.chain.test_both_services import award
-from tests.integration.chain.test_issuing import REPLACED, STORY
-from tests.integration.enrolment.house import House
+from tests.integration.chain.test_issuing import REPLACED
 
 PICTURE = b"\x89PNG\r\n\x1a\n" + (13).to_bytes(4, "big") + b"IHDR" + bytes(17) + bytes(4) + b"IEND\xaeB`\x82"
-
-
-@pytest.fixture
-async def chain(both: tuple[House, Database]) -> Chain:
-    made = await Chain(*both).begin()
-    await made.live(*STORY)
-    await made.issue()
-    return made
 
 
 async def test_a_file_is_judged_by_how_its_certificate_stands_now(chain: Chain) -> None:

@@ -11,26 +11,16 @@ from services.certification.judging import Judging
 from services.certification.printing import Printing
 from services.certification.public_pages import PublicPages
 from shared import signin
-from shared.database import Database
 from shared.http import tell_browsers
 from tests.integration.chain.issuing import ADMINISTRATOR, OPERATOR, Chain
 from tests.integration.chain.test_both_services import award
-from tests.integration.chain.test_issuing import REPLACED, STORY
-from tests.integration.enrolment.house import House
+from tests.integration.chain.test_issuing import REPLACED
 from tests.unit.certification.given import recognised
 from tests.unit.enrolment.story import SENDER, fields, forgotten, trainee
 
 OLD, NEW = "Sokha 1", "Sokha Vann"
 CORRECTED = trainee("person.corrected", "01", 90, names={"original": "\u179c\u17c9\u1793", "romanised": NEW})
 BROWSER = {"Accept": "text/html,*/*;q=0.8"}
-
-
-@pytest.fixture
-async def chain(both: tuple[House, Database]) -> Chain:
-    made = await Chain(*both).begin()
-    await made.live(*STORY)
-    await made.issue()
-    return made
 
 
 @pytest.fixture

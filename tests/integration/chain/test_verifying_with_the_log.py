@@ -9,19 +9,9 @@ import pytest
 from services import logbook
 from services.client import ClientError
 from services.logbook import LogDiffers
-from shared.database import Database
 from tests.integration.chain.issuing import Chain
 from tests.integration.chain.test_both_services import award
-from tests.integration.chain.test_issuing import REPLACED, STORY
-from tests.integration.enrolment.house import House
-
-
-@pytest.fixture
-async def chain(both: tuple[House, Database]) -> Chain:
-    made = await Chain(*both).begin()
-    await made.live(*STORY)
-    await made.issue()
-    return made
+from tests.integration.chain.test_issuing import REPLACED
 
 
 async def shown(chain: Chain, trainee: str, kept: Path) -> tuple[dict[str, Any], bytes, Path]:
