@@ -9,10 +9,12 @@ import ctypes
 import errno
 import fcntl
 import functools
+import itertools
 import json
 import os
 import platform
 import pwd
+import random
 import re
 import signal
 import socket
@@ -32,6 +34,7 @@ _TELLING = (
     re.compile(r"^(?!INFO|WARNING|ERROR)[A-Za-z][\w.]*: "),
     re.compile(r"^ERROR"),
 )
+_unlent_ports = itertools.cycle(random.sample(range(20_000, 32_768), 12_768))
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
@@ -255,11 +258,15 @@ def installed(distribution: str, path: str) -> Path:
 
 
 def free_port() -> int:
-    """A loopback TCP port that is free now."""
-    with socket.socket() as listener:
-        listener.bind((LOOPBACK, 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """A loopback TCP port that is free now.
+
+    Not one of those that the kernel lends to outgoing connections, which would sooner or later have it first; and another one at
+    each call.
+    """
+    for port in _unlent_ports:
+        with contextlib.suppress(OSError), socket.create_server((LOOPBACK, port)):
+            return port
+    raise AssertionError("unreachable")
 
 
 def port_problem(port: int) -> str | None:

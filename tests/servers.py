@@ -23,7 +23,14 @@ ROOT = Path(__file__).resolve().parents[1]
 class PostgresForTests(EmbeddedPostgres):
     """The real server, spared the waits for the disk: tests kill processes, not the machine."""
 
-    settings = {**EmbeddedPostgres.settings, "fsync": "off", "max_connections": "200"}
+    settings = {
+        **EmbeddedPostgres.settings,
+        "fsync": "off",
+        "full_page_writes": "off",
+        "wal_level": "minimal",
+        "max_wal_senders": "0",
+        "max_connections": "200",
+    }
 
     _migrated: str | None = None
 

@@ -1,6 +1,7 @@
-"""Templates to pages: one environment per language, escaping always on, and no name in a template left undefined."""
+"""Templates to pages: compiled once for all languages, escaping always on, and no name in a template left undefined."""
 
 from collections.abc import Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +13,17 @@ from shared.pages import SCRIPT, STYLE
 from shared.pages.languages import LANGUAGES, Language
 
 FOLDER: Final = Path(__file__).parent / "templates"
+
+_language: ContextVar[Language] = ContextVar("language")
+"""In which a page is being written: the calls that look a text up are given nothing but the text."""
+
+
+def _text(text: str) -> str:
+    return _language.get().texts.gettext(text)
+
+
+def _texts(one: str, many: str, number: int) -> str:
+    return _language.get().texts.ngettext(one, many, number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,25 +70,21 @@ class Pages:
     """Renders the templates of these folders, besides the frame's own."""
 
     def __init__(self, *folders: Path) -> None:
-        self._loader = ChoiceLoader([FileSystemLoader(folder) for folder in (*folders, FOLDER)])
-        self._environments: dict[str, Environment] = {}
+        self._environment = Environment(
+            loader=ChoiceLoader([FileSystemLoader(folder) for folder in (*folders, FOLDER)]),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            extensions=["jinja2.ext.i18n"],
+        )
+        self._environment.install_gettext_callables(_text, _texts, newstyle=True)  # type: ignore[attr-defined]
+        self._environment.globals |= {"STYLE": STYLE, "SCRIPT": SCRIPT, "LANGUAGES": LANGUAGES}
 
     def render(self, template: str, frame: Frame, **values: Any) -> str:
         """A whole page."""
-        environment = self._environment(frame.language)
-        return environment.get_template(template).render(frame=frame, language=frame.language, **values)
-
-    def _environment(self, language: Language) -> Environment:
-        if language.tag not in self._environments:
-            made = Environment(
-                loader=self._loader,
-                autoescape=True,
-                undefined=StrictUndefined,
-                trim_blocks=True,
-                lstrip_blocks=True,
-                extensions=["jinja2.ext.i18n"],
-            )
-            made.install_gettext_translations(language.texts, newstyle=True)  # type: ignore[attr-defined]
-            made.globals |= {"STYLE": STYLE, "SCRIPT": SCRIPT, "LANGUAGES": LANGUAGES}
-            self._environments[language.tag] = made
-        return self._environments[language.tag]
+        before = _language.set(frame.language)
+        try:
+            return self._environment.get_template(template).render(frame=frame, language=frame.language, **values)
+        finally:
+            _language.reset(before)

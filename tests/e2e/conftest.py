@@ -9,7 +9,6 @@ import re
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ import httpx
 import psutil
 import pytest
 
+from services.processes import free_port
 from tests.e2e import commands
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,18 +35,11 @@ ELSEWHERE = os.environ.get("SAMPAN_E2E_SERVER")
 on_this_machine = pytest.mark.skipif(ELSEWHERE is not None, reason="concerns `sampan up`")
 
 
-def free_ports(number: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
-    ports = [taken.getsockname()[1] for taken in sockets]
-    for taken in sockets:
-        taken.close()
-    return ports
-
-
 def environment() -> dict[str, str]:
-    names = ("ENROLMENT", "CERTIFICATION", "REPORTING", "NATS")
     own = {key: value for key, value in os.environ.items() if not key.startswith("SAMPAN_")}
-    return own | {f"SAMPAN_{name}_PORT": str(port) for name, port in zip(names, free_ports(4), strict=True)}
+    return own | {
+        f"SAMPAN_{name}_PORT": str(free_port()) for name in ("ENROLMENT", "CERTIFICATION", "REPORTING", "NATS")
+    }
 
 
 def sampan(*arguments: str | Path, **options: object) -> list[str]:

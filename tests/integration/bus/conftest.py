@@ -20,9 +20,9 @@ def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def house(postgres: PostgresForTests, nats_server: NatsForTests, house_database: str) -> AsyncIterator[House]:
+async def house(postgres: PostgresForTests, nats_server: NatsForTests, scratch_database: str) -> AsyncIterator[House]:
     """On the broker that other tests use as well: to be left running, and found without streams."""
-    async for made in _house(postgres, nats_server, house_database):
+    async for made in _house(postgres, nats_server, scratch_database):
         async with made.js() as js:
             for info in await js.streams_info():
                 await js.delete_stream(info.config.name or "")
@@ -36,16 +36,12 @@ def own_server(tmp_path: Path) -> Iterator[NatsForTests]:
 
 
 @pytest.fixture
-async def own_house(postgres: PostgresForTests, own_server: NatsForTests, house_database: str) -> AsyncIterator[House]:
+async def own_house(
+    postgres: PostgresForTests, own_server: NatsForTests, scratch_database: str
+) -> AsyncIterator[House]:
     """On a broker of its own, which the test may kill."""
-    async for made in _house(postgres, own_server, house_database):
+    async for made in _house(postgres, own_server, scratch_database):
         yield made
-
-
-@pytest.fixture(scope="session")
-def house_database(postgres: PostgresForTests) -> str:
-    """One for all: to make a database takes longer than to empty it."""
-    return postgres.create_database()
 
 
 async def _house(postgres: PostgresForTests, server: NatsForTests, name: str) -> AsyncIterator[House]:

@@ -21,15 +21,14 @@ from tests.servers import PostgresForTests
 
 
 @pytest.fixture
-async def database(postgres: PostgresForTests) -> AsyncIterator[Database]:
-    name = postgres.create_database()
-    made = Database(postgres.url("enrolment", name), "enrolment")
+async def database(postgres: PostgresForTests, scratch_database: str) -> AsyncIterator[Database]:
+    postgres.empty_database(scratch_database)
+    made = Database(postgres.url("enrolment", scratch_database), "enrolment")
     async with made.transaction() as session:
         await session.execute(text("CREATE TABLE numbers (id int PRIMARY KEY, n int NOT NULL)"))
         await session.execute(text("INSERT INTO numbers VALUES (1, 0), (2, 0)"))
     yield made
     await made.close()
-    postgres.drop_database(name)
 
 
 async def _error(database: Database, statement: str) -> Exception:

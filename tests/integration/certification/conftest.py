@@ -1,6 +1,6 @@
 """Certification on the real PostgreSQL: migrated once per worker, emptied for each test."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -15,11 +15,9 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="session")
-def migrated(postgres: PostgresForTests) -> Iterator[str]:
+def migrated(postgres: PostgresForTests, migrated_database: str) -> str:
     """The address of a database that certification's migrations have made."""
-    name = postgres.create_migrated_database()
-    yield postgres.url("certification", name)
-    postgres.drop_database(name)
+    return postgres.url("certification", migrated_database)
 
 
 @pytest.fixture

@@ -1,10 +1,11 @@
 """All three services' databases on the real PostgreSQL, migrated once per worker."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from services.embedded import SERVICES
 from shared.database import Database
 from tests.integration.chain.issuing import Chain
 from tests.integration.chain.test_issuing import STORY
@@ -15,13 +16,9 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="session")
-def databases(postgres: PostgresForTests) -> Iterator[dict[str, str]]:
-    """The addresses of a database for each service, as its migrations have made it."""
-    names = {service: postgres.create_migrated_database() for service in ("enrolment", "certification", "reporting")}
-    urls = {service: postgres.url(service, name) for service, name in names.items()}
-    yield urls
-    for name in names.values():
-        postgres.drop_database(name)
+def databases(postgres: PostgresForTests, migrated_database: str) -> dict[str, str]:
+    """The addresses of each service's own part of the database."""
+    return {service: postgres.url(service, migrated_database) for service in SERVICES}
 
 
 @pytest.fixture

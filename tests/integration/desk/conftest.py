@@ -1,6 +1,6 @@
 """Enrolment and certification on the real PostgreSQL, with the broker away and officers in front."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import httpx
@@ -11,6 +11,7 @@ from services.certification.app import create as create_certification
 from services.certification.settings import Settings as CertificationSettings
 from services.enrolment.app import create as create_enrolment
 from services.enrolment.settings import Settings
+from services.enrolment.tables import Base
 from shared.database import Database
 from shared.offices import new_token
 from tests.apps import SharedApp
@@ -19,6 +20,7 @@ from tests.integration.certification.given import ROLES, a_cohort, a_trainee, an
 from tests.integration.desk.browser import Browser
 from tests.integration.enrolment import conftest as enrolment
 from tests.integration.enrolment.house import ADMINISTRATOR, BEARER, House, empty
+from tests.remembering import once_told
 from tests.servers import PostgresForTests, broker_files
 from tests.unit.certification.given import AUTHORITY, BODY, trainee
 from tests.unit.enrolment.story import COORDINATOR, HOST, SENDER, STRANGER
@@ -64,8 +66,12 @@ class Opened:
 
 
 @pytest.fixture
-async def tokens(opened: Opened) -> dict[str, str]:
+async def tokens(opened: Opened, database: Database) -> dict[str, str]:
     """The tokens of the story's offices, each with an officer named sokha."""
+    return await once_told(database, Base.metadata, "the desk's offices", lambda: _registered(opened))
+
+
+async def _registered(opened: Opened) -> dict[str, str]:
     administrator = (await opened.browser()).client
     given = {}
     for office, role in OFFICES.items():
@@ -83,8 +89,9 @@ async def sender(opened: Opened, tokens: dict[str, str]) -> Browser:
 
 
 @pytest.fixture(scope="session")
-def migrated_certification(postgres: PostgresForTests) -> Iterator[str]:
-    yield from certification.migrated.__wrapped__(postgres)  # type: ignore[attr-defined]
+def migrated_certification(postgres: PostgresForTests, migrated_database: str) -> str:
+    """The address of a database that certification's migrations have made."""
+    return postgres.url("certification", migrated_database)
 
 
 @pytest.fixture(scope="session")

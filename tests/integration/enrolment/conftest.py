@@ -1,7 +1,7 @@
 """Enrolment on the real PostgreSQL: migrated once per worker, emptied for each test."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from time import monotonic
 
@@ -22,11 +22,9 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="session")
-def migrated(postgres: PostgresForTests) -> Iterator[str]:
+def migrated(postgres: PostgresForTests, migrated_database: str) -> str:
     """The address of a database that enrolment's migrations have made."""
-    name = postgres.create_migrated_database()
-    yield postgres.url("enrolment", name)
-    postgres.drop_database(name)
+    return postgres.url("enrolment", migrated_database)
 
 
 @pytest.fixture

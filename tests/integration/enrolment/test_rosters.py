@@ -10,13 +10,14 @@ import pytest
 from python_calamine import load_workbook
 from sqlalchemy import text
 
-from services.enrolment.tables import KeptFile
+from services.enrolment.tables import Base, KeptFile
 from shared.database import Database
 from shared.events.identity import enrolment_id
 from shared.keeping import Keeping
 from shared.offices import Caller
 from shared.sessions import Visitor
 from tests.integration.enrolment.house import REGISTRATIONS
+from tests.remembering import once_told
 from tests.sheets import CSV, XLSX, a_trainee, as_csv, as_xlsx, was_there
 from tests.unit.enrolment.story import (
     COORDINATOR,
@@ -39,8 +40,12 @@ Bearer = dict[str, str]
 
 
 @pytest.fixture
-async def offices(client: Client) -> dict[str, Bearer]:
+async def offices(client: Client, database: Database) -> dict[str, Bearer]:
     """The tokens of the story's offices; their cohort is announced."""
+    return await once_told(database, Base.metadata, "rosters' offices", lambda: _registered(client))
+
+
+async def _registered(client: Client) -> dict[str, Bearer]:
     tokens = {}
     for office, role in OFFICES.items():
         body = {"office": office, "name": "Office", "roles": [role], "officer": "sokha"}

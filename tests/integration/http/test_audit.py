@@ -33,14 +33,13 @@ class AuditHead(audit.AuditHead, Base, table=True):
 
 
 @pytest.fixture
-async def database(postgres: PostgresForTests) -> AsyncIterator[Database]:
-    name = postgres.create_database()
-    made = Database(postgres.url("reporting", name), "reporting")
+async def database(postgres: PostgresForTests, scratch_database: str) -> AsyncIterator[Database]:
+    postgres.empty_database(scratch_database)
+    made = Database(postgres.url("reporting", scratch_database), "reporting")
     async with made.engine.begin() as connection:
         await connection.run_sync(Base.metadata.create_all)
     yield made
     await made.close()
-    postgres.drop_database(name)
 
 
 @pytest.fixture

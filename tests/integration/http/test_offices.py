@@ -48,14 +48,13 @@ class OfficeKey(KeyRow, Base, table=True):
 
 
 @pytest.fixture
-async def database(postgres: PostgresForTests) -> AsyncIterator[Database]:
-    name = postgres.create_database()
-    database = Database(postgres.url("reporting", name), "reporting")
-    async with database.engine.begin() as connection:
+async def database(postgres: PostgresForTests, scratch_database: str) -> AsyncIterator[Database]:
+    postgres.empty_database(scratch_database)
+    made = Database(postgres.url("reporting", scratch_database), "reporting")
+    async with made.engine.begin() as connection:
         await connection.run_sync(Base.metadata.create_all)
-    yield database
-    await database.close()
-    postgres.drop_database(name)
+    yield made
+    await made.close()
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Reporting on the real PostgreSQL: migrated once per worker, emptied for each test."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,11 +35,9 @@ BEARER = {"Authorization": f"Bearer {ADMINISTRATOR}"}
 
 
 @pytest.fixture(scope="session")
-def migrated(postgres: PostgresForTests) -> Iterator[str]:
+def migrated(postgres: PostgresForTests, migrated_database: str) -> str:
     """The address of a database that reporting's migrations have made."""
-    name = postgres.create_migrated_database()
-    yield postgres.url("reporting", name)
-    postgres.drop_database(name)
+    return postgres.url("reporting", migrated_database)
 
 
 @pytest.fixture
