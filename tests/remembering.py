@@ -45,12 +45,12 @@ async def _look(session: AsyncSession, metadata: MetaData, given: object) -> _St
     numbers = await session.execute(
         text(
             """
-            SELECT format('%I.%I', schemaname, sequencename), last_value FROM pg_sequences
+            SELECT format('%I.%I', schemaname, sequencename) AS name, last_value FROM pg_sequences
             WHERE schemaname = current_schema AND last_value IS NOT NULL
             """
         )
     )
-    return _State(given, rows, dict(numbers.tuples().all()))
+    return _State(given, rows, {row.name: row.last_value for row in numbers})
 
 
 async def _put_back(session: AsyncSession, state: _State) -> None:

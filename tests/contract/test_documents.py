@@ -55,6 +55,7 @@ def test_the_asyncapi_document_is_one(service: str) -> None:
     Draft7Validator(SPECIFICATION).validate(today("asyncapi", service))
 
 
+@pytest.mark.long
 def test_a_document_that_is_none_is_found() -> None:
     from openapi_spec_validator import OpenAPIV31SpecValidator
 

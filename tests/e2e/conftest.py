@@ -127,8 +127,13 @@ def data_folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="package")
 def program() -> Iterator[Program]:
-    """One for all who can live with what the others said: each start costs seconds, and so does each that idles."""
-    with _folder() as folder, _running(folder) as running:
+    """One for all who can live with what the others said: each start costs seconds, and so does each that idles.
+
+    It issues certificates, because its public address is set.
+    """
+    env = environment()
+    address = {"SAMPAN_CERTIFICATION_URL": f"http://127.0.0.1:{env['SAMPAN_CERTIFICATION_PORT']}"}
+    with _folder() as folder, _running(folder, env | address) as running:
         yield running
 
 
@@ -141,13 +146,6 @@ def example(program: Program) -> Program:
     return program
 
 
-@pytest.fixture(scope="package")
-def issuing() -> Iterator[Program]:
-    """One that issues certificates, because its public address is set, and has taken the example."""
-    with _issuing() as running:
-        yield running
-
-
 @pytest.fixture(scope="module")
 def own_program(data_folder: Path) -> Iterator[Program]:
     """One that is empty, for whoever counts all that there is or changes it for good."""
@@ -156,16 +154,6 @@ def own_program(data_folder: Path) -> Iterator[Program]:
             cohorts = httpx.get(f"{running.url('enrolment')}/v1/cohorts", headers=running.admin).raise_for_status()
             if cohorts.json()["items"]:
                 pytest.skip("needs a program that is empty: docker compose down -v, and up again")
-        yield running
-
-
-@contextmanager
-def _issuing(more: dict[str, str] | None = None) -> Iterator[Program]:
-    env = environment() | (more or {})
-    address = {"SAMPAN_CERTIFICATION_URL": f"http://127.0.0.1:{env['SAMPAN_CERTIFICATION_PORT']}"}
-    with _folder() as folder, _running(folder, env | address) as running:
-        posted = running.run("post", EXAMPLE)
-        assert posted.returncode == 0, posted.stdout + posted.stderr
         yield running
 
 

@@ -18,7 +18,7 @@ from tests import outsiders
 from tests.credentials import misshapen
 from tests.e2e.conftest import Program, on_this_machine
 
-pytestmark = [on_this_machine, pytest.mark.xdist_group("issuing")]
+pytestmark = [on_this_machine, pytest.mark.xdist_group("e2e")]
 BODY, SENDER = "/offices/cn/wuxi-appraisal", "/offices/kh/dgtvet"
 
 
@@ -95,9 +95,9 @@ def eventually(holds: Callable[[], bool], seconds: float) -> float:
 
 
 @pytest.fixture(scope="module")
-def wuxi(issuing: Program) -> Iterator[Wuxi]:
-    with Client(issuing.url("enrolment"), issuing.token) as client:
-        yield Wuxi(issuing, client)
+def wuxi(example: Program) -> Iterator[Wuxi]:
+    with Client(example.url("enrolment"), example.token) as client:
+        yield Wuxi(example, client)
 
 
 def test_nine_certificates_are_attested_to_and_verify(wuxi: Wuxi) -> None:

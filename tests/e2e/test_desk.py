@@ -55,15 +55,11 @@ SIGHTS = [
 ]
 
 pytestmark = [
-    pytest.mark.xdist_group("issuing"),
+    pytest.mark.xdist_group("e2e"),
+    pytest.mark.usefixtures("example"),
     pytest.mark.timeout(600),
     pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here (Debian, Ubuntu: apt install chromium)"),
 ]
-
-
-@pytest.fixture(scope="module")
-def program(issuing: Program) -> Program:
-    return issuing
 
 
 @pytest.fixture(scope="module")

@@ -20,16 +20,16 @@ from tests.e2e.conftest import Program, on_this_machine
 from tests.e2e.test_desk import CHROMIUM, LANGUAGES, SHOTS, signed_in
 from tests.languages import every_language
 
-pytestmark = [on_this_machine, pytest.mark.xdist_group("issuing"), pytest.mark.timeout(600)]
+pytestmark = [
+    on_this_machine,
+    pytest.mark.usefixtures("example"),
+    pytest.mark.xdist_group("e2e"),
+    pytest.mark.timeout(600),
+]
 COHORT = "wuxi-2025-spring"
 BODY = "/offices/cn/wuxi-appraisal"
 LARGEST_PAGE = 50_000
 SECONDS = 60
-
-
-@pytest.fixture(scope="module")
-def program(issuing: Program) -> Program:
-    return issuing
 
 
 @pytest.fixture(scope="module")

@@ -56,25 +56,6 @@ def test_given_what_was_posted_when_it_is_posted_again_then_all_are_duplicates(e
     assert again.stdout.strip().endswith("86 events: 86 duplicate")
 
 
-@on_this_machine
-def test_given_no_public_address_when_certificates_are_awarded_then_nothing_is_issued_and_it_says_so(
-    example: Program,
-) -> None:
-    address = example.url("certification")
-    awarded = httpx.get(f"{address}/v1/certificates", headers=example.admin).raise_for_status().json()["items"]
-    assert "issued" in {one["status"] for one in awarded}
-    assert {one["attestation"] for one in awarded} == {None}
-    for path in ("/.well-known/did.json", "/v1/status/1", "/v1/log/checkpoint"):
-        answer = httpx.get(address + path)
-        assert (answer.status_code, answer.json()["code"]) == (404, "nothing_issued")
-    said = example.run("issuer", "status").stdout
-    unknown = example.run("issuer", "compromised", "9")
-    assert unknown.returncode == 1
-    assert "There is no key 9" in unknown.stdout + unknown.stderr, "before anything is asked"
-    assert "Nothing is issued: set SAMPAN_PUBLIC_URL" in said
-    assert "Public: nothing yet." in said
-
-
 def test_given_an_office_when_it_posts_for_another_then_it_is_rejected_and_its_own_events_are_taken(
     program: Program,
 ) -> None:
@@ -307,3 +288,25 @@ def test_given_a_wrong_token_when_a_command_asks_then_one_sentence_says_so(progr
     assert ended.returncode == 1
     assert "revoked" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@on_this_machine
+@pytest.mark.long
+def test_given_no_public_address_when_certificates_are_awarded_then_nothing_is_issued_and_it_says_so(
+    own_program: Program,
+) -> None:
+    posted = own_program.run("post", EXAMPLE)
+    assert posted.returncode == 0, posted.stdout + posted.stderr
+    address = own_program.url("certification")
+    awarded = httpx.get(f"{address}/v1/certificates", headers=own_program.admin).raise_for_status().json()["items"]
+    assert "issued" in {one["status"] for one in awarded}
+    assert {one["attestation"] for one in awarded} == {None}
+    for path in ("/.well-known/did.json", "/v1/status/1", "/v1/log/checkpoint"):
+        answer = httpx.get(address + path)
+        assert (answer.status_code, answer.json()["code"]) == (404, "nothing_issued")
+    said = own_program.run("issuer", "status").stdout
+    unknown = own_program.run("issuer", "compromised", "9")
+    assert unknown.returncode == 1
+    assert "There is no key 9" in unknown.stdout + unknown.stderr, "before anything is asked"
+    assert "Nothing is issued: set SAMPAN_PUBLIC_URL" in said
+    assert "Public: nothing yet." in said

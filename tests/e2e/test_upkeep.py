@@ -24,7 +24,7 @@ CENTRE: dict[str, Any] = {
 }
 RECOGNITION: dict[str, Any] = {
     "specversion": "1.0",
-    "id": "electricians",
+    "id": "upkeep-electricians",
     "source": "/offices/la/qualifications",
     "type": "recognition.granted.v1",
     "time": "2026-03-02T09:00:00+07:00",

@@ -11,7 +11,7 @@ from tests.e2e.conftest import on_this_machine
 from tests.e2e.test_certificates import BODY, SENDER, Wuxi, eventually, wuxi
 
 __all__ = ["wuxi"]  # the fixture
-pytestmark = [on_this_machine, pytest.mark.xdist_group("issuing")]
+pytestmark = [on_this_machine, pytest.mark.xdist_group("e2e")]
 
 
 def test_what_is_attested_to(wuxi: Wuxi) -> None:

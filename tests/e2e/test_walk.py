@@ -15,7 +15,7 @@ import pytest
 from services.client import Client
 from tests.e2e.conftest import EXAMPLE, ROOT, Program, on_this_machine
 
-pytestmark = [on_this_machine, pytest.mark.xdist_group("issuing"), pytest.mark.timeout(600)]
+pytestmark = [on_this_machine, pytest.mark.xdist_group("e2e"), pytest.mark.timeout(600)]
 ITS_OWN = "wuxi-2025-walk"
 ANOTHER = {
     "wuxi-2025-spring": ITS_OWN,
@@ -89,8 +89,8 @@ class Walk:
 
 
 @pytest.fixture(scope="module")
-def walk(issuing: Program, tmp_path_factory: pytest.TempPathFactory) -> Walk:
-    made = Walk(issuing, tmp_path_factory.mktemp("walk"))
+def walk(example: Program, tmp_path_factory: pytest.TempPathFactory) -> Walk:
+    made = Walk(example, tmp_path_factory.mktemp("walk"))
     made.post(EXAMPLE)
     eventually(lambda: len(made.certificates()) == 9)
     return made

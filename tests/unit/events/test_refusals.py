@@ -82,6 +82,7 @@ def test_no_refusal_repeats_what_was_written(place: tuple[str, tuple[Any, ...]],
             assert secret not in answer.code
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", EVENTS)
 def test_every_place_of_every_event_may_hold_a_secret(name: str) -> None:
     for way in places(example(name)):

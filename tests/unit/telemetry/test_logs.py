@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from shared import correlation
 from shared.correlation import Way
 from shared.telemetry import JsonLines
@@ -67,6 +69,7 @@ def test_a_line_tells_the_id_of_what_is_being_handled() -> None:
     assert "correlation" not in line(record("something"))
 
 
+@pytest.mark.long
 def test_a_process_that_is_told_no_endpoint_does_not_load_opentelemetry() -> None:
     # The bare interfaces come with FastAPI.
     begin = "import sys; from shared.telemetry import configure; configure('enrolment');"
