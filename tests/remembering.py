@@ -1,6 +1,7 @@
-"""What a database holds once a story is told: told once per worker, and put back for each test that begins there."""
+"""What databases hold once a story is told: told once per worker, and put back for each test that begins there."""
 
 from collections.abc import Awaitable, Callable, Hashable
+from functools import partial
 from typing import Any, NamedTuple, TypeVar, cast
 
 from sqlalchemy import MetaData, text
@@ -11,32 +12,35 @@ from shared.database import Database
 T = TypeVar("T")
 
 
-class _State(NamedTuple):
-    given: Any
-    """What telling it gave: tokens, for example."""
+class Place(NamedTuple):
+    """One service's tables."""
+
+    database: Database
+    metadata: MetaData
+
+
+class _Held(NamedTuple):
     rows: dict[str, str]
     """Of each table that holds any, as JSON."""
     numbers: dict[str, int]
     """The last one of each sequence."""
 
 
-_states: dict[tuple[str, Hashable], _State] = {}
+_told: dict[Hashable, tuple[Any, list[_Held]]] = {}
 
 
-async def once_told(database: Database, metadata: MetaData, name: Hashable, tell: Callable[[], Awaitable[T]]) -> T:
-    """What ``tell`` gives, on a database as it leaves it; ``name`` stands for the story, and the database is empty before."""
-    key = (database.schema, name)
-    if key not in _states:
+async def once_told(name: Hashable, tell: Callable[[], Awaitable[T]], *places: Place) -> T:
+    """What ``tell`` gives, on databases as it leaves them; ``name`` stands for the story, and they are empty before."""
+    if name not in _told:
         given = await tell()
-        async with database.transaction() as session:
-            _states[key] = await _look(session, metadata, given)
+        _told[name] = given, [await place.database.run(partial(_look, place.metadata)) for place in places]
     else:
-        async with database.transaction() as session:
-            await _put_back(session, _states[key])
-    return cast("T", _states[key].given)
+        for place, held in zip(places, _told[name][1], strict=True):
+            await place.database.run(partial(_put_back, held))
+    return cast("T", _told[name][0])
 
 
-async def _look(session: AsyncSession, metadata: MetaData, given: object) -> _State:
+async def _look(metadata: MetaData, session: AsyncSession) -> _Held:
     rows = {
         table.name: held
         for table in metadata.sorted_tables
@@ -50,17 +54,17 @@ async def _look(session: AsyncSession, metadata: MetaData, given: object) -> _St
             """
         )
     )
-    return _State(given, rows, {row.name: row.last_value for row in numbers})
+    return _Held(rows, {row.name: row.last_value for row in numbers})
 
 
-async def _put_back(session: AsyncSession, state: _State) -> None:
-    for name in reversed(state.rows):
+async def _put_back(held: _Held, session: AsyncSession) -> None:
+    for name in reversed(held.rows):
         await session.execute(text(f"DELETE FROM {name}"))  # noqa: S608
-    for name, rows in state.rows.items():
+    for name, rows in held.rows.items():
         put = f"""
             INSERT INTO {name} OVERRIDING SYSTEM VALUE
             SELECT * FROM json_populate_recordset(NULL::{name}, CAST(:rows AS json))
         """  # noqa: S608
         await session.execute(text(put), {"rows": rows})
-    for name, last in state.numbers.items():
+    for name, last in held.numbers.items():
         await session.execute(text("SELECT setval(CAST(:name AS regclass), :last)"), {"name": name, "last": last})

@@ -41,6 +41,7 @@ GRAINS: tuple[tuple[str, ...], ...] = (
     (*_PLACE, "role", "age_band", "disability"),
     *((*_PLACE, "age_band", "disability", *time) for time in _TIMES[1:]),
     *((*_PLACE, *one, *other) for one, other in combinations(_KINDS, 2) if (one, other) != (_AWARD, _OUTCOME)),
+    (*_PLACE, "month", "end_month"),
 )
 """The coarser cubes by their dimensions, the smaller ones before the larger; none knows cohorts."""
 

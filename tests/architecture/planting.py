@@ -62,9 +62,12 @@ def _inside(name: str, allowed: Collection[str] = ()) -> str:
 
 
 def copy_packages(to: Path) -> None:
-    """The two packages and the contracts, as they are."""
+    """The modules of the two packages and the contracts, as they are."""
     for package in ("services", "shared"):
-        shutil.copytree(ROOT / package, to / package, ignore=shutil.ignore_patterns("__pycache__"))
+        for module in (ROOT / package).rglob("*.py"):
+            copied = to / module.relative_to(ROOT)
+            copied.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(module, copied)
     shutil.copy(ROOT / "pyproject.toml", to)
 
 

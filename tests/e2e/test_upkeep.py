@@ -44,7 +44,7 @@ CORRUPTIONS = {
     "enrolment": {
         "cohorts": "UPDATE cohorts SET state = jsonb_set(state, '{closed}', 'null')",
         "enrolments": "UPDATE enrolments SET person = 'p-0' WHERE state->>'number' = '001'",
-        "links": "DELETE FROM links WHERE enrolment = (SELECT enrolment FROM enrolments WHERE state->>'number' = '002')",
+        "links": "DELETE FROM links WHERE enrolment IN (SELECT enrolment FROM enrolments WHERE state->>'number' = '002')",
         "programmes": 'UPDATE programmes SET data = data || \'{"donor": "Nobody"}\'',
         "events": "UPDATE events SET status = 'waiting', code = 'cohort_unknown' WHERE type = 'cohort.closed.v1'",
         "things": 'UPDATE things SET body = body || \'{"status": "proposed"}\' '
@@ -60,7 +60,7 @@ CORRUPTIONS = {
         "trainees": "UPDATE trainees SET country = 'LA' WHERE number = '005'",
         "cohorts": "UPDATE cohorts SET revision = revision - 1",
         "audit": "DELETE FROM audit WHERE place = 1",
-        "events": "UPDATE events SET code = 'passed_not_issued' WHERE enrolment = "
+        "events": "UPDATE events SET code = 'passed_not_issued' WHERE enrolment IN "
         "(SELECT enrolment FROM trainees WHERE number = '006')",
     },
     "reporting": {

@@ -33,10 +33,13 @@ async def both(databases: dict[str, str]) -> AsyncIterator[tuple[House, Database
 @pytest.fixture
 async def chain(both: tuple[House, Database]) -> Chain:
     """The story's two certificates, issued."""
-    made = await Chain(*both).begin()
-    await made.live(*STORY)
-    await made.issue()
-    return made
+    made = Chain(*both)
+
+    async def tell() -> None:
+        await made.live(*STORY)
+        await made.issue()
+
+    return await made.begin_after("the story of issuing, issued", tell)
 
 
 @pytest.fixture

@@ -18,7 +18,9 @@ from services.certification.places import set_places
 from services.certification.signing import did_document
 from services.certification.status_lists import signed_list
 from services.certification.subscribers import read
+from services.certification.tables import Base
 from services.enrolment.holders import Holders as Register
+from services.enrolment.tables import Base as EnrolmentBase
 from shared.audit import Head
 from shared.checking import Findings
 from shared.database import Database
@@ -29,6 +31,7 @@ from shared.vc.verdict import Verdict, judge
 from tests.integration.certification import conftest as certification
 from tests.integration.certification import given as at_certification
 from tests.integration.enrolment.house import House, empty
+from tests.remembering import Place, once_told
 
 SECRET = b"\x02" * 32
 OPERATOR = Operator.at("https://certificates.example", "A ministry (invented)")
@@ -57,6 +60,18 @@ class Chain:
     async def begin(self) -> "Chain":
         await empty(self.house.database)
         await certification.empty(self.own)
+        return self
+
+    async def begin_after(self, name: str, tell: Callable[[], Awaitable[None]]) -> "Chain":
+        """The same, once this was told."""
+
+        async def told() -> int:
+            await tell()
+            return self.heard
+
+        await self.begin()
+        places = Place(self.house.database, EnrolmentBase.metadata), Place(self.own, Base.metadata)
+        self.heard = await once_told(name, told, *places)
         return self
 
     def an_issuer(self, step: Callable[[str], Awaitable[None]] | None = None) -> Issuer:

@@ -61,9 +61,8 @@ class Crash(BaseException):
 
 @pytest.fixture
 async def chain(both: tuple[House, Database]) -> Chain:
-    made = await Chain(*both).begin()
-    await made.live(*STORY)
-    return made
+    made = Chain(*both)
+    return await made.begin_after("the story of issuing", lambda: made.live(*STORY))
 
 
 async def test_certificates_are_issued_and_follow_what_is_decided(chain: Chain) -> None:

@@ -20,7 +20,7 @@ from tests.integration.certification.given import ROLES, a_cohort, a_trainee, an
 from tests.integration.desk.browser import Browser
 from tests.integration.enrolment import conftest as enrolment
 from tests.integration.enrolment.house import ADMINISTRATOR, BEARER, House, empty
-from tests.remembering import once_told
+from tests.remembering import Place, once_told
 from tests.servers import PostgresForTests, broker_files
 from tests.unit.certification.given import AUTHORITY, BODY, trainee
 from tests.unit.enrolment.story import COORDINATOR, HOST, SENDER, STRANGER
@@ -68,7 +68,7 @@ class Opened:
 @pytest.fixture
 async def tokens(opened: Opened, database: Database) -> dict[str, str]:
     """The tokens of the story's offices, each with an officer named sokha."""
-    return await once_told(database, Base.metadata, "the desk's offices", lambda: _registered(opened))
+    return await once_told("the desk's offices", lambda: _registered(opened), Place(database, Base.metadata))
 
 
 async def _registered(opened: Opened) -> dict[str, str]:

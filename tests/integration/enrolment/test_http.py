@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from services.enrolment.tables import Base
 from shared.database import Database
 from tests.integration.enrolment.house import BEARER, REGISTRATIONS
-from tests.remembering import once_told
+from tests.remembering import Place, once_told
 from tests.unit.enrolment.story import (
     COORDINATOR,
     HOST,
@@ -38,7 +38,7 @@ Bearer = dict[str, str]
 @pytest.fixture
 async def offices(client: Client, database: Database) -> dict[str, Bearer]:
     """The tokens of the story's offices, and of one that only reads."""
-    return await once_told(database, Base.metadata, "offices, one of which reads", lambda: _registered(client))
+    return await once_told("offices, one of which reads", lambda: _registered(client), Place(database, Base.metadata))
 
 
 async def _registered(client: Client) -> dict[str, Bearer]:

@@ -10,7 +10,7 @@ from services.enrolment.keys import BATCH
 from services.enrolment.tables import Base
 from tests.integration.enrolment.house import ADMIN, REGISTRATIONS, House, checked
 from tests.integration.enrolment.test_persons import in_other
-from tests.remembering import once_told
+from tests.remembering import Place, once_told
 from tests.unit.enrolment.story import (
     COORDINATOR,
     HOST,
@@ -65,7 +65,7 @@ STORY = [
 @pytest.fixture
 async def offices(client: Client, house: House) -> dict[str, dict[str, str]]:
     """The tokens of the offices, once the story is told."""
-    return await once_told(house.database, Base.metadata, "people's offices", lambda: _registered(client, house))
+    return await once_told("people's offices", lambda: _registered(client, house), Place(house.database, Base.metadata))
 
 
 async def _registered(client: Client, house: House) -> dict[str, dict[str, str]]:

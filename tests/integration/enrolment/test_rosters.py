@@ -17,7 +17,7 @@ from shared.keeping import Keeping
 from shared.offices import Caller
 from shared.sessions import Visitor
 from tests.integration.enrolment.house import REGISTRATIONS
-from tests.remembering import once_told
+from tests.remembering import Place, once_told
 from tests.sheets import CSV, XLSX, a_trainee, as_csv, as_xlsx, was_there
 from tests.unit.enrolment.story import (
     COORDINATOR,
@@ -42,7 +42,7 @@ Bearer = dict[str, str]
 @pytest.fixture
 async def offices(client: Client, database: Database) -> dict[str, Bearer]:
     """The tokens of the story's offices; their cohort is announced."""
-    return await once_told(database, Base.metadata, "rosters' offices", lambda: _registered(client))
+    return await once_told("rosters' offices", lambda: _registered(client), Place(database, Base.metadata))
 
 
 async def _registered(client: Client) -> dict[str, Bearer]:

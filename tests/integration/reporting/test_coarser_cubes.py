@@ -64,6 +64,7 @@ def test_the_smallest_cube_that_knows_all_that_is_asked_is_chosen() -> None:
     assert coarsest([]) == number_of(GRAINS[0])
     assert coarsest(["country", "month"]) == number_of(("programme", "country", "host_country", "sex", "month"))
     assert coarsest(["trade", "sex", "sending_centre"]) is not None
+    assert coarsest(["month", "end_month", "sex"]) is not None, "by month, of cohorts that end in some months"
     assert coarsest(["cohort"]) is None
     assert coarsest(["mode", "month"]) is None
     assert len({number_of(grain) for grain in GRAINS}) == len(GRAINS)
@@ -99,6 +100,21 @@ async def test_the_first_page_narrowed_to_one_thing_reads_no_cohorts_cells(
         await dashboard.gather(session, question, {"ENROLMENT": 1, "CERTIFICATION": 1})
     assert len(asked) > 5
     assert [one for one in asked if "cohort" not in one and choose(one) is None] == []
+
+
+async def test_an_update_makes_the_cube_that_is_new_and_leaves_the_tail(database: Database, migrated: str) -> None:
+    await hear(database, a_history()[:5])
+    async with database.transaction() as session:
+        await coarse.roll(session)
+    await hear(database, a_history())
+    both = number_of(("programme", "country", "host_country", "sex", "month", "end_month"))
+    async with database.transaction() as session:
+        await session.execute(text(f"DELETE FROM coarse_cubes WHERE grain = {both}"))  # noqa: S608
+        await session.execute(text("UPDATE alembic_version SET version_num = '0032'"))
+    assert await unlike(database) != []
+    await asyncio.to_thread(migrate, "reporting", migrated)
+    assert await number(database, "cube_tail") > 0
+    assert await unlike(database) == []
 
 
 async def test_an_update_makes_the_coarser_cubes_anew(database: Database, migrated: str) -> None:
