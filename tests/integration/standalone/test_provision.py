@@ -67,6 +67,21 @@ def test_given_what_is_kept_is_lost_when_it_starts_again_then_it_says_so_and_mak
     assert contents(folder) == rest
 
 
+def test_given_the_brokers_keys_leaked_when_they_are_deleted_with_what_admits_then_new_ones_are_made_and_all_else_stays(
+    folder: Path,
+) -> None:
+    first = contents(folder)
+    for leaked in ("kept/nats-keys", "enrolment/nats-authority"):
+        (folder / leaked).unlink()
+    provide(folder, folder / "jetstream")
+
+    second = contents(folder)
+    assert second.keys() == first.keys()
+    of_the_broker = {"kept/nats-keys", "enrolment/nats-authority", "nats/nats.conf"}
+    of_the_broker |= {f"{service}/nats.creds" for service in SERVICES}
+    assert {path for path in first if first[path] != second[path]} == of_the_broker
+
+
 def test_given_a_first_start_was_cut_off_when_it_starts_again_then_it_is_completed(tmp_path: Path) -> None:
     for volume in VOLUMES:
         (tmp_path / volume).mkdir()
