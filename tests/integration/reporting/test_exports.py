@@ -7,7 +7,6 @@ from typing import Any
 
 import httpx
 import pytest
-from okfn_iati.iati_schema_validator import IatiValidator
 
 from services.reporting.formats import sdmx as sdmx_form
 from shared.database import Database
@@ -139,6 +138,8 @@ async def test_sdmx_as_sdmx1_reads_it(asking: httpx.AsyncClient) -> None:
 
 
 async def test_iati_as_its_own_schema_reads_it(asking: httpx.AsyncClient) -> None:
+    from okfn_iati.iati_schema_validator import IatiValidator  # loads pandas
+
     answer = await get(asking, "measure=enrolled,learners_reached&by=sex&format=iati")
     valid, problems = IatiValidator().validate_xml(answer.text.partition("?>")[2].strip())
     assert valid, problems
