@@ -269,7 +269,7 @@ async def test_what_the_server_answers_an_office_ends_in_no_stream(place: Place)
 async def test_one_offices_message_ids_silence_no_other_office(place: Place) -> None:
     first, second = await place.office("kh", "ntti"), await place.office("la", "ntti")
     await first.connection.jetstream().publish("intake.enrolment.kh.ntti", b"{}", headers={"Nats-Msg-Id": "event-1"})
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(0.3)  # longer than the stream remembers ids, which is as short as the server allows
     said = await second.connection.jetstream().publish(
         "intake.enrolment.la.ntti", b"{}", headers={"Nats-Msg-Id": "event-1"}
     )
