@@ -290,7 +290,8 @@ async def _invalid_query(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"][1:]) or "the body"
-    return JSONResponse({"code": "invalid_query", "message": f"{where}: {first['msg']}."}, 400)
+    said = first["msg"].removeprefix("Value error, ")  # pydantic's words before those of a check of ours
+    return JSONResponse({"code": "invalid_query", "message": f"{where}: {said}."}, 400)
 
 
 class _LastResort:

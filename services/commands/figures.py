@@ -55,6 +55,10 @@ def report(
         raise ClientError("A workbook is nothing for a terminal: name a file with --output figures.xlsx.")
     if mapping is not None and form is not Format.DHIS2:
         raise ClientError("--mapping goes with --format dhis2.")
+    if lang is not None and form not in (Format.CSV, Format.XLSX):
+        raise ClientError("--lang goes with --format csv or xlsx.")
+    if output is not None and form is Format.TABLE:
+        raise ClientError(f"A table is for the terminal: say --format csv or xlsx to write {output}.")
     if form in (Format.TABLE, Format.JSON):
         with connected(server, token, data) as client:
             answer = client.get("reporting", "/v1/aggregates", parameters)

@@ -8,6 +8,7 @@ from services.commands.options import DATA, HERE, Data, Server, Token, connected
 
 public_app = typer.Typer(no_args_is_help=True, help="Which figures anybody may read, without a token (administrator).")
 _PATH = "/v1/publication"
+_UNSEEN = "; not in the newest version: made after it, or the figure is another, or it would give others away"
 
 
 @public_app.command("show", epilog="Example: `sampan public show`")
@@ -18,8 +19,9 @@ def show(server: Server = HERE, token: Token = None, data: Data = DATA) -> None:
     terms = state["terms"]
     print(f"Public figures are {'on' if terms['on'] else 'off'}; counts below {terms['threshold']} are hidden.")
     for one in state["exceptions"]:
+        unseen = "" if one["shown"] or not state["versions"] else _UNSEEN
         where = " ".join(filter(None, [one["programme"], one["table"], one["row"]]))
-        print(f"Exception {one['id']}: {where}, {one['measure']} {one['value']}: {one['reason']} ({one['made_by']})")
+        print(f"Exception {one['id']}: {where}, {one['measure']} {one['value']}: {one['reason']} ({one['made_by']}){unseen}")
     for one in state["versions"]:
         back = f"; as before: {', '.join(one['kept_back'])}" if one["kept_back"] else ""
         print(f"Version {one['version']} of {one['released']}, threshold {one['threshold']}{back}")
@@ -27,15 +29,18 @@ def show(server: Server = HERE, token: Token = None, data: Data = DATA) -> None:
 
 @public_app.command("on", epilog="Example: `sampan public on --threshold 10`")
 def turn_on(
-    threshold: Annotated[int, typer.Option(min=3, max=100, help="Counts of fewer people are hidden.")] = 5,
+    threshold: Annotated[
+        int | None, typer.Option(min=3, max=100, help="Counts of fewer people are hidden; without it as it was, 5 at first.")
+    ] = None,
     server: Server = HERE,
     token: Token = None,
     data: Data = DATA,
 ) -> None:
     """Let anybody read what is released from now on, and what was."""
     with connected(server, token, data) as client:
+        threshold = threshold or client.get("reporting", _PATH)["terms"]["threshold"]
         client.change("PUT", "reporting", _PATH, {"on": True, "threshold": threshold})
-    print("Public figures are on. `sampan public release` makes the next version.")
+    print(f"Public figures are on; counts below {threshold} are hidden. `sampan public release` makes the next version.")
 
 
 @public_app.command("off", epilog="Example: `sampan public off`")
@@ -59,12 +64,13 @@ def release(server: Server = HERE, token: Token = None, data: Data = DATA) -> No
 
 @public_app.command(
     "except",
-    epilog="Example: `sampan public except ilo-china-skills sexes enrolled 3 --row F --reason 'Press release, 13 April 2025'`",
+    epilog="Example: `sampan public except ilo-china-skills sexes enrolled,started,completed,assessed,passed,certified 3 "
+    "--row F --reason 'Press release, 13 April 2025'`",
 )
 def except_(
     programme: str,
     table: str,
-    measure: str,
+    measure: Annotated[str, typer.Argument(help="Or several with commas, if all are the same number.")],
     value: Annotated[int, typer.Argument(min=1, help="What it is: another figure is not released.")],
     reason: Annotated[str, typer.Option(help="Where it is public already.")],
     row: Annotated[str | None, typer.Option(help="Which row of the table; none in that of programmes.")] = None,
@@ -73,10 +79,11 @@ def except_(
     data: Data = DATA,
 ) -> None:
     """Say that a figure is public already: it is shown from the next version on."""
-    said = {"programme": programme, "table": table, "row": row, "measure": measure, "value": value, "reason": reason}
+    said = {"programme": programme, "table": table, "row": row, "value": value, "reason": reason}
     with connected(server, token, data) as client:
-        made = client.change("POST", "reporting", f"{_PATH}/exceptions", said)
-    print(f"Exception {made['id']} is recorded.")
+        for one in measure.split(","):
+            made = client.change("POST", "reporting", f"{_PATH}/exceptions", {**said, "measure": one})
+            print(f"Exception {made['id']} is recorded.")
 
 
 @public_app.command("hide", epilog="Example: `sampan public hide 4`")

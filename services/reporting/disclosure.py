@@ -10,7 +10,7 @@ published is the same, and this figure is another.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 MEASURES: tuple[str, ...] = ("enrolled", "started", "completed", "assessed", "passed", "certified")
@@ -60,17 +60,24 @@ def protect(
     """What to hide of these figures, after those that were published before (the oldest first).
 
     ``released`` are figures that are public already: they are shown whatever they are, unless another could then not be kept
-    from being worked out. None when there is no safe way: the last version must stand until more has changed.
+    from being worked out: then those of a row that do so are not, and the others are. None when there is no safe way: the last
+    version must stand until more has changed.
     """
-    for exempt in ({*released}, set[Place]()):
-        hidden = _hide(now, before, threshold, exempt)
-        if hidden is not None:
-            return hidden
-    return None
+    exempt = {*released}
+    hidden = _hide(now, before, threshold, exempt)
+    if hidden is not None or not exempt:
+        return hidden
+    exempt, hidden = set(), _hide(now, before, threshold, set())
+    for row in sorted({place[1:] for place in released}):
+        more = exempt | {place for place in released if place[1:] == row}
+        if (with_more := _hide(now, before, threshold, more)) is not None:
+            exempt, hidden = more, with_more
+    return hidden
 
 
 def _hide(now: Shown, before: Sequence[Shown], threshold: int, exempt: set[Place]) -> frozenset[Place] | None:
     draft = _Draft(now, threshold, exempt)
+    before = [_as_known(shown, now, threshold, exempt) for shown in before]
     for measure in MEASURES:
         if _is_small(now, Place(measure), threshold) and Place(measure) not in exempt:
             draft.hide_column(measure)
@@ -83,10 +90,36 @@ def _hide(now: Shown, before: Sequence[Shown], threshold: int, exempt: set[Place
         draft.complete()
         given_away = next(_given_away([*before, draft.shown()], threshold - 1), None)
         if given_away is None:
-            return draft.shown().hidden
+            hidden = draft.shown().hidden
+            return None if _tells_of_totals(exempt, now, [*before, draft.shown()]) else hidden
         if not draft.hide_more(given_away, before):
             return None
     return None
+
+
+def _as_known(shown: Shown, now: Shown, threshold: int, exempt: Collection[Place]) -> Shown:
+    """An earlier version as it is read by who knows what is public already: an exception may be made after that version.
+
+    What was only hidden so that an exception could not be worked out (six men of nine, when the three women are known) is no
+    secret then. A small group is, and an exception that tells it is not applied.
+    """
+    public = {place for place in exempt if shown.value(place) == now.value(place)}
+    hidden = set(shown.hidden - public)
+    for measure, table in {place[:2] for place in public if place.table and Place(place.measure) not in hidden}:
+        left = [place for place in hidden if place[:2] == (measure, table)]
+        if len(left) == 1 and not _is_small(shown, left[0], threshold):
+            hidden.remove(left[0])
+    return replace(shown, hidden=frozenset(hidden))
+
+
+def _tells_of_totals(exempt: Collection[Place], now: Shown, versions: Sequence[Shown]) -> bool:
+    """Whether an exception stands in a table of which the total is hidden: it says of the other tables' rows what they must be."""
+    return any(
+        Place(place.measure) in shown.hidden and shown.value(place) == now.value(place)
+        for place in exempt
+        if place.table
+        for shown in versions
+    )
 
 
 def _is_small(shown: Shown, place: Place, threshold: int) -> bool:

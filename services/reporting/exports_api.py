@@ -30,6 +30,7 @@ class Asked(BaseModel):
     kind: Literal["count", "rate"]
     measure: str
     of: str | None
+    rate: str | None
     counts: str
     contributes_to: str | None
     answered_by: str
@@ -51,6 +52,7 @@ _INDICATORS = [
         kind=one.kind,
         measure=one.measure,
         of=one.of,
+        rate=one.rate,
         counts=MEASURES[one.measure].counts,
         contributes_to=one.contributes_to,
         answered_by=f"/v1/aggregates?{urlencode(question(one), safe=',')}",

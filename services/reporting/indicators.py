@@ -21,6 +21,8 @@ class Indicator:
     measure: str
     of: str | None = None
     """The measure in the denominator of a rate."""
+    rate: str | None = None
+    """By what name the rate is asked for: it follows cohorts, so that it never passes 100 %."""
     by: tuple[str, ...] = ("country", "sex")
     """Dimensions by which it is usually asked for."""
     where: tuple[tuple[str, str], ...] = ()
@@ -57,7 +59,12 @@ INDICATORS: Mapping[str, Indicator] = {
         by=("country", "sex", "role"),
     ),
     "completion-rate": Indicator(
-        "Completion rate", "Of those who started, those who completed.", ("ILO", "donors"), "completed", of="started"
+        "Completion rate",
+        "Of those who started, those who completed.",
+        ("ILO", "donors"),
+        "completed",
+        of="started",
+        rate="completion_rate",
     ),
     "pass-rate": Indicator(
         "Pass rate",
@@ -65,6 +72,7 @@ INDICATORS: Mapping[str, Indicator] = {
         ("ILO", "donors"),
         "passed",
         of="assessed",
+        rate="pass_rate",
     ),
     "skills-certified": Indicator(
         "Trainees awarded a skills certificate",
@@ -79,6 +87,7 @@ INDICATORS: Mapping[str, Indicator] = {
         ("ILO", "donors"),
         "certified",
         of="assessed",
+        rate="certification_rate",
     ),
     "training-hours": Indicator(
         "Trainee hours of training", "Hours held, times those who were there.", ("ILO", "donors"), "training_hours"
@@ -137,9 +146,9 @@ INDICATORS: Mapping[str, Indicator] = {
 
 def question(indicator: Indicator) -> list[tuple[str, str]]:
     """The parameters of GET /v1/aggregates that answer it."""
-    measures = ",".join(name for name in (indicator.measure, indicator.of) if name)
+    measure = indicator.rate or indicator.measure
     values: dict[str, list[str]] = {}
     for name, value in indicator.where:
         values.setdefault(name, []).append(value)
     where = [(name, ",".join(found)) for name, found in values.items()]
-    return [("measure", measures), ("by", ",".join(indicator.by)), *where]
+    return [("measure", measure), ("by", ",".join(indicator.by)), *where]

@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.reporting import releasing
 from services.reporting.disclosure import MEASURES
 from services.reporting.formats import FORMATS, Figures, NotInThisFormat, tables, wanted, workbook
+from services.reporting.questions import UnknownQuestion
 from services.reporting.released_tables import RATES, TABLES
-from services.reporting.releasing import Exempt, ExemptLine, Off, Terms, TooSoon, Version
+from services.reporting.releasing import Exempt, ExemptLine, ExemptState, Off, Terms, TooSoon, Version
 from shared.audit import Act, Audit
 from shared.database import Database
 from shared.http import Problem
@@ -58,7 +59,7 @@ class State(BaseModel):
     """Whether anything is published, by which threshold, and which figures are exceptions because they are public already."""
 
     terms: Terms
-    exceptions: list[ExemptLine]
+    exceptions: list[ExemptState]
     versions: list[Version]
 
 
@@ -97,8 +98,15 @@ def routes(database: Database, door: Doorkeeper, audit: Audit, visitors: Visitor
         async with database.transaction() as session:
             await _must_be_on(session)
             found = await releasing.tables_of(session, version)
-        if found is None or table not in TABLES:
-            raise Problem(404, "no_such_table", f"There is no such table or version. There are: {', '.join(TABLES)}.")
+            newest = found or await releasing.tables_of(session)
+        if table not in TABLES:
+            raise Problem(404, "no_such_table", f"There is no such table. There are: {', '.join(TABLES)}.")
+        if newest is None:
+            raise Problem(404, "nothing_released", "No version was released yet: the administrator makes the first one.")
+        if found is None:
+            raise Problem(
+                404, "no_such_version", f"There is no such version. The newest is {newest[0].version}; they count from 1."
+            )
         of, rows = found
         columns = [*_by(table), *_measures()]
         ordered = [{name: row[name] for name in columns} for row in rows[table]]
@@ -144,7 +152,10 @@ def _administration(router: APIRouter, database: Database, door: Doorkeeper, aud
             raise Problem(400, "no_such_figure", problem)
 
         async def work(session: AsyncSession) -> ExemptLine:
-            made = await releasing.add_exception(session, wanted, caller.officer)
+            try:
+                made = await releasing.add_exception(session, wanted, caller.officer)
+            except UnknownQuestion as unknown:
+                raise Problem(400, unknown.code, unknown.message) from None
             await audit.record(session, Act(caller, "exception.made", wanted.programme, made.id))
             return made
 
@@ -175,7 +186,7 @@ def _administration(router: APIRouter, database: Database, door: Doorkeeper, aud
         try:
             return await database.run(work)
         except Off:
-            raise Problem(409, "publication_off", "Public figures are off: turn them on first.") from None
+            raise Problem(409, "publication_off", "Public figures are off: turn them on first (sampan public on).") from None
         except TooSoon:
             raise Problem(
                 409, "released_today", "There is a version of today: the next one may be made tomorrow."

@@ -9,9 +9,9 @@ from sqlalchemy import delete, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from services.reporting import queries
+from services.reporting import queries, values
 from services.reporting.disclosure import MEASURES, THRESHOLD, Place, Shown, protect
-from services.reporting.questions import Question
+from services.reporting.questions import Question, read_question
 from services.reporting.released_tables import PROGRAMMES, TABLES, rows
 from services.reporting.tables import Publication, Release, ReleasedException
 from shared.events.codes import Code
@@ -58,7 +58,9 @@ class Exempt(BaseModel):
         if self.measure not in MEASURES:
             return f"There is no such measure in the tables. There are: {', '.join(MEASURES)}."
         if (self.row is None) != (self.table == PROGRAMMES):
-            return f"Only in {PROGRAMMES} a figure has no row: name the {TABLES[self.table][0] or 'programme'} alone."
+            if self.row is not None:
+                return f"A figure of {PROGRAMMES} is the programme's own and has no row: leave the row out."
+            return f"A figure of {self.table} has a row: say its {TABLES[self.table][0]}."
         return None
 
 
@@ -68,6 +70,12 @@ class ExemptLine(Exempt):
     id: int
     made: datetime
     made_by: str
+
+
+class ExemptState(ExemptLine):
+    """An exception, and whether the newest version shows it: it does not while the figure is another, or would give others away."""
+
+    shown: bool
 
 
 class Version(BaseModel):
@@ -90,12 +98,25 @@ async def set_terms(session: AsyncSession, wanted: Terms) -> None:
     await session.merge(Publication(id=1, on=wanted.on, threshold=wanted.threshold))
 
 
-async def exceptions(session: AsyncSession) -> list[ExemptLine]:
+async def exceptions(session: AsyncSession) -> list[ExemptState]:
     found = await session.scalars(select(ReleasedException).order_by(col(ReleasedException.id)))
-    return [ExemptLine.model_validate(one.model_dump()) for one in found]
+    newest = await tables_of(session)
+    rows = newest[1] if newest else {}
+    return [ExemptState(**one.model_dump(), shown=_shows(rows, one)) for one in found]
+
+
+def _shows(tables: Mapping[str, Any], exempt: ReleasedException) -> bool:
+    place = {"programme": exempt.programme, exempt.measure: exempt.value}
+    if dimension := TABLES[exempt.table][0]:
+        place[dimension] = exempt.row
+    return any(place.items() <= row.items() for row in tables.get(exempt.table, ()))
 
 
 async def add_exception(session: AsyncSession, wanted: Exempt, by: str) -> ExemptLine:
+    """Record one. Raises ``UnknownQuestion`` where there is no such programme or row."""
+    dimension = TABLES[wanted.table][0]
+    row = [(dimension, wanted.row)] if wanted.row is not None else []
+    await values.check(session, read_question([("programme", wanted.programme), *row]))
     made = ReleasedException(**wanted.model_dump(), made=datetime.now(UTC), made_by=by)
     session.add(made)
     await session.flush()

@@ -37,9 +37,9 @@ class Element(_Mapped):
     @model_validator(mode="after")
     def _known(self) -> "Element":
         if self.measure not in MEASURES:
-            raise ValueError(f"there is no measure {self.measure!r}")
+            raise ValueError(f"there is no measure {self.measure!r}; there are: {', '.join(MEASURES)}")
         if unknown := sorted({*self.by} - {*DIMENSIONS}):
-            raise ValueError(f"there is no dimension {unknown[0]!r}")
+            raise ValueError(f"there is no dimension {unknown[0]!r}; there are: {', '.join(DIMENSIONS)}")
         if {"month", "start_month"} & {*self.by}:
             raise ValueError("months are DHIS2's periods: leave them out of `by`")
         if bool(self.by) != bool(self.combos):

@@ -218,7 +218,9 @@ async def test_every_indicator_is_answered_and_no_goal_is_claimed(asking: httpx.
     indicators = (await asking.get("/v1/indicators")).json()
     for one in indicators:
         answer = (await asking.get(one["answered_by"])).json()
-        assert answer["measures"] == [name for name in (one["measure"], one["of"]) if name]
+        assert answer["measures"] == [one["rate"] or one["measure"]]
+        assert (one["kind"] == "rate") == (one["rate"] in RATES)
+        assert set(answer["basis"].values()) == {"cohort" if one["rate"] else "event"}
         if one["frameworks"] == ["SDG"]:
             assert one["kind"] == "count"
             assert one["title"].startswith(f"Contribution to SDG {one['contributes_to']}")

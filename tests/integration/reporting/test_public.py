@@ -128,14 +128,17 @@ async def test_an_exception_shows_the_figure_that_is_public_already_and_no_other
     client: httpx.AsyncClient, database: Database
 ) -> None:
     await turn_on(database)
+    await hear(database, [known(a_cohort()), *trainees(*range(1, 10))])
     for measure in ("enrolled", "started"):
         made = await client.post("/v1/publication/exceptions", json={**WOMEN, "measure": measure})
         assert made.status_code == 201, made.text
-    await hear(database, [known(a_cohort()), *trainees(*range(1, 10))])
+    state = (await client.get("/v1/publication")).json()
+    assert [one["shown"] for one in state["exceptions"]] == [False, False]
     await release(database)
     assert [row["enrolled"] for row in await public(client, "sexes")] == [3, 6]
     state = (await client.get("/v1/publication")).json()
     assert [(one["made_by"], one["reason"]) for one in state["exceptions"]] == [("administrator", WOMEN["reason"])] * 2
+    assert [one["shown"] for one in state["exceptions"]] == [True, True]
 
     await hear(database, [known(a_trainee("010", sex="F"))])
     await release(database, DAY + timedelta(days=1))
@@ -144,8 +147,42 @@ async def test_an_exception_shows_the_figure_that_is_public_already_and_no_other
 
     assert (await client.delete(f"/v1/publication/exceptions/{state['exceptions'][0]['id']}")).status_code == 204
     assert (await client.delete("/v1/publication/exceptions/77")).status_code == 404
-    bad = await client.post("/v1/publication/exceptions", json={**WOMEN, "table": "names"})
-    assert bad.json()["code"] == "no_such_figure"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code", "hint"),
+    [
+        ({"table": "names"}, "no_such_figure", "sexes"),
+        ({"measure": "women"}, "no_such_figure", "enrolled"),
+        ({"row": None}, "no_such_figure", "A figure of sexes has a row: say its sex."),
+        ({"table": "programmes"}, "no_such_figure", "leave the row out"),
+        ({"programme": "ilo-chinna"}, "unknown_value", "There are: ilo-china"),
+        ({"row": "female"}, "unknown_value", "There are: F, M, U."),
+        ({"table": "starts", "row": "spring"}, "invalid_month", "YYYY-MM"),
+    ],
+)
+async def test_an_exception_for_what_there_is_not_is_refused_with_what_there_is(
+    client: httpx.AsyncClient, database: Database, wrong: dict[str, Any], code: str, hint: str
+) -> None:
+    await hear(database, [known(a_cohort()), *trainees(1)])
+    refused = await client.post("/v1/publication/exceptions", json={**WOMEN, **wrong})
+    assert (refused.status_code, refused.json()["code"]) == (400, code)
+    assert hint in refused.json()["message"]
+    assert (await client.get("/v1/publication")).json()["exceptions"] == []
+
+
+async def test_what_is_not_there_yet_is_called_that(client: httpx.AsyncClient, database: Database) -> None:
+    await turn_on(database)
+    before = await client.get("/v1/public/sexes", headers=STRANGER)
+    assert (before.status_code, before.json()["code"]) == (404, "nothing_released")
+    await release(database)
+    for address, code, hint in (
+        ("/v1/public/sexes?version=2", "no_such_version", "newest is 1"),
+        ("/v1/public/names", "no_such_table", "sexes"),
+    ):
+        answer = await client.get(address, headers=STRANGER)
+        assert (answer.status_code, answer.json()["code"]) == (404, code)
+        assert hint in answer.json()["message"]
 
 
 async def test_as_a_file(client: httpx.AsyncClient, database: Database) -> None:

@@ -11,6 +11,7 @@ import yaml
 from sqlalchemy.engine import make_url
 
 from services.processes import LOOPBACK
+from services.reporting.domain import DIMENSIONS
 from shared.database import Database
 from tests.integration.reporting.test_aggregates import a_history
 from tests.integration.reporting.test_projection import hear
@@ -61,6 +62,17 @@ async def test_the_public_role_reads_released_tables_while_they_are_public(
         "AND table_name IN ('programmes', 'sexes') ORDER BY table_name, row_value"
     )
     assert [tuple(row) for row in rows] == [("programmes", None, 9), ("sexes", "F", None), ("sexes", "M", None)]
+
+
+async def test_a_partner_has_every_dimension_and_every_column_says_what_it_is(reading: Connect) -> None:
+    khmer = await reading("sampan_partner_kh")
+    columns = await khmer.fetch(
+        "SELECT relname, attname, col_description(attrelid, attnum) FROM pg_attribute JOIN pg_class ON attrelid = pg_class.oid "
+        "WHERE relnamespace = 'reporting'::regnamespace AND relname = ANY($1) AND attnum > 0",
+        VIEWS,
+    )
+    assert {column for view, column, _ in columns if view == "partner_figures"} == {"measure", "value", *DIMENSIONS}
+    assert not [(view, column) for view, column, said in columns if not said]
 
 
 async def test_a_partner_reads_its_own_detail_and_the_common_totals(reading: Connect, database: Database) -> None:

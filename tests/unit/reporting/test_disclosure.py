@@ -49,6 +49,34 @@ def test_an_exception_that_would_give_others_away_is_not_applied() -> None:
     assert hidden_rows(now, released=released) == {"LA", "MM"}
 
 
+def test_an_exception_that_is_not_applied_keeps_no_other_from_being_applied() -> None:
+    now = shown(
+        sex={"F": {"enrolled": 3}, "M": {"enrolled": 16}},
+        countries={"KH": {"enrolled": 9}, "LA": {"enrolled": 4}, "MM": {"enrolled": 6}},
+    )
+    released = [Place("enrolled", "sex", "F"), Place("enrolled", "countries", "KH"), Place("enrolled", "countries", "MM")]
+    assert hidden_rows(now, released=released) == {"LA", "MM"}
+
+
+def test_that_three_women_were_enrolled_is_not_shown_while_how_many_started_is_hidden() -> None:
+    """They were no more than three: of the programme that is public already, all is."""
+    now = shown(sex={"F": dict.fromkeys(MEASURES, 3), "M": dict.fromkeys(MEASURES, 6)})
+    women = [Place(measure, "sex", "F") for measure in MEASURES]
+    assert hidden_rows(now, released=women[:1]) == {"F", "M"}
+    assert protect(now, [], released=women) == frozenset()
+
+
+def test_an_exception_made_after_a_version_that_hid_the_figure_is_applied_in_the_next() -> None:
+    first = published(enrolled(F=3, M=6))
+    assert protect(enrolled(F=3, M=6), [first], released=[Place("enrolled", "sex", "F")]) == frozenset()
+    assert protect(enrolled(F=3, M=16), [first], released=[Place("enrolled", "sex", "F")]) == frozenset()
+
+
+def test_an_exception_that_tells_a_small_group_in_a_version_that_hid_it_is_not_applied() -> None:
+    first = published(enrolled(F=6, M=4))
+    assert hidden_rows(enrolled(F=6, M=4), first, released=[Place("enrolled", "sex", "F")]) == {"F", "M"}
+
+
 def test_figures_that_count_many_are_shown() -> None:
     assert protect(enrolled(F=50, M=60, U=0), []) == frozenset()
 
@@ -144,6 +172,28 @@ def nothing_is_given_away(history: list[Shown]) -> None:
             if place in one.hidden:
                 least, most = reader.knows(version, place)
                 assert most - least >= 1 - 1e-6, (version, place, value, released)
+
+
+@settings(max_examples=20)
+@given(history=histories(), row=st.sampled_from([("sex", "F"), ("countries", "KH")]), since=st.integers(0, 3))
+def test_an_exception_gives_no_other_small_group_away(
+    history: list[Shown], row: tuple[str, str], since: int
+) -> None:
+    exempt = [Place(measure, *row) for measure in MEASURES]
+    released: list[Shown] = []
+    public: set[tuple[Place, int]] = set()
+    for place, now in enumerate(history):
+        told = exempt if place >= since else []
+        public |= {(one, now.value(one)) for one in told}
+        hidden = protect(now, released, released=told)
+        if hidden is not None:
+            released.append(Shown(now.total, now.tables, hidden))
+    reader = Reader(released)
+    for version, one in enumerate(released):
+        for cell in one.hidden:
+            if 0 < one.value(cell) < THRESHOLD and (cell, one.value(cell)) not in public:
+                least, most = reader.knows(version, cell)
+                assert most - least >= 1 - 1e-6, (version, cell, released)
 
 
 def test_the_solver_finds_what_a_bad_rule_gives_away() -> None:
