@@ -21,7 +21,9 @@ def show(server: Server = HERE, token: Token = None, data: Data = DATA) -> None:
     for one in state["exceptions"]:
         unseen = "" if one["shown"] or not state["versions"] else _UNSEEN
         where = " ".join(filter(None, [one["programme"], one["table"], one["row"]]))
-        print(f"Exception {one['id']}: {where}, {one['measure']} {one['value']}: {one['reason']} ({one['made_by']}){unseen}")
+        print(
+            f"Exception {one['id']}: {where}, {one['measure']} {one['value']}: {one['reason']} ({one['made_by']}){unseen}"
+        )
     for one in state["versions"]:
         back = f"; as before: {', '.join(one['kept_back'])}" if one["kept_back"] else ""
         print(f"Version {one['version']} of {one['released']}, threshold {one['threshold']}{back}")
@@ -30,7 +32,8 @@ def show(server: Server = HERE, token: Token = None, data: Data = DATA) -> None:
 @public_app.command("on", epilog="Example: `sampan public on --threshold 10`")
 def turn_on(
     threshold: Annotated[
-        int | None, typer.Option(min=3, max=100, help="Counts of fewer people are hidden; without it as it was, 5 at first.")
+        int | None,
+        typer.Option(min=3, max=100, help="Counts of fewer people are hidden; without it as it was, 5 at first."),
     ] = None,
     server: Server = HERE,
     token: Token = None,
@@ -40,7 +43,9 @@ def turn_on(
     with connected(server, token, data) as client:
         threshold = threshold or client.get("reporting", _PATH)["terms"]["threshold"]
         client.change("PUT", "reporting", _PATH, {"on": True, "threshold": threshold})
-    print(f"Public figures are on; counts below {threshold} are hidden. `sampan public release` makes the next version.")
+    print(
+        f"Public figures are on; counts below {threshold} are hidden. `sampan public release` makes the next version."
+    )
 
 
 @public_app.command("off", epilog="Example: `sampan public off`")

@@ -113,7 +113,7 @@ def _as_known(shown: Shown, now: Shown, threshold: int, exempt: Collection[Place
 
 
 def _tells_of_totals(exempt: Collection[Place], now: Shown, versions: Sequence[Shown]) -> bool:
-    """Whether an exception stands in a table of which the total is hidden: it says of the other tables' rows what they must be."""
+    """Whether an exception stands where the total is hidden: it would be a part of the other tables' total, too."""
     return any(
         Place(place.measure) in shown.hidden and shown.value(place) == now.value(place)
         for place in exempt

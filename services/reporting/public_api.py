@@ -102,10 +102,14 @@ def routes(database: Database, door: Doorkeeper, audit: Audit, visitors: Visitor
         if table not in TABLES:
             raise Problem(404, "no_such_table", f"There is no such table. There are: {', '.join(TABLES)}.")
         if newest is None:
-            raise Problem(404, "nothing_released", "No version was released yet: the administrator makes the first one.")
+            raise Problem(
+                404, "nothing_released", "No version was released yet: the administrator makes the first one."
+            )
         if found is None:
             raise Problem(
-                404, "no_such_version", f"There is no such version. The newest is {newest[0].version}; they count from 1."
+                404,
+                "no_such_version",
+                f"There is no such version. The newest is {newest[0].version}; they count from 1.",
             )
         of, rows = found
         columns = [*_by(table), *_measures()]
@@ -186,7 +190,9 @@ def _administration(router: APIRouter, database: Database, door: Doorkeeper, aud
         try:
             return await database.run(work)
         except Off:
-            raise Problem(409, "publication_off", "Public figures are off: turn them on first (sampan public on).") from None
+            raise Problem(
+                409, "publication_off", "Public figures are off: turn them on first (sampan public on)."
+            ) from None
         except TooSoon:
             raise Problem(
                 409, "released_today", "There is a version of today: the next one may be made tomorrow."

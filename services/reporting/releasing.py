@@ -73,7 +73,7 @@ class ExemptLine(Exempt):
 
 
 class ExemptState(ExemptLine):
-    """An exception, and whether the newest version shows it: it does not while the figure is another, or would give others away."""
+    """An exception, and whether the newest version shows it: not while the figure is another, or would give others away."""
 
     shown: bool
 

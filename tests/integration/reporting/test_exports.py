@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from services.reporting.formats import sdmx as sdmx_form
+from services.reporting.rates import RATES
 from shared.database import Database
 from shared.events.certification import SchemeFact
 from shared.events.codes import Model
@@ -170,6 +171,11 @@ async def test_dhis2_by_a_mapping_of_the_callers_own(asking: httpx.AsyncClient) 
     lacking = await asking.post("/v1/dhis2?from=2025-01&to=2025-12", json={**ids, "org_units": {"LA": "DiszpKrYNg8"}})
     assert (lacking.status_code, lacking.json()["code"]) == (400, "not_in_this_format")
     assert "country KH" in lacking.json()["message"]
+    for slip, allowed in (({"measure": "enroled"}, "enrolled"), ({"by": ["gender"]}, "sex")):
+        unknown = await asking.post("/v1/dhis2", json={**ids, "elements": [{**ids["elements"][0], **slip}]})
+        assert unknown.status_code == 400
+        assert unknown.json()["message"].startswith("elements.0: there is no")
+        assert allowed in unknown.json()["message"]
 
 
 @pytest.mark.parametrize(

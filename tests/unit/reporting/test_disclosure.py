@@ -54,7 +54,11 @@ def test_an_exception_that_is_not_applied_keeps_no_other_from_being_applied() ->
         sex={"F": {"enrolled": 3}, "M": {"enrolled": 16}},
         countries={"KH": {"enrolled": 9}, "LA": {"enrolled": 4}, "MM": {"enrolled": 6}},
     )
-    released = [Place("enrolled", "sex", "F"), Place("enrolled", "countries", "KH"), Place("enrolled", "countries", "MM")]
+    released = [
+        Place("enrolled", "sex", "F"),
+        Place("enrolled", "countries", "KH"),
+        Place("enrolled", "countries", "MM"),
+    ]
     assert hidden_rows(now, released=released) == {"LA", "MM"}
 
 
@@ -176,9 +180,7 @@ def nothing_is_given_away(history: list[Shown]) -> None:
 
 @settings(max_examples=20)
 @given(history=histories(), row=st.sampled_from([("sex", "F"), ("countries", "KH")]), since=st.integers(0, 3))
-def test_an_exception_gives_no_other_small_group_away(
-    history: list[Shown], row: tuple[str, str], since: int
-) -> None:
+def test_an_exception_gives_no_other_small_group_away(history: list[Shown], row: tuple[str, str], since: int) -> None:
     exempt = [Place(measure, *row) for measure in MEASURES]
     released: list[Shown] = []
     public: set[tuple[Place, int]] = set()
