@@ -30,10 +30,10 @@ class Asked(BaseModel):
     kind: Literal["count", "rate"]
     measure: str
     of: str | None
-    rate: str | None
     counts: str
     contributes_to: str | None
     answered_by: str
+    rate: str | None = None
 
 
 _LIKE_AGGREGATES = [

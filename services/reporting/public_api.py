@@ -13,7 +13,7 @@ from services.reporting.disclosure import MEASURES
 from services.reporting.formats import FORMATS, Figures, NotInThisFormat, tables, wanted, workbook
 from services.reporting.questions import UnknownQuestion
 from services.reporting.released_tables import RATES, TABLES
-from services.reporting.releasing import Exempt, ExemptLine, ExemptState, Off, Terms, TooSoon, Version
+from services.reporting.releasing import Exempt, ExemptLine, Off, Terms, TooSoon, Version
 from shared.audit import Act, Audit
 from shared.database import Database
 from shared.http import Problem
@@ -59,7 +59,7 @@ class State(BaseModel):
     """Whether anything is published, by which threshold, and which figures are exceptions because they are public already."""
 
     terms: Terms
-    exceptions: list[ExemptState]
+    exceptions: list[ExemptLine]
     versions: list[Version]
 
 
@@ -94,6 +94,8 @@ def routes(database: Database, door: Doorkeeper, audit: Audit, visitors: Visitor
         form: Annotated[str | None, Query(alias="format", max_length=10, description="json, csv or xlsx.")] = None,
     ) -> Response:
         """One table as it was released."""
+        if {*request.query_params} - {"version", "format"}:
+            raise Problem(400, "unknown_parameter", "There is no such parameter. There are: version, format.")
         name = _form(form, request.headers.get("accept", ""))
         async with database.transaction() as session:
             await _must_be_on(session)

@@ -65,17 +65,14 @@ class Exempt(BaseModel):
 
 
 class ExemptLine(Exempt):
-    """An exception as it was recorded."""
+    """An exception as it was recorded, and whether the newest version shows it: not while the figure is another, or would give
+    others away.
+    """
 
     id: int
     made: datetime
     made_by: str
-
-
-class ExemptState(ExemptLine):
-    """An exception, and whether the newest version shows it: not while the figure is another, or would give others away."""
-
-    shown: bool
+    shown: bool = False
 
 
 class Version(BaseModel):
@@ -98,11 +95,15 @@ async def set_terms(session: AsyncSession, wanted: Terms) -> None:
     await session.merge(Publication(id=1, on=wanted.on, threshold=wanted.threshold))
 
 
-async def exceptions(session: AsyncSession) -> list[ExemptState]:
+async def exceptions(session: AsyncSession) -> list[ExemptLine]:
     found = await session.scalars(select(ReleasedException).order_by(col(ReleasedException.id)))
+    return await _lines(session, list(found))
+
+
+async def _lines(session: AsyncSession, found: Sequence[ReleasedException]) -> list[ExemptLine]:
     newest = await tables_of(session)
-    rows = newest[1] if newest else {}
-    return [ExemptState(**one.model_dump(), shown=_shows(rows, one)) for one in found]
+    tables = newest[1] if newest else {}
+    return [ExemptLine(**one.model_dump(), shown=_shows(tables, one)) for one in found]
 
 
 def _shows(tables: Mapping[str, Any], exempt: ReleasedException) -> bool:
@@ -120,7 +121,8 @@ async def add_exception(session: AsyncSession, wanted: Exempt, by: str) -> Exemp
     made = ReleasedException(**wanted.model_dump(), made=datetime.now(UTC), made_by=by)
     session.add(made)
     await session.flush()
-    return ExemptLine.model_validate(made.model_dump())
+    (line,) = await _lines(session, [made])
+    return line
 
 
 async def end_exception(session: AsyncSession, number: int) -> bool:

@@ -176,6 +176,8 @@ async def test_what_is_not_there_yet_is_called_that(client: httpx.AsyncClient, d
     before = await client.get("/v1/public/sexes", headers=STRANGER)
     assert (before.status_code, before.json()["code"]) == (404, "nothing_released")
     await release(database)
+    narrowed = await client.get("/v1/public/sexes?sex=F", headers=STRANGER)  # would be answered with all rows
+    assert (narrowed.status_code, narrowed.json()["code"]) == (400, "unknown_parameter")
     for address, code, hint in (
         ("/v1/public/sexes?version=2", "no_such_version", "newest is 1"),
         ("/v1/public/names", "no_such_table", "sexes"),
