@@ -21,7 +21,7 @@ import socket
 import subprocess
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import IO, Self
@@ -34,7 +34,6 @@ _TELLING = (
     re.compile(r"^(?!INFO|WARNING|ERROR)[A-Za-z][\w.]*: "),
     re.compile(r"^ERROR"),
 )
-_unlent_ports = itertools.cycle(random.sample(range(20_000, 32_768), 12_768))
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
@@ -263,10 +262,20 @@ def free_port() -> int:
     Not one of those that the kernel lends to outgoing connections, which would sooner or later have it first; and another one at
     each call.
     """
-    for port in _unlent_ports:
-        with contextlib.suppress(OSError), socket.create_server((LOOPBACK, port)):
-            return port
-    raise AssertionError("unreachable")
+    for port in itertools.islice(_unlent_ports(), 1000):
+        try:
+            with socket.create_server((LOOPBACK, port)):
+                return port
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+    raise StandaloneError("A thousand ports of this machine were tried and none is free: stop what uses them.")
+
+
+@functools.cache
+def _unlent_ports() -> Iterator[int]:
+    ports = range(20_000, 32_768)
+    return itertools.cycle(random.sample(ports, len(ports)))
 
 
 def port_problem(port: int) -> str | None:

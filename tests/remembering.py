@@ -32,6 +32,9 @@ _told: dict[Hashable, tuple[Any, list[_Held]]] = {}
 async def once_told(name: Hashable, tell: Callable[[], Awaitable[T]], *places: Place) -> T:
     """What ``tell`` gives, on databases as it leaves them; ``name`` stands for the story, and they are empty before."""
     if name not in _told:
+        for place in places:
+            before = await place.database.run(partial(_look, place.metadata))
+            assert before.rows.keys() <= {"outbox_head"}, f"{name}: {list(before.rows)} were told before"
         given = await tell()
         _told[name] = given, [await place.database.run(partial(_look, place.metadata)) for place in places]
     else:

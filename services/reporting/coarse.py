@@ -84,6 +84,13 @@ async def _add(session: AsyncSession, value: str, source: str) -> None:
         await session.execute(text(_upsert(grain, _grouped(grain, value, source))))
 
 
+async def empty_tail(session: AsyncSession) -> None:
+    """Delete it, as whoever knows every coarser cube may: the database refuses a copy of another version (migration 0033)."""
+    known = text("SELECT set_config('sampan.coarser_cubes', :number, true)")
+    await session.execute(known, {"number": str(len(GRAINS))})
+    await session.execute(text("DELETE FROM cube_tail"))
+
+
 async def roll(session: AsyncSession) -> None:
     """Add the tail to the coarser cubes, in a transaction of its own.
 
@@ -91,12 +98,12 @@ async def roll(session: AsyncSession) -> None:
     """
     await session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
     await _add(session, "delta", "cube_tail")
-    await session.execute(text("DELETE FROM cube_tail"))
+    await empty_tail(session)
 
 
 async def fill(session: AsyncSession) -> None:
     """Make all coarser cubes from the fine one; nobody may write meanwhile."""
-    await session.execute(text("DELETE FROM cube_tail"))
+    await empty_tail(session)
     await session.execute(text("DELETE FROM coarse_cubes"))
     await _add(session, "value", "cube")
 

@@ -173,4 +173,7 @@ def _running(folder: Path, env: dict[str, str] | None = None) -> Iterator[Progra
     running.start()
     yield running
     if running.process is not None and running.process.poll() is None:
-        running.stop()
+        children = psutil.Process(running.process.pid).children(recursive=True)
+        assert running.stop() == 0
+        _, left = psutil.wait_procs(children, timeout=20)
+        assert not left, left

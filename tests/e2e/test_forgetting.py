@@ -81,9 +81,11 @@ async def on_the_broker(program: Program) -> dict[str, str]:
 
 @pytest.mark.long
 def test_given_somebody_is_forgotten_then_their_names_are_nowhere_and_every_figure_stands(
-    example: Program, tmp_path: Path
+    own_program: Program, tmp_path: Path
 ) -> None:
-    program = example
+    program = own_program
+    posted = program.run("post", EXAMPLE)
+    assert posted.returncode == 0, posted.stdout + posted.stderr
     eventually(lambda: totals(program)["certified"] == 9, "the report never showed nine certificates")
     person = the_person()
     details = details_of(person)

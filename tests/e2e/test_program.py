@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from tests.e2e.inside import inside
 
 pytestmark = pytest.mark.xdist_group("e2e")
 
+COHORT = "wuxi-2025-spring"
+
 
 def eventually(check: Callable[[], bool], what: str, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
@@ -31,6 +34,8 @@ def eventually(check: Callable[[], bool], what: str, seconds: float = 60) -> Non
 
 def totals(program: Program, **where: str) -> dict[str, int]:
     answer = httpx.get(f"{program.url('reporting')}/v1/aggregates", params=where, headers=program.admin)
+    if answer.status_code == 400 and answer.json()["code"] == "unknown_value":
+        return Counter()  # nothing of this was heard yet
     assert answer.status_code == 200, answer.text
     return answer.json()["totals"]  # type: ignore[no-any-return]
 
@@ -270,7 +275,7 @@ def test_given_the_program_ended_when_it_starts_again_then_it_carries_on_with_th
     example: Program, ending: signal.Signals
 ) -> None:
     program = example
-    eventually(lambda: totals(program)["certified"] == 9, "the report never showed nine certificates")
+    eventually(lambda: totals(program, cohort=COHORT)["certified"] == 9, "the report never showed nine certificates")
     children = psutil.Process(program.process.pid).children(recursive=True)  # type: ignore[union-attr]
 
     program.stop(ending)
@@ -278,7 +283,7 @@ def test_given_the_program_ended_when_it_starts_again_then_it_carries_on_with_th
     assert not alive, alive
     program.start()
 
-    assert totals(program)["certified"] == 9
+    assert totals(program, cohort=COHORT)["certified"] == 9
     assert program.run("check").returncode == 0
 
 

@@ -315,10 +315,12 @@ async def test_database_away(house: House) -> None:
     database, bus = await _office(house)
     await house.run(bus)
     house.postgres.execute(f"ALTER DATABASE {house.name} ALLOW_CONNECTIONS false")
-    house.postgres.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{house.name}'")  # noqa: S608
-    await house.intake("a", "b")
-    await eventually(lambda: any("waits" in problem for problem in bus.health()))
-    house.postgres.execute(f"ALTER DATABASE {house.name} ALLOW_CONNECTIONS true")
+    try:
+        house.postgres.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{house.name}'")  # noqa: S608
+        await house.intake("a", "b")
+        await eventually(lambda: any("waits" in problem for problem in bus.health()))
+    finally:
+        house.postgres.execute(f"ALTER DATABASE {house.name} ALLOW_CONNECTIONS true")
     await eventually(lambda: _applied(database, 2))
     assert await count(database, "dead_letters") == 0
     await eventually(lambda: not bus.health())

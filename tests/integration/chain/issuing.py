@@ -72,6 +72,8 @@ class Chain:
         await self.begin()
         places = Place(self.house.database, EnrolmentBase.metadata), Place(self.own, Base.metadata)
         self.heard = await once_told(name, told, *places)
+        self.issuer = self.an_issuer()  # what it remembers of the telling only the first test would have
+        self.documents = Documents(self.own, self.holders, self.issuer)
         return self
 
     def an_issuer(self, step: Callable[[str], Awaitable[None]] | None = None) -> Issuer:

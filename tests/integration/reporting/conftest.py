@@ -9,7 +9,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from services.reporting import exports_api, periods_api, public_api
+from services.reporting import coarse, exports_api, periods_api, public_api
 from services.reporting.api import routes
 from services.reporting.changes_api import routes as changes
 from services.reporting.exporting import Outlets
@@ -50,6 +50,7 @@ async def database(migrated: str) -> AsyncIterator[Database]:
 
 async def empty(database: Database) -> None:
     async with database.transaction() as session:
+        await coarse.empty_tail(session)
         await clear(session, Base.metadata)
 
 

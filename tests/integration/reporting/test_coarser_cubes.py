@@ -5,6 +5,7 @@ from collections.abc import Collection
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from services.reporting import coarse, dashboard, queries
 from services.reporting.coarse import GRAINS, Rolling, coarsest, number_of
@@ -27,15 +28,15 @@ async def number(database: Database, table: str) -> int:
         return int((await session.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one())  # noqa: S608
 
 
-@pytest.mark.parametrize("of", ["coarse_cubes", "cube_tail"])
-async def test_a_coarser_cube_that_was_tampered_with_is_found(database: Database, of: str) -> None:
+@pytest.mark.parametrize("change", ["DELETE FROM coarse_cubes", "UPDATE cube_tail SET delta = 0"])
+async def test_a_coarser_cube_that_was_tampered_with_is_found(database: Database, change: str) -> None:
     await hear(database, a_history()[:5])
     async with database.transaction() as session:
         await coarse.roll(session)
     await hear(database, a_history())
     assert await unlike(database) == []
     async with database.transaction() as session:
-        await session.execute(text(f"DELETE FROM {of} WHERE measure = 'completed'"))  # noqa: S608
+        await session.execute(text(f"{change} WHERE measure = 'completed'"))
     assert "completed by programme" in (await unlike(database))[0]
 
 
@@ -117,10 +118,25 @@ async def test_an_update_makes_the_cube_that_is_new_and_leaves_the_tail(database
     assert await unlike(database) == []
 
 
+async def test_a_copy_that_does_not_know_every_cube_leaves_the_tail(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await hear(database, a_history())
+    with monkeypatch.context() as before_the_upgrade:
+        before_the_upgrade.setattr(coarse, "GRAINS", GRAINS[:-1])
+        with pytest.raises(DBAPIError, match="copy of another version"):
+            await database.run(coarse.roll)
+    assert await unlike(database) == []
+    await database.run(coarse.roll)
+    assert await number(database, "cube_tail") == 0
+    assert await unlike(database) == []
+
+
 async def test_an_update_makes_the_coarser_cubes_anew(database: Database, migrated: str) -> None:
     await hear(database, a_history())
     async with database.transaction() as session:
         await session.execute(text("UPDATE cube_tail SET delta = delta + 1"))
+        await session.execute(text("DROP TRIGGER for_every_cube ON cube_tail"))
         await session.execute(text("UPDATE alembic_version SET version_num = '0031'"))
     await asyncio.to_thread(migrate, "reporting", migrated)
     assert await number(database, "cube_tail") == 0 < await number(database, "coarse_cubes")

@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 
 import psutil
-import pytest
 
 ROOT = Path(__file__).parents[3]
 PROGRAM = """
@@ -48,7 +47,6 @@ def test_a_process_that_stands_still_ends_and_says_where() -> None:
     assert "in main" in said
 
 
-@pytest.mark.long
 def test_a_process_that_was_paused_goes_on() -> None:
     process = start("goes on")
     psutil.Process(process.pid).suspend()

@@ -1,4 +1,8 @@
-"""One coarser cube more: by month, of the cohorts that end in some months."""
+"""One coarser cube more: by month, of the cohorts that end in some months.
+
+From now on the tail is emptied only by whoever knows as many coarser cubes as there are: during an upgrade a copy of the version
+before may still run, which would take out of the tail what it does not add to the new cube.
+"""
 
 from alembic import op
 
@@ -33,4 +37,21 @@ def upgrade() -> None:
             WHERE measure <> 'people' GROUP BY measure, {names} HAVING sum(value) <> 0
         ) AS counts
         """  # noqa: S608 (fixed names)
+    )
+    op.execute(
+        """
+        CREATE OR REPLACE FUNCTION tail_is_for_every_cube() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF current_setting('sampan.coarser_cubes', true) IS DISTINCT FROM '36' THEN
+                RAISE EXCEPTION 'the coarser cubes are added to by a copy of another version';
+            END IF;
+            RETURN NULL;
+        END $$
+        """
+    )
+    op.execute(
+        """
+        CREATE OR REPLACE TRIGGER for_every_cube BEFORE DELETE ON cube_tail
+        FOR EACH STATEMENT EXECUTE FUNCTION tail_is_for_every_cube()
+        """
     )
