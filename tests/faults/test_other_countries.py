@@ -80,6 +80,7 @@ def questions(service: str, records: dict[str, list[str]]) -> Iterator[tuple[str
         "key": "1",
         "source": "/offices/kh/dgtvet",
         "measure": "certified",
+        "scheme": "cn-vslc",
     }
     for path, methods in today("openapi", service)["paths"].items():
         for method, operation in methods.items():

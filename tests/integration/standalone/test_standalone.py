@@ -104,7 +104,7 @@ class Place:
         return subprocess.Popen(
             [sys.executable, "-c", PROGRAM, str(self.root), str(self.data)],
             cwd=ROOT,
-            env={**os.environ, **self.ports},
+            env={name: value for name, value in os.environ.items() if not name.startswith("SAMPAN_")} | self.ports,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
