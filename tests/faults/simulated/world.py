@@ -23,7 +23,7 @@ from services.enrolment.handlers import Handlers
 from services.enrolment.register import Register
 from services.enrolment.tables import Base as Enrolments
 from services.reporting import check as reportings_check
-from services.reporting import projection
+from services.reporting import coarse, projection
 from services.reporting.tables import Base as Reportings
 from shared.audit import Audit
 from shared.batches import FactBatches, IntakeBatches
@@ -148,6 +148,8 @@ class World:
     async def begin(self) -> "World":
         for service, database in self.databases.items():
             async with database.transaction() as session:
+                if service == "reporting":
+                    await coarse.empty_tail(session)
                 await clear(session, TABLES[service].metadata)
                 if service in STREAMS:
                     await session.execute(text("INSERT INTO outbox_head (id, epoch, position) VALUES (1, 1, 0)"))
