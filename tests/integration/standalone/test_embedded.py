@@ -1,6 +1,7 @@
 """PostgreSQL and nats-server as children of this process: first starts, second starts, faults, other users."""
 
 import asyncio
+import errno
 import multiprocessing
 import os
 import pwd
@@ -61,6 +62,23 @@ def query(server: EmbeddedPostgres, sql: str, role: str = "postgres") -> object:
 
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_free_port_is_another_each_time_and_none_that_outgoing_connections_are_lent() -> None:
+    ports = {free_port() for _ in range(20)}
+    assert len(ports) == 20
+    lent = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    if lent.exists():
+        assert max(ports) < int(lent.read_text().split()[0])
+
+
+def test_a_free_port_is_not_sought_for_ever_where_nothing_may_listen(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "not here")
+
+    monkeypatch.setattr("socket.create_server", refused)
+    with pytest.raises(PermissionError):
+        free_port()
 
 
 def test_a_service_owns_its_schema_and_sees_no_other(postgres: PostgresForTests) -> None:
