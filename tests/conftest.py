@@ -33,7 +33,7 @@ settings.load_profile("untimed")
 
 
 def pytest_collection_finish() -> None:
-    """What is loaded by now stays: to look through it again and again for rubbish takes a tenth of all the time."""
+    """What is loaded by now stays: to look through it again and again for rubbish takes a twentieth of all the time."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)

@@ -102,6 +102,12 @@ class Program:
         env = self.env | {"SAMPAN_TOKEN": self.token, "SAMPAN_SERVER": self.url("enrolment")}
         return commands.run([str(argument) for argument in arguments], env)
 
+    def post(self, events: Path) -> str:
+        """Post a file of events that all are taken; what the command says."""
+        posted = self.run("post", events)
+        assert posted.returncode == 0, posted.stdout + posted.stderr
+        return posted.stdout
+
 
 class RunningElsewhere(Program):
     """A program that somebody else starts and stops."""
@@ -140,9 +146,8 @@ def program() -> Iterator[Program]:
 @pytest.fixture(scope="package")
 def example(program: Program) -> Program:
     """The same, once it has taken the example."""
-    posted = program.run("post", EXAMPLE)
-    assert posted.returncode == 0, posted.stdout + posted.stderr
-    assert re.search(r"86 events: 86 (accepted|duplicate)\n", posted.stdout), posted.stdout
+    said = program.post(EXAMPLE)
+    assert re.search(r"86 events: 86 (accepted|duplicate)\n", said), said
     return program
 
 

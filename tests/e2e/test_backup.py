@@ -56,8 +56,7 @@ def folder() -> Iterator[Path]:
 def post(program: Program, folder: Path, *events: dict[str, Any]) -> None:
     file = folder / "events.ndjson"
     file.write_text("\n".join(json.dumps(event) for event in events))
-    posted = program.run("post", file)
-    assert posted.returncode == 0, posted.stdout + posted.stderr
+    program.post(file)
 
 
 def as_administrator(program: Program) -> Client:

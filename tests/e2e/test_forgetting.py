@@ -84,8 +84,7 @@ def test_given_somebody_is_forgotten_then_their_names_are_nowhere_and_every_figu
     own_program: Program, tmp_path: Path
 ) -> None:
     program = own_program
-    posted = program.run("post", EXAMPLE)
-    assert posted.returncode == 0, posted.stdout + posted.stderr
+    program.post(EXAMPLE)
     eventually(lambda: totals(program)["certified"] == 9, "the report never showed nine certificates")
     person = the_person()
     details = details_of(person)
@@ -114,8 +113,7 @@ def test_given_somebody_is_forgotten_then_their_names_are_nowhere_and_every_figu
     }
     file = tmp_path / "forget.ndjson"
     file.write_text(json.dumps(event))
-    posted = program.run("post", file)
-    assert posted.returncode == 0, posted.stdout + posted.stderr
+    program.post(file)
 
     found = asyncio.run(on_the_broker(program)) | inside(program).tables() | inside(program).logs() | answers(program)
     assert len(found) > 50

@@ -56,11 +56,6 @@ def same(program: Program, programme: str, file: Path) -> None:
     )
 
 
-def post(program: Program, events: Path) -> None:
-    posted = program.run("post", str(events))
-    assert posted.returncode == 0, posted.stdout + posted.stderr
-
-
 def simulated(program: Program, trainees: int, events: Path) -> Path:
     written = program.run("simulate", "--trainees", str(trainees), "--seed", "7", "--output", str(events))
     assert written.returncode == 0, written.stderr
@@ -69,18 +64,18 @@ def simulated(program: Program, trainees: int, events: Path) -> Path:
 
 def test_every_cell_of_a_small_programme_is_what_duckdb_counts(program: Program, tmp_path: Path) -> None:
     events = simulated(program, 60, tmp_path / "events.ndjson")
-    post(program, events)
+    program.post(events)
     same(program, "skills-1", events)
 
 
 @pytest.mark.long
 def test_every_cell_of_the_example_is_what_duckdb_counts(own_program: Program) -> None:
-    post(own_program, EXAMPLE)
+    own_program.post(EXAMPLE)
     same(own_program, "ilo-china-skills", EXAMPLE)
 
 
 @pytest.mark.long
 def test_every_cell_of_a_large_programme_is_what_duckdb_counts(own_program: Program, tmp_path: Path) -> None:
     events = simulated(own_program, 1000, tmp_path / "events.ndjson")
-    post(own_program, events)
+    own_program.post(events)
     same(own_program, "skills-1", events)

@@ -1,7 +1,6 @@
 """Certification on the real PostgreSQL: migrated once per worker, emptied for each test."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -10,8 +9,6 @@ from services.certification.tables import Base
 from shared.database import Database
 from tests.emptying import clear
 from tests.servers import PostgresForTests
-
-ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """All three services' databases on the real PostgreSQL, migrated once per worker."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -11,8 +10,6 @@ from tests.integration.chain.issuing import Chain
 from tests.integration.chain.test_issuing import STORY
 from tests.integration.enrolment.house import House
 from tests.servers import PostgresForTests
-
-ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="session")

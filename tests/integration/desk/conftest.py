@@ -19,9 +19,9 @@ from tests.integration.certification import conftest as certification
 from tests.integration.certification.given import ROLES, a_cohort, a_trainee, an_office, tell
 from tests.integration.desk.browser import Browser
 from tests.integration.enrolment import conftest as enrolment
-from tests.integration.enrolment.house import ADMINISTRATOR, BEARER, House, empty
+from tests.integration.enrolment.house import ADMINISTRATOR, House, empty, registered
 from tests.remembering import Place, once_told
-from tests.servers import PostgresForTests, broker_files
+from tests.servers import broker_files
 from tests.unit.certification.given import AUTHORITY, BODY, trainee
 from tests.unit.enrolment.story import COORDINATOR, HOST, SENDER, STRANGER
 
@@ -37,6 +37,7 @@ BODYS_TOKEN = new_token(BODY)
 AUTHORITYS_TOKEN = new_token(AUTHORITY)
 
 migrated = enrolment.migrated
+migrated_certification = certification.migrated
 database = enrolment.database
 house = enrolment.house
 settings = enrolment.settings
@@ -68,30 +69,15 @@ class Opened:
 @pytest.fixture
 async def tokens(opened: Opened, database: Database) -> dict[str, str]:
     """The tokens of the story's offices, each with an officer named sokha."""
-    return await once_told("the desk's offices", lambda: _registered(opened), Place(database, Base.metadata))
-
-
-async def _registered(opened: Opened) -> dict[str, str]:
     administrator = (await opened.browser()).client
-    given = {}
-    for office, role in OFFICES.items():
-        body = {"office": office, "name": f"Office {office[9:]}", "roles": [role], "officer": "sokha"}
-        answer = await administrator.post("/v1/offices", json=body, headers=BEARER)
-        assert answer.status_code == 201
-        given[office] = answer.json()["token"]
-    return given
+    place = Place(database, Base.metadata)
+    return await once_told("the desk's offices", lambda: registered(administrator, OFFICES), place)
 
 
 @pytest.fixture
 async def sender(opened: Opened, tokens: dict[str, str]) -> Browser:
     """An officer of the office that sends Cambodian trainees."""
     return await opened.browser(tokens[SENDER])
-
-
-@pytest.fixture(scope="session")
-def migrated_certification(postgres: PostgresForTests, migrated_database: str) -> str:
-    """The address of a database that certification's migrations have made."""
-    return postgres.url("certification", migrated_database)
 
 
 @pytest.fixture(scope="session")

@@ -18,8 +18,6 @@ from tests.contract.answers import as_documented
 from tests.integration.enrolment.house import ADMINISTRATOR, BEARER, House, empty
 from tests.servers import NatsForTests, PostgresForTests, broker_files
 
-ROOT = Path(__file__).parents[3]
-
 
 @pytest.fixture(scope="session")
 def migrated(postgres: PostgresForTests, migrated_database: str) -> str:

@@ -1,10 +1,11 @@
 """Enrolment's handlers on a real database, with the offices of the story."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import httpx
 from sqlalchemy import text
 
 from services.enrolment.check import compare_states
@@ -34,6 +35,17 @@ async def empty(database: Database) -> None:
     async with database.transaction() as session:
         await clear(session, Base.metadata)
         await session.execute(text("INSERT INTO outbox_head (id, epoch, position) VALUES (1, 1, 0)"))
+
+
+async def registered(client: httpx.AsyncClient, roles: Mapping[str, str]) -> dict[str, str]:
+    """The tokens of offices that the administrator registers, each with one role and an officer named sokha."""
+    tokens = {}
+    for office, role in roles.items():
+        body = {"office": office, "name": f"Office {office[9:]}", "roles": [role], "officer": "sokha"}
+        answer = await client.post("/v1/offices", json=body, headers=BEARER)
+        assert answer.status_code == 201, answer.text
+        tokens[office] = str(answer.json()["token"])
+    return tokens
 
 
 class House:

@@ -244,8 +244,11 @@ async def test_many_at_one_time_come_to_one_end(house: House) -> None:
         assert len(standings) == len(events)
         assert standings[forgotten("03")["id"]] == "accepted applied"
         assert not await house.rows("SELECT owner FROM register_entries WHERE owner = :owner", owner=place("03"))
+        # What came after the forgetting is of somebody new (decision 21), who is forgotten in their turn.
+        if not await house.rows(
+            "SELECT enrolment FROM forgotten WHERE enrolment = :other", other=enrolment_id("other", "01")
+        ):
+            assert said(await house.post(in_other(forgotten("01")))) == ["accepted applied"]
+            await checked(house)
         opened = await sealed(house)
-        assert "Sokha 01" not in opened
-        left = {row["enrolment"] for row in await house.rows("SELECT enrolment FROM forgotten")}
-        if enrolment_id("other", "01") in left:  # what comes after the forgetting is of somebody new (decision 21)
-            assert [detail for detail in SECRET if detail in opened] == []
+        assert [detail for detail in ("Sokha 01", *SECRET) if detail in opened] == []

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from services.enrolment.tables import Base
 from shared.database import Database
-from tests.integration.enrolment.house import BEARER, REGISTRATIONS
+from tests.integration.enrolment.house import BEARER, REGISTRATIONS, registered
 from tests.remembering import Place, once_told
 from tests.unit.enrolment.story import (
     COORDINATOR,
@@ -42,13 +42,8 @@ async def offices(client: Client, database: Database) -> dict[str, Bearer]:
 
 
 async def _registered(client: Client) -> dict[str, Bearer]:
-    tokens = {}
-    for office, role in {**OFFICES, "/offices/cn/press": "reader"}.items():
-        body = {"office": office, "name": "Office", "roles": [role], "officer": "sokha"}
-        answer = await client.post("/v1/offices", json=body)
-        assert answer.status_code == 201
-        tokens[office] = {"Authorization": f"Bearer {answer.json()['token']}"}
-    return tokens
+    tokens = await registered(client, {**OFFICES, "/offices/cn/press": "reader"})
+    return {office: {"Authorization": f"Bearer {token}"} for office, token in tokens.items()}
 
 
 async def post(client: Client, *events: dict[str, Any], **kwargs: Any) -> httpx.Response:

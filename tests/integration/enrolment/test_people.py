@@ -8,7 +8,7 @@ import pytest
 
 from services.enrolment.keys import BATCH
 from services.enrolment.tables import Base
-from tests.integration.enrolment.house import ADMIN, REGISTRATIONS, House, checked
+from tests.integration.enrolment.house import ADMIN, REGISTRATIONS, House, checked, registered
 from tests.integration.enrolment.test_persons import in_other
 from tests.remembering import Place, once_told
 from tests.unit.enrolment.story import (
@@ -70,12 +70,8 @@ async def offices(client: Client, house: House) -> dict[str, dict[str, str]]:
 
 async def _registered(client: Client, house: House) -> dict[str, dict[str, str]]:
     await house.post(*STORY)
-    tokens = {}
-    for office, role in ROLES.items():
-        body = {"office": office, "name": "Office", "roles": [role], "officer": "sokha"}
-        answer = await client.post("/v1/offices", json=body)
-        tokens[office] = {"Authorization": f"Bearer {answer.json()['token']}"}
-    return tokens
+    tokens = await registered(client, ROLES)
+    return {office: {"Authorization": f"Bearer {token}"} for office, token in tokens.items()}
 
 
 async def person_of(house: House, number: str = "01", cohort: str = "wuxi-2025") -> str:

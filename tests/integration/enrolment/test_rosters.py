@@ -16,7 +16,7 @@ from shared.events.identity import enrolment_id
 from shared.keeping import Keeping
 from shared.offices import Caller
 from shared.sessions import Visitor
-from tests.integration.enrolment.house import REGISTRATIONS
+from tests.integration.enrolment.house import REGISTRATIONS, registered
 from tests.remembering import Place, once_told
 from tests.sheets import CSV, XLSX, a_trainee, as_csv, as_xlsx, was_there
 from tests.unit.enrolment.story import (
@@ -46,13 +46,9 @@ async def offices(client: Client, database: Database) -> dict[str, Bearer]:
 
 
 async def _registered(client: Client) -> dict[str, Bearer]:
-    tokens = {}
-    for office, role in OFFICES.items():
-        body = {"office": office, "name": "Office", "roles": [role], "officer": "sokha"}
-        answer = await client.post("/v1/offices", json=body)
-        tokens[office] = {"Authorization": f"Bearer {answer.json()['token']}"}
+    tokens = await registered(client, OFFICES)
     await say(client, *REGISTRATIONS, announced(parties=PARTIES))
-    return tokens
+    return {office: {"Authorization": f"Bearer {token}"} for office, token in tokens.items()}
 
 
 async def say(client: Client, *events: dict[str, Any]) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import httpx
 import pytest
@@ -28,7 +27,6 @@ from tests.contract.answers import as_documented
 from tests.emptying import clear
 from tests.servers import PostgresForTests
 
-ROOT = Path(__file__).parents[3]
 ADMINISTRATOR = "sampan_admin_of_these_tests"
 OUTLETS = Outlets(publisher=Publisher("XM-EXAMPLE-1", "40", "An invented operator"))
 BEARER = {"Authorization": f"Bearer {ADMINISTRATOR}"}
