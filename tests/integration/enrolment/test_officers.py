@@ -157,9 +157,9 @@ async def test_too_many_bytes_and_too_many_requests(client: Client) -> None:
     large, often = bearer(await add(client)), bearer(await add(client, "desk-1", STRANGER))
     assert (await post(client, large, 3, note="x" * 40_000)).status_code == 200
     assert (await post(client, large, 1, first=9)).status_code == 429
-    statuses = [(await client.get("/v1/position", headers=often)).status_code for _ in range(110)]
+    statuses = [(await client.get("/v1/position", headers=often)).status_code for _ in range(200)]
     assert statuses[:100] == [200] * 100
-    assert statuses[-1] == 429
+    assert 429 in statuses[100:], "one more a second is allowed"
 
 
 async def test_rosters_count_by_their_rows_and_bytes_also_when_only_looked_at(client: Client) -> None:
