@@ -1,7 +1,8 @@
 """Answers from the cube, each with the position up to which it is true."""
 
 import hashlib
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -121,10 +122,11 @@ async def counted(session: AsyncSession, question: Question, position: dict[str,
     found: dict[Place, Figures] = {} if question.by else {(): {}}
     totals: Figures = {}
     for basis, measures in _by_basis(question).items():
-        cells = await _cells(session, question, basis, measures, step)
-        for place, lines in cells.items():
-            found.setdefault(place, {}).update(_figures(measures, lines))
-        whole = [line for lines in cells.values() for line in lines]
+        whole: Counter[str] = Counter()
+        for place, lines in (await _cells(session, question, basis, measures, step)).items():
+            sums = _sums(measures, lines)
+            found.setdefault(place, {}).update(_figures(measures, sums))
+            whole.update(sums)
         totals.update(_figures(measures, whole))
     if "people" in question.measures:
         people, totals["people"] = await _people(session, question, step)
@@ -300,17 +302,33 @@ def _one_of(column: ColumnElement[Any], values: Iterable[str]) -> ColumnElement[
     return column == any_(literal(list(values), ARRAY(Text)))
 
 
-def _figures(measures: Sequence[str], lines: Sequence[Line]) -> Figures:
-    """The measures, from the counts of one place or of all."""
-    found: Figures = {}
+def _sums(measures: Iterable[str], lines: Iterable[Line]) -> dict[str, int]:
+    """Of one place: each count, and of each rate its two."""
+    counted: dict[str, list[Line]] = {}
+    for line in lines:
+        counted.setdefault(line[0]["measure"], []).append(line)
+    found = {}
     for name in measures:
         if rate := RATES.get(name):
-            numerator, denominator = rate.parts(lines)
+            whose = {term.measure for term in rate.terms}
+            numerator, denominator = rate.parts(line for count in whose for line in counted.get(count, ()))
+            found |= {f"{name}_numerator": numerator, f"{name}_denominator": denominator}
+        else:
+            found[name] = sum(value for _, value in counted.get(name, ()))
+    return found
+
+
+def _figures(measures: Iterable[str], sums: Mapping[str, int]) -> Figures:
+    """The measures, from the sums of one place or of all."""
+    found: Figures = {}
+    for name in measures:
+        if name in RATES:
+            numerator, denominator = sums.get(f"{name}_numerator", 0), sums.get(f"{name}_denominator", 0)
             if denominator:
                 found[name] = numerator / denominator
             found |= {f"{name}_numerator": numerator, f"{name}_denominator": denominator}
         else:
-            value, parts = sum(value for cell, value in lines if cell["measure"] == name), COUNTED[name].parts
+            value, parts = sums.get(name, 0), COUNTED[name].parts
             found[name] = value if parts == 1 else value / parts
     return found
 

@@ -177,7 +177,7 @@ class CoarseCell(_Placed, Base, table=True):
 
     __tablename__ = "coarse_cubes"
     __table_args__ = (
-        Index("coarse_cubes_grain_measure_idx", "grain", "measure"),
+        Index("coarse_cubes_months_idx", "grain", "measure", "month", "end_month"),
         {"postgresql_with": {"fillfactor": "80"}},
     )
 
