@@ -180,6 +180,9 @@ def _of_reading(reads: Taken) -> Iterator[tuple[str, Figure]]:
         of_each = [times[name] for question, times in idle.items() if question != "all"]
         figure = _one(idle["all"][name], at_most=limit) | {"lowest": min(of_each), "highest": max(of_each)}
         yield f"reading, {int(most):,} enrolments, idle, {name} (ms)", figure
+    if bare := reads.get("bare exchange"):
+        yield "two bare processes that take as long, p50 (ms)", _one(bare["p50"])
+        yield "two bare processes that take as long, p99 (ms)", _one(bare["p99"])
     yield (
         f"reading, {int(most):,} enrolments, while taking in / idle, p99",
         _one(flowing["all"]["p99"] / idle["all"]["p99"], at_most=2),

@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 
 from bench.cube import fill
+from bench.exchange import exchange
 from bench.program import Program, Watch, database_url, ports
 from bench.supply import Flow, intake
 from services.standalone import Standalone
@@ -48,7 +49,10 @@ Times = dict[str, list[float]]
 
 
 def reads(sizes: Sequence[int], samples: int) -> dict[str, Any]:
-    """Milliseconds and processor milliseconds of each question at each size, idle and while facts flow in; an event's seconds."""
+    """Milliseconds and processor milliseconds of each question at each size, idle and while facts flow in; an event's seconds.
+
+    Beside the answers of the largest stands an exchange of bare processes that takes as long.
+    """
     with ExitStack() as stack:
         running: dict[int, Program] = {}
         cells = {}
@@ -60,6 +64,8 @@ def reads(sizes: Sequence[int], samples: int) -> dict[str, Any]:
             running[size] = Program(sampan)
         _say("reading, idle")
         idle, spent = ask({size: program.sampan for size, program in running.items()}, samples)
+        answers = [time for times in idle[max(running)].values() for time in times]
+        bare = exchange(median(answers), len(answers))
         flowing = {}
         for size, program in running.items():
             _say(f"reading with {size} enrolments while facts flow in")
@@ -73,6 +79,7 @@ def reads(sizes: Sequence[int], samples: int) -> dict[str, Any]:
         "enrolments": sorted(sizes),
         "cells": {str(size): number for size, number in cells.items()},
         "idle": {str(size): each(times) for size, times in idle.items()},
+        "bare exchange": _of(bare),
         "processor": {str(size): milliseconds for size, milliseconds in spent.items()},
         "flowing": {str(size): times for size, times in flowing.items()},
         "flow": {"events a second": A_SECOND, "trainees in a post": IN_A_POST},

@@ -7,6 +7,7 @@ tests/integration/bus, one test for each.
 import asyncio
 import logging
 import re
+from base64 import b64decode
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from inspect import getdoc
@@ -20,7 +21,8 @@ from faststream.nats.security import NatsCredentials
 from faststream.nats.subscriber.usecases import BatchPullStreamSubscriber
 from nats.aio.client import Client
 from nats.js import JetStreamContext
-from nats.js.errors import NotFoundError
+from nats.js.errors import APIError, NotFoundError
+from pydantic_core import from_json
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.batches import Batches, FactBatches, FactHandler, IntakeBatches, IntakeHandler
@@ -242,18 +244,23 @@ class Bus:
             await self.jetstream.delete_stream(stream)
 
     async def read(self, stream: str, first: int, last: int) -> list[Delivery]:
-        """The messages from `first` to `last`, without those that are gone. Nothing is consumed by it.
+        """The messages from `first` to `last` without their headers, and without those that are gone. Nothing is consumed by it.
 
         Raises BrokerAway.
         """
-        js = self.jetstream
+        connection, subject = self.connection, f"$JS.API.STREAM.MSG.GET.{stream}"
 
         async def one(sequence: int) -> Delivery | None:
+            # As nats-py's get_msg, which takes twice as long over headers that nobody asks for.
+            answer = await connection.request(subject, b'{"seq":%d}' % sequence, timeout=PUBLISH_SECONDS)
+            told = from_json(answer.data)
             try:
-                message = await js.get_msg(stream, sequence)
+                if "error" in told:
+                    APIError.from_error(told["error"])
             except NotFoundError:
                 return None
-            return Delivery(message.subject or "", message.data or b"", stream, sequence, 1, message.headers or {})
+            message = told["message"]
+            return Delivery(message["subject"], b64decode(message.get("data", "")), stream, sequence, 1, {})
 
         with _answering():
             found = await asyncio.gather(*(one(sequence) for sequence in range(first, last + 1)))

@@ -31,8 +31,8 @@ from shared.delivery import Delivery
 from shared.events.enrolment import CentreFact, CohortFact, OfficeFact
 from shared.events.offices_to_certification import RecognitionRef
 
-EVENTS = 200
-"""Events to begin with at a time; all that hangs together with them is loaded too."""
+EVENTS, ENROLMENTS = 200, 100
+"""Events, or enrolments with theirs, to begin with at a time; all that hangs together with them is loaded too."""
 
 
 async def check(session: AsyncSession, findings: Findings, bus: Bus, attested: Attested | None = None) -> None:
@@ -105,18 +105,26 @@ async def _held(
 
 
 async def _events(session: AsyncSession) -> AsyncIterator[list[Ref]]:
+    """Every event once: those of no enrolment as they were recorded, then enrolment by enrolment, each with all of its own.
+
+    In the order of recording alone, what hangs together would be loaded again for every month in which something was said of it.
+    """
     last = 0
-    while True:
-        rows = (
-            await session.execute(
-                text("SELECT place, source, id FROM events WHERE place > :last ORDER BY place LIMIT :events"),
-                {"last": last, "events": EVENTS},
-            )
-        ).all()
-        if not rows:
-            return
+    while rows := (await session.execute(_OF_NONE, {"last": last, "events": EVENTS})).all():
         yield [(row.source, row.id) for row in rows]
         last = rows[-1].place
+    before = ""
+    while found := list((await session.execute(_SPOKEN_OF, {"last": before, "enrolments": ENROLMENTS})).scalars()):
+        rows = (await session.execute(_OF_THESE, {"enrolments": found})).all()
+        yield [(row.source, row.id) for row in rows]
+        before = found[-1]
+
+
+_OF_NONE = text(
+    "SELECT place, source, id FROM events WHERE enrolment IS NULL AND place > :last ORDER BY place LIMIT :events"
+)
+_SPOKEN_OF = text("SELECT DISTINCT enrolment FROM events WHERE enrolment > :last ORDER BY enrolment LIMIT :enrolments")
+_OF_THESE = text("SELECT source, id FROM events WHERE enrolment = ANY(:enrolments) ORDER BY place")
 
 
 async def _compare_decided(session: AsyncSession, findings: Findings, refs: Sequence[Ref]) -> None:
