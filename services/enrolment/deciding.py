@@ -359,8 +359,8 @@ class Change:
         """The enrolments that have come or gone, or whose details others see now."""
         before, state = self.held, self.unit.folded.state
         there = {} if before.cohort is None or before.void else before.places
-        old = {key: place.enrolment.country for key, place in there.items() if not place.void}
-        new = {key: place.country for key, place in state.enrolments.items()} if state.cohort else {}
+        old = {key: _sent_by(place.enrolment) for key, place in there.items() if not place.void}
+        new = {key: _sent_by(enrolment) for key, enrolment in state.enrolments.items()} if state.cohort else {}
         if before.cohort and state.cohort and _parties(before.cohort) == _parties(state.cohort):
             return {key for key in old.keys() | new.keys() if old.get(key) != new.get(key)}
         return {*old, *new}
@@ -411,6 +411,11 @@ class Change:
 def _dating(cohort: Cohort) -> object:
     """What trainees' days, ages and arrivals follow from."""
     return cohort.terms.timezone, cohort.terms.starts_on, cohort.not_arrived
+
+
+def _sent_by(enrolment: Enrolment) -> object:
+    """What it follows from, with the parties, who sees the details: ``seers``."""
+    return enrolment.country, enrolment.said_by
 
 
 def _parties(cohort: Cohort) -> object:

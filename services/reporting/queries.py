@@ -307,7 +307,7 @@ def _sums(measures: Iterable[str], lines: Iterable[Line]) -> dict[str, int]:
     counted: dict[str, list[Line]] = {}
     for line in lines:
         counted.setdefault(line[0]["measure"], []).append(line)
-    found = {}
+    found: dict[str, int] = {}
     for name in measures:
         if rate := RATES.get(name):
             whose = {term.measure for term in rate.terms}

@@ -122,6 +122,27 @@ async def test_who_sees_both_decides(house: House, source: str, code: str) -> No
     assert receipt.code == code
 
 
+async def test_whoever_no_longer_sees_somebody_has_not_decided_about_them(house: House) -> None:
+    # given an office that sends a trainee of another country, of whom it says nothing yet
+    parties = [*PARTIES, {"office": STRANGER, "role": "sending-office"}]
+    nobody = proposed("01", source=STRANGER)
+    del nobody["data"]["person"]
+    there = [*REGISTRATIONS, announced(parties=parties), nobody, proposed("02", source=STRANGER)]
+    merged = decided("merged", "01", "02", 20, source=STRANGER)
+    # when that country's own office says who it is, before or after the first has decided
+    ends = []
+    for order in ([merged, named := trainee("trainee.enrolled", person=person("01"))], [named, merged]):
+        await empty(house.database)
+        await house.post(*there)
+        for event in order:
+            await house.post(event)
+        await checked(house)
+        ends.append((await persons(house), await house.standings()))
+    # then it comes to the same
+    assert ends[0] == ends[1]
+    assert ends[0][1][merged["id"]].endswith("not_a_party")
+
+
 async def test_whoever_left_keeps_what_was_said_before(house: House) -> None:
     await house.post(
         *FOUR, decided("merged", "01", "other/01", 20, HOST), decided("merged", "02", "other/02", 30, HOST)

@@ -19,6 +19,9 @@ GRAINS = [["programme", "sex"], ["programme", "sex", "month"], ["programme", "se
 
 
 def upgrade() -> None:
+    # A copy of the version before may still run: what the new cubes are made without must stay in the tail. In the order in which
+    # that copy takes them, or the two would wait for each other.
+    op.execute("LOCK TABLE coarse_cubes, cube_tail IN SHARE ROW EXCLUSIVE MODE")
     for grain in GRAINS:
         number = sum(1 << place for place, name in enumerate(reversed(DIMENSIONS)) if name not in grain)
         names = ", ".join(grain)
