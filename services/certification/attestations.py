@@ -72,17 +72,22 @@ async def moved(session: AsyncSession, limit: int) -> list[str]:
     """Enrolments with a certificate whose public standing is behind, and can follow at once."""
     rows = await session.execute(
         text(
-            """
+            f"""
             SELECT DISTINCT enrolment FROM certificates JOIN attestations USING (certificate)
-            WHERE due AND certificates.status <> 'superseded' AND attestations.status NOT IN
-                ('prepared', CASE certificates.status WHEN 'issued' THEN 'valid' WHEN 'suspended' THEN 'suspended'
-                    WHEN 'revoked' THEN 'revoked' ELSE 'void' END)
-            LIMIT :limit
-            """
+            WHERE due AND {_BEHIND} LIMIT :limit
+            """  # noqa: S608
         ),
         {"limit": limit},
     )
     return list(rows.scalars())
+
+
+_BEHIND: Final = """
+    certificates.status <> 'superseded' AND attestations.status NOT IN
+        ('prepared', CASE certificates.status WHEN 'issued' THEN 'valid' WHEN 'suspended' THEN 'suspended'
+            WHEN 'revoked' THEN 'revoked' ELSE 'void' END)
+"""
+"""Of a certificate and its attestation: what is public is not what was decided."""
 
 
 async def settle(
@@ -245,12 +250,24 @@ async def confirm(session: AsyncSession, good: Mapping[str, bytes], bad: Iterabl
 
 
 async def nobody_to_name(session: AsyncSession, enrolments: Sequence[str]) -> None:
-    """Their persons are forgotten: what was never public never is, and what was is closed for good. Standing and log stay."""
-    named = {"enrolments": list(enrolments)}
+    """Their persons are forgotten: what was never public never is, and what was is closed for good. Standing and log stay.
+
+    What was decided meanwhile is still due.
+    """
     rows = await session.execute(
-        text("UPDATE certificates SET due = false WHERE enrolment = ANY(:enrolments) RETURNING certificate"), named
+        text("SELECT certificate FROM certificates WHERE enrolment = ANY(:enrolments) FOR UPDATE"),
+        {"enrolments": list(enrolments)},
     )
     certificates = list(rows.scalars())
+    await session.execute(
+        text(
+            f"""
+            UPDATE certificates SET due = false WHERE certificate = ANY(:certificates) AND NOT EXISTS
+                (SELECT FROM attestations WHERE attestations.certificate = certificates.certificate AND {_BEHIND})
+            """  # noqa: S608
+        ),
+        {"certificates": certificates},
+    )
     await _withdraw(session, certificates)
     await session.execute(
         text(

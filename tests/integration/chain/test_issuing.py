@@ -11,11 +11,14 @@ from sqlalchemy import text
 
 from services.certification import showing
 from services.certification.handlers import Told
+from services.certification.holders import Holders
+from services.enrolment.holders import Holders as Register
 from shared.database import Database
 from shared.events.enrolment import CentreFact
 from shared.events.envelope import Event
 from shared.http import Problem
 from shared.offices import Caller
+from tests.integration.certification import given as at_certification
 from tests.integration.certification.given import tell
 from tests.integration.chain.issuing import ADMINISTRATOR, Chain
 from tests.integration.chain.strangers import found, judged_by_two
@@ -25,6 +28,7 @@ from tests.unit.certification.given import registered, voided
 from tests.unit.enrolment.story import (
     SENDER,
     announced,
+    cohort,
     completed,
     fields,
     forgotten,
@@ -363,6 +367,30 @@ async def test_what_is_replaced_when_nothing_can_be_signed_any_more_is_supersede
     await chain.live(voided("no", 30, REPLACED))
     await chain.issue()
     assert await chain.standings() == {("01", 1): "valid", ("02", 1): "valid"}, "as its body says again"
+    assert await chain.differences() == []
+
+
+async def test_what_is_decided_while_a_holder_is_asked_for_who_is_forgotten_is_public_soon(chain: Chain) -> None:
+    # given something public that is to be signed anew, of somebody who is forgotten by then
+    await chain.issue()
+    await chain.live(cohort("cohort.changed", 60, source=ALL[0]["office"], titles={"en": "Another"}), forgotten("01"))
+    end = award("revoked", "end", 26, "01", reason="error")
+
+    async def ask(body: bytes) -> bytes:
+        await at_certification.post(chain.own, end)
+        return await Register(chain.house.database, chain.house.register).answer(body)
+
+    # when it is revoked while enrolment is asked who that is, and the process ends before that is public
+    async def crash(step: str) -> None:
+        if step == "publish":
+            raise Crash
+
+    chain.holders = Holders(ask)
+    with pytest.raises(Crash):
+        await chain.an_issuer(crash).look()
+    # then the next one makes it so
+    await chain.an_issuer().follow()
+    assert await chain.standings() == {("01", 1): "revoked", ("02", 1): "valid"}
     assert await chain.differences() == []
 
 

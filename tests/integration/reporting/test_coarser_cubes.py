@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection
+from time import monotonic
 
 import pytest
 from sqlalchemy import text
@@ -118,6 +119,34 @@ async def test_an_update_makes_the_cubes_that_are_new_and_leaves_the_tail(databa
     assert await unlike(database) != []
     await asyncio.to_thread(migrate, "reporting", migrated)
     assert await number(database, "cube_tail") > 0
+    assert await unlike(database) == []
+
+
+async def test_what_a_copy_of_the_version_before_rolls_during_an_update_is_in_the_new_cubes(
+    database: Database, migrated: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a copy of the version before that knows three cubes less, in the middle of rolling
+    await hear(database, a_history())
+    old, new = GRAINS[3:], [number_of(grain) for grain in GRAINS[:3]]
+    async with database.transaction() as session:
+        await session.execute(text("DELETE FROM coarse_cubes WHERE grain = ANY(:new)"), {"new": new})
+        function = "CREATE OR REPLACE FUNCTION tail_is_for_every_cube() RETURNS trigger LANGUAGE plpgsql AS"
+        await session.execute(text(f"{function} $$ BEGIN RETURN NULL; END $$"))
+        await session.execute(text("UPDATE alembic_version SET version_num = '0034'"))
+    async with database.transaction() as session:
+        with monkeypatch.context() as before_the_update:
+            before_the_update.setattr(coarse, "GRAINS", old)
+            await coarse.roll(session)
+        # when the update comes, and has to wait for it
+        updating = asyncio.create_task(asyncio.to_thread(migrate, "reporting", migrated))
+        deadline = monotonic() + 20
+        while not await number(database, "pg_locks WHERE NOT granted AND relation = 'coarse_cubes'::regclass"):
+            assert monotonic() < deadline
+            await asyncio.sleep(0.02)
+    await updating
+    # then nothing is missing
+    assert await unlike(database) == []
+    await database.run(coarse.roll)
     assert await unlike(database) == []
 
 

@@ -23,6 +23,8 @@ def upgrade() -> None:
     number = sum(1 << place for place, name in enumerate(reversed(DIMENSIONS)) if name not in GRAIN)
     names = ", ".join(GRAIN)
     places = ", ".join(name if name in GRAIN else f"'_T' AS {name}" for name in DIMENSIONS)
+    # What the new cube is made without must stay in the tail, whatever a copy of the version before is doing.
+    op.execute("LOCK TABLE coarse_cubes, cube_tail IN SHARE ROW EXCLUSIVE MODE")
     # Without the tail: a reader adds it, and so will the next roll.
     op.execute(
         f"""
