@@ -50,11 +50,7 @@ async def check(session: AsyncSession, findings: Findings, bus: Bus, attested: A
         matched["offices"] += await compare_offices(session, findings, Office, Token, offices, SigningKey)
     for table, number in matched.items():
         compare_number(findings, table, await count(session, table), number)
-    async for refs in _events(session):
-        await _compare_decided(session, findings, refs)
-    for what, query in _STRAYS.items():
-        rows = await session.execute(text(query))
-        named(findings, what, [row.which for row in rows], "is there, but not what it goes with")
+    await compare_decided(session, findings)
     if attested is not None:
         await attested.compare(session, findings)
 
@@ -104,6 +100,15 @@ async def _held(
 # --- what was decided
 
 
+async def compare_decided(session: AsyncSession, findings: Findings) -> None:
+    """Compare every standing, certificate, scheme and recognition with the fold of all events."""
+    async for refs in _events(session):
+        await _compare_units(session, findings, refs)
+    for what, query in _STRAYS.items():
+        rows = await session.execute(text(query))
+        named(findings, what, [row.which for row in rows], "is there, but not what it goes with")
+
+
 async def _events(session: AsyncSession) -> AsyncIterator[list[Ref]]:
     """Every event once: those of no enrolment as they were recorded, then enrolment by enrolment, each with all of its own.
 
@@ -127,7 +132,7 @@ _SPOKEN_OF = text("SELECT DISTINCT enrolment FROM events WHERE enrolment > :last
 _OF_THESE = text("SELECT source, id FROM events WHERE enrolment = ANY(:enrolments) ORDER BY place")
 
 
-async def _compare_decided(session: AsyncSession, findings: Findings, refs: Sequence[Ref]) -> None:
+async def _compare_units(session: AsyncSession, findings: Findings, refs: Sequence[Ref]) -> None:
     """Decide the units of these events anew. What hangs together with them is theirs to compare in its own turn."""
     loaded = await store.load(session, [], refs)
     registered = fold_schemes(one.event for one in loaded.events.values())

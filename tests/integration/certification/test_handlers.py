@@ -4,10 +4,12 @@ import hashlib
 import json
 from typing import Any
 
+import pytest
 from sqlalchemy import text
 
-from services.certification import queries
+from services.certification import check, queries
 from services.certification.handlers import Handlers
+from shared.checking import Checked, Findings, one_snapshot
 from shared.database import Database
 from shared.events.envelope import canonical
 from shared.events.wire import Raw
@@ -354,3 +356,43 @@ async def test_events_are_listed_in_the_order_of_recording(database: Database) -
             if after is None:
                 break
     assert seen == ["scheme", *(f"c{number}" for number in range(7))]
+
+
+async def changed(database: Database, how: str) -> None:
+    async with database.transaction() as session:
+        await session.execute(text(f"UPDATE events SET {how}"))  # noqa: S608
+
+
+async def test_a_check_compares_every_event_once_however_few_at_a_time(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given events of two trainees and of none, in turns
+    await tell(database, a_cohort(), a_trainee(trainee("001")), a_trainee(trainee("002")))
+    events = [
+        registered("scheme", 1),
+        assessed("pass", 10),
+        assessed("other", 10, number="002"),
+        awarded("a", 12, "001"),
+    ]
+    events += [awarded("b", 12, "002"), voided("void", 20, events[2])]
+    for event in events:
+        await post(database, event)
+    monkeypatch.setattr(check, "EVENTS", 1)
+    monkeypatch.setattr(check, "ENROLMENTS", 1)
+
+    async def compared() -> Checked:
+        findings = Findings()
+        async with database.transaction() as session:
+            await one_snapshot(session)
+            await check.compare_decided(session, findings)
+        return findings.result()
+
+    # when nothing was touched, nothing differs
+    assert (await compared()).differences == []
+    assert (await compared()).compared["events"] == len(events)
+    # when one event's standing was, that one does, and no other event
+    for event in events:
+        await changed(database, f"code = code || 'x' WHERE id = '{event.id}'")
+        found = [difference.which for difference in (await compared()).differences if difference.what == "event"]
+        assert found == [f"{event.source}/{event.id}"]
+        await changed(database, f"code = rtrim(code, 'x') WHERE id = '{event.id}'")
