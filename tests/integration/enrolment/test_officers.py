@@ -194,7 +194,7 @@ async def test_bad_tokens_are_answered_later_and_later_and_a_good_one_at_once(cl
     assert monotonic() - began > 0.3, "from the same place, for the same office"
     began = monotonic()
     assert [await status(client, good) for _ in range(5)] == [200] * 5
-    assert monotonic() - began < 1
+    assert monotonic() - began < 5, "with the bad one it would take eight"
 
 
 async def test_bad_tokens_at_the_desks_sign_in_are_slowed_like_those_of_programs(client: Client) -> None:
@@ -213,4 +213,4 @@ async def test_bad_tokens_at_the_desks_sign_in_are_slowed_like_those_of_programs
     assert monotonic() - began > 0.3
     began = monotonic()
     assert (await sign_in(good)).status_code == 303
-    assert monotonic() - began < 1
+    assert monotonic() - began < 1.5, "the next bad one would take 1.6"
