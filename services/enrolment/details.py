@@ -15,7 +15,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.enrolment.domain import Cohort, Enrolment
-from services.enrolment.register import Register
+from services.enrolment.register import Register, person_in
 from services.enrolment.seers import seers
 from services.enrolment.store import COHORT, ENROLMENT
 from services.enrolment.tables import LookRow
@@ -73,8 +73,7 @@ class Details:
 
     def hear(self, type_: str, data: Mapping[str, Any]) -> None:
         """Take up one event; a correction says what is, the others add to it."""
-        corrected = type_ == "person.corrected.v1"
-        person = data if corrected else data.get("person") or {}
+        corrected, person = type_ == "person.corrected.v1", person_in(type_, data)
         for name in ("names", "birth_date", "contact", "consent"):
             if person.get(name):
                 setattr(self, name, person[name])

@@ -20,7 +20,7 @@ from services.enrolment.domain import Entry
 from services.enrolment.facts import age_band
 from services.enrolment.journal import Journal, without_birth_date
 from services.enrolment.links import Links
-from services.enrolment.register import Fading, Register
+from services.enrolment.register import Fading, Register, person_in
 from services.enrolment.store import Store
 from services.enrolment.tables import ForgottenRow
 from shared.database import write
@@ -99,8 +99,9 @@ async def _telling(session: AsyncSession, register: Register, enrolments: Collec
     rows = await session.execute(
         text(
             """
-            SELECT source, id, owner, entries.sealed, keys.sealed AS key
-            FROM register_entries AS entries JOIN register_keys AS keys USING (owner) WHERE owner = ANY(:enrolments)
+            SELECT source, id, type, owner, entries.sealed, keys.sealed AS key
+            FROM events JOIN register_entries AS entries USING (source, id)
+            JOIN register_keys AS keys USING (owner) WHERE owner = ANY(:enrolments)
             """
         ),
         {"enrolments": sorted(enrolments)},
@@ -108,7 +109,7 @@ async def _telling(session: AsyncSession, register: Register, enrolments: Collec
     found: set[str] = set()
     for row in rows:
         opened = json.loads(register.unseal(row.key, row.owner, row.sealed, f"{row.source}/{row.id}"))["data"]
-        person = opened.get("person") or opened
+        person = person_in(row.type, opened)
         names, contact = person.get("names") or {}, person.get("contact") or {}
         found |= {names[script] for script in ("original", "romanised") if script in names} | set(contact.values())
         found |= {identifier["number"] for identifier in person.get("identifiers") or ()}
