@@ -110,8 +110,10 @@ async def _telling(session: AsyncSession, register: Register, enrolments: Collec
     for row in rows:
         opened = json.loads(register.unseal(row.key, row.owner, row.sealed, f"{row.source}/{row.id}"))["data"]
         person = person_in(row.type, opened)
-        names, contact = person.get("names") or {}, person.get("contact") or {}
-        found |= {names[script] for script in ("original", "romanised") if script in names} | set(contact.values())
+        names = person.get("names") or {}
+        found |= {names[script] for script in ("original", "romanised") if script in names}
+        # A short number, in a field that we do not know, is how many or which, and would be found everywhere.
+        found |= {said for said in _texts(person.get("contact")) if not said.isdecimal() or len(said) >= SHORT}
         found |= {identifier["number"] for identifier in person.get("identifiers") or ()}
     return frozenset(found)
 
@@ -122,7 +124,7 @@ def _tells(detail: str, said: str) -> bool:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Every text in what somebody wrote; what could not be read is one."""
+    """Every text in what somebody wrote, and every whole number as one; what could not be read is a text."""
     stack = [value]
     while stack:
         node = stack.pop()
@@ -132,6 +134,8 @@ def _texts(value: Any) -> Iterator[str]:
             stack.extend(node)
         elif isinstance(node, str):
             yield node
+        elif isinstance(node, int) and not isinstance(node, bool):
+            yield str(node)
 
 
 async def _persons(session: AsyncSession, forgets: Mapping[str, Entry]) -> list[tuple[Entry, dict[str, set[str]]]]:

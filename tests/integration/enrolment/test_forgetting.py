@@ -21,6 +21,7 @@ from tests.properties import examples, times
 from tests.unit.enrolment.story import (
     COORDINATOR,
     PARTIES,
+    SENDER,
     STRANGER,
     announced,
     cohort,
@@ -252,3 +253,17 @@ async def test_many_at_one_time_come_to_one_end(house: House) -> None:
             await checked(house)
         opened = await sealed(house)
         assert [detail for detail in ("Sokha 01", *SECRET) if detail in opened] == []
+
+
+async def test_what_was_rejected_is_found_by_a_number_that_was_written_as_one(house: House) -> None:
+    contact = {"phone": "+85512345678", "mobile": [85598765432], "way": 1}
+    await house.post(*REGISTRATIONS, announced(), proposed("03", person={**WHO, "contact": contact}))
+    bad = [proposed("04", contact={"phone": 85598765432}), proposed("05", lines=1)]
+    async with house.database.transaction() as session:
+        kept = [Said(place, "invalid_data", event) for place, event in enumerate(bad)]
+        await house.archive.rejected.keep(session, SENDER, "x", kept, NOW)
+    assert "Sokha 04" in await sealed(house)
+    await house.post(forgotten("03"))
+    opened = await sealed(house)
+    assert "Sokha 04" not in opened
+    assert "Sokha 05" in opened  # of a short number too much would be found

@@ -6,7 +6,7 @@ import pytest
 
 from services.enrolment.journal import Journal
 from tests.integration.enrolment.house import REGISTRATIONS, House, checked, said
-from tests.unit.enrolment.story import COORDINATOR, announced, cohort, entry, person, proposed, trainee
+from tests.unit.enrolment.story import COORDINATOR, announced, cohort, entry, forgotten, person, proposed, trainee
 
 UNKNOWN = ["Sok Dara", ["1999-12-31"], 19991231, {"birth_date": "1999-12-31"}, {"birth_date": "31/12/1999"}, True, None]
 """One of each kind that JSON has."""
@@ -59,4 +59,14 @@ async def test_a_cohort_is_folded_whatever_stands_beside_a_correction(house: Hou
     moved = cohort("cohort.changed", 2, COORDINATOR, mode="online")  # comes late, so that all is folded again
     assert said(await house.post(moved)) == ["accepted applied"]
     assert (await house.facts())["enrolment.trainee.kh.wuxi-2025.01"]["age_band"] == "Y15T24"
+    await checked(house)
+
+
+@pytest.mark.parametrize("unknown", UNKNOWN, ids=repr)
+async def test_they_are_forgotten_whatever_stands_beside_their_details(house: House, unknown: Any) -> None:
+    contact = {"phone": None, "email": None, "telegram": unknown}
+    names = {**SHARED["names"], "nickname": unknown}
+    await house.post(*REGISTRATIONS, announced(), proposed("01", person={**SHARED, "contact": contact, "names": names}))
+    await house.post(trainee("person.corrected", "01", names=None, contact=contact, identifiers=None, person=unknown))
+    assert said(await house.post(forgotten("01"))) == ["accepted applied"]
     await checked(house)
