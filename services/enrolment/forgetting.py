@@ -141,13 +141,15 @@ def _texts(value: Any) -> Iterator[str]:
 async def _persons(session: AsyncSession, forgets: Mapping[str, Entry]) -> list[tuple[Entry, dict[str, set[str]]]]:
     """For each person and office an event that says so, and by cohort the enrolments for which that office speaks, void ones too.
 
-    What another country sent is that country's to forget.
+    What another country sent is that country's to forget. What was forgotten before, with a key of its own, stays as it is: nothing
+    is left of it.
     """
     rows = await session.execute(
         text(
             """
             SELECT person, enrolment, cohort, country, state ->> 'said_by' AS said_by FROM enrolments
             WHERE person IN (SELECT person FROM enrolments WHERE enrolment = ANY(:enrolments))
+                AND NOT EXISTS (SELECT FROM forgotten WHERE forgotten.enrolment = enrolments.enrolment)
             ORDER BY person, enrolment
             """
         ),

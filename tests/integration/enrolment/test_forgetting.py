@@ -267,3 +267,22 @@ async def test_what_was_rejected_is_found_by_a_number_that_was_written_as_one(ho
     opened = await sealed(house)
     assert "Sokha 04" not in opened
     assert "Sokha 05" in opened  # of a short number too much would be found
+
+
+async def test_who_is_linked_to_somebody_forgotten_before_is_forgotten_too(house: House) -> None:
+    await house.post(*STORY, decided("merged", "03", "04", 20), forgotten("03"))
+    assert said(await house.post(proposed("04", 6, person=WHO))) == ["accepted applied"]
+    assert await together(house) == [["other/01", "wuxi-2025/03", "wuxi-2025/04"]]
+    before = await house.rows("SELECT id, person FROM events WHERE enrolment = :key", key=place("03"))
+    assert said(await house.post(forgotten("04"))) == ["accepted applied"]
+    opened = await sealed(house)
+    assert [detail for detail in SECRET if detail in opened] == []
+    assert await house.rows("SELECT id, person FROM events WHERE enrolment = :key", key=place("03")) == before
+    causes = {row["enrolment"]: row["event"] for row in await house.rows("SELECT enrolment, event FROM forgotten")}
+    assert causes == {
+        place("03"): forgotten("03")["id"],
+        enrolment_id("other", "01"): forgotten("03")["id"],
+        place("04"): forgotten("04")["id"],
+    }
+    assert await together(house) == [["other/01", "wuxi-2025/03", "wuxi-2025/04"]]
+    await checked(house)
