@@ -147,6 +147,7 @@ class DeadLetters:
 
         A body that was sealed with another secret tells nothing to anybody, and is kept as long as any.
         """
+        await session.execute(text("LOCK TABLE dead_letters IN SHARE MODE"))  # waits for one that is not there yet
         rows = await session.execute(
             text("SELECT id, stream, sequence, body FROM dead_letters WHERE stream = 'INTAKE' ORDER BY id")
         )

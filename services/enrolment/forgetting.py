@@ -141,8 +141,7 @@ def _texts(value: Any) -> Iterator[str]:
 async def _persons(session: AsyncSession, forgets: Mapping[str, Entry]) -> list[tuple[Entry, dict[str, set[str]]]]:
     """For each person and office an event that says so, and by cohort the enrolments for which that office speaks, void ones too.
 
-    What another country sent is that country's to forget. What was forgotten before, with a key of its own, stays as it is: nothing
-    is left of it.
+    What another country sent is that country's to forget. What was forgotten before stays as it is: nothing is left of it.
     """
     rows = await session.execute(
         text(

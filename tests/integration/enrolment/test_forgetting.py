@@ -57,6 +57,9 @@ STORY = [
 
 async def sealed(house: House) -> str:
     """Everything that can be opened with the service's secret."""
+    await house.rows(
+        "UPDATE rejected SET expires = now() + interval '1 day' RETURNING id"
+    )  # the house's clock stands still
     opened = []
     for table in ("register_entries", "reused_ids"):
         rows = await house.rows(
