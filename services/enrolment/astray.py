@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.enrolment.domain import Ref
-from services.enrolment.links import LINKING, links_said
+from services.enrolment.links import LINKING, tells_of
 from services.enrolment.store import ENROLMENT
 from services.enrolment.tables import UNSETTLED
 from shared.events.identity import office_of
@@ -50,7 +50,7 @@ async def find_astray(session: AsyncSession, source: str, links: Collection[str]
         ),
         asked,
     )
-    events = [row for row in rows if office_of(row.source)[0] == country and links_said(row) & set(links)]
+    events = [row for row in rows if office_of(row.source)[0] == country and tells_of(row, links)]
     states = await session.execute(
         text(
             """

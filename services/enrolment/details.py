@@ -15,7 +15,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.enrolment.domain import Cohort, Enrolment
-from services.enrolment.links import LINKING, links_said
+from services.enrolment.links import LINKING, tells_of
 from services.enrolment.register import Register, person_in
 from services.enrolment.seers import seers
 from services.enrolment.store import COHORT, ENROLMENT
@@ -149,7 +149,7 @@ async def read_originals(
     return {
         (row.source, row.id): json.loads(opened(register, row))
         for row in await _sealed(session, [enrolment.enrolment for enrolment in enrolments], applied=False)
-        if (row.status, row.code) == ("accepted", "applied") or (row.said is not None and links_said(row) & links)
+        if (row.status, row.code) == ("accepted", "applied") or tells_of(row, links)
     }
 
 

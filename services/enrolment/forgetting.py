@@ -18,10 +18,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.enrolment.astray import Astray, destroy_astray, find_astray
 from services.enrolment.deciding import Saved, decide_again, save
-from services.enrolment.domain import Entry, Ref
+from services.enrolment.domain import Entry
 from services.enrolment.facts import age_band
 from services.enrolment.journal import Journal, without_birth_date
-from services.enrolment.links import Links
+from services.enrolment.links import LINKING, Links, tells_of
 from services.enrolment.register import Fading, Register, person_in
 from services.enrolment.store import ENROLMENT, Held, Store
 from services.enrolment.tables import ForgottenRow
@@ -49,6 +49,7 @@ class _Person:
 
     cause: Entry
     cohorts: Mapping[str, Collection[str]]
+    links: Collection[str]
     astray: Astray
 
     @property
@@ -68,7 +69,7 @@ async def forget(
     session = journal.session
     persons = await _persons(session, forgets)
     everyone = frozenset(key for person in persons for key in person.enrolments)
-    telling = await _telling(session, register, everyone, [ref for person in persons for ref in person.astray.events])
+    telling = await _telling(session, register, persons)
 
     def about(event: Any) -> bool:
         return enrolment_named(event) in everyone or any(
@@ -140,29 +141,37 @@ def enrolment_named(event: Any) -> str | None:
     return enrolment if isinstance(enrolment, str) else None
 
 
-async def _telling(
-    session: AsyncSession, register: Register, enrolments: Collection[str], others: Collection[Ref]
-) -> frozenset[str]:
-    """What tells who somebody is wherever it stands: names, numbers, addresses."""
-    rows = await session.execute(
+async def _telling(session: AsyncSession, register: Register, persons: Sequence[_Person]) -> frozenset[str]:
+    """What tells who somebody is wherever it stands: names, numbers, addresses.
+
+    Of what has not applied under their numbers only what an identifier says to be theirs, or else all that there is.
+    """
+    others = [ref for person in persons for ref in person.astray.events]
+    links = {link for person in persons for link in person.links}
+    selected = await session.execute(
         text(
-            """
-            SELECT source, id, type, owner, entries.sealed, keys.sealed AS key
+            f"""
+            SELECT source, id, type, events.status, code, events.person AS said, {LINKING},
+                owner, entries.sealed, keys.sealed AS key
             FROM events JOIN register_entries AS entries USING (source, id)
-            JOIN register_keys AS keys USING (owner)
-            WHERE owner = ANY(:enrolments) OR (source, id) IN (
-                SELECT * FROM unnest(CAST(:sources AS text[]), CAST(:ids AS text[]))
+            JOIN register_keys AS keys USING (owner) LEFT JOIN enrolments USING (enrolment)
+            WHERE (source, id) IN (
+                SELECT source, id FROM register_entries WHERE owner = ANY(:enrolments)
+                UNION ALL SELECT * FROM unnest(CAST(:sources AS text[]), CAST(:ids AS text[]))
             )
-            """
+            """  # noqa: S608 (a constant)
         ),
         {
-            "enrolments": sorted(enrolments),
+            "enrolments": sorted(key for person in persons for key in person.enrolments),
             "sources": [source for source, _ in others],
             "ids": [id_ for _, id_ in others],
         },
     )
+    rows = selected.all()
+    theirs = [row for row in rows if (row.status, row.code) == ("accepted", "applied") or tells_of(row, links)]
+    known = {row.owner for row in theirs}
     found: set[str] = set()
-    for row in rows:
+    for row in (*theirs, *(row for row in rows if row.owner not in known)):
         opened = json.loads(register.unseal(row.key, row.owner, row.sealed, f"{row.source}/{row.id}"))["data"]
         person = person_in(row.type, opened)
         names = person.get("names") or {}
@@ -222,7 +231,7 @@ async def _persons(session: AsyncSession, forgets: Mapping[str, Entry]) -> list[
                 links |= place.links
                 del left[key]
         astray = await find_astray(session, source, links, {key for keys in cohorts.values() for key in keys})
-        found.append(_Person(cause, cohorts, astray))
+        found.append(_Person(cause, cohorts, links, astray))
     return found
 
 

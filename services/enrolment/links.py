@@ -171,10 +171,12 @@ class Links:
         return frozenset((row.one, row.other) for row in rows)
 
 
-def links_said(row: Any) -> frozenset[str]:
-    """What would link a person by what one event says of them: a row with its source, particulars as ``said``, and LINKING."""
-    known = [Identifier(*one) for one in row.said.get("identifiers") or ()]
-    return links_of(known, row.country or office_of(row.source)[0].upper(), row.centre or row.source)
+def tells_of(row: Any, links: Collection[str]) -> bool:
+    """Whether an event names an identifier of the person with these links: a row with its source, particulars as ``said``, and
+    LINKING."""
+    known = [Identifier(*one) for one in (row.said or {}).get("identifiers") or ()]
+    said = links_of(known, row.country or office_of(row.source)[0].upper(), row.centre or row.source)
+    return not said.isdisjoint(links)
 
 
 def _both(pairs: Iterable[Two]) -> set[str]:

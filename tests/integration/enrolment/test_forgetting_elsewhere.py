@@ -99,3 +99,16 @@ async def test_an_id_that_was_used_again_is_searched_under_every_number(house: H
     await house.post(forgotten("04"))
     await nothing_is_left(house, [])
     assert len(await house.rows("TABLE reused_ids")) == 1
+
+
+async def test_what_is_kept_about_somebody_else_stays_when_whose_number_it_is_are_forgotten(house: House) -> None:
+    await house.post(*ANNOUNCED, SLIP, voided(SLIP), {**proposed("03", 7, person=OTHER), "id": "right"})
+    await house.post(proposed("04", 8, person=WHO))
+    await house.post({**proposed("04", 9, person=WHO), "id": "bad", "time": "2025-03-05"})
+    await house.post({**proposed("05", 9, person=OTHER), "id": "bad", "time": "2025-03-05"})
+    await house.post(forgotten("03"))
+    opened = await sealed(house)
+    assert "'id': 'bad'" in opened
+    assert "Sokha Forgotten" in opened
+    assert "Sokha dara" not in opened
+    await checked(house)
