@@ -106,7 +106,13 @@ class PersonKeys:
                 await connection.executemany(
                     "UPDATE enrolment.events SET person = $3::jsonb WHERE (source, id) = ($1, $2)", self.faded
                 )
+                # What told of them under a number that is somebody else's is sealed under a key that is still there.
+                await connection.executemany(
+                    "DELETE FROM enrolment.register_entries WHERE (source, id) = ($1, $2)",
+                    [(source, id_) for source, id_, _ in self.faded],
+                )
                 # Without the keys nobody can tell any more which of these name them.
+                await connection.execute("DELETE FROM enrolment.reused_ids")
                 for service in _JOURNALS:
                     await connection.execute(f"DELETE FROM {service}.rejected")  # noqa: S608
                     await connection.execute(f"DELETE FROM {service}.dead_letters WHERE stream = 'INTAKE'")  # noqa: S608
@@ -155,6 +161,8 @@ def _bytes(value: str | None) -> bytes | None:
 
 _FADED = """
 SELECT source, id, person::text FROM enrolment.events
-WHERE person IS NOT NULL AND enrolment IN (SELECT enrolment FROM enrolment.forgotten)
+WHERE person IS NOT NULL AND NOT EXISTS (
+    SELECT FROM enrolment.register_entries AS entries WHERE (entries.source, entries.id) = (events.source, events.id)
+)
 """
 _ASKED = "SELECT source, id, time, data::text AS data, enrolment FROM enrolment.events WHERE type = $1"

@@ -1,7 +1,8 @@
 """Dead letters: messages that no handler could settle, kept sealed and announced without their bodies."""
 
+import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePath
@@ -10,10 +11,11 @@ from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from pydantic import ValidationError
-from sqlalchemy import BigInteger, DateTime, LargeBinary, Text, text
+from sqlalchemy import BigInteger, DateTime, LargeBinary, Row, Text, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel
 
+from shared.bodies import parts
 from shared.delivery import Delivery
 from shared.outbox import Notice, notify
 from shared.secrets import derive, seal, unseal
@@ -147,10 +149,22 @@ class DeadLetters:
 
         A body that was sealed with another secret tells nothing to anybody, and is kept as long as any.
         """
-        rows = await session.execute(
-            text("SELECT id, stream, sequence, body FROM dead_letters WHERE stream = 'INTAKE' ORDER BY id")
-        )
-        for row in list(rows):
+        await session.execute(text("LOCK TABLE dead_letters IN SHARE MODE"))  # waits for one that is not there yet
+        async for rows in parts(session, "dead_letters", "stream, sequence, body", "body", "stream = 'INTAKE'"):
+            empty, struck = await asyncio.to_thread(self._struck, rows, about)
+            if empty:
+                await session.execute(text("DELETE FROM dead_letters WHERE id = ANY(:ids)"), {"ids": empty})
+            if struck:
+                await session.execute(text("UPDATE dead_letters SET body = :body WHERE id = :id"), struck)
+
+    async def forget_expired(self, session: AsyncSession) -> None:
+        """Delete what has been kept long enough."""
+        await session.execute(text("DELETE FROM dead_letters WHERE expires <= now()"))
+
+    def _struck(self, rows: Sequence[Row[Any]], about: Callable[[Any], bool]) -> tuple[list[int], list[dict[str, Any]]]:
+        """Those of these that hold nothing but what is about them, and those that hold something of it, without it."""
+        empty, struck = [], []
+        for row in rows:
             where = _place(row.stream, row.sequence)
             try:
                 opened = unseal(self._key, row.body, where)
@@ -163,16 +177,10 @@ class DeadLetters:
             events = said if isinstance(said, list) else [said]
             left = [event for event in events if not about(event)]
             if not left:
-                await self.remove(session, row.id)
+                empty.append(row.id)
             elif len(left) < len(events):
-                body = seal(self._key, json.dumps(left).encode(), where)
-                await session.execute(
-                    text("UPDATE dead_letters SET body = :body WHERE id = :id"), {"id": row.id, "body": body}
-                )
-
-    async def forget_expired(self, session: AsyncSession) -> None:
-        """Delete what has been kept long enough."""
-        await session.execute(text("DELETE FROM dead_letters WHERE expires <= now()"))
+                struck.append({"id": row.id, "body": seal(self._key, json.dumps(left).encode(), where)})
+        return empty, struck
 
 
 def describe(error: BaseException) -> str:

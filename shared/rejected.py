@@ -1,5 +1,6 @@
 """Bodies that were rejected: kept sealed for a stated time, for audit, and then deleted."""
 
+import asyncio
 import base64
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -8,11 +9,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
-from sqlalchemy import BigInteger, DateTime, Identity, LargeBinary, Text, text
+from sqlalchemy import BigInteger, DateTime, Identity, LargeBinary, Row, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel
 
+from shared.bodies import parts
 from shared.events.wire import Raw
 from shared.secrets import derive, seal, unseal
 
@@ -148,22 +150,27 @@ class RejectedBodies:
 
         A body that does not open any more tells nothing to anybody.
         """
-        rows = await session.execute(text("SELECT id, postedby, sealed FROM rejected ORDER BY id"))
-        for row in list(rows):
+        async for rows in parts(session, "rejected", "postedby, sealed", "sealed"):
+            struck = await asyncio.to_thread(self._struck, rows, about)
+            if struck:
+                await session.execute(text("UPDATE rejected SET sealed = :sealed WHERE id = :id"), struck)
+
+    async def forget_expired(self, session: AsyncSession) -> None:
+        """Delete what has been kept long enough."""
+        await session.execute(text("DELETE FROM rejected WHERE expires <= now()"))
+
+    def _struck(self, rows: Sequence[Row[Any]], about: Callable[[Any], bool]) -> list[dict[str, Any]]:
+        """Those of these that hold something about them, without it."""
+        found = []
+        for row in rows:
             try:
                 events = self._opened(row.sealed, row.postedby)
             except InvalidTag:
                 continue
             left = [_line(event) for event in events if not about(event["event"])]
             if len(left) < len(events):
-                await session.execute(
-                    text("UPDATE rejected SET sealed = :sealed WHERE id = :id"),
-                    {"id": row.id, "sealed": self._sealed(left, row.postedby)},
-                )
-
-    async def forget_expired(self, session: AsyncSession) -> None:
-        """Delete what has been kept long enough."""
-        await session.execute(text("DELETE FROM rejected WHERE expires <= now()"))
+                found.append({"id": row.id, "sealed": self._sealed(left, row.postedby)})
+        return found
 
     def _sealed(self, lines: Sequence[bytes], postedby: str) -> bytes:
         return seal(self._key, b"[" + b",".join(lines) + b"]", postedby.encode())

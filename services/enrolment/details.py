@@ -15,7 +15,8 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.enrolment.domain import Cohort, Enrolment
-from services.enrolment.register import Register
+from services.enrolment.links import LINKING, tells_of
+from services.enrolment.register import Register, person_in
 from services.enrolment.seers import seers
 from services.enrolment.store import COHORT, ENROLMENT
 from services.enrolment.tables import LookRow
@@ -73,8 +74,7 @@ class Details:
 
     def hear(self, type_: str, data: Mapping[str, Any]) -> None:
         """Take up one event; a correction says what is, the others add to it."""
-        corrected = type_ == "person.corrected.v1"
-        person = data if corrected else data.get("person") or {}
+        corrected, person = type_ == "person.corrected.v1", person_in(type_, data)
         for name in ("names", "birth_date", "contact", "consent"):
             if person.get(name):
                 setattr(self, name, person[name])
@@ -137,11 +137,19 @@ async def read_details(session: AsyncSession, register: Register, enrolments: Co
     return found
 
 
-async def read_originals(session: AsyncSession, register: Register, enrolments: Collection[str]) -> dict[Any, Any]:
-    """By (source, id), the events as they came that hold details of these, whatever became of them."""
+async def read_originals(
+    session: AsyncSession, register: Register, enrolments: Collection[Enrolment]
+) -> dict[Any, Any]:
+    """By (source, id), the events as they came that hold details of a person with these enrolments.
+
+    What has not applied may be about somebody else (a slip that was taken back, a number that was given twice): it is theirs only
+    if an identifier says so.
+    """
+    links = {link for enrolment in enrolments for link in enrolment.links}
     return {
         (row.source, row.id): json.loads(opened(register, row))
-        for row in await _sealed(session, enrolments, applied=False)
+        for row in await _sealed(session, [enrolment.enrolment for enrolment in enrolments], applied=False)
+        if (row.status, row.code) == ("accepted", "applied") or tells_of(row, links)
     }
 
 
@@ -170,10 +178,11 @@ async def _sealed(session: AsyncSession, enrolments: Collection[str], *, applied
     rows = await session.execute(
         text(
             f"""
-            SELECT source, id, type, enrolment, owner, entries.sealed, keys.sealed AS key
+            SELECT source, id, type, enrolment, events.status, code, events.person AS said, {LINKING},
+                owner, entries.sealed, keys.sealed AS key
             FROM events JOIN register_entries AS entries USING (source, id)
-            JOIN register_keys AS keys USING (owner)
-            WHERE enrolment = ANY(:enrolments) {"AND status = 'accepted' AND code = 'applied'" if applied else ""}
+            JOIN register_keys AS keys USING (owner) LEFT JOIN enrolments USING (enrolment)
+            WHERE enrolment = ANY(:enrolments) {"AND events.status = 'accepted' AND code = 'applied'" if applied else ""}
             ORDER BY time, rank, source COLLATE "C", id COLLATE "C"
             """  # noqa: S608
         ),

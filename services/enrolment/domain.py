@@ -4,7 +4,7 @@ A unit is what is folded by itself: a programme, a centre, a cohort with its enr
 enrolments. No I/O, no clock, no ids made.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
@@ -277,14 +277,17 @@ class Enrolment:
 
     @property
     def links(self) -> frozenset[str]:
-        """What links enrolments to one person. A centre's number means something only at its centre, a national number
-        only in its country."""
-        return frozenset(f"{known.kind}/{self._scope(known)}/{known.hash}" for known in self.identifiers)
+        """What links enrolments to one person."""
+        return links_of(self.identifiers, self.country, self.sending_centre or self.said_by)
 
-    def _scope(self, known: Identifier) -> str:
-        if known.kind == "centre-number":
-            return self.sending_centre or self.said_by
-        return known.country or self.country
+
+def links_of(identifiers: Iterable[Identifier], country: str, centre: str) -> frozenset[str]:
+    """What identifiers link to one person. A centre's number means something only at its centre, a national number only in its
+    country."""
+    return frozenset(
+        f"{known.kind}/{centre if known.kind == 'centre-number' else known.country or country}/{known.hash}"
+        for known in identifiers
+    )
 
 
 @dataclass(frozen=True, slots=True)

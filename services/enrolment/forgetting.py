@@ -1,27 +1,29 @@
 """Forgetting somebody: their keys are destroyed, and what the record still needs of them fades.
 
 All enrolments that are known to be the person's, and for which the office speaks, are forgotten together, so that their links,
-re-made with a key that is thrown away, still hold among themselves. Only while nobody else takes events, and under the publish
-lock.
+re-made with a key that is thrown away, still hold among themselves; what tells of them elsewhere goes with them. Only while
+nobody else takes events, and under the publish lock.
 """
 
+import asyncio
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.enrolment.astray import Astray, destroy_astray, find_astray
 from services.enrolment.deciding import Saved, decide_again, save
 from services.enrolment.domain import Entry
 from services.enrolment.facts import age_band
 from services.enrolment.journal import Journal, without_birth_date
-from services.enrolment.links import Links
-from services.enrolment.register import Fading, Register
-from services.enrolment.store import Store
+from services.enrolment.links import LINKING, Links, tells_of
+from services.enrolment.register import Fading, Register, person_in
+from services.enrolment.store import ENROLMENT, Held, Store
 from services.enrolment.tables import ForgottenRow
 from shared.database import write
 from shared.deadletters import DeadLetters
@@ -41,6 +43,20 @@ class Archive:
     dead_letters: DeadLetters
 
 
+@dataclass(frozen=True, slots=True)
+class _Person:
+    """Who is to be forgotten: by which event, by cohort their enrolments, and what tells of them elsewhere."""
+
+    cause: Entry
+    cohorts: Mapping[str, Collection[str]]
+    links: Collection[str]
+    astray: Astray
+
+    @property
+    def enrolments(self) -> list[str]:
+        return sorted(key for keys in self.cohorts.values() for key in keys)
+
+
 async def forget(
     journal: Journal,
     store: Store,
@@ -52,35 +68,66 @@ async def forget(
     """Destroy the details of the persons of these enrolments, whose states are stored; each with the event that says so."""
     session = journal.session
     persons = await _persons(session, forgets)
-    everyone = frozenset(key for _, cohorts in persons for keys in cohorts.values() for key in keys)
-    telling = await _telling(session, register, everyone)
-    facts, changes = [], []
-    for cause, cohorts in persons:
-        enrolments = sorted(key for keys in cohorts.values() for key in keys)
-        await write(
-            session,
-            ForgottenRow,
-            [{"enrolment": key, "source": cause.source, "event": cause.id, "recordedtime": now} for key in enrolments],
-        )
-        await Links(session, register).keep(enrolments)
-        await _fade(journal, store, cohorts)
-        for statement in _DESTROY:
-            await session.execute(text(statement), {"enrolments": enrolments})
-        decision = await decide_again(journal, store, cohorts)
-        saved = await save(journal, store, register, decision)
-        changed = [*decision.changes(), *saved.changes]
-        await journal.change([(entry.ref, standing, number) for entry, standing, number in changed], now)
-        facts += saved.facts
-        changes += changed
+    everyone = frozenset(key for person in persons for key in person.enrolments)
+    telling = await _telling(session, register, persons)
 
     def about(event: Any) -> bool:
         return enrolment_named(event) in everyone or any(
             _tells(detail, said) for said in _texts(event) for detail in telling
         )
 
+    await _strike_reused(session, register, about)
+    facts, changes = [], []
+    for person in persons:
+        cause, enrolments = person.cause, person.enrolments
+        await write(
+            session,
+            ForgottenRow,
+            [{"enrolment": key, "source": cause.source, "event": cause.id, "recordedtime": now} for key in enrolments],
+        )
+        await Links(session, register).keep(enrolments)
+        await _fade(journal, store, person)
+        for statement in _DESTROY:
+            await session.execute(text(statement), {"enrolments": enrolments})
+        await destroy_astray(session, person.astray)
+        decision = await decide_again(journal, store, person.cohorts.keys() | person.astray.cohorts)
+        saved = await save(journal, store, register, decision)
+        changed = [*decision.changes(), *saved.changes]
+        await journal.change([(entry.ref, standing, number) for entry, standing, number in changed], now)
+        facts += saved.facts
+        changes += changed
+
     await archive.rejected.strike_out(session, about)
     await archive.dead_letters.strike_out(session, about)
     return Saved(facts, changes)
+
+
+async def _strike_reused(session: AsyncSession, register: Register, about: Callable[[Any], bool]) -> None:
+    """Delete what is about them of events whose id had been used for another, under whatever number it stands."""
+
+    def struck(rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
+        return [
+            {"source": row.source, "id": row.id, "content": row.content}
+            for row in rows
+            if about(json.loads(register.unseal(row.key, row.owner, row.sealed, f"{row.source}/{row.id}")))
+        ]
+
+    last: dict[str, Any] = {"source": "", "id": "", "content": b""}
+    while rows := (await session.execute(_REUSED, last)).all():
+        found = await asyncio.to_thread(struck, rows)
+        if found:
+            await session.execute(_STRIKE, found)
+        last = {"source": rows[-1].source, "id": rows[-1].id, "content": rows[-1].content}
+
+
+_REUSED = text(
+    """
+    SELECT source, id, content, owner, reused_ids.sealed, keys.sealed AS key
+    FROM reused_ids JOIN register_keys AS keys USING (owner)
+    WHERE (source, id, content) > (:source, :id, :content) ORDER BY source, id, content LIMIT 100
+    """
+)
+_STRIKE = text("DELETE FROM reused_ids WHERE (source, id, content) = (:source, :id, :content)")
 
 
 def enrolment_named(event: Any) -> str | None:
@@ -94,23 +141,43 @@ def enrolment_named(event: Any) -> str | None:
     return enrolment if isinstance(enrolment, str) else None
 
 
-async def _telling(session: AsyncSession, register: Register, enrolments: Collection[str]) -> frozenset[str]:
-    """What tells who somebody is wherever it stands: names, numbers, addresses."""
-    rows = await session.execute(
+async def _telling(session: AsyncSession, register: Register, persons: Sequence[_Person]) -> frozenset[str]:
+    """What tells who somebody is wherever it stands: names, numbers, addresses.
+
+    Of what has not applied under their numbers only what an identifier says to be theirs, or else all that there is.
+    """
+    others = [ref for person in persons for ref in person.astray.events]
+    links = {link for person in persons for link in person.links}
+    selected = await session.execute(
         text(
-            """
-            SELECT source, id, owner, entries.sealed, keys.sealed AS key
-            FROM register_entries AS entries JOIN register_keys AS keys USING (owner) WHERE owner = ANY(:enrolments)
-            """
+            f"""
+            SELECT source, id, type, events.status, code, events.person AS said, {LINKING},
+                owner, entries.sealed, keys.sealed AS key
+            FROM events JOIN register_entries AS entries USING (source, id)
+            JOIN register_keys AS keys USING (owner) LEFT JOIN enrolments USING (enrolment)
+            WHERE (source, id) IN (
+                SELECT source, id FROM register_entries WHERE owner = ANY(:enrolments)
+                UNION ALL SELECT * FROM unnest(CAST(:sources AS text[]), CAST(:ids AS text[]))
+            )
+            """  # noqa: S608 (a constant)
         ),
-        {"enrolments": sorted(enrolments)},
+        {
+            "enrolments": sorted(key for person in persons for key in person.enrolments),
+            "sources": [source for source, _ in others],
+            "ids": [id_ for _, id_ in others],
+        },
     )
+    rows = selected.all()
+    theirs = [row for row in rows if (row.status, row.code) == ("accepted", "applied") or tells_of(row, links)]
+    known = {row.owner for row in theirs}
     found: set[str] = set()
-    for row in rows:
+    for row in (*theirs, *(row for row in rows if row.owner not in known)):
         opened = json.loads(register.unseal(row.key, row.owner, row.sealed, f"{row.source}/{row.id}"))["data"]
-        person = opened.get("person") or opened
-        names, contact = person.get("names") or {}, person.get("contact") or {}
-        found |= {names[script] for script in ("original", "romanised") if script in names} | set(contact.values())
+        person = person_in(row.type, opened)
+        names = person.get("names") or {}
+        found |= {names[script] for script in ("original", "romanised") if script in names}
+        # A short number, in a field that we do not know, is how many or which, and would be found everywhere.
+        found |= {said for said in _texts(person.get("contact")) if not said.isdecimal() or len(said) >= SHORT}
         found |= {identifier["number"] for identifier in person.get("identifiers") or ()}
     return frozenset(found)
 
@@ -121,7 +188,7 @@ def _tells(detail: str, said: str) -> bool:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Every text in what somebody wrote; what could not be read is one."""
+    """Every text in what somebody wrote, and every whole number as one; what could not be read is a text."""
     stack = [value]
     while stack:
         node = stack.pop()
@@ -131,18 +198,21 @@ def _texts(value: Any) -> Iterator[str]:
             stack.extend(node)
         elif isinstance(node, str):
             yield node
+        elif isinstance(node, int) and not isinstance(node, bool):
+            yield str(node)
 
 
-async def _persons(session: AsyncSession, forgets: Mapping[str, Entry]) -> list[tuple[Entry, dict[str, set[str]]]]:
-    """For each person and office an event that says so, and by cohort the enrolments for which that office speaks, void ones too.
+async def _persons(session: AsyncSession, forgets: Mapping[str, Entry]) -> list[_Person]:
+    """Each person with an office that says so: the enrolments for which that office speaks, void ones too.
 
-    What another country sent is that country's to forget.
+    What another country sent is that country's to forget. What was forgotten before stays as it is: nothing is left of it.
     """
     rows = await session.execute(
         text(
             """
-            SELECT person, enrolment, cohort, country, state ->> 'said_by' AS said_by FROM enrolments
+            SELECT person, enrolment, cohort, CAST(state AS text) AS state FROM enrolments
             WHERE person IN (SELECT person FROM enrolments WHERE enrolment = ANY(:enrolments))
+                AND NOT EXISTS (SELECT FROM forgotten WHERE forgotten.enrolment = enrolments.enrolment)
             ORDER BY person, enrolment
             """
         ),
@@ -151,31 +221,33 @@ async def _persons(session: AsyncSession, forgets: Mapping[str, Entry]) -> list[
     enrolments = rows.all()
     person_of = {row.enrolment: row.person for row in enrolments}
     causes = {(person_of[enrolment], cause.source): cause for enrolment, cause in sorted(forgets.items())}
-    found: list[tuple[Entry, dict[str, set[str]]]] = []
-    left = {row.enrolment: row for row in enrolments}
+    found = []
+    left = {row.enrolment: (row.person, ENROLMENT.validate_json(row.state)) for row in enrolments}
     for (person, source), cause in causes.items():
-        country, cohorts = office_of(source)[0].upper(), dict[str, set[str]]()
-        for key, row in list(left.items()):
-            if row.person == person and (country == row.country or source == row.said_by):
-                cohorts.setdefault(row.cohort, set()).add(key)
+        country, cohorts, links = office_of(source)[0].upper(), dict[str, set[str]](), set[str]()
+        for key, (whose, place) in list(left.items()):
+            if whose == person and (country == place.country or source == place.said_by):
+                cohorts.setdefault(place.cohort, set()).add(key)
+                links |= place.links
                 del left[key]
-        found.append((cause, cohorts))
+        astray = await find_astray(session, source, links, {key for keys in cohorts.values() for key in keys})
+        found.append(_Person(cause, cohorts, links, astray))
     return found
 
 
-async def _fade(journal: Journal, store: Store, cohorts: Mapping[str, Collection[str]]) -> None:
+async def _fade(journal: Journal, store: Store, person: _Person) -> None:
     """Leave of the person's particulars in the journal what tells nothing of them."""
-    fading = Fading()
-    held = await store.held(list(cohorts))
-    kept = await journal.journal([f"cohort/{cohort}" for cohort in cohorts])
+    fading, enrolments, elsewhere = Fading(), frozenset(person.enrolments), person.astray.events
+    held = await store.held(person.cohorts.keys() | person.astray.cohorts)
+    kept = await journal.journal({*(f"cohort/{cohort}" for cohort in held), *elsewhere.values()})
     faded = []
-    for cohort, enrolments in cohorts.items():
-        terms = held[cohort].cohort
+    for unit, each in kept.items():
+        terms = held.get(unit.removeprefix("cohort/"), Held()).cohort
         band = partial(age_band, on=terms.terms.starts_on) if terms else _unknown
         faded += [
             (one.entry.ref, json.dumps(without_birth_date(fading.of(one.entry.person, band))))
-            for one in kept[f"cohort/{cohort}"]
-            if one.entry.person is not None and one.entry.enrolment in enrolments
+            for one in each
+            if one.entry.person is not None and (one.entry.enrolment in enrolments or one.entry.ref in elsewhere)
         ]
     await journal.session.execute(
         text(

@@ -60,6 +60,8 @@ ATTEMPTS = 5
 ALONE = "alone"
 """What a session is told when nobody else may take events during its transaction."""
 SERVICE = "enrolment"
+_Torn = tuple[str, str, bytes]
+"""A message that could not be read: the office, why, and what it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +120,12 @@ class Handlers:
     async def refused(self, caller: Caller, code: str, body: bytes) -> None:
         """Keep a body that could not be read."""
         said, now = Said.unread(0, code, body), self._clock()
-        await self._database.run(
-            lambda session: self._archive.rejected.keep(session, caller.source, caller.postedby, [said], now)
-        )
+
+        async def work(session: AsyncSession) -> None:
+            await Journal(session, self._register).lock_registry(alone=False)  # nobody is forgotten meanwhile
+            await self._archive.rejected.keep(session, caller.source, caller.postedby, [said], now)
+
+        await self._database.run(work)
 
     async def take_bundle(self, raws: Sequence[Raw], courier: Caller) -> Receipts:
         """Take the lines of a bundle, each as an event of the officer who signed it; the offices are told over NATS too."""
@@ -157,10 +162,7 @@ class Handlers:
         roles = await roles_of(session, [message.source for message in portion])
         posts, refused = posts_of(portion, roles, self._clock())
         await notify(session, [notice(SERVICE, *one) for one in refused])
-        for source, code, body in unread(portion):
-            said = Said.unread(0, code, body)
-            await self._archive.rejected.keep(session, source, f"{source}#nats", [said], self._clock())
-        taken = await self._take_and_record(session, posts, answer=True)
+        taken = await self._take_and_record(session, posts, answer=True, torn=list(unread(portion)))
         return [*taken.receipts, *(receipt for _, receipt, _ in refused)]
 
     async def run(self, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
@@ -184,13 +186,21 @@ class Handlers:
                 alone = True
         raise AssertionError("unreachable")
 
-    async def _take_and_record(self, session: AsyncSession, posts: Sequence[Post], *, answer: bool) -> Receipts:
-        receipts = await self._take(session, posts, answer=answer)
+    async def _take_and_record(
+        self, session: AsyncSession, posts: Sequence[Post], *, answer: bool, torn: Sequence[_Torn] = ()
+    ) -> Receipts:
+        receipts = await self._take(session, posts, answer=answer, torn=torn)
         await self._audit.record(session, *acts(posts))
         return receipts
 
     async def _take(
-        self, session: AsyncSession, posts: Sequence[Post], *, answer: bool, publishing: bool = True
+        self,
+        session: AsyncSession,
+        posts: Sequence[Post],
+        *,
+        answer: bool,
+        publishing: bool = True,
+        torn: Sequence[_Torn] = (),
     ) -> Receipts:
         """The receipts of these events; with ``answer`` they go out as notices too."""
         now = self._clock()
@@ -213,8 +223,9 @@ class Handlers:
             else:
                 reused.append(one)
                 read[index] = refusal(one.event, "id_reused", REFUSALS["id_reused"])
-        await self._keep(store, list(zip(posts, read, strict=True)), now)
         decision = await self._decide(journal, store, fresh, now)
+        # Once the registry is locked, as alone as it must be: until all of it is there, nobody is forgotten meanwhile.
+        await self._keep(journal, store, list(zip(posts, read, strict=True)), torn, now)
         await self._keep_reused(journal, store, reused, now)
         changes, forgets, facts = decision.changes(), decision.forgets(), list[Fact]()
         if forgets:  # of these events' own receipts, too
@@ -304,15 +315,26 @@ class Handlers:
         await notify(journal.session, _announced(changes, now))
         return facts
 
-    async def _keep(self, store: Store, posts: Sequence[tuple[Post, _Taken | Refusal]], now: datetime) -> None:
+    async def _keep(
+        self,
+        journal: Journal,
+        store: Store,
+        posts: Sequence[tuple[Post, _Taken | Refusal]],
+        torn: Sequence[_Torn],
+        now: datetime,
+    ) -> None:
         """Keep what is rejected, sealed; but nothing of somebody who was forgotten."""
         refused = [
             (post, one.code)
             for post, one in posts
             if isinstance(one, Refusal) and one.code != "id_reused" and (post.raw.fields or post.raw.written)
         ]
-        if not refused:
+        if not refused and not torn:
             return
+        await journal.lock_registry(alone=False)
+        for office, code, body in torn:
+            said = Said.unread(0, code, body)
+            await self._archive.rejected.keep(store.session, office, f"{office}#nats", [said], now)
         named = {id(post): enrolment_named(post.raw.fields) for post, _ in refused}
         forgotten = await store.forgotten({enrolment for enrolment in named.values() if enrolment})
         by_caller: dict[tuple[str | None, str], list[Said]] = {}
@@ -327,7 +349,7 @@ class Handlers:
         """The same for events whose id had been used for another; they are kept as long as the other."""
         if not reused:
             return
-        await journal.lock_registry(alone=False)  # nobody is forgotten meanwhile
+        await journal.lock_registry(alone=False)
         forgotten = await store.forgotten({one.entry.enrolment for one in reused if one.entry.enrolment})
         for one in reused:
             if one.entry.enrolment not in forgotten:

@@ -234,9 +234,8 @@ class Journal:
     def _particulars(self, row: Row[Any], person: dict[str, Any]) -> Particulars:
         birth_date: date | Faded | None = Faded(*person["faded"]) if "faded" in person else None
         if row.key is not None:
-            birth_date = birth_date_of(
-                self._register.unseal(row.key, row.owner, row.sealed, _place(row.source, row.id))
-            )
+            original = self._register.unseal(row.key, row.owner, row.sealed, _place(row.source, row.id))
+            birth_date = birth_date_of(row.type, original)
         identifiers = person.get("identifiers")
         return Particulars(
             sex=person.get("sex"),

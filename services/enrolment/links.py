@@ -5,20 +5,27 @@ Only under the publish lock: the persons of all cohorts hang together.
 
 from collections.abc import Collection, Iterable, Mapping
 from secrets import token_hex
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.enrolment.domain import Pair
+from services.enrolment.domain import Identifier, Pair, links_of
 from services.enrolment.facts import KEPT, MERGED, components
 from services.enrolment.register import Register
 from services.enrolment.tables import LinkRow
 from shared.database import write
 from shared.events.enrolment import TraineeFact, trainee_fact
 from shared.events.facts import Fact
+from shared.events.identity import office_of
 
 IDENTIFIERS = f"NOT (starts_with(link, '{MERGED}') OR starts_with(link, '{KEPT}'))"
 """Links that follow from what is known of an enrolment."""
+LINKING = """
+    coalesce(data ->> 'country', enrolments.state ->> 'country') AS country,
+    coalesce(data ->> 'sending_centre', enrolments.state ->> 'sending_centre') AS centre
+"""
+"""Of an event and its enrolment, if there is one: where its identifiers mean something."""
 Two = tuple[str, str]
 """Two enrolments, the smaller first."""
 
@@ -162,6 +169,14 @@ class Links:
             {"enrolments": sorted(enrolments)},
         )
         return frozenset((row.one, row.other) for row in rows)
+
+
+def tells_of(row: Any, links: Collection[str]) -> bool:
+    """Whether an event names an identifier of the person with these links: a row with its source, particulars as ``said``, and
+    LINKING."""
+    known = [Identifier(*one) for one in (row.said or {}).get("identifiers") or ()]
+    said = links_of(known, row.country or office_of(row.source)[0].upper(), row.centre or row.source)
+    return not said.isdisjoint(links)
 
 
 def _both(pairs: Iterable[Two]) -> set[str]:

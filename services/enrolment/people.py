@@ -20,6 +20,7 @@ from services.enrolment.details import (
     read_originals,
     seen_places,
 )
+from services.enrolment.domain import Enrolment
 from services.enrolment.duplicates import PAIRS, likely
 from services.enrolment.keys import learn
 from services.enrolment.register import MasterUnknown, Register
@@ -88,7 +89,7 @@ class Attended(BaseModel):
 class HeldEvent(queries.EventHistory):
     """One event about the person with every standing it has had, and as it came if its details are kept.
 
-    Not one that gives their number to somebody else.
+    One that has not applied may be about somebody else: it is given as it came only if it names an identifier of the person's.
     """
 
     original: dict[str, Any] | None
@@ -202,7 +203,7 @@ class People:
             facts=await self._facts(keys),
             decisions=await self._decisions(keys),
             sessions=_sessions(seen),
-            events=await self._events(keys),
+            events=await self._events([place.enrolment for place in seen]),
             looks=await self._looks(keys),
         )
         await self._recorded(caller, "details.exported", person, [person])
@@ -304,8 +305,9 @@ class People:
         )
         return [Decided.model_validate(dict(row)) for row in rows.mappings()]
 
-    async def _events(self, keys: Collection[str]) -> list[HeldEvent]:
-        originals = await read_originals(self.session, self._register, keys)
+    async def _events(self, enrolments: Collection[Enrolment]) -> list[HeldEvent]:
+        originals = await read_originals(self.session, self._register, enrolments)
+        keys = [enrolment.enrolment for enrolment in enrolments]
         mine = text(
             f"SELECT * FROM events, {SINCE} "  # noqa: S608 (a constant)
             "WHERE enrolment = ANY(:keys) OR needs && CAST(:needs AS text[]) ORDER BY place"
@@ -316,7 +318,7 @@ class People:
             HeldEvent(
                 **queries.event_answer(row),
                 receipts=await queries.history(self.session, row.source, row.id),
-                original=originals.get((row.source, row.id)) if row.code != "number_taken" else None,
+                original=originals.get((row.source, row.id)),
             )
             for row in rows.all()
         ]

@@ -168,10 +168,14 @@ def original(event: Event) -> bytes:
     return event.written
 
 
-def birth_date_of(fields: bytes) -> date | None:
+def person_in(type_: str, data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What an event with personal details says of the person, of its data as they came: never a field that its type has not."""
+    return data if type_ == "person.corrected.v1" else data.get("person") or {}
+
+
+def birth_date_of(type_: str, fields: bytes) -> date | None:
     """The birth date that an event's original names, if it does."""
-    data = json.loads(fields)["data"]
-    written = (data.get("person") or data).get("birth_date")
+    written = person_in(type_, json.loads(fields)["data"]).get("birth_date")
     return date.fromisoformat(written) if written else None
 
 

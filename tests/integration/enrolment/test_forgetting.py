@@ -21,6 +21,7 @@ from tests.properties import examples, times
 from tests.unit.enrolment.story import (
     COORDINATOR,
     PARTIES,
+    SENDER,
     STRANGER,
     announced,
     cohort,
@@ -56,6 +57,9 @@ STORY = [
 
 async def sealed(house: House) -> str:
     """Everything that can be opened with the service's secret."""
+    await house.rows(
+        "UPDATE rejected SET expires = now() + interval '1 day' RETURNING id"
+    )  # the house's clock stands still
     opened = []
     for table in ("register_entries", "reused_ids"):
         rows = await house.rows(
@@ -252,3 +256,36 @@ async def test_many_at_one_time_come_to_one_end(house: House) -> None:
             await checked(house)
         opened = await sealed(house)
         assert [detail for detail in ("Sokha 01", *SECRET) if detail in opened] == []
+
+
+async def test_what_was_rejected_is_found_by_a_number_that_was_written_as_one(house: House) -> None:
+    contact = {"phone": "+85512345678", "mobile": [85598765432], "way": 1}
+    await house.post(*REGISTRATIONS, announced(), proposed("03", person={**WHO, "contact": contact}))
+    bad = [proposed("04", contact={"phone": 85598765432}), proposed("05", lines=1)]
+    async with house.database.transaction() as session:
+        kept = [Said(place, "invalid_data", event) for place, event in enumerate(bad)]
+        await house.archive.rejected.keep(session, SENDER, "x", kept, NOW)
+    assert "Sokha 04" in await sealed(house)
+    await house.post(forgotten("03"))
+    opened = await sealed(house)
+    assert "Sokha 04" not in opened
+    assert "Sokha 05" in opened  # of a short number too much would be found
+
+
+async def test_who_is_linked_to_somebody_forgotten_before_is_forgotten_too(house: House) -> None:
+    await house.post(*STORY, decided("merged", "03", "04", 20), forgotten("03"))
+    assert said(await house.post(proposed("04", 6, person=WHO))) == ["accepted applied"]
+    assert await together(house) == [["other/01", "wuxi-2025/03", "wuxi-2025/04"]]
+    before = await house.rows("SELECT id, person FROM events WHERE enrolment = :key", key=place("03"))
+    assert said(await house.post(forgotten("04"))) == ["accepted applied"]
+    opened = await sealed(house)
+    assert [detail for detail in SECRET if detail in opened] == []
+    assert await house.rows("SELECT id, person FROM events WHERE enrolment = :key", key=place("03")) == before
+    causes = {row["enrolment"]: row["event"] for row in await house.rows("SELECT enrolment, event FROM forgotten")}
+    assert causes == {
+        place("03"): forgotten("03")["id"],
+        enrolment_id("other", "01"): forgotten("03")["id"],
+        place("04"): forgotten("04")["id"],
+    }
+    assert await together(house) == [["other/01", "wuxi-2025/03", "wuxi-2025/04"]]
+    await checked(house)

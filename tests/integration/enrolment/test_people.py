@@ -29,6 +29,7 @@ from tests.unit.enrolment.story import (
     session,
     started,
     trainee,
+    voided,
 )
 
 Client = httpx.AsyncClient
@@ -388,3 +389,32 @@ async def test_what_could_not_be_read_of_a_message_is_kept(house: House) -> None
     await house.handlers.take_messages([("intake.enrolment.kh.ntti", b"not JSON")])
     [line] = await house.rows("SELECT source, codes FROM rejected")
     assert (line["source"], line["codes"]) == (SENDER, ["invalid_json"])
+
+
+DAVY = person(
+    "9",
+    names={"original": "ដាវី", "romanised": "Chan Davy"},
+    identifiers=[{"kind": "passport", "number": "D777", "country": "KH"}],
+)
+
+
+async def test_an_export_gives_no_original_of_somebody_else(
+    client: Client, house: House, offices: dict[str, dict[str, str]]
+) -> None:
+    slip, again = (
+        proposed("03", 5, person=DAVY),
+        {**proposed("03", 7, person=DARA | {"identifiers": []}), "id": "again"},
+    )
+    await house.post(slip, voided(slip), again, proposed("04", 8, person=DAVY))
+    await house.post({**proposed("03", 9, person=DAVY), "id": "taken"})
+    await house.post(early := proposed("04", 6, person=DAVY, trade="cabling", id_="slip"), voided(early, 61))
+    assert (await house.standings())["slip"] == "accepted voided"
+    answer = await client.get(f"/v1/persons/{await person_of(house, '03')}/export", headers=offices[SENDER])
+    assert "Sok Dara" in answer.text
+    assert "Davy" not in answer.text
+    assert "D777" not in answer.text
+    listed = {event["id"]: event["original"] for event in answer.json()["events"]}
+    assert (listed[slip["id"]], listed["taken"]) == (None, None)
+    # What did not apply is theirs, too, if it says so by an identifier.
+    answer = await client.get(f"/v1/persons/{await person_of(house, '04')}/export", headers=offices[SENDER])
+    assert [event["id"] for event in answer.json()["events"] if event["original"]] == ["trainee-proposed-04-8", "slip"]

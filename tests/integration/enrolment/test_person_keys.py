@@ -16,7 +16,7 @@ from tests.integration.enrolment.house import House, checked, said
 from tests.integration.enrolment.test_forgetting import SECRET, STORY, WHO, sealed
 from tests.integration.enrolment.test_persons import together
 from tests.servers import PostgresForTests
-from tests.unit.enrolment.story import forgotten, place, proposed
+from tests.unit.enrolment.story import forgotten, person, place, proposed, voided
 
 
 @asynccontextmanager
@@ -99,6 +99,26 @@ async def test_given_somebody_was_forgotten_since_the_backup_then_a_restore_forg
     assert '"epoch":2,' in facts[-1]["body"]
     with pytest.raises(LookupError):
         await installation.restore(older)
+
+
+@pytest.mark.long
+async def test_given_an_office_had_told_of_them_under_another_number_then_that_is_not_back_either(
+    installation: Installation,
+) -> None:
+    house, slip = installation.house(), proposed("05", person=WHO)
+    await house.post(*STORY, slip, voided(slip), {**proposed("05", 7, person=person("5")), "id": "right"})
+    await house.post({**proposed("05", 9, person=WHO), "id": "right"})
+    installation.back_up_data()
+    await house.post(forgotten("03"))
+    assert [detail for detail in SECRET if detail in await sealed(house)] == []
+
+    restored, again = await installation.restore(await installation.keys())
+    assert [detail for detail in SECRET if detail in await sealed(restored)] == []
+    await restored.post(*again)
+    opened = await sealed(restored)
+    assert [detail for detail in SECRET if detail in opened] == []
+    assert "Sokha 5" in opened
+    await checked(restored)
 
 
 @pytest.mark.long
