@@ -15,8 +15,8 @@ from sqlalchemy import BigInteger, DateTime, LargeBinary, Row, Text, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel
 
-from shared.bodies import parts
 from shared.delivery import Delivery
+from shared.kept import parts
 from shared.outbox import Notice, notify
 from shared.secrets import derive, seal, unseal
 

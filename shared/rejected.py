@@ -14,8 +14,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel
 
-from shared.bodies import parts
 from shared.events.wire import Raw
+from shared.kept import parts
 from shared.secrets import derive, seal, unseal
 
 KEPT = timedelta(days=30)
