@@ -16,8 +16,9 @@ from shared.offices import Caller
 from shared.openapi import refusals
 from shared.rosterdesk import Asked, Desk
 from shared.rosters.answers import RosterAnswer
-from shared.rosters.books import BookRefused, kinds_named, open_book
+from shared.rosters.books import kinds_named, open_book
 from shared.rosters.cells import OFFERS
+from shared.rosters.refusing import BookRefused
 from shared.uploads import ANSWERS, answered, file_refused
 
 STATUSES: Final = {"bundle_unreadable": 400, "signature_wrong": 400, "signer_unknown": 403}

@@ -22,8 +22,9 @@ from shared.openapi import refusals
 from shared.rosterdesk import Asked, Begin, Desk, Line
 from shared.rostering import take_book
 from shared.rosters.answers import Counts, LeftSheet, MissingRow, RosterAnswer, RowAnswer
-from shared.rosters.books import FILE_LIMIT, Book, BookRefused, kinds_named, open_book
+from shared.rosters.books import FILE_LIMIT, Book, kinds_named, open_book
 from shared.rosters.cells import OFFERS
+from shared.rosters.refusing import BookRefused
 from shared.rosters.workbooks import annotated, template
 
 log = logging.getLogger(__name__)

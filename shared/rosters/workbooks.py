@@ -13,8 +13,9 @@ from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
 from shared.rosters.answers import RowAnswer
-from shared.rosters.books import COLUMNS_LIMIT, Book, Found
+from shared.rosters.books import Book, Found
 from shared.rosters.columns import KINDS, Column, Sheet, codes, sheets, word
+from shared.rosters.refusing import COLUMNS_LIMIT
 
 _EXPLAINED: Final = {"en": "Read me", "km": "សូមអាន", "lo": "ກະລຸນາອ່ານ", "my": "ဖတ်ပါ", "zh": "填写说明"}
 _LISTS: Final = "Codes"
