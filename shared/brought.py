@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Request, Response
 
 from shared.audit import Act, Audit
+from shared.bodies import allow_body
 from shared.bundles import ROSTER_LINE_LIMIT, Refused, Roster, opened_roster
 from shared.events.receipts import REFUSALS
 from shared.http import Problem
@@ -55,6 +56,7 @@ def routes(desk: Desk, audit: Audit) -> APIRouter:
 
 async def _line(request: Request) -> bytes:
     content = bytearray()
+    allow_body(request, ROSTER_LINE_LIMIT + (1 << 20))  # refused below
     async for chunk in request.stream():
         content += chunk
         if len(content) > ROSTER_LINE_LIMIT:

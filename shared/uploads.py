@@ -12,6 +12,7 @@ from fastapi.responses import StreamingResponse
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from shared.bodies import allow_body
 from shared.database import is_transient
 from shared.deadletters import describe
 from shared.events.codes import SOURCE_PATTERN
@@ -217,6 +218,7 @@ async def multipart(request: Request, limit: int = FILE_LIMIT) -> tuple[dict[str
 
 async def _bounded(request: Request, limit: int = FILE_LIMIT) -> AsyncGenerator[bytes, None]:
     size = 0
+    allow_body(request, limit + (1 << 20))  # refused below
     async for chunk in request.stream():
         size += len(chunk)
         if size > limit + 4096:  # what a form has around the file
