@@ -1,5 +1,6 @@
 """The addresses of public figures: the released tables for anybody, and what the administrator says of them."""
 
+import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -118,7 +119,7 @@ def routes(database: Database, door: Doorkeeper, audit: Audit, visitors: Visitor
         ordered = [{name: row[name] for name in columns} for row in rows[table]]
         answer = Table(table=table, by=_by(table), measures=_measures(), rows=ordered, version=of, note=_NOTE)
         headers = {"Cache-Control": "public, max-age=300", "Vary": "Accept"}
-        return Response(_written(answer, name), media_type=FORMATS[name], headers=headers)
+        return Response(await asyncio.to_thread(_written, answer, name), media_type=FORMATS[name], headers=headers)
 
     _administration(router, database, door, audit)
     return router
