@@ -10,7 +10,7 @@ from shared.rosters.books import open_book
 from shared.rosters.columns import LANGUAGES, sheets
 from shared.rosters.refusing import ROWS_LIMIT, BookRefused
 from shared.rosters.rows import Row, read_rows
-from tests.sheets import a_trainee, as_csv, as_xlsx
+from tests.sheets import a_trainee, as_csv, as_xlsx, packed, table
 
 KHMER = {"Name": "ចាន់ សុភា"}
 
@@ -69,14 +69,6 @@ def test_columns_that_are_missing_or_there_twice_are_told() -> None:
     book = open_book(as_xlsx(Trainees=[{"Cohort": "c", "Sex": "F", "Gender": "F"}]))
     assert [column.key for column in book.sheets[0].missing] == ["number"]
     assert [column.key for column in book.sheets[0].twice] == ["sex"]
-
-
-def packed(**parts: bytes) -> bytes:
-    file = BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in parts.items():
-            archive.writestr(name.replace("__", "/"), content)
-    return file.getvalue()
 
 
 def code(content: bytes) -> str:
@@ -151,14 +143,6 @@ def workbook(data: bytes, at: str = "worksheets/sheet1.xml", **more: bytes) -> b
     sheet = b'<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">%s</worksheet>' % data
     parts = {"xl___rels__workbook.xml.rels": OF_SHEETS % at.encode(), f"xl__{at.replace('/', '__')}": sheet}
     return packed(**WORKBOOK, **parts, **more)
-
-
-def table(data: bytes) -> bytes:
-    content = b"<office:document-content><office:body><office:spreadsheet>%s</office:spreadsheet></office:body>"
-    return packed(
-        mimetype=b"application/vnd.oasis.opendocument.spreadsheet",
-        **{"META-INF__manifest.xml": b"<manifest/>", "content.xml": content % data + b"</office:document-content>"},
-    )
 
 
 def test_workbooks_by_hand_are_read() -> None:
