@@ -104,7 +104,9 @@ class ReportingPages:
             return signin.html(body, 200, {**HEADERS, "ETag": tag})
 
         @router.get("/cohorts")
-        async def cohorts(request: Request, before: Annotated[str, Query(max_length=80)] = "") -> Response:
+        async def cohorts(
+            request: Request, before: Annotated[str, Query(max_length=80, pattern=r"^[^\x00]*$")] = ""
+        ) -> Response:
             frame, caller = await self._open(request)
             question = _question(request, caller, "before")
             async with self._snapshot() as session:

@@ -174,7 +174,8 @@ def _administration(router: APIRouter, database: Database, door: Doorkeeper, aud
         require_administrator(caller)
 
         async def work(session: AsyncSession) -> None:
-            if not await releasing.end_exception(session, number):
+            # The database counts no further than this.
+            if not 0 < number < 2**31 or not await releasing.end_exception(session, number):
                 raise Problem(404, "no_such_exception", "There is no such exception.")
             await audit.record(session, Act(caller, "exception.ended", str(number)))
 

@@ -60,7 +60,7 @@ class Ids(_Mapped):
     org_unit: Literal["sending_centre", "host_centre", "country", "host_country", "programme", "cohort"] = (
         "sending_centre"
     )
-    org_units: Annotated[dict[str, Uid], Field(min_length=1, max_length=VALUES)]
+    org_units: Annotated[dict[str, Uid], Field(min_length=1)]
     skip_org_units: tuple[str, ...] = ()
     """Codes that are left out on purpose."""
     attribute_option_combo: Uid | None = None
