@@ -9,8 +9,9 @@ from services.client import Client, ClientError, ServiceName
 from shared.bundles import Refused, is_roster, opened_roster
 from shared.events.receipts import REFUSALS
 from shared.rosters.answers import RowAnswer
-from shared.rosters.books import Book, BookRefused, kinds_named, open_book
+from shared.rosters.books import Book, kinds_named, open_book
 from shared.rosters.columns import OF_CERTIFICATION, OF_ENROLMENT, Kind
+from shared.rosters.refusing import BookRefused
 from shared.rosters.workbooks import annotated
 
 SUFFIXES: Final = {

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Request, Response
 
 from shared.audit import Act, Audit
+from shared.bodies import allow_body
 from shared.bundles import ROSTER_LINE_LIMIT, Refused, Roster, opened_roster
 from shared.events.receipts import REFUSALS
 from shared.http import Problem
@@ -16,8 +17,9 @@ from shared.offices import Caller
 from shared.openapi import refusals
 from shared.rosterdesk import Asked, Desk
 from shared.rosters.answers import RosterAnswer
-from shared.rosters.books import BookRefused, kinds_named, open_book
+from shared.rosters.books import kinds_named, open_book
 from shared.rosters.cells import OFFERS
+from shared.rosters.refusing import BookRefused
 from shared.uploads import ANSWERS, answered, file_refused
 
 STATUSES: Final = {"bundle_unreadable": 400, "signature_wrong": 400, "signer_unknown": 403}
@@ -54,6 +56,7 @@ def routes(desk: Desk, audit: Audit) -> APIRouter:
 
 async def _line(request: Request) -> bytes:
     content = bytearray()
+    allow_body(request, ROSTER_LINE_LIMIT + (1 << 20))  # refused below
     async for chunk in request.stream():
         content += chunk
         if len(content) > ROSTER_LINE_LIMIT:

@@ -21,6 +21,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared import correlation, tracing
+from shared.bodies import BoundedBody
 from shared.collecting import collect_seldom
 from shared.database import is_crowded, is_transient
 from shared.deadletters import describe
@@ -131,6 +132,7 @@ def create_app(title: str, lifespan: Lifespan, problems: Ready) -> FastAPI:
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid_query)
+    app.add_middleware(BoundedBody)
     app.add_middleware(_LastResort)
     app.add_middleware(_OnItsWay)  # around the other: its lines tell the id too
     look = _Look(problems)
@@ -274,8 +276,12 @@ async def _problem(_: Request, error: Exception) -> Response:
 
 async def _http_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    codes = {404: "not_found", 405: "method_not_allowed"}
-    messages = {404: "There is nothing at this address.", 405: "This address does not take that method."}
+    codes = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+    messages = {
+        404: "There is nothing at this address.",
+        405: "This address does not take that method.",
+        413: "The body is larger than this address takes. Send it in parts; sending twice is safe. Nothing was taken.",
+    }
     return JSONResponse(
         {
             "code": codes.get(error.status_code, "http_error"),

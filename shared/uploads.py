@@ -12,6 +12,7 @@ from fastapi.responses import StreamingResponse
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from shared.bodies import allow_body
 from shared.database import is_transient
 from shared.deadletters import describe
 from shared.events.codes import SOURCE_PATTERN
@@ -22,8 +23,9 @@ from shared.openapi import refusals
 from shared.rosterdesk import Asked, Begin, Desk, Line
 from shared.rostering import take_book
 from shared.rosters.answers import Counts, LeftSheet, MissingRow, RosterAnswer, RowAnswer
-from shared.rosters.books import FILE_LIMIT, Book, BookRefused, kinds_named, open_book
+from shared.rosters.books import FILE_LIMIT, Book, kinds_named, open_book
 from shared.rosters.cells import OFFERS
+from shared.rosters.refusing import BookRefused
 from shared.rosters.workbooks import annotated, template
 
 log = logging.getLogger(__name__)
@@ -216,6 +218,7 @@ async def multipart(request: Request, limit: int = FILE_LIMIT) -> tuple[dict[str
 
 async def _bounded(request: Request, limit: int = FILE_LIMIT) -> AsyncGenerator[bytes, None]:
     size = 0
+    allow_body(request, limit + (1 << 20))  # refused below
     async for chunk in request.stream():
         size += len(chunk)
         if size > limit + 4096:  # what a form has around the file

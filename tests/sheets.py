@@ -1,6 +1,7 @@
 """Spreadsheets as offices send them, in few words."""
 
 import csv
+import zipfile
 from collections.abc import Mapping, Sequence
 from io import BytesIO, StringIO
 from typing import Any
@@ -36,6 +37,24 @@ def as_xlsx(**sheets: Sequence[Line]) -> bytes:
                     if line.get(header) is not None:
                         page.write(row, at, line[header])
     return file.getvalue()
+
+
+def packed(**parts: bytes) -> bytes:
+    """A ZIP of parts; two underscores in a name are a slash."""
+    file = BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name.replace("__", "/"), content)
+    return file.getvalue()
+
+
+def table(data: bytes) -> bytes:
+    """An .ods of the tables in this XML."""
+    content = b"<office:document-content><office:body><office:spreadsheet>%s</office:spreadsheet></office:body>"
+    return packed(
+        mimetype=b"application/vnd.oasis.opendocument.spreadsheet",
+        **{"META-INF__manifest.xml": b"<manifest/>", "content.xml": content % data + b"</office:document-content>"},
+    )
 
 
 def a_trainee(number: str = "01", **more: Any) -> dict[str, Any]:

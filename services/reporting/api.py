@@ -1,6 +1,7 @@
 """Reporting's HTTP: what is asked becomes a query, what is found becomes an answer."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Annotated
 
@@ -12,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.reporting import explain_api, exporting, queries, questions
 from services.reporting import rebuild as rebuilding
 from services.reporting.domain import DIMENSIONS, EXCEPTIONS, MEASURES
-from services.reporting.explain_api import PARAMETERS
+from services.reporting.explain_api import COUNTED_AT_ONCE, PARAMETERS, Turns
 from services.reporting.formats import NotInThisFormat
 from services.reporting.measures import Measure
 from services.reporting.queries import Aggregates
@@ -58,6 +59,7 @@ def routes(
     """Every address of reporting but its health; `look` is at a stream, and `outlets` are where its figures go."""
     router = APIRouter()
     asked = Annotated[Caller, Depends(door.open)]
+    turns = Turns(COUNTED_AT_ONCE)
     router.add_api_route("/metrics", metrics, dependencies=[Depends(door.scrape)], response_class=PlainTextResponse)
 
     @router.get(
@@ -72,7 +74,9 @@ def routes(
     async def aggregates(request: Request, caller: asked) -> Response:
         """Counts of any measures, by any dimensions, and the position in both streams up to which they are true."""
         form, question = _asked(request, caller, outlets)
-        async with database.snapshot() as session:
+        counted_anew = "people" in question.measures and not question.keeps_people
+        long = counted_anew or form.name != "json"
+        async with turns.one() if long else nullcontext(), database.snapshot() as session:
             position, version = await queries.positions_and_version(session)
             tag = form.tag(queries.tag(question, position, version))
             headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Authorization, Accept"}

@@ -1,5 +1,8 @@
 """Reporting's HTTP: why a figure is what it is."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -13,7 +16,7 @@ from services.reporting.partners import keeps_to
 from services.reporting.questions import Question, UnknownQuestion
 from services.reporting.rates import BASES
 from shared.database import Database
-from shared.http import Problem
+from shared.http import RETRY_AFTER_SECONDS, Problem
 from shared.offices import Caller, Doorkeeper
 from shared.openapi import refusals
 
@@ -54,9 +57,43 @@ _OF_PAGES: list[dict[str, Any]] = [
 _PAGING = frozenset(one["name"] for one in _OF_PAGES)
 
 
+EXPLAINED_AT_ONCE = 4
+"""Explanations: each holds one of the database's twenty connections, a large one for a long time."""
+COUNTED_AT_ONCE = 5
+"""Answers with people counted anew, and those that are files."""
+WAIT_SECONDS = 10.0
+
+
+class Turns:
+    """Lets so many at once do what takes the database long, so that everybody else is served meanwhile."""
+
+    def __init__(self, number: int, seconds: float = WAIT_SECONDS) -> None:
+        self._free = asyncio.Semaphore(number)
+        self._seconds = seconds
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[None]:
+        """Wait for a turn. Raises ``Problem`` 503 when it does not come."""
+        try:
+            async with asyncio.timeout(self._seconds):
+                await self._free.acquire()
+        except TimeoutError:
+            raise Problem(
+                503,
+                "unavailable",
+                "The service has all hands full with questions like this one. Try again shortly.",
+                {"Retry-After": str(RETRY_AFTER_SECONDS)},
+            ) from None
+        try:
+            yield
+        finally:
+            self._free.release()
+
+
 def routes(database: Database, door: Doorkeeper) -> APIRouter:
     """The address of explanations."""
     router = APIRouter()
+    turns = Turns(EXPLAINED_AT_ONCE)
     asked = Annotated[Caller, Depends(door.open)]
 
     @router.get(
@@ -79,7 +116,7 @@ def routes(database: Database, door: Doorkeeper) -> APIRouter:
             paging = {name: value for name, value in given if name in _PAGING}
             compare = questions.read_moment("compare", paging.get("compare"))
             limit = questions.read_limit(paging.get("limit", "100"))
-            async with database.snapshot() as session:
+            async with turns.one(), database.snapshot() as session:
                 return await explain.explain(
                     session, question, compare, sight_of(caller), after=paging.get("after", ""), limit=limit
                 )

@@ -1,5 +1,6 @@
 """A question answered in the form that was asked for: what each form needs besides, and what it cannot say."""
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -114,7 +115,7 @@ def fitting(question: Question, form: Form) -> Question:
                 "DHIS2 needs a mapping of codes to its ids: send one (sampan report --format dhis2 --mapping FILE), or the "
                 "administrator sets SAMPAN_DHIS2_MAPPING_FILE."
             )
-        dhis2.periods(form.outlets.ids, question.from_month, question.to_month)
+        dhis2.bounded(form.outlets.ids, question.from_month, question.to_month)
         found = replace(question, by=form.outlets.ids.by, measures=form.outlets.ids.measures, basis="event")
         _only_counts(found, "DHIS2")
         return found
@@ -123,27 +124,30 @@ def fitting(question: Question, form: Form) -> Question:
 
 async def write(session: AsyncSession, question: Question, answer: Aggregates, form: Form) -> bytes:
     """The answer to a fitting question in its form. Raises NotInThisFormat."""
-    figures = _figures(question, answer)
     if form.name == "json":
         return answer.model_dump_json().encode()
+    # Seconds of work for many rows: beside the loop that answers everybody else.
+    figures = await asyncio.to_thread(_figures, question, answer)
     if form.name == "sdmx":
-        return sdmx.write(figures)
+        return await asyncio.to_thread(sdmx.write, figures)
     if form.name == "dhis2":
         assert form.outlets.ids is not None
-        return dhis2.write(form.outlets.ids, figures, question.from_month, question.to_month)
+        return await asyncio.to_thread(dhis2.write, form.outlets.ids, figures, question.from_month, question.to_month)
     if form.name == "iati":
         assert form.outlets.publisher is not None
-        return iati.write(figures, await registered.of_kind(session, "programme"), form.outlets.publisher)
+        programmes = await registered.of_kind(session, "programme")
+        return await asyncio.to_thread(iati.write, figures, programmes, form.outlets.publisher)
     if form.name == "csv" and form.language is None:
-        return tables.write(figures, {})
+        return await asyncio.to_thread(tables.write, figures, {})
     if form.name != "csv" and len(figures.rows) > workbook.ROWS:
         raise NotInThisFormat("A sheet holds no more than a million rows: ask by fewer dimensions, or for CSV.")
     found = await codes.behind(session, figures.by)
     titles = codes.titles(found, figures.by, form.language) if form.language else {}
     if form.name == "csv":
-        return tables.write(figures, titles)
+        return await asyncio.to_thread(tables.write, figures, titles)
     called = {tag: codes.titles(found, figures.by, tag) for tag in LANGUAGES} if figures.by else {}
-    return workbook.write(figures, titles, called, [("What", "Counts by Sampan, GET /v1/aggregates")])
+    what = [("What", "Counts by Sampan, GET /v1/aggregates")]
+    return await asyncio.to_thread(workbook.write, figures, titles, called, what)
 
 
 def _figures(question: Question, answer: Aggregates) -> Figures:

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from services.reporting import codes, exporting, queries, questions
 from services.reporting.domain import MEASURES
-from services.reporting.explain_api import own_of
+from services.reporting.explain_api import Turns, own_of
 from services.reporting.exporting import Form, Outlets
 from services.reporting.formats import FORMATS, NotInThisFormat
 from services.reporting.formats.dhis2 import Ids
@@ -35,6 +35,9 @@ class Asked(BaseModel):
     answered_by: str
     rate: str | None = None
 
+
+SENT_AT_ONCE = 2
+"""Answers for DHIS2."""
 
 _LIKE_AGGREGATES = [
     {"name": name, "in": "query", "required": name in ("from", "to"), "schema": {"type": "string"}}
@@ -64,6 +67,7 @@ _INDICATORS = [
 def routes(database: Database, door: Doorkeeper) -> APIRouter:
     """All of them are for whoever has a token."""
     router = APIRouter()
+    turns = Turns(SENT_AT_ONCE)
     asked = Annotated[Caller, Depends(door.open)]
 
     @router.get("/v1/codes")
@@ -88,7 +92,7 @@ def routes(database: Database, door: Doorkeeper) -> APIRouter:
         try:
             asked_for = questions.read_question(request.query_params.multi_items())
             question = exporting.fitting(replace(asked_for, own=own_of(caller)), form)
-            async with database.snapshot() as session:
+            async with turns.one(), database.snapshot() as session:
                 answer = await queries.aggregates(session, question, await queries.positions(session))
                 body = await exporting.write(session, question, answer, form)
         except (UnknownQuestion, NotInThisFormat) as unfit:

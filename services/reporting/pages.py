@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.reporting import charts, codes, dashboard, explain, moves, queries, questions, targets, values, wording
 from services.reporting.dashboard import COUNTS, Table
 from services.reporting.domain import DIMENSIONS, EXCEPTIONS, MEASURES
-from services.reporting.explain_api import own_of, refuse_others_detail, sight_of
+from services.reporting.explain_api import EXPLAINED_AT_ONCE, Turns, own_of, refuse_others_detail, sight_of
 from services.reporting.links import Chosen
 from services.reporting.queries import Aggregates
 from services.reporting.questions import Question, UnknownQuestion
@@ -85,6 +85,7 @@ class ReportingPages:
             Link(addresses["certification"], _("Marks and certificates")),
         )
         self._pages = Pages(_FOLDER / "templates")
+        self._turns = Turns(EXPLAINED_AT_ONCE)
         self._held: dict[str, str] = {}
         self._making: dict[str, asyncio.Task[str]] = {}
 
@@ -104,7 +105,9 @@ class ReportingPages:
             return signin.html(body, 200, {**HEADERS, "ETag": tag})
 
         @router.get("/cohorts")
-        async def cohorts(request: Request, before: Annotated[str, Query(max_length=80)] = "") -> Response:
+        async def cohorts(
+            request: Request, before: Annotated[str, Query(max_length=80, pattern=r"^[^\x00]*$")] = ""
+        ) -> Response:
             frame, caller = await self._open(request)
             question = _question(request, caller, "before")
             async with self._snapshot() as session:
@@ -178,7 +181,7 @@ class ReportingPages:
             frame, caller = await self._open(request)
             question = _question(request, caller, "after", "compare")
             refuse_others_detail(question)
-            async with self._snapshot() as session:
+            async with self._turns.one(), self._snapshot() as session:
                 then = questions.read_moment("compare", compare) if compare else None
                 names = await codes.names(session, frame.language.tag)
                 most = {"limit": LINES_ON_A_PAGE, "most": EXPLAINED_ON_A_PAGE}

@@ -46,6 +46,8 @@ def routes(database: Database, door: Doorkeeper, audit: Audit) -> APIRouter:
     @router.get("/v1/periods/{period}/versions/{number}")
     async def version(period: str, number: int, _: asked) -> PeriodReport:
         """A version of a period's report, as it was published."""
+        if "\0" in period:  # the database has no text with one
+            raise _unknown()
         async with database.transaction() as session:
             try:
                 return await periods.version(session, period, number)

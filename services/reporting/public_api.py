@@ -1,5 +1,6 @@
 """The addresses of public figures: the released tables for anybody, and what the administrator says of them."""
 
+import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -118,7 +119,7 @@ def routes(database: Database, door: Doorkeeper, audit: Audit, visitors: Visitor
         ordered = [{name: row[name] for name in columns} for row in rows[table]]
         answer = Table(table=table, by=_by(table), measures=_measures(), rows=ordered, version=of, note=_NOTE)
         headers = {"Cache-Control": "public, max-age=300", "Vary": "Accept"}
-        return Response(_written(answer, name), media_type=FORMATS[name], headers=headers)
+        return Response(await asyncio.to_thread(_written, answer, name), media_type=FORMATS[name], headers=headers)
 
     _administration(router, database, door, audit)
     return router
@@ -173,7 +174,8 @@ def _administration(router: APIRouter, database: Database, door: Doorkeeper, aud
         require_administrator(caller)
 
         async def work(session: AsyncSession) -> None:
-            if not await releasing.end_exception(session, number):
+            # The database counts no further than this.
+            if not 0 < number < 2**31 or not await releasing.end_exception(session, number):
                 raise Problem(404, "no_such_exception", "There is no such exception.")
             await audit.record(session, Act(caller, "exception.ended", str(number)))
 

@@ -26,8 +26,9 @@ from shared.rosterdesk import Asked, Begin
 from shared.rosterdesk import Desk as Taking
 from shared.rostering import take_book
 from shared.rosters.answers import Counts, LeftSheet, MissingRow, RosterAnswer, RowAnswer
-from shared.rosters.books import Book, BookRefused, open_book
+from shared.rosters.books import Book, open_book
 from shared.rosters.cells import OFFERS
+from shared.rosters.refusing import BookRefused
 from shared.rosters.workbooks import annotated, template
 from shared.uploads import XLSX, first_of, multipart, taken
 

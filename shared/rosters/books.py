@@ -1,11 +1,9 @@
 """Files to sheets and rows of cells, in bounded memory: .xlsx and .ods by calamine, everything else as CSV.
 
-A spreadsheet is a ZIP, and a small one can unpack to anything: its size and its sheets' extents are looked at before it is read.
+A spreadsheet is a ZIP, and a small one can unpack to anything: ``unpacking`` looks at it before it is read.
 """
 
 import csv
-import re
-import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,14 +14,19 @@ from python_calamine import CalamineError, CalamineWorkbook, load_workbook
 
 from shared.rosters.columns import KINDS, Column, Kind, kind_named, kind_of, sheets
 from shared.rosters.encodings import Encoded, encoding_of
+from shared.rosters.refusing import (
+    COLUMNS_LIMIT,
+    ROWS_LIMIT,
+    BookRefused,
+    no_spreadsheet,
+    old_form,
+    too_many_rows,
+    unreadable,
+)
+from shared.rosters.unpacking import unpacked
 
 FILE_LIMIT: Final = 16 * 1024 * 1024
 """Bytes in a file: it is held in memory, since names in it have no business on a disk."""
-UNPACKED_LIMIT: Final = 200 * 1024 * 1024
-"""Bytes in a spreadsheet once it is unpacked."""
-ROWS_LIMIT: Final = 50_000
-"""Rows in one sheet."""
-COLUMNS_LIMIT: Final = 200
 SHEETS_LIMIT: Final = 20
 HEADER_WITHIN: Final = 10
 """The header is looked for in so many rows from the top: many put a title above it."""
@@ -31,15 +34,6 @@ HEADER_WITHIN: Final = 10
 
 _NO_TEXT: Final = (b"%PDF", b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"{\\rtf", b"<?xml", b"<html", b"<!DOC")
 """How files begin that are sent by mistake, or are spreadsheets in a form that is not read, and would pass for text."""
-
-
-class BookRefused(Exception):
-    """A whole file that cannot be read: nothing in it was taken."""
-
-    def __init__(self, code: str, sentence: str) -> None:
-        super().__init__(sentence)
-        self.code = code
-        self.sentence = sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +76,7 @@ class Book:
         rows = self._of_text() if self._encoded else self._of_spreadsheet(sheet)
         for place, cells in rows:
             if place > ROWS_LIMIT:
-                raise _too_many_rows()
+                raise too_many_rows()
             yield place, cells
 
     def names(self) -> list[str]:
@@ -96,8 +90,8 @@ class Book:
         with self._open() as book:
             try:
                 read = book.get_sheet_by_name(sheet)
-            except (CalamineError, ValueError) as error:
-                raise _unreadable(error) from None
+            except (CalamineError, ValueError):
+                raise unreadable() from None
             right = read.start[1] if read.start else 0  # the library leaves out what lies left of the first value
             for place, cells in enumerate(read.iter_rows(), 1):
                 yield place, [None] * right + list(cells)
@@ -119,8 +113,8 @@ class Book:
     def _open(self) -> CalamineWorkbook:
         try:
             return load_workbook(BytesIO(self._content))
-        except (CalamineError, OSError, ValueError) as error:
-            raise _unreadable(error) from None
+        except (CalamineError, OSError, ValueError):
+            raise unreadable() from None
 
 
 def open_book(content: bytes, *, name: str = "roster", kind: Kind | None = None, encoding: str | None = None) -> Book:
@@ -138,9 +132,9 @@ def open_book(content: bytes, *, name: str = "roster", kind: Kind | None = None,
     if not start:
         raise BookRefused("file_empty", "The file is empty.")
     if start.startswith(b"\xd0\xcf\x11\xe0"):
-        raise _old_form()
+        raise old_form()
     if start.startswith(_NO_TEXT):
-        raise _no_spreadsheet()
+        raise no_spreadsheet()
     if not start.startswith(b"PK"):
         encoded = encoding_of(content, kind, encoding)
         if encoded is None:
@@ -151,7 +145,8 @@ def open_book(content: bytes, *, name: str = "roster", kind: Kind | None = None,
         book = Book(content, "csv", encoded, name)
         book.sheets = [_found(book, name, kind)]
         return book
-    book = Book(content, _look_inside(content), None, name)
+    form, safe = unpacked(content)
+    book = Book(safe, form, None, name)
     names = book.names()
     if len(names) > SHEETS_LIMIT:
         raise BookRefused(
@@ -184,132 +179,6 @@ def _found(book: Book, name: str, kind: Kind | None) -> Found:
         if sum(map(bool, columns)) > sum(map(bool, best.columns)):
             best = Found(name, meant, place, columns)
     return best
-
-
-def _unreadable(_: Exception) -> BookRefused:
-    return BookRefused(
-        "file_unreadable", "The spreadsheet cannot be read. Open it, save it as .xlsx or .ods, and send it again."
-    )
-
-
-def _old_form() -> BookRefused:
-    return BookRefused(
-        "old_form", "The file is an old .xls, or has a password. Save it as .xlsx or .ods, without a password."
-    )
-
-
-def _no_spreadsheet() -> BookRefused:
-    return BookRefused("not_a_spreadsheet", "The file is no spreadsheet. Send .xlsx, .ods or .csv.")
-
-
-def _too_many_rows() -> BookRefused:
-    return BookRefused(
-        "too_many_rows", f"A sheet has more than {ROWS_LIMIT:,} rows. Send it in parts; sending twice is safe."
-    )
-
-
-# --- what a spreadsheet unpacks to -------------------------------------------------------------------------------
-
-
-def _look_inside(content: bytes) -> Literal["xlsx", "ods"]:
-    """The form of a spreadsheet whose size and extents are within the limits. Raises ``BookRefused``."""
-    try:
-        with zipfile.ZipFile(BytesIO(content)) as archive:
-            parts = archive.infolist()
-            if sum(part.file_size for part in parts) > UNPACKED_LIMIT or len(parts) > 2_000:
-                raise BookRefused(
-                    "unpacked_too_large",
-                    f"The spreadsheet unpacks to more than {UNPACKED_LIMIT // 1024 // 1024} MB. Leave out pictures.",
-                )
-            names = {part.filename for part in parts}
-            if "xl/workbook.xml" in names:
-                for part in parts:
-                    if part.filename.startswith("xl/worksheets/") and part.filename.endswith(".xml"):
-                        _bounded_xlsx(archive, part)
-                return "xlsx"
-            if "content.xml" in names:
-                if "META-INF/manifest.xml" in names and any(_pieces(archive, "META-INF/manifest.xml", _ENCRYPTED)):
-                    raise _old_form()
-                _bounded_ods(archive, "content.xml")
-                return "ods"
-    except (zipfile.BadZipFile, NotImplementedError, OSError, RuntimeError, EOFError) as error:
-        raise _unreadable(error) from None
-    raise _no_spreadsheet()
-
-
-_XLSX_CELL: Final = re.compile(
-    rb"<(?:\w+:)?c\s[^>]*?\br=\"([A-Z]{1,4})([0-9]{1,10})\"[^>]*[^/]>|<(?:\w+:)?row\s[^>]*?\br=\"([0-9]{1,10})\"[^>]*[^/]>"
-)
-_ODS_TAG: Final = re.compile(rb"<table:(table-row|table-cell|covered-table-cell)\b([^>]*)>|<table:(table)\b|<text:p\b")
-_ENCRYPTED: Final = re.compile(rb"<manifest:encryption-data\b")
-_REPEATED: Final = re.compile(rb"table:number-(?:columns|rows)-repeated=\"([0-9]{1,10})\"")
-
-
-def _pieces(
-    archive: zipfile.ZipFile, part: zipfile.ZipInfo | str, pattern: re.Pattern[bytes]
-) -> Iterator[re.Match[bytes]]:
-    """The pattern's places in a part, read piece by piece. Never reads more than the limit, whatever the directory says."""
-    unpacked = 0
-    rest = b""
-    with archive.open(part) as file:
-        while piece := file.read(1 << 20):
-            unpacked += len(piece)
-            if unpacked > UNPACKED_LIMIT:
-                raise BookRefused("unpacked_too_large", "The spreadsheet unpacks to more than it says.")
-            data = rest + piece
-            end = data.rfind(b"<")  # a tag that goes on in the next piece
-            end = len(data) if end < 0 or data.find(b">", end) >= 0 else end
-            yield from pattern.finditer(data[:end])
-            rest = data[end:]
-
-
-def _bounded_xlsx(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> None:
-    # The library makes room for every cell up to the last one: one at XFD1048576 would take all memory there is.
-    for found in _pieces(archive, part, _XLSX_CELL):
-        column, row = found[1], int(found[2] or found[3])
-        if row > ROWS_LIMIT:
-            raise _too_many_rows()
-        if column and _position(column) > COLUMNS_LIMIT:
-            raise _too_many_columns()
-
-
-def _bounded_ods(archive: zipfile.ZipFile, part: str) -> None:
-    row = width = repeated = column = 0
-    written = False
-    for found in _pieces(archive, part, _ODS_TAG):
-        kind, attributes = found[1], found[2] or b""
-        if found[3]:
-            row = width = repeated = column = 0
-        elif kind == b"table-row":
-            row, column, written = row + repeated, 0, False
-            repeated = _repeats(attributes)
-        elif kind:
-            column += _repeats(attributes)
-            written = b"office:value-type" in attributes or b"office:string-value" in attributes
-        if written or found[0].startswith(b"<text:p"):
-            width = max(width, column)
-            if row + repeated > ROWS_LIMIT:
-                raise _too_many_rows()
-            if width > COLUMNS_LIMIT:
-                raise _too_many_columns()
-
-
-def _repeats(attributes: bytes) -> int:
-    found = _REPEATED.search(attributes)
-    return int(found[1]) if found else 1
-
-
-def _position(letters: bytes) -> int:
-    position = 0
-    for letter in letters:
-        position = position * 26 + letter - 64
-    return position
-
-
-def _too_many_columns() -> BookRefused:
-    return BookRefused(
-        "too_many_columns", f"A sheet has something beyond its first {COLUMNS_LIMIT} columns. Delete it there."
-    )
 
 
 def kinds_named(names: Sequence[str]) -> list[Kind]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from math import isfinite
 from typing import Any, Final
 
 from shared.events.codes import BUDDHIST_YEARS, FIRST_YEAR, ISO_COUNTRIES, LAST_YEAR
@@ -74,6 +75,8 @@ def is_empty(cell: Any) -> bool:
 
 def read_cell(cell: Any, column: Column, around: Around) -> Any:
     """The value of a cell that is not empty. Raises ``Wrong``."""
+    if isinstance(cell, float) and not isfinite(cell):  # such as 1e999 in the file
+        raise _formula_error()
     return _READERS[column.kind](cell, column, around)
 
 
@@ -102,10 +105,12 @@ def _text(cell: Any) -> str:
         raise _wrong("not_text", "The cell holds a date or a time where text is asked for.", "Write it as text.")
     text = _stripped(cell)
     if text.startswith("#") and text.rstrip("!?").isupper() and text.endswith(("!", "?", "A")):
-        raise _wrong(
-            "formula_error", "The cell holds a spreadsheet's error.", "Correct the formula, or write the value."
-        )
+        raise _formula_error()
     return text
+
+
+def _formula_error() -> Wrong:
+    return _wrong("formula_error", "The cell holds a spreadsheet's error.", "Correct the formula, or write the value.")
 
 
 def _free_text(cell: Any, column: Column, _: Around) -> str:

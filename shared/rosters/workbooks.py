@@ -6,6 +6,7 @@ Strings are written as strings: what begins with = in somebody's cell is no form
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from io import BytesIO
+from math import isfinite
 from typing import Any, Final
 
 import xlsxwriter
@@ -13,8 +14,9 @@ from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
 from shared.rosters.answers import RowAnswer
-from shared.rosters.books import COLUMNS_LIMIT, Book, Found
+from shared.rosters.books import Book, Found
 from shared.rosters.columns import KINDS, Column, Sheet, codes, sheets, word
+from shared.rosters.refusing import COLUMNS_LIMIT
 
 _EXPLAINED: Final = {"en": "Read me", "km": "សូមអាន", "lo": "ກະລຸນາອ່ານ", "my": "ဖတ်ပါ", "zh": "填写说明"}
 _LISTS: Final = "Codes"
@@ -22,6 +24,8 @@ OUR_OWN: Final = (*_EXPLAINED.values(), _LISTS)
 """Sheets of the template that hold no rows."""
 ROWS: Final = 20_000
 """Rows of the template that have drop-downs."""
+SHEET_NAME: Final = 31
+"""So long may a sheet's name be in Excel."""
 _OPTIONS: Final = {
     "in_memory": True,  # names have no business on a disk
     "strings_to_formulas": False,
@@ -91,8 +95,9 @@ def annotated(
         formats = {status: out.add_format({"bg_color": colour}) for status, colour in _COLOURS.items()}
         formats |= {"day": out.add_format({"num_format": "yyyy-mm-dd"}), "bold": out.add_format({"bold": True})}
         formats |= {"text": out.add_format({"num_format": "@"})}
-        for number, found in enumerate(book.sheets, 1):
-            _annotate(out.add_worksheet(_sheet_name(found.name, number)), book, found, by_row, headers, formats)
+        names = _sheet_names([found.name for found in book.sheets])
+        for name, found in zip(names, book.sheets, strict=True):
+            _annotate(out.add_worksheet(name), book, found, by_row, headers, formats)
     return file.getvalue()
 
 
@@ -134,9 +139,25 @@ def _drop_down(source: str, column: Column) -> dict[str, Any]:
     return {"validate": "list", "source": source, "error_type": "warning"}
 
 
-def _sheet_name(name: str, number: int) -> str:
-    usable = "".join(letter for letter in name if letter not in "[]:*?/\\").strip("'")[:31]
-    return usable or f"Sheet {number}"
+def _sheet_names(names: Sequence[str]) -> list[str]:
+    """The names of sheets as Excel takes them: without some signs, short, no two alike but for case."""
+    taken = {"history"}  # Excel keeps it for itself
+    usable = []
+    for number, name in enumerate(names, 1):
+        wanted = "".join(letter for letter in name if letter not in "[]:*?/\\").strip("'") or f"Sheet {number}"
+        called, again = _cut(wanted, SHEET_NAME), 1
+        while called.lower() in taken:
+            again += 1
+            ending = f" ({again})"
+            called = _cut(wanted, SHEET_NAME - len(ending)) + ending
+        taken.add(called.lower())
+        usable.append(called)
+    return usable
+
+
+def _cut(name: str, units: int) -> str:
+    """Excel counts UTF-16's units, and wants no apostrophe at the end."""
+    return name.encode("utf-16-le")[: 2 * units].decode("utf-16-le", errors="ignore").rstrip("'")
 
 
 def _annotate(
@@ -178,7 +199,7 @@ def _write(page: Worksheet, row: int, at: int, cell: Any, found: Found, formats:
         return
     if isinstance(cell, bool):
         page.write_boolean(row, at, cell)
-    elif isinstance(cell, int | float):
+    elif isinstance(cell, int | float) and isfinite(cell):
         page.write_number(row, at, cell)
     elif isinstance(cell, datetime | date) and cell.year >= 1900:
         page.write_datetime(row, at, cell, formats["day"])

@@ -18,6 +18,10 @@ from services.reporting.formats import Figures, NotInThisFormat, Number
 Uid = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]{10}$", description="DHIS2's own id: a letter and ten more.")]
 ORG_UNITS = ("sending_centre", "host_centre", "country", "host_country", "programme", "cohort")
 NAMED_AT_MOST = 10
+VALUES = 200_000
+"""So many are sent at once, empty ones among them: as many as an answer may have cells."""
+LOOKED_AT = 10_000_000
+"""Rows, each for every element: a minute's work at most."""
 
 
 class _Mapped(BaseModel):
@@ -86,8 +90,20 @@ def periods(ids: Ids, first: str | None, last: str | None) -> dict[str, str]:
     return {month: f"{month[:4]}S{1 if month[5:] <= '06' else 2}" for month in months}
 
 
+def bounded(ids: Ids, first: str | None, last: str | None) -> None:
+    """Whether what the mapping names is not more than is sent at once. Raises NotInThisFormat."""
+    places = len(ids.org_units) * len(set(periods(ids, first, last).values()))
+    values = places * sum(len(element.combos) or 1 for element in ids.elements)
+    if values > VALUES:
+        raise NotInThisFormat(
+            f"The mapping names {values:,} values in these months, and at most {VALUES:,} are sent at once: ask for fewer "
+            "months, or with fewer org units or elements."
+        )
+
+
 def write(ids: Ids, figures: Figures, first: str | None, last: str | None) -> bytes:
     """Every value, in the order of the mapping. Raises NotInThisFormat when figures have a code that the mapping lacks."""
+    bounded(ids, first, last)
     period_of = periods(ids, first, last)
     _all_mapped(ids, figures)
     values = []
@@ -129,15 +145,18 @@ def _sums(
 
 
 def _all_mapped(ids: Ids, figures: Figures) -> None:
+    if len(figures.rows) * len(ids.elements) > LOOKED_AT:
+        raise NotInThisFormat("The figures are too many for so many elements: ask for fewer months.")
     units = {*ids.org_units, *ids.skip_org_units}
     lacking: dict[str, None] = {}
-    for row in figures.rows:
-        for element in ids.elements:
+    for element in ids.elements:
+        known = {*element.combos, *element.skip}
+        for row in figures.rows:
             if not row[element.measure] and row[element.measure] is not None:
                 continue
             if (unit := str(row[ids.org_unit])) not in units:
                 lacking[f"{ids.org_unit} {unit}"] = None
-            if element.by and (combo := _combo(element, row)) not in {*element.combos, *element.skip}:
+            if element.by and (combo := _combo(element, row)) not in known:
                 lacking[f"{element.measure} of {combo}"] = None
     if lacking:
         named: Sequence[str] = sorted(lacking)

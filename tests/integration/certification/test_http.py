@@ -14,6 +14,7 @@ from services.certification.app import create
 from services.certification.settings import Settings
 from shared.database import Database
 from shared.offices import new_token
+from tests import nul
 from tests.apps import SharedApp
 from tests.contract.answers import as_documented
 from tests.integration.certification.given import ROLES, a_cohort, a_trainee, an_office, fields, tell
@@ -326,3 +327,9 @@ async def test_what_is_rejected_is_kept_but_nothing_that_was_meant_for_enrolment
     opened = (await client.get(f"/v1/rejected/{third['id']}", headers=by(None))).json()
     assert [event["event"] for event in opened["events"]] == [{"type": "certificate.awarded.v1"}]
     assert (await client.get("/v1/rejected", headers=by(BODY))).status_code == 403
+
+
+async def test_no_address_breaks_on_a_nul(client: httpx.AsyncClient, app: FastAPI) -> None:
+    client.event_hooks = {}  # forms and pages are in no document
+    client.headers.update(by(None))
+    assert await nul.answered(client, app) > 50

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from services.enrolment.tables import Base
 from shared.database import Database
+from tests import nul
 from tests.integration.enrolment.house import BEARER, REGISTRATIONS, registered
 from tests.remembering import Place, once_told
 from tests.unit.enrolment.story import (
@@ -327,3 +328,8 @@ async def test_addresses_with_anything_in_them_are_answered(client: Client) -> N
     for odd in ("%00", "..", "%2e%2e", "a'b", "é", "*", ">"):
         assert (await client.get(f"/v1/cohorts/{odd}")).status_code in (400, 404)
         assert (await client.get(f"/v1/enrolments/{odd}")).status_code in (400, 404)
+
+
+async def test_no_address_breaks_on_a_nul(client: Client, app: FastAPI) -> None:
+    client.event_hooks = {}  # forms and pages are in no document
+    assert await nul.answered(client, app) > 50

@@ -18,6 +18,7 @@ import services.enrolment.settings
 import services.reporting.app as reporting
 import services.reporting.settings
 from services.processes import LOOPBACK, free_port
+from shared.events.wire import BODY_LIMIT
 from shared.offices import metrics_token, new_token, token_digest
 from tests.apps import SharedApp
 from tests.servers import broker_files
@@ -121,6 +122,34 @@ async def test_every_door_asks_for_a_token(app: FastAPI, client: httpx.AsyncClie
         assert (method, path, answer.status_code) == (method, path, 401)
         assert answer.headers["www-authenticate"] == "Bearer"
         assert answer.json()["code"] == "unauthorised"
+
+
+async def test_no_stranger_is_read_to_the_end(app: FastAPI, client: httpx.AsyncClient) -> None:
+    taken = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal taken
+        while taken < 64:
+            taken += 1
+            yield b" " * (1 << 20)
+
+    asked = [(method, path) for method, path in (*doors(app), *pages(app)) if method not in ("GET", "HEAD")]
+    assert ("POST", "/v1/events") in asked or ("PUT", "/v1/publication") in asked
+    for method, path in [*asked, ("POST", "/session"), ("POST", "/v1/verify"), ("POST", "/check/file")]:
+        for kind in (
+            "application/json",
+            "application/x-www-form-urlencoded",
+            "text/csv",
+            "application/cloudevents+json",
+        ):
+            taken = 0
+            answer = await client.request(method, path, content=endless(), headers={"content-type": kind})
+            assert answer.status_code in (401, 413) or path in ("/session", "/v1/verify", "/check/file"), (method, path)
+            assert answer.status_code < 500 or answer.json()["code"] == "unavailable", (method, path)
+            assert taken <= BODY_LIMIT // (1 << 20) + 1, f"{method} {path} read {taken} MiB"
+            if answer.status_code == 413 and "json" in answer.headers["content-type"]:
+                assert answer.json()["code"] == "body_too_large"
+                assert "x-correlation-id" in answer.headers
 
 
 async def test_a_dead_database_is_a_503_everywhere(app: FastAPI, client: httpx.AsyncClient) -> None:

@@ -1,20 +1,25 @@
 """GET /v1/explain: the enrolments and facts behind a figure, and what came and went since."""
 
+import asyncio
 from typing import Any
 
 import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 
 from services.reporting import explain, projection, queries, questions
 from services.reporting.domain import Known, Version
 from services.reporting.explain import Explanation, Sight
+from services.reporting.explain_api import COUNTED_AT_ONCE, EXPLAINED_AT_ONCE, Turns
 from services.reporting.ledger import Asked
 from services.reporting.questions import Question
 from shared.database import Database
 from shared.events.enrolment import OfficeFact
+from shared.http import Problem
 from shared.offices import new_token, token_digest
+from tests.integration.bus.house import eventually
 from tests.integration.reporting.conftest import empty
 from tests.integration.reporting.test_aggregates import a_history, ask
 from tests.integration.reporting.test_projection import hear
@@ -167,3 +172,33 @@ async def test_a_certificate_that_is_the_cause_is_named(client: httpx.AsyncClien
     answer = await ask(client, "/v1/explain?measure=certified&level=senior&compare=2.2")
     assert [(one["why"], one["sending_centre"]) for one in answer["compared"]["reasons"]] == [("certificate", "ntti")]
     assert [fact["kind"] for fact in answer["items"][0]["facts"]] == ["certificate"]
+
+
+async def test_many_explanations_leave_room_for_everybody_else(client: httpx.AsyncClient, database: Database) -> None:
+    await hear(database, a_history())
+    async with database.transaction() as session:
+        await session.execute(text("LOCK TABLE enrolments IN ACCESS EXCLUSIVE MODE"))  # so that none of them ends
+        asked = [asyncio.create_task(client.get("/v1/explain?measure=enrolled")) for _ in range(20)]
+        asked += [asyncio.create_task(client.get("/v1/aggregates?measure=people&by=month")) for _ in range(20)]
+
+        async def all_that_may() -> bool:
+            waiting = await session.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+            return (waiting or 0) >= EXPLAINED_AT_ONCE + COUNTED_AT_ONCE
+
+        await eventually(all_that_may)
+        answer = await client.get("/v1/codes")
+        assert answer.status_code == 200, answer.text
+    answers = await asyncio.gather(*asked)
+    assert [answer.status_code for answer in answers] == [200] * len(asked)
+
+
+async def test_whoever_waits_too_long_is_told_to_come_again() -> None:
+    turns = Turns(1, seconds=0.01)
+    async with turns.one():
+        with pytest.raises(Problem) as crowded:
+            async with turns.one():
+                pass
+        assert (crowded.value.status, crowded.value.code) == (503, "unavailable")
+        assert int(crowded.value.headers["Retry-After"]) > 0
+    async with turns.one():  # what was given back
+        pass

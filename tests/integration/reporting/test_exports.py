@@ -151,6 +151,12 @@ async def test_iati_as_its_own_schema_reads_it(asking: httpx.AsyncClient) -> Non
     assert '<actual value="4">\n            <dimension name="sex" value="female" />' in answer.text
 
 
+@pytest.mark.parametrize("form", ["iati", "csv", "xlsx", "sdmx"])
+async def test_what_a_rate_leaves_out_is_written_in_every_form(asking: httpx.AsyncClient, form: str) -> None:
+    answer = await get(asking, f"measure=enrolled,completed_outside&format={form}&lang=en")
+    assert answer.status_code == 200, answer.text
+
+
 async def test_dhis2_by_a_mapping_of_the_callers_own(asking: httpx.AsyncClient) -> None:
     ids = {
         "org_unit": "country",
@@ -176,6 +182,15 @@ async def test_dhis2_by_a_mapping_of_the_callers_own(asking: httpx.AsyncClient) 
         assert unknown.status_code == 400
         assert unknown.json()["message"].startswith("elements.0: there is no")
         assert allowed in unknown.json()["message"]
+
+
+async def test_dhis2_is_sent_no_more_than_an_answer_may_have(asking: httpx.AsyncClient) -> None:
+    elements = [{"measure": "enrolled", "id": "fbfJHSPpUQD"}] * 1000
+    units = {f"c{number}": "DiszpKrYNg8" for number in range(300)}
+    ids = {"org_unit": "cohort", "org_units": units, "elements": elements}
+    answer = await asking.post("/v1/dhis2?from=1900-01&to=2199-12", json=ids)
+    assert (answer.status_code, answer.json()["code"]) == (400, "not_in_this_format")
+    assert "at most 200,000" in answer.json()["message"]
 
 
 @pytest.mark.parametrize(

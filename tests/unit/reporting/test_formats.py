@@ -76,6 +76,16 @@ def test_half_a_period_is_not_sent(first: str | None, last: str | None, period: 
         sent([], first, last, period=period)
 
 
+def test_more_than_is_sent_at_once_is_refused_before_it_is_counted() -> None:
+    elements = [{"measure": "enrolled", "id": ENROLLED}] * 1000
+    units = {f"c{number}": KH for number in range(300)}
+    ids = dhis2.Ids.model_validate({**IDS, "elements": elements, "org_units": units})
+    with pytest.raises(NotInThisFormat, match=r"1,080,000,000 values .* 200,000"):
+        dhis2.bounded(ids, "1900-01", "2199-12")
+    with pytest.raises(NotInThisFormat, match="fewer months"):
+        sent([], "1900-01", "2199-12", org_units=units)
+
+
 @pytest.mark.parametrize(
     "element",
     [

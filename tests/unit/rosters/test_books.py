@@ -5,11 +5,12 @@ from io import BytesIO
 
 import pytest
 
-from shared.rosters import books
-from shared.rosters.books import BookRefused, open_book
+from shared.rosters import unpacking
+from shared.rosters.books import open_book
 from shared.rosters.columns import LANGUAGES, sheets
+from shared.rosters.refusing import ROWS_LIMIT, BookRefused
 from shared.rosters.rows import Row, read_rows
-from tests.sheets import a_trainee, as_csv, as_xlsx
+from tests.sheets import a_trainee, as_csv, as_xlsx, packed, table
 
 KHMER = {"Name": "ចាន់ សុភា"}
 
@@ -70,14 +71,6 @@ def test_columns_that_are_missing_or_there_twice_are_told() -> None:
     assert [column.key for column in book.sheets[0].twice] == ["sex"]
 
 
-def packed(**parts: bytes) -> bytes:
-    file = BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in parts.items():
-            archive.writestr(name.replace("__", "/"), content)
-    return file.getvalue()
-
-
 def code(content: bytes) -> str:
     with pytest.raises(BookRefused) as refused:
         list(rows(content))
@@ -108,14 +101,16 @@ def test_a_password_is_named_as_what_keeps_it_shut() -> None:
 
 
 def test_a_small_file_that_unpacks_to_more_than_there_is() -> None:
-    assert code(packed(**{"xl__workbook.xml": b"0" * (books.UNPACKED_LIMIT + 1)})) == "unpacked_too_large"
+    assert code(packed(**{"xl__workbook.xml": b"0" * (unpacking.UNPACKED_LIMIT + 1)})) == "unpacked_too_large"
 
 
 def test_one_cell_at_the_end_of_the_sheet() -> None:
     far = b'<sheetData><row r="1048576"><c r="XFD1048576" t="n"><v>1</v></c></row></sheetData>'
-    assert code(packed(**{"xl__workbook.xml": b"", "xl__worksheets__sheet1.xml": far})) == "too_many_rows"
+    assert code(packed(**{"xl__workbook.xml": b"<workbook/>", "xl__worksheets__sheet1.xml": far})) == "too_many_rows"
     wide = b'<sheetData><row r="1"><c r="XFD1" t="n"><v>1</v></c></row></sheetData>'
-    assert code(packed(**{"xl__workbook.xml": b"", "xl__worksheets__sheet1.xml": wide})) == "too_many_columns"
+    assert (
+        code(packed(**{"xl__workbook.xml": b"<workbook/>", "xl__worksheets__sheet1.xml": wide})) == "too_many_columns"
+    )
 
 
 def test_cells_that_are_repeated_without_end() -> None:
@@ -131,8 +126,125 @@ def test_cells_that_are_repeated_without_end() -> None:
     assert code(sheet(1, 16_384, b'office:value-type="string"')) == "too_many_columns"
 
 
+WORKBOOK = {
+    "_rels__.rels": b"""<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship
+      Id="rId1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/officeDocument"
+      Target="xl/workbook.xml"/></Relationships>""",
+    "xl__workbook.xml": b"""<workbook xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+      xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships">
+      <sheets><sheet name="Trainees" sheetId="1" r:id="rId1"/></sheets></workbook>""",
+}
+OF_SHEETS = b"""<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship
+  Id="rId1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/worksheet"
+  Target="%s"/></Relationships>"""
+
+
+def workbook(data: bytes, at: str = "worksheets/sheet1.xml", **more: bytes) -> bytes:
+    sheet = b'<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">%s</worksheet>' % data
+    parts = {"xl___rels__workbook.xml.rels": OF_SHEETS % at.encode(), f"xl__{at.replace('/', '__')}": sheet}
+    return packed(**WORKBOOK, **parts, **more)
+
+
+def test_workbooks_by_hand_are_read() -> None:
+    cells = (
+        b"<sheetData><row><c t='inlineStr'><is><t>a</t></is></c><c r='C1'><v>1</v></c><c><v>2</v></c></row></sheetData>"
+    )
+    book = open_book(workbook(cells))
+    assert [list(cells) for _, cells in book.rows("Trainees")] == [["a", "", 1.0, 2.0]]
+    book = open_book(
+        table(
+            b'<table:table table:name="T"><table:table-row><table:table-cell office:value="1"/></table:table-row></table:table>'
+        )
+    )
+    assert [list(cells) for _, cells in book.rows("T")] == [[1.0]]
+
+
+FAR = [
+    b'<row r="1"><c r="KZ3"><v>1</v></c></row>',
+    b"<row r='1'><c r='KZ3'><v>1</v></c></row>",
+    b'<row r="1"><c x=">" r="KZ3" t="n"><v>1</v></c></row>',
+    b'<row r="1"><c r="kz3"><v>1</v></c></row>',
+    b'<row r="1"><c r="GR1"><v>1</v></c><c><v>1</v></c></row>',
+    b"<row>" + b"<c><v>1</v></c>" * 201 + b"</row>",
+    b'<c r="A1048576"><v>1</v></c>',
+    b'<row r="50001"><c><v>1</v></c></row>',
+    b'<row r="50000"/><row><c><v>1</v></c></row>',
+    b"<row/>" * 50_000 + b"<row><c><v>1</v></c></row>",
+    b'<c r="A4294967297"><v>1</v></c>',
+    b'<c r="GR1"><v>1</v></c><c r="A50000"><v>1</v></c>',  # each within the limits, and ten million cells between them
+]
+
+
+@pytest.mark.parametrize("rows", FAR)
+@pytest.mark.parametrize("prefix", [b"", b"x:"])
+@pytest.mark.parametrize("at", ["worksheets/sheet1.xml", "other/sheet1.xml", "sharedStrings.XML"])
+def test_a_cell_far_away_however_it_is_written(rows: bytes, prefix: bytes, at: str) -> None:
+    data = b"<sheetData>" + rows + b"</sheetData>"
+    for name in (b"sheetData", b"row", b"c", b"v"):
+        for before, after in ((b"<", b">"), (b"<", b" "), (b"</", b">"), (b"<", b"/>")):
+            data = data.replace(before + name + after, before + prefix + name + after)
+    assert code(workbook(data, at)) in ("too_many_rows", "too_many_columns")
+
+
+@pytest.mark.parametrize(
+    "sheet",
+    [
+        b'<!DOCTYPE x [<!ENTITY r "XFD1048576">]><sheetData><row><c r="&r;"><v>1</v></c></row></sheetData>',
+        b'<sheetData><row><c r="A1"><v>1</v></row></sheetData>',  # never closed
+        b'<sheetData><row><c r="$A$1"><v>1</v></c></row></sheetData>',
+        b"<sheetData><row><c><c><v>1</v></c></c></row></sheetData>",
+        "<?xml version='1.0' encoding='UTF-16'?><sheetData/>".encode("utf-16"),
+    ],
+)
+def test_a_sheet_that_nobody_can_measure(sheet: bytes) -> None:
+    parts = {"xl___rels__workbook.xml.rels": OF_SHEETS % b"worksheets/sheet1.xml", "xl__worksheets__sheet1.xml": sheet}
+    assert code(packed(**WORKBOOK, **parts)) == "file_unreadable"
+
+
+def test_a_sheet_under_a_name_that_is_no_sheets_is_not_read() -> None:
+    far = b'<sheetData><row r="1"><c r="XFD1048576"><v>1</v></c></row></sheetData>'
+    assert code(workbook(far, "media/picture.png")) == "file_unreadable"
+
+
+def test_a_cell_that_only_looks_well_may_be_anywhere() -> None:
+    styled = b'<sheetData><row r="1"><c r="A1"><v>1</v></c></row><row r="1048576"><c r="XFD1048576" s="1"/></row></sheetData>'
+    assert [list(cells) for _, cells in open_book(workbook(styled)).rows("Trainees")] == [[1.0]]
+
+
+@pytest.mark.parametrize(
+    ("row", "refused"),
+    [
+        (b"<table:table-row><table:table-cell table:number-columns-repeated='300' office:value='1'/></table:table-row>",
+         "too_many_columns"),
+        (b"<table:table-row table:number-rows-repeated='60000'><table:table-cell office:value='1'/></table:table-row>",
+         "too_many_rows"),
+        (b'<table:table-row table:x=">" table:number-rows-repeated="60000"><table:covered-table-cell table:formula="1"/>'
+         b"</table:table-row>", "too_many_rows"),
+        # Room is made for empty cells as soon as another follows, though it is empty, too.
+        (b'<table:table-row><table:table-cell table:number-columns-repeated="16000"/><table:table-cell/></table:table-row>' * 300,
+         "too_many_rows"),
+        (b'<table:table-row><table:table-cell office:value-type="string"><text:p><text:s text:c="4000000000"/></text:p>'
+         b"</table:table-cell></table:table-row>", "file_unreadable"),
+        (b"<table:table-row><table:table-cell><table:table></table:table></table:table-cell></table:table-row>",
+         "file_unreadable"),
+        (b'<table:table-row table:number-rows-repeated="+60000"><table:table-cell office:value="1"/></table:table-row>',
+         "file_unreadable"),
+    ],
+)  # fmt: skip
+def test_cells_that_are_repeated_however_it_is_written(row: bytes, refused: str) -> None:
+    assert code(table(b'<table:table table:name="T">' + row + b"</table:table>")) == refused
+
+
+def test_empty_cells_to_the_end_of_the_sheet_are_what_spreadsheet_programs_write() -> None:
+    rows = b"""<table:table-row><table:table-cell office:value="1"/><table:table-cell table:number-columns-repeated="16383"/>
+      </table:table-row><table:table-row table:number-rows-repeated="1048575"><table:table-cell
+      table:number-columns-repeated="16384"/></table:table-row>""".replace(b"\n      <", b"<")
+    book = open_book(table(b'<table:table table:name="T">' + rows + b"</table:table>"))
+    assert [list(cells) for _, cells in book.rows("T")] == [[1.0]]
+
+
 def test_more_rows_than_are_taken() -> None:
-    assert code(b"cohort,number\n" + b"c,1\n" * books.ROWS_LIMIT) == "too_many_rows"
+    assert code(b"cohort,number\n" + b"c,1\n" * ROWS_LIMIT) == "too_many_rows"
 
 
 def test_a_quotation_that_never_ends() -> None:

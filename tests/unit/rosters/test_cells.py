@@ -1,5 +1,6 @@
 """Cells: what is taken, what is offered, what is refused, and that nothing is repaired silently."""
 
+from contextlib import suppress
 from datetime import date, datetime
 from typing import Any
 
@@ -191,3 +192,16 @@ def test_a_name_in_latin_or_khmer_letters_is_taken(cell: str) -> None:
 )
 def test_what_counts_as_empty(cell: Any, empty: bool) -> None:
     assert is_empty(cell) is empty
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+@pytest.mark.parametrize("cell", [float("inf"), float("-inf"), float("nan"), 1e300])
+def test_a_number_that_is_none_is_a_flaw_of_its_cell(column: str, cell: float) -> None:
+    assert flaw(column, cell)
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+@pytest.mark.parametrize("cell", ["1e999999999", "-1E+5000", "9" * 5000, "NaN", "Infinity", "1e-999999999"])
+def test_a_number_that_is_written_beyond_all_bounds_is_a_flaw_or_a_text(column: str, cell: str) -> None:
+    with suppress(Wrong):
+        assert len(str(value(column, cell))) <= 300
