@@ -149,11 +149,14 @@ async def tables_of(session: AsyncSession, version: int | None = None) -> tuple[
 
 
 async def release(session: AsyncSession, today: date) -> Version:
-    """Make the next version of all tables. Raises Off, and TooSoon when there was one this day.
+    """Make the next version of all tables, in a transaction that has read nothing yet. Raises Off, and TooSoon when there was
+    one this day.
 
     A programme of which nothing new can be shown without giving somebody away keeps the figures that it had.
     """
-    await session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('reporting.releasing', 0))"))
+    # All figures of one moment; and a lock that is no query, so that the moment is after whoever held it before.
+    await session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+    await session.execute(text("LOCK TABLE releases IN SHARE ROW EXCLUSIVE MODE"))
     agreed = await terms(session)
     if not agreed.on:
         raise Off
