@@ -19,6 +19,9 @@ from shared.events.codes import Code
 Value = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,63}$")]
 
 
+_NOTHING = Shown(dict.fromkeys(MEASURES, 0), {table: {} for table in TABLES if table != PROGRAMMES})
+
+
 class Off(Exception):
     """Nothing is published here."""
 
@@ -168,14 +171,16 @@ async def release(session: AsyncSession, today: date) -> Version:
     exempt = await exceptions(session)
     kept: dict[str, Any] = dict(earlier[-1].kept) if earlier else {}
     back = []
-    for programme, now in (await _figures(session, position)).items():
-        before = [
-            _shown(one.kept[programme]) for one in earlier if one.kept.get(programme, {}).get("since") == one.version
-        ]
-        hidden = protect(now, before, agreed.threshold, _released(programme, now, exempt))
+    figures = await _figures(session, position)
+    for programme, now in (dict.fromkeys(kept, _NOTHING) | figures).items():
+        # One of which everything was voided is told so: its zeros are the same, whoever it counted. What it counts later is more
+        # than what it counted before that, and not than nothing.
+        before = [one for one in _told(earlier, programme) if any(one.total.values())]
+        released = _released(programme, now, exempt)
+        hidden = protect(now, before, agreed.threshold, released) if any(now.total.values()) else frozenset()
         if hidden is None:
             back.append(programme)
-        elif not before or _differs(now, hidden, before[-1]):
+        elif programme not in kept or _differs(now, hidden, _shown(kept[programme])):
             kept[programme] = {
                 "since": number,
                 "total": now.total,
@@ -196,8 +201,14 @@ async def release(session: AsyncSession, today: date) -> Version:
     return _version(made)
 
 
+def _told(earlier: Sequence[Release], programme: str) -> list[Shown]:
+    """What was told of a programme so far, each once."""
+    kept = [(one.version, one.kept[programme]) for one in earlier if programme in one.kept]
+    return [_shown(shown) for version, shown in kept if shown["since"] == version]
+
+
 async def _figures(session: AsyncSession, position: Mapping[str, int]) -> dict[str, Shown]:
-    """Every programme's true figures in every table."""
+    """The true figures in every table, of each programme of which something is counted."""
     totals: dict[str, dict[str, int]] = {}
     tables: dict[str, dict[str, dict[str, dict[str, int]]]] = {}
     for table, (dimension, _) in TABLES.items():
@@ -209,9 +220,8 @@ async def _figures(session: AsyncSession, position: Mapping[str, int]) -> dict[s
                 totals[programme] = line
             elif any(line.values()):
                 tables.setdefault(programme, {}).setdefault(table, {})[str(row[dimension])] = line
-    empty: dict[str, dict[str, dict[str, int]]] = {table: {} for table in TABLES if table != PROGRAMMES}
     return {
-        programme: Shown(total, empty | tables.get(programme, {}))
+        programme: Shown(total, {**_NOTHING.tables, **tables.get(programme, {})})
         for programme, total in totals.items()
         if any(total.values())
     }

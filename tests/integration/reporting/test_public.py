@@ -229,6 +229,27 @@ async def test_a_version_is_of_one_moment_also_while_facts_come(
     assert sum(row["enrolled"] for row in await public(client, "sexes")) == 20
 
 
+async def test_a_programme_of_which_everything_was_voided_is_told_as_it_is_now(
+    client: httpx.AsyncClient, database: Database
+) -> None:
+    await turn_on(database)
+    await hear(database, [known(a_cohort()), *trainees(*range(1, 31))])
+    await release(database)
+    assert [row["enrolled"] for row in await public(client, "programmes")] == [30]
+    await hear(database, [known(a_cohort(status="void"), 2)])
+
+    later = await release(database, DAY + timedelta(days=1))
+
+    (programme,) = await public(client, "programmes")
+    assert {programme[measure] for measure in MEASURES} == {0}
+    assert (await public(client, "sexes"), later.kept_back) == ([], [])
+    assert [row["enrolled"] for row in await public(client, "programmes", version="1")] == [30]
+    assert (await release(database, DAY + timedelta(days=2))).kept_back == []
+    await hear(database, [known(a_cohort(), 3)])
+    await release(database, DAY + timedelta(days=3))
+    assert [row["enrolled"] for row in await public(client, "programmes")] == [30]
+
+
 async def test_of_two_releases_at_once_one_is_made_and_the_other_came_too_soon(database: Database) -> None:
     await turn_on(database)
     for day in range(5):
