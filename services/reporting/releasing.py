@@ -1,6 +1,7 @@
 """Publishing: whether it is on, what is public already, and the versions of the tables, each made once and never changed."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
@@ -203,8 +204,8 @@ async def release(session: AsyncSession, today: date) -> Version:
 
 def _told(earlier: Sequence[Release], programme: str) -> list[Shown]:
     """What was told of a programme so far, each once."""
-    kept = [(one.version, one.kept[programme]) for one in earlier if programme in one.kept]
-    return [_shown(shown) for version, shown in kept if shown["since"] == version]
+    kept = [(one, one.kept[programme]) for one in earlier if programme in one.kept]
+    return [replace(_shown(shown), threshold=one.threshold) for one, shown in kept if shown["since"] == one.version]
 
 
 async def _figures(session: AsyncSession, position: Mapping[str, int]) -> dict[str, Shown]:

@@ -250,6 +250,17 @@ async def test_a_programme_of_which_everything_was_voided_is_told_as_it_is_now(
     assert [row["enrolled"] for row in await public(client, "programmes")] == [30]
 
 
+async def test_another_threshold_holds_from_the_next_version_on(client: httpx.AsyncClient, database: Database) -> None:
+    await client.put("/v1/publication", json={"on": True, "threshold": 3})
+    await hear(database, [known(a_cohort()), *trainees(*range(2, 5))])
+    await release(database)
+    assert [row["enrolled"] for row in await public(client, "sexes")] == [None, None]
+    await client.put("/v1/publication", json={"on": True, "threshold": 10})
+    await hear(database, [known(a_trainee(f"{number:03}", sex="FM"[number % 2])) for number in range(10, 50)])
+    assert (await release(database, DAY + timedelta(days=1))).kept_back == []
+    assert [row["enrolled"] for row in await public(client, "sexes")] == [22, 21]
+
+
 async def test_of_two_releases_at_once_one_is_made_and_the_other_came_too_soon(database: Database) -> None:
     await turn_on(database)
     for day in range(5):
