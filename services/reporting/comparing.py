@@ -1,13 +1,14 @@
 """A figure beside what it was: what came and what went, by why and whose they are, and in a sentence. No I/O."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import BaseModel
 
 from services.reporting.ledger import Asked, Step
 from services.reporting.queries import Number
+from services.reporting.rates import RATES
 from services.reporting.reckoning import Counted, Reckoner
 
 REASONS_TOLD = 3
@@ -25,15 +26,18 @@ class Reason(BaseModel):
     cohort: str | None
     enrolments: int
     difference: Number
+    of_difference: int | None = None
 
 
 class Comparison(BaseModel):
-    """A figure beside what it was, in a sentence, and why."""
+    """A figure beside what it was, in a sentence, and why; of a rate ``value`` is the numerator, and ``of`` the denominator."""
 
     asked: str
     position: dict[str, int]
     value: Number
     difference: Number
+    of: int | None = None
+    of_difference: int | None = None
     sentence: str
     reasons: list[Reason]
 
@@ -54,41 +58,60 @@ def compared(
     seen: Collection[str],
 ) -> Comparison:
     """What came and went, and ``why``; sending centres and cohorts are named of the lines that are ``seen``, and of no others."""
-    found: Counter[tuple[str, str, str | None, str | None]] = Counter()
-    differences: Counter[tuple[str, str, str | None, str | None]] = Counter()
+    groups: dict[_Group, Counter[str]] = defaultdict(Counter)
     for key in now.keys() | before.keys():
-        difference = parts(now, key)[0] - parts(before, key)[0]
-        if not difference:
+        value, of = (new - old for new, old in zip(parts(now, key), parts(before, key), strict=True))
+        if not (value or of):
             continue
         line, its_why = now.get(key) or before[key], why(key)
         centre = line.sending_centre if key in seen and its_why != "cohort" else None
         cohort = line.cohort if key in seen and not centre else None
-        reason = "came" if difference > 0 else "went", its_why, centre, cohort
-        found[reason] += 1
-        differences[reason] += difference
+        group = _Group("came" if (value or of) > 0 else "went", its_why, centre, cohort, (of > 0) - (of < 0))
+        groups[group].update({"enrolments": 1, "value": value, "of": of})
+    rate = reckoner.measure in RATES
     reasons = [
         Reason.model_validate(
             {
-                "direction": direction,
-                "why": why,
-                "sending_centre": centre,
-                "cohort": cohort,
-                "enrolments": number,
-                "difference": reckoner.shown(differences[direction, why, centre, cohort]),
+                "direction": group.direction,
+                "why": group.why,
+                "sending_centre": group.centre,
+                "cohort": group.cohort,
+                "enrolments": sums["enrolments"],
+                "difference": reckoner.shown(sums["value"]),
+                "of_difference": sums["of"] if rate else None,
             }
         )
-        for (direction, why, centre, cohort), number in sorted(found.items(), key=lambda one: (-one[1], str(one[0])))
+        for group, sums in sorted(groups.items(), key=lambda one: (-one[1]["enrolments"], str(one[0])))
     ]
-    value = sum(line.value for line in before.values())
-    total = sum(line.value for line in now.values())
+    value, of = _sums(now)
+    value_then, of_then = _sums(before)
+    told, told_then = str(reckoner.shown(value)), str(reckoner.shown(value_then))
+    if rate:
+        told, told_then = f"{told} of {of}", f"{told_then} of {of_then}"
     return Comparison(
         asked=compare.text,
         position=dict(then.position),
-        value=reckoner.shown(value),
-        difference=reckoner.shown(total - value),
-        sentence=_sentence(reckoner.shown(total), reckoner.shown(value), compare, reasons),
+        value=reckoner.shown(value_then),
+        difference=reckoner.shown(value - value_then),
+        of=of_then if rate else None,
+        of_difference=of - of_then if rate else None,
+        sentence=_sentence(told, told_then, compare, reasons),
         reasons=reasons,
     )
+
+
+class _Group(NamedTuple):
+    """What is counted together; ``of`` is which way the lines moved in a rate's denominator."""
+
+    direction: str
+    why: str
+    centre: str | None
+    cohort: str | None
+    of: int
+
+
+def _sums(lines: Mapping[str, Counted]) -> tuple[int, int]:
+    return sum(line.value for line in lines.values()), sum(line.of for line in lines.values())
 
 
 _WORDS = {
@@ -100,7 +123,7 @@ _WORDS = {
 }
 
 
-def _sentence(now: Number, before: Number, compare: Asked, reasons: Sequence[Reason]) -> str:
+def _sentence(now: str, before: str, compare: Asked, reasons: Sequence[Reason]) -> str:
     """ "86, not 74: 12 enrolments of ntti reached us after 2025-05-03." """
     if not reasons:
         return f"{now}, as it was known at {compare.text}."
@@ -111,13 +134,21 @@ def _sentence(now: Number, before: Number, compare: Asked, reasons: Sequence[Rea
             was="was" if one.enrolments == 1 else "were",
             counts="counts" if one.enrolments == 1 else "count",
         )
-        + (" and no longer counts" if one.enrolments == 1 else " and no longer count") * (one.direction == "went")
+        + _no_longer(one)
         for one in reasons[:REASONS_TOLD]
     ]
     left = len(reasons) - len(told)
     more = f"; and {left} further reasons" if left else ""
     beginning = f"{now}, not {before}" if now != before else f"{now} again, but of others"
     return f"{beginning}: {'; '.join(told)}{more}."
+
+
+def _no_longer(reason: Reason) -> str:
+    if reason.direction == "came":
+        return ""
+    # What went out of a rate's numerator may be in its denominator as before.
+    still = reason.of_difference is not None and reason.of_difference >= 0
+    return f" and no longer {'counts' if reason.enrolments == 1 else 'count'}{' in the first number' if still else ''}"
 
 
 def _whose(reason: Reason) -> str:

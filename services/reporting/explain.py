@@ -67,7 +67,7 @@ class Fact(BaseModel):
 class Line(BaseModel):
     """One enrolment behind a figure (a cohort for places, one of a person's enrolments for people), and what it counts.
 
-    ``of`` is its part of a rate's denominator; ``before`` is what it counted at the moment that is compared with.
+    ``of`` is its part of a rate's denominator; ``before`` and ``before_of`` are the same at the moment that is compared with.
     """
 
     cohort: str
@@ -78,6 +78,7 @@ class Line(BaseModel):
     value: Number
     of: int | None = None
     before: Number | None = None
+    before_of: int | None = None
     facts: list[Fact] = []
 
 
@@ -180,6 +181,7 @@ async def explain(
                 value=reckoner.shown(line.value),
                 of=line.of if rate else None,
                 before=None if compare is None else reckoner.shown(parts(before, line.key)[0]),
+                before_of=parts(before, line.key)[1] if rate and compare is not None else None,
                 facts=facts.told(line.key),
             )
             for line in lines
