@@ -205,8 +205,9 @@ def reports_page() -> str:
         "`GET /v1/explain?` with the same parameters, for one measure and without `by`: the enrolments behind the figure "
         "(pseudonymous), the facts that put each there (stream, position, revision, time, the office's event), the rule and its "
         "version, and a digest of the set. `compare=` with a position or a date adds what came and went since then, and why, in "
-        "a sentence; of a rate, into and out of either of its two counts. An office sees the lines of its own country and of cohorts there, a coordinator all; the others are "
-        "counted as `withheld`. So does a comparison name sending centres and cohorts: the others are counted together. "
+        "a sentence; of a rate, into and out of either of its two counts. An office sees the lines of its own country and of "
+        "cohorts there, a coordinator all; the others are counted as `withheld`. So does a comparison name sending centres and "
+        "cohorts: the others are counted together. "
         "It is answered from reporting's own tables, also while the broker is away.",
         "## Periods",
         "`GET /v1/periods` lists the reporting periods of each programme, `<programme>.<period>`, with what it meant to reach "
