@@ -205,14 +205,17 @@ def reports_page() -> str:
         "`GET /v1/explain?` with the same parameters, for one measure and without `by`: the enrolments behind the figure "
         "(pseudonymous), the facts that put each there (stream, position, revision, time, the office's event), the rule and its "
         "version, and a digest of the set. `compare=` with a position or a date adds what came and went since then, and why, in "
-        "a sentence. An office sees the lines of its own country and of cohorts there, a coordinator all; the others are "
-        "counted as `withheld`. It is answered from reporting's own tables, also while the broker is away.",
+        "a sentence; of a rate, into and out of either of its two counts. An office sees the lines of its own country and of "
+        "cohorts there, a coordinator all; the others are counted as `withheld`. So does a comparison name sending centres and "
+        "cohorts: the others are counted together. "
+        "It is answered from reporting's own tables, also while the broker is away.",
         "## Periods",
         "`GET /v1/periods` lists the reporting periods of each programme, `<programme>.<period>`, with what it meant to reach "
         "and what it reached; a period's months are those from its first day to its last. `POST /v1/periods/{period}/close` "
         "(the administrator, or an office that is a coordinator of a cohort of the programme) publishes the next version of its "
         "report: the first closes it, a later one restates it, with the totals that differ and, for the main counts, what came "
-        "and went and why. A version is never changed, not by a rebuild either; its `digest` is the SHA-256 of `id`, `version`, "
+        "and went and why, without sending centres and cohorts, since every partner reads it (`/v1/explain?compare=` has yours). "
+        "A version is never changed, not by a rebuild either; its `digest` is the SHA-256 of `id`, `version`, "
         "`position`, `rules`, `figures` and, if there is one, `restated`, as JSON with sorted keys and no spaces. "
         "`GET /v1/periods/{period}` says how the figures of now differ from the last version, and "
         "`/v1/periods/{period}/versions/{number}` answers one as it was.",

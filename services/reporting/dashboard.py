@@ -14,7 +14,7 @@ from services.reporting.domain import NOT_APPLICABLE
 from services.reporting.ledger import last_step
 from services.reporting.moves import Change
 from services.reporting.queries import Aggregates, Number
-from services.reporting.questions import Question
+from services.reporting.questions import Question, UnknownQuestion, check_rates
 from services.reporting.rates import RATES
 from services.reporting.tables import Cohort
 
@@ -92,6 +92,8 @@ class Dashboard:
     """When the newest fact in it was recorded."""
     counts: Mapping[str, Number]
     rates: Sequence[Ratio]
+    no_rates: bool
+    """Whether there can be none of what was asked."""
     outcomes: Sequence[Outcome]
     tables: Sequence[Table]
     months: Table
@@ -103,11 +105,12 @@ class Dashboard:
 
 async def gather(session: AsyncSession, question: Question, position: dict[str, int]) -> Dashboard:
     """Everything that the first page shows of what ``question`` narrows it to, from a session that sees one snapshot."""
+    possible = _rates_of(question)
     # The one question that looks whether there is what the others are narrowed to as well.
-    answer = await queries.aggregates(session, replace(question, measures=(*COUNTS, *RATES), by=()), position)
+    answer = await queries.aggregates(session, replace(question, measures=(*COUNTS, *possible), by=()), position)
     rates = [
         Ratio(name, answer.totals[f"{name}_numerator"], answer.totals[f"{name}_denominator"])
-        for name in RATES
+        for name in possible
         if answer.totals[f"{name}_denominator"]
     ]
     tables = [
@@ -122,6 +125,7 @@ async def gather(session: AsyncSession, question: Question, position: dict[str, 
         recorded=answer.as_of.recorded if answer.as_of else (await last_step(session)).time,
         counts={name: answer.totals[name] for name in COUNTS},
         rates=rates,
+        no_rates=not possible,
         outcomes=await _outcomes(session, question, position),
         tables=[table for table in tables if table.lines],
         months=_by_month(months),
@@ -130,6 +134,15 @@ async def gather(session: AsyncSession, question: Question, position: dict[str, 
         more_cohorts=len(found) > COHORTS_SHOWN,
         changes=await moves.recent(session, question, limit=CHANGES_SHOWN),
     )
+
+
+def _rates_of(question: Question) -> tuple[str, ...]:
+    """Those that can be of what was asked: none of a part of what they count, as in ``questions``."""
+    try:
+        check_rates(replace(question, measures=tuple(RATES), by=()))
+    except UnknownQuestion:
+        return ()
+    return tuple(RATES)
 
 
 async def cohorts(

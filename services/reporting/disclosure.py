@@ -44,6 +44,8 @@ class Shown:
     total: Line
     tables: Mapping[str, Mapping[str, Line]]
     hidden: frozenset[Place] = field(default=frozenset())
+    threshold: int = THRESHOLD
+    """By which it was hidden: each hidden figure can be at least so many numbers."""
 
     def value(self, place: Place) -> int:
         line = self.total if not place.table else self.tables.get(place.table, {}).get(place.row, {})
@@ -57,7 +59,7 @@ class Shown:
 def protect(
     now: Shown, before: Sequence[Shown], threshold: int = THRESHOLD, released: Collection[Place] = ()
 ) -> frozenset[Place] | None:
-    """What to hide of these figures, after those that were published before (the oldest first).
+    """What to hide of these figures, after those that were published before (the oldest first), each by its own threshold.
 
     ``released`` are figures that are public already: they are shown whatever they are, unless another could then not be kept
     from being worked out: then those of a row that do so are not, and the others are. None when there is no safe way: the last
@@ -88,7 +90,7 @@ def _hide(now: Shown, before: Sequence[Shown], threshold: int, exempt: set[Place
                     draft.hide(Place(measure, table, row))
     for _ in range(2 + sum(1 + len(rows) for rows in now.tables.values()) * len(MEASURES)):
         draft.complete()
-        given_away = next(_given_away([*before, draft.shown()], threshold - 1), None)
+        given_away = next(_given_away([*before, draft.shown()]), None)
         if given_away is None:
             hidden = draft.shown().hidden
             return None if _tells_of_totals(exempt, now, [*before, draft.shown()]) else hidden
@@ -107,7 +109,7 @@ def _as_known(shown: Shown, now: Shown, threshold: int, exempt: Collection[Place
     hidden = set(shown.hidden - public)
     for measure, table in {place[:2] for place in public if place.table and Place(place.measure) not in hidden}:
         left = [place for place in hidden if place[:2] == (measure, table)]
-        if len(left) == 1 and not _is_small(shown, left[0], threshold):
+        if len(left) == 1 and not _is_small(shown, left[0], max(threshold, shown.threshold)):
             hidden.remove(left[0])
     return replace(shown, hidden=frozenset(hidden))
 
@@ -139,7 +141,7 @@ class _Draft:
         self._hidden: set[Place] = set()
 
     def shown(self) -> Shown:
-        return Shown(self._now.total, self._now.tables, frozenset(self._hidden))
+        return replace(self._now, hidden=frozenset(self._hidden), threshold=self._threshold)
 
     def hide(self, place: Place) -> bool:
         if place in self._exempt or place in self._hidden:
@@ -198,13 +200,15 @@ class _Draft:
 # --- whether something can be worked out
 
 
-def _given_away(versions: Sequence[Shown], spread: int) -> Iterator[Place]:
-    """The hidden figures, in any version, that are known to within less than ``spread``.
+def _given_away(versions: Sequence[Shown]) -> Iterator[Place]:
+    """The hidden figures, in any version, that can be fewer numbers than that version's threshold.
 
-    A figure that was shown again before the newest version is held by that: nothing newer says more of it.
+    What a lower threshold hid cannot be made safer by a later version, and what a higher one hid stays as safe. A figure that was
+    shown again before the newest version is held by that: nothing newer says more of it.
     """
     since_then: frozenset[Place] | None = None
     for version in reversed(range(len(versions))):
+        spread = versions[version].threshold - 1
         hidden = versions[version].hidden if since_then is None else versions[version].hidden & since_then
         for place in sorted(hidden):
             if _freedom(versions, version, place, spread) < spread:

@@ -5,11 +5,10 @@ An explanation counts anew, by the same rules as the cube, from the rows as they
 
 import asyncio
 import hashlib
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal
 
 from pydantic import BaseModel
 from sqlalchemy import select
@@ -17,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from services.reporting import history, queries
+from services.reporting.comparing import Comparison, compared, parts
 from services.reporting.domain import Known, Rows, Version, newest
 from services.reporting.ledger import Asked, Step, step_at
 from services.reporting.measures import RULES
@@ -31,7 +31,6 @@ from shared.events.enrolment import CohortFact, TraineeFact
 LARGEST = 200_000
 """Enrolments in the cohorts behind a figure: one of more is explained in parts."""
 MOST_CHANGED = 10_000
-REASONS_TOLD = 3
 LESS = "Ask for less at a time: a cohort, a month, a country."
 
 _COHORTS_AT_A_TIME = 20
@@ -68,7 +67,7 @@ class Fact(BaseModel):
 class Line(BaseModel):
     """One enrolment behind a figure (a cohort for places, one of a person's enrolments for people), and what it counts.
 
-    ``of`` is its part of a rate's denominator; ``before`` is what it counted at the moment that is compared with.
+    ``of`` is its part of a rate's denominator; ``before`` and ``before_of`` are the same at the moment that is compared with.
     """
 
     cohort: str
@@ -79,29 +78,8 @@ class Line(BaseModel):
     value: Number
     of: int | None = None
     before: Number | None = None
+    before_of: int | None = None
     facts: list[Fact] = []
-
-
-class Reason(BaseModel):
-    """What many lines have in common that came or went: why, and of which sending centre or, without one, of which cohort."""
-
-    direction: Literal["came", "went"]
-    why: Literal["reached", "trainee", "cohort", "certificate", "recounted"]
-    sending_centre: str | None
-    cohort: str | None
-    enrolments: int
-    difference: Number
-
-
-class Comparison(BaseModel):
-    """A figure beside what it was, in a sentence, and why."""
-
-    asked: str
-    position: dict[str, int]
-    value: Number
-    difference: Number
-    sentence: str
-    reasons: list[Reason]
 
 
 class Explanation(BaseModel):
@@ -161,19 +139,19 @@ async def explain(
     cohorts = await _cohorts(session, reckoner, most)
     now = await _counted(session, reckoner, cohorts, step)
     before: dict[str, Counted] = {}
-    compared, facts = None, _Facts(reckoner, step, Step())
+    then = Step()
+    facts = _Facts(reckoner, step, Step())
     told = sorted(now)
     if compare is not None:
         then = await step_at(session, compare)
         if step is not None and then.number > step.number:
             raise UnknownQuestion("invalid_moment", "compare lies after as_of.")
         before = await _counted(session, reckoner, cohorts, then)
-        told = sorted(key for key in now.keys() | before.keys() if _of(now, key) != _of(before, key))
+        told = sorted(key for key in now.keys() | before.keys() if parts(now, key) != parts(before, key))
         if len(told) > MOST_CHANGED:
             raise UnknownQuestion("too_large", f"More than {MOST_CHANGED} enrolments came or went. {LESS}")
         facts = _Facts(reckoner, step, then)
         await facts.read(session, [now.get(key) or before[key] for key in told])
-        compared = _compared(reckoner, compare, then, now, before, facts)
     seen = [key for key in told if sight.sees(now.get(key) or before[key])]
     page = [key for key in seen if key > after][: limit + 1]
     lines = [now.get(key) or replace(before[key], value=0, of=0) for key in page[:limit]]
@@ -190,7 +168,9 @@ async def explain(
         enrolments=len(now),
         digest=_digest(now),
         withheld=len(told) - len(seen),
-        compared=compared,
+        compared=None
+        if compare is None
+        else compared(reckoner, compare, then, now, before, facts.why, frozenset(seen)),
         items=[
             Line(
                 cohort=line.cohort,
@@ -200,7 +180,8 @@ async def explain(
                 sending_centre=line.sending_centre,
                 value=reckoner.shown(line.value),
                 of=line.of if rate else None,
-                before=None if compare is None else reckoner.shown(_of(before, line.key)[0]),
+                before=None if compare is None else reckoner.shown(parts(before, line.key)[0]),
+                before_of=parts(before, line.key)[1] if rate and compare is not None else None,
                 facts=facts.told(line.key),
             )
             for line in lines
@@ -237,11 +218,6 @@ async def _counted(
     return found
 
 
-def _of(lines: Mapping[str, Counted], key: str) -> tuple[int, int]:
-    line = lines.get(key)
-    return (line.value, line.of) if line else (0, 0)
-
-
 def _digest(lines: Mapping[str, Counted]) -> str:
     digest = hashlib.sha256()
     for key in sorted(lines):
@@ -260,7 +236,7 @@ class _Facts:
         self._step = step
         self._then = then
         self._told: dict[str, list[Fact]] = {}
-        self.unknown_then: set[str] = set()
+        self._unknown_then: set[str] = set()
         """Lines of which nothing had been heard by then."""
 
     async def read(self, session: AsyncSession, lines: Sequence[Counted]) -> None:
@@ -281,10 +257,17 @@ class _Facts:
                 self._told[line.key] = self._changing(sorted(own, key=history.in_order))
                 kind = "trainee" if line.enrolment else "cohort"
                 if not any(fact.kind == kind and not self._is_new(fact) for fact in own):
-                    self.unknown_then.add(line.key)
+                    self._unknown_then.add(line.key)
 
     def told(self, key: str) -> list[Fact]:
         return self._told.get(key, [])
+
+    def why(self, key: str) -> str:
+        """Why a line came or went."""
+        if key in self._unknown_then:
+            return "reached"
+        facts = self.told(key)
+        return facts[-1].kind if facts else "recounted"
 
     def _changing(self, facts: Iterable[Known]) -> list[Fact]:
         rows = Rows()
@@ -320,81 +303,3 @@ class _Facts:
             event=fact.cause,
             value=self._reckoner.shown(value),
         )
-
-
-# --- comparing
-
-
-def _compared(
-    reckoner: Reckoner,
-    compare: Asked,
-    then: Step,
-    now: Mapping[str, Counted],
-    before: Mapping[str, Counted],
-    facts: _Facts,
-) -> Comparison:
-    found: Counter[tuple[str, str, str | None, str | None]] = Counter()
-    differences: Counter[tuple[str, str, str | None, str | None]] = Counter()
-    for key in now.keys() | before.keys():
-        difference = _of(now, key)[0] - _of(before, key)[0]
-        if not difference:
-            continue
-        line = now.get(key) or before[key]
-        changing = facts.told(key)
-        why = "reached" if key in facts.unknown_then else changing[-1].kind if changing else "recounted"
-        centre = None if why == "cohort" or line.sending_centre is None else line.sending_centre
-        reason = "came" if difference > 0 else "went", why, centre, None if centre else line.cohort
-        found[reason] += 1
-        differences[reason] += difference
-    reasons = [
-        Reason.model_validate(
-            {
-                "direction": direction,
-                "why": why,
-                "sending_centre": centre,
-                "cohort": cohort,
-                "enrolments": number,
-                "difference": reckoner.shown(differences[direction, why, centre, cohort]),
-            }
-        )
-        for (direction, why, centre, cohort), number in sorted(found.items(), key=lambda one: (-one[1], str(one[0])))
-    ]
-    value = sum(line.value for line in before.values())
-    total = sum(line.value for line in now.values())
-    return Comparison(
-        asked=compare.text,
-        position=dict(then.position),
-        value=reckoner.shown(value),
-        difference=reckoner.shown(total - value),
-        sentence=_sentence(reckoner.shown(total), reckoner.shown(value), compare, reasons),
-        reasons=reasons,
-    )
-
-
-_WORDS = {
-    "reached": "reached us after {when}",
-    "trainee": "{was} changed after {when}",
-    "cohort": "{counts} otherwise, because the cohort was changed after {when}",
-    "certificate": "{counts} otherwise by assessments and certificates that reached us after {when}",
-    "recounted": "{was} counted otherwise",
-}
-
-
-def _sentence(now: Number, before: Number, compare: Asked, reasons: Sequence[Reason]) -> str:
-    """ "86, not 74: 12 enrolments of ntti reached us after 2025-05-03." """
-    if not reasons:
-        return f"{now}, as it was known at {compare.text}."
-    told = [
-        f"{one.enrolments} {'enrolment' if one.enrolments == 1 else 'enrolments'} of {one.sending_centre or one.cohort} "
-        + _WORDS[one.why].format(
-            when=compare.text,
-            was="was" if one.enrolments == 1 else "were",
-            counts="counts" if one.enrolments == 1 else "count",
-        )
-        + (" and no longer counts" if one.enrolments == 1 else " and no longer count") * (one.direction == "went")
-        for one in reasons[:REASONS_TOLD]
-    ]
-    left = len(reasons) - len(told)
-    more = f"; and {left} further reasons" if left else ""
-    beginning = f"{now}, not {before}" if now != before else f"{now} again, but of others"
-    return f"{beginning}: {'; '.join(told)}{more}."

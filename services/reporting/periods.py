@@ -17,7 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from services.reporting import explain, queries, registered
-from services.reporting.explain import Comparison, Sight
+from services.reporting.comparing import Comparison
+from services.reporting.explain import Sight
 from services.reporting.hours import month_of
 from services.reporting.ledger import Asked
 from services.reporting.measures import MEASURES, RULES
@@ -321,6 +322,7 @@ async def _restated(
     for measure in _CAUSES:
         if measure in totals:
             question = _question(id_of(programme, period.period), period, (measure,))
+            # Whoever has a token reads it, and a version is the same for all: so it names no centre and no cohort.
             explained = await explain.explain(session, question, then, Sight(), limit=1)
             if explained.compared is not None:
                 causes[measure] = explained.compared

@@ -101,7 +101,7 @@ def read_question(parameters: Iterable[tuple[str, str]]) -> Question:
         raise UnknownQuestion("invalid_month", "from lies after to.")
     if not question.measures:
         question = replace(question, measures=_all(question))
-    _answerable(question)
+    check_rates(question)
     return question
 
 
@@ -110,7 +110,8 @@ def _all(question: Question) -> tuple[str, ...]:
     return tuple(name for name in MEASURES if name != "people" or question.keeps_people)
 
 
-def _answerable(question: Question) -> None:
+def check_rates(question: Question) -> None:
+    """Raise ``UnknownQuestion`` for a rate by what rates cannot be counted by."""
     rates = [name for name in question.measures if name in RATES]
     asked = {*question.by, *(name for name, _ in question.where)}
     if not rates:

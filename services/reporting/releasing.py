@@ -1,6 +1,7 @@
 """Publishing: whether it is on, what is public already, and the versions of the tables, each made once and never changed."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
@@ -17,6 +18,9 @@ from services.reporting.tables import Publication, Release, ReleasedException
 from shared.events.codes import Code
 
 Value = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,63}$")]
+
+
+_NOTHING = Shown(dict.fromkeys(MEASURES, 0), {table: {} for table in TABLES if table != PROGRAMMES})
 
 
 class Off(Exception):
@@ -149,11 +153,14 @@ async def tables_of(session: AsyncSession, version: int | None = None) -> tuple[
 
 
 async def release(session: AsyncSession, today: date) -> Version:
-    """Make the next version of all tables. Raises Off, and TooSoon when there was one this day.
+    """Make the next version of all tables, in a transaction that has read nothing yet. Raises Off, and TooSoon when there was
+    one this day.
 
     A programme of which nothing new can be shown without giving somebody away keeps the figures that it had.
     """
-    await session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('reporting.releasing', 0))"))
+    # All figures of one moment; and a lock that is no query, so that the moment is after whoever held it before.
+    await session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+    await session.execute(text("LOCK TABLE releases IN SHARE ROW EXCLUSIVE MODE"))
     agreed = await terms(session)
     if not agreed.on:
         raise Off
@@ -165,14 +172,16 @@ async def release(session: AsyncSession, today: date) -> Version:
     exempt = await exceptions(session)
     kept: dict[str, Any] = dict(earlier[-1].kept) if earlier else {}
     back = []
-    for programme, now in (await _figures(session, position)).items():
-        before = [
-            _shown(one.kept[programme]) for one in earlier if one.kept.get(programme, {}).get("since") == one.version
-        ]
-        hidden = protect(now, before, agreed.threshold, _released(programme, now, exempt))
+    figures = await _figures(session, position)
+    for programme, now in (dict.fromkeys(kept, _NOTHING) | figures).items():
+        # One of which everything was voided is told so: its zeros are the same, whoever it counted. What it counts later is more
+        # than what it counted before that, and not than nothing.
+        before = [one for one in _told(earlier, programme) if any(one.total.values())]
+        released = _released(programme, now, exempt)
+        hidden = protect(now, before, agreed.threshold, released) if any(now.total.values()) else frozenset()
         if hidden is None:
             back.append(programme)
-        elif not before or _differs(now, hidden, before[-1]):
+        elif programme not in kept or _differs(now, hidden, _shown(kept[programme])):
             kept[programme] = {
                 "since": number,
                 "total": now.total,
@@ -193,8 +202,14 @@ async def release(session: AsyncSession, today: date) -> Version:
     return _version(made)
 
 
+def _told(earlier: Sequence[Release], programme: str) -> list[Shown]:
+    """What was told of a programme so far, each once."""
+    kept = [(one, one.kept[programme]) for one in earlier if programme in one.kept]
+    return [replace(_shown(shown), threshold=one.threshold) for one, shown in kept if shown["since"] == one.version]
+
+
 async def _figures(session: AsyncSession, position: Mapping[str, int]) -> dict[str, Shown]:
-    """Every programme's true figures in every table."""
+    """The true figures in every table, of each programme of which something is counted."""
     totals: dict[str, dict[str, int]] = {}
     tables: dict[str, dict[str, dict[str, dict[str, int]]]] = {}
     for table, (dimension, _) in TABLES.items():
@@ -206,9 +221,8 @@ async def _figures(session: AsyncSession, position: Mapping[str, int]) -> dict[s
                 totals[programme] = line
             elif any(line.values()):
                 tables.setdefault(programme, {}).setdefault(table, {})[str(row[dimension])] = line
-    empty: dict[str, dict[str, dict[str, int]]] = {table: {} for table in TABLES if table != PROGRAMMES}
     return {
-        programme: Shown(total, empty | tables.get(programme, {}))
+        programme: Shown(total, {**_NOTHING.tables, **tables.get(programme, {})})
         for programme, total in totals.items()
         if any(total.values())
     }

@@ -15,6 +15,7 @@ from services.reporting.explain import Explanation, Sight
 from services.reporting.explain_api import COUNTED_AT_ONCE, EXPLAINED_AT_ONCE, Turns
 from services.reporting.ledger import Asked
 from services.reporting.questions import Question
+from services.reporting.rates import RATES
 from shared.database import Database
 from shared.events.enrolment import OfficeFact
 from shared.http import Problem
@@ -160,6 +161,10 @@ async def test_an_explanation_comes_to_the_figure_whenever_and_whatever_is_asked
         assert answer.compared is not None
         assert answer.compared.value + answer.compared.difference == answer.value
         assert sum(reason.difference for reason in answer.compared.reasons) == pytest.approx(answer.compared.difference)
+        if measure in RATES:
+            assert (answer.compared.of or 0) + (answer.compared.of_difference or 0) == answer.of
+            reasons = answer.compared.reasons
+            assert sum(reason.of_difference or 0 for reason in reasons) == answer.compared.of_difference
         whole = await explained(database, question)
         assert sum(line.value for line in whole.items) == pytest.approx(whole.value)
         assert measure == "people" or all(line.facts for line in whole.items), "a fact put each there"
@@ -202,3 +207,37 @@ async def test_whoever_waits_too_long_is_told_to_come_again() -> None:
         assert int(crowded.value.headers["Retry-After"]) > 0
     async with turns.one():  # what was given back
         pass
+
+
+async def test_of_a_rate_both_numbers_are_compared(client: httpx.AsyncClient, database: Database) -> None:
+    def enrolled(*numbers: int, **more: Any) -> list[Known]:
+        return [known(a_trainee(f"{number:02}", **more), 1 + ("completed_on" in more)) for number in numbers]
+
+    await hear(database, [known(a_cohort(started_on="2025-03-31")), *enrolled(*range(7))], 10)
+    await hear(database, enrolled(*range(6), completed_on="2025-04-12", completion="in-force"), 20)
+    asked = "/v1/explain?measure=completion_rate"
+    assert (await ask(client, f"{asked}&compare=20.20"))["compared"]["sentence"] == (
+        "6 of 7, as it was known at 20.20."
+    )
+    await hear(database, enrolled(11, 12, 13, sending_centre="kampot"), 30)
+
+    answer = await ask(client, f"{asked}&compare=20.20")
+
+    compared = answer["compared"]
+    assert (answer["value"], answer["of"], compared["value"], compared["of"]) == (6, 10, 6, 7)
+    assert compared["sentence"] == "6 of 10, not 6 of 7: 3 enrolments of kampot reached us after 20.20."
+    (reason,) = compared["reasons"]
+    assert (reason["direction"], reason["enrolments"]) == ("came", 3)
+    assert (reason["difference"], reason["of_difference"]) == (0, 3)
+    items = [(line["value"], line["of"], line["before"], line["before_of"]) for line in answer["items"]]
+    assert items == [(0, 1, 0, 0)] * 3
+
+    await hear(database, [known(a_trainee("00"), 3), known(a_trainee("01", status="void"), 3)], 40)
+    compared = (await ask(client, f"{asked}&compare=30.30"))["compared"]
+    assert (compared["difference"], compared["of_difference"]) == (-2, -1)
+    assert compared["sentence"] == (
+        "4 of 9, not 6 of 10: 1 enrolment of ntti was changed after 30.30 and no longer counts; "
+        "1 enrolment of ntti was changed after 30.30 and no longer counts in the first number."
+    )
+    page = await client.get("/explain?lang=en&measure=completion_rate&compare=30.30")
+    assert "4 / 9 now, 6 / 10 then" in page.text

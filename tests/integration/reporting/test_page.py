@@ -109,6 +109,25 @@ async def test_every_number_on_the_page_opens_its_explanation(browser: httpx.Asy
     assert "reached us since then ntti 3 +3" in women
 
 
+@pytest.mark.parametrize("asked", ["outcome=employed", "months_after=6", "month=2025-04", "month=2025-04&basis=cohort"])
+async def test_rates_that_cannot_be_by_what_was_asked_are_left_out_and_the_page_says_so(
+    browser: httpx.AsyncClient, database: Database, asked: str
+) -> None:
+    await hear(database, a_history(), position=20)
+    await sign_in(browser)
+    address = f"/?lang=en&{asked}"
+    page = (await browser.get(address)).text
+    said = "There are no rates of what was chosen here."
+    assert said in Page(page).shown
+    a_rate = re.compile(r"/explain\?measure=(\w+_rate|womens_share)")
+    assert not a_rate.search(page)
+    for link in {unescape(one) for one in re.findall(r'<a class="n" href="([^"]+)">', page)}:
+        assert (await browser.get(link)).status_code == 200, link
+    by_event = (await browser.get("/?lang=en&month=2025-02&basis=event")).text
+    assert a_rate.search(by_event)
+    assert said not in by_event
+
+
 async def test_a_long_table_is_cut_to_what_loads_on_a_bad_line(browser: httpx.AsyncClient, database: Database) -> None:
     await hear(database, [known(a_cohort(f"cohort-{number}")) for number in range(400)])
     await hear(database, [known(a_trainee("1", f"cohort-{number}", enrolled_on="2025-03-01")) for number in range(400)])

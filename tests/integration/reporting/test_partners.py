@@ -13,7 +13,7 @@ from shared.events.enrolment import OfficeFact
 from shared.offices import new_token, token_digest
 from tests.integration.reporting.test_aggregates import a_history
 from tests.integration.reporting.test_projection import hear
-from tests.unit.reporting.facts import a_trainee, known
+from tests.unit.reporting.facts import a_cohort, a_trainee, known
 
 
 async def token_of(database: Database, office: str, *roles: str) -> dict[str, str]:
@@ -108,3 +108,33 @@ async def test_recent_changes_of_other_countries_cohorts_are_not_told(
     assert (
         "Nothing is counted here yet." not in (await world.get("/changes?lang=en&cohort=wuxi&sending_centre=ntti")).text
     )
+
+
+async def test_what_came_and_went_names_centres_and_cohorts_of_ones_own_country_alone(
+    client: httpx.AsyncClient, database: Database
+) -> None:
+    await hear(database, [known(a_cohort()), known(a_cohort("vientiane", host_country="LA"))], 1)
+    lao = [
+        a_trainee(f"2{number}", country="LA", sending_centre=centre) for number, centre in enumerate(["tvet", "vti"])
+    ]
+    unsent = a_trainee("31", country="LA", sending_centre=None)
+    await hear(database, [known(one) for one in (*lao, unsent, a_trainee("01"), a_trainee("02", "vientiane"))], 6)
+    khmer = await token_of(database, "/offices/kh/dgtvet", "sending-office")
+    reader = await token_of(database, "/offices/kh/ministry", "reader")
+
+    def reasons(answer: dict[str, Any]) -> list[tuple[str | None, str | None, int, int]]:
+        found = answer["compared"]["reasons"]
+        return [(one["sending_centre"], one["cohort"], one["enrolments"], one["difference"]) for one in found]
+
+    async def explained(question: str, headers: dict[str, str]) -> dict[str, Any]:
+        answer = await client.get(f"/v1/explain?measure=enrolled&compare=1.1&{question}", headers=headers)
+        found: dict[str, Any] = answer.json()
+        return found
+
+    others = await explained("country=LA&sex=F", khmer)
+    assert reasons(others) == [(None, None, 3, 3)]
+    assert others["compared"]["sentence"] == "3, not 0: 3 enrolments reached us after 1.1."
+    assert reasons(await explained("", khmer)) == [(None, None, 3, 3), ("ntti", None, 2, 2)]
+    assert reasons(await explained("", reader)) == [(None, None, 5, 5)]
+    everything = [("ntti", None, 2, 2), ("tvet", None, 1, 1), ("vti", None, 1, 1), (None, "wuxi", 1, 1)]
+    assert sorted(reasons(await explained("", {})), key=str) == sorted(everything, key=str)

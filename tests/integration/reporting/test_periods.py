@@ -101,11 +101,14 @@ async def test_a_closed_period_is_restated_with_the_difference_and_why_and_never
     state = await ask(reported, f"/v1/periods/{ID}")
     assert state["digests"] == [first["digest"]]
     assert state["since"]["totals"]["enrolled"] == {"was": 2, "now": 5}
-    sentence = "5, not 2: 3 enrolments of kampot reached us after 3.3."
+    sentence = "5, not 2: 3 enrolments reached us after 3.3."
     assert state["since"]["causes"]["enrolled"]["sentence"] == sentence
+    (reason,) = state["since"]["causes"]["enrolled"]["reasons"]  # what everybody reads names no centre and no cohort
+    assert (reason["sending_centre"], reason["cohort"], reason["enrolments"]) == (None, None, 3)
 
     second = (await reported.post(f"/v1/periods/{ID}/close")).json()
     assert (second["version"], second["restated"]["causes"]["enrolled"]["sentence"]) == (2, sentence)
+    assert "kampot" not in str(second["restated"])
     assert await ask(reported, f"/v1/periods/{ID}/versions/1") == first
     assert (await ask(reported, f"/v1/periods/{ID}"))["since"]["totals"] == {}
     async with database.transaction() as session:

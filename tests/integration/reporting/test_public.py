@@ -1,15 +1,19 @@
 """Public figures over HTTP: off at first, released in versions, and nothing hidden can be worked out of them."""
 
+import asyncio
 from datetime import UTC, date, datetime, timedelta
 from random import Random
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.reporting import projection, releasing
+from services.reporting import projection, queries, releasing
 from services.reporting.disclosure import MEASURES, Place, Shown
 from services.reporting.domain import Known, Version
+from services.reporting.queries import Aggregates
+from services.reporting.questions import Question
 from services.reporting.releasing import Terms, TooSoon
 from shared.database import Database
 from shared.events.enrolment import OfficeFact
@@ -35,7 +39,7 @@ def trainees(*numbers: int, **more: Any) -> list[Any]:
     made = []
     for number in numbers:
         own = {name: value(number) if callable(value) else value for name, value in more.items()}
-        made.append(known(a_trainee(f"{number:03}", sex="F" if number <= 3 else "M", **own)))
+        made.append(known(a_trainee(f"{number:03}", **{"sex": "F" if number <= 3 else "M", **own})))
     return made
 
 
@@ -203,6 +207,67 @@ async def test_a_version_is_never_made_twice_and_never_for_a_day_that_was(databa
     for day in (DAY, DAY - timedelta(days=3)):
         with pytest.raises(TooSoon):
             await release(database, day)
+
+
+async def test_a_version_is_of_one_moment_also_while_facts_come(
+    client: httpx.AsyncClient, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await turn_on(database)
+    await hear(database, [known(a_cohort()), *trainees(*range(1, 21), sex="M")])
+    asked, coming = queries.aggregates, iter(range(21, 40))
+
+    async def while_more_come(session: AsyncSession, question: Question, position: dict[str, int]) -> Aggregates:
+        answer = await asked(session, question, position)
+        await hear(database, trainees(next(coming)))
+        return answer
+
+    monkeypatch.setattr(queries, "aggregates", while_more_come)
+    await release(database)
+    (programme,) = await public(client, "programmes")
+    (cohorts,) = await public(client, "starts")
+    assert (programme["enrolled"], cohorts["enrolled"]) == (20, 20)
+    assert sum(row["enrolled"] for row in await public(client, "sexes")) == 20
+
+
+async def test_a_programme_of_which_everything_was_voided_is_told_as_it_is_now(
+    client: httpx.AsyncClient, database: Database
+) -> None:
+    await turn_on(database)
+    await hear(database, [known(a_cohort()), *trainees(*range(1, 31))])
+    await release(database)
+    assert [row["enrolled"] for row in await public(client, "programmes")] == [30]
+    await hear(database, [known(a_cohort(status="void"), 2)])
+
+    later = await release(database, DAY + timedelta(days=1))
+
+    (programme,) = await public(client, "programmes")
+    assert {programme[measure] for measure in MEASURES} == {0}
+    assert (await public(client, "sexes"), later.kept_back) == ([], [])
+    assert [row["enrolled"] for row in await public(client, "programmes", version="1")] == [30]
+    assert (await release(database, DAY + timedelta(days=2))).kept_back == []
+    await hear(database, [known(a_cohort(), 3)])
+    await release(database, DAY + timedelta(days=3))
+    assert [row["enrolled"] for row in await public(client, "programmes")] == [30]
+
+
+async def test_another_threshold_holds_from_the_next_version_on(client: httpx.AsyncClient, database: Database) -> None:
+    await client.put("/v1/publication", json={"on": True, "threshold": 3})
+    await hear(database, [known(a_cohort()), *trainees(*range(2, 5))])
+    await release(database)
+    assert [row["enrolled"] for row in await public(client, "sexes")] == [None, None]
+    await client.put("/v1/publication", json={"on": True, "threshold": 10})
+    await hear(database, [known(a_trainee(f"{number:03}", sex="FM"[number % 2])) for number in range(10, 50)])
+    assert (await release(database, DAY + timedelta(days=1))).kept_back == []
+    assert [row["enrolled"] for row in await public(client, "sexes")] == [22, 21]
+
+
+async def test_of_two_releases_at_once_one_is_made_and_the_other_came_too_soon(database: Database) -> None:
+    await turn_on(database)
+    for day in range(5):
+        made = await asyncio.gather(
+            *(release(database, DAY + timedelta(days=day)) for _ in range(3)), return_exceptions=True
+        )
+        assert sorted(type(one).__name__ for one in made) == ["TooSoon", "TooSoon", "Version"]
 
 
 async def test_nothing_hidden_can_be_worked_out_of_all_tables_and_versions_together(

@@ -1,6 +1,6 @@
 """Somebody who tries to work out what is hidden: a solver."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import highspy
@@ -38,13 +38,24 @@ class Reader:
     def knows(self, version: int, place: Place) -> tuple[float, float]:
         """Between which numbers a figure must be."""
         cell = self._columns[version, place]
-        self._model.minimize(cell)
-        least = self._model.getObjectiveValue()
+        least = self._bound(self._model.minimize, cell)
+        assert least is not None
+        most = self._bound(self._model.maximize, cell)
+        return least, float("inf") if most is None else most
+
+    def _bound(self, ask: Callable[[Any], Any], cell: Any) -> float | None:
+        """The smallest or largest that a cell can be; None without bounds."""
+        ask(cell)
+        if (
+            self._model.getModelStatus() == highspy.HighsModelStatus.kUnknown
+        ):  # lost on the way from the last answer to this
+            self._model.clearSolver()
+            ask(cell)
         status = self._model.getModelStatus()
-        assert status == highspy.HighsModelStatus.kOptimal, status
-        self._model.maximize(cell)
-        unbounded = self._model.getModelStatus() != highspy.HighsModelStatus.kOptimal
-        return least, float("inf") if unbounded else self._model.getObjectiveValue()
+        if status == highspy.HighsModelStatus.kOptimal:
+            return float(self._model.getObjectiveValue())
+        assert status in (highspy.HighsModelStatus.kUnbounded, highspy.HighsModelStatus.kUnboundedOrInfeasible), status
+        return None
 
 
 def places(one: Shown) -> list[Place]:
