@@ -45,7 +45,8 @@ NEVER = datetime(1, 1, 1, tzinfo=UTC)
 class Known:
     """A fact as it was heard: the whole state of the thing that ``kind`` and ``key`` name.
 
-    ``position`` is its place in its stream, ``time`` when its service recorded it, ``cause`` the event behind it.
+    ``position`` is its place in its stream, ``time`` when its service recorded it, ``cause`` the event behind it, and ``step``
+    the first state of the cube in which it was known: a dead letter is taken up later than what stands behind it in the stream.
     """
 
     kind: str
@@ -55,6 +56,7 @@ class Known:
     position: int = 0
     time: datetime = NEVER
     cause: str | None = None
+    step: int = 0
 
 
 def newest(facts: Iterable[Known], held: Mapping[tuple[str, str], Version]) -> list[Known]:

@@ -289,7 +289,7 @@ class _Facts:
         return found
 
     def _is_new(self, fact: Known) -> bool:
-        return fact.position > self._then.position[history.stream_of(fact)]
+        return fact.step > self._then.number
 
     def _fact(self, fact: Known, value: int) -> Fact:
         return Fact(

@@ -18,7 +18,7 @@ from shared.events.codes import Model
 from shared.events.enrolment import CohortFact, TraineeFact
 
 _MODELS: Mapping[str, type[Model]] = {"cohort": CohortFact, "trainee": TraineeFact, "certificate": CertificateFact}
-_FIELDS = "epoch, revision, position, time, cause, data"
+_FIELDS = "epoch, revision, position, time, cause, data, step"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ async def facts_of(
     """Every fact up to a step of some cohorts, of these or all of their enrolments and of those's certificates."""
     found = []
     for kind, of in _KINDS.items():
-        limit = "" if step is None else "WHERE position <= :position"
+        limit = "" if step is None else "WHERE step <= :step"
         statement = text(
             f"""
             WITH held AS (SELECT {of.key} AS key, {_FIELDS} FROM {of.table} WHERE {of.which}),
@@ -85,16 +85,16 @@ async def facts_of(
                 SELECT * FROM held
                 UNION ALL SELECT key, {_FIELDS} FROM past_facts WHERE kind = '{kind}' AND key IN (SELECT key FROM held)
             )
-            SELECT key, epoch, revision, position, time, cause, CAST(data AS text) AS data FROM every {limit}
+            SELECT key, epoch, revision, position, time, cause, step, CAST(data AS text) AS data FROM every {limit}
             """  # noqa: S608 (fixed names)
         )
         parameters = _parameters(cohorts, enrolments, of)
         if step is not None:
-            parameters["position"] = step.position[of.stream]
+            parameters["step"] = step.number
         for row in await session.execute(statement, parameters):
             data = _MODELS[kind].model_validate_json(row.data)
             version = Version(row.epoch, row.revision)
-            found.append(Known(kind, row.key, version, data, row.position, row.time, row.cause))
+            found.append(Known(kind, row.key, version, data, row.position, row.time, row.cause, row.step))
     return found
 
 
@@ -110,9 +110,9 @@ def stream_of(fact: Known) -> str:
     return _KINDS[fact.kind].stream
 
 
-def in_order(fact: Known) -> tuple[datetime, bool, int, Version]:
-    """Facts in the order in which they were recorded."""
-    return fact.time, fact.kind == "certificate", fact.position, fact.version
+def in_order(fact: Known) -> tuple[int, datetime, bool, int, Version]:
+    """Facts in the order in which they were taken up; those of one step in that in which they were recorded."""
+    return fact.step, fact.time, fact.kind == "certificate", fact.position, fact.version
 
 
 async def number_of_enrolments(session: AsyncSession, cohorts: Collection[str]) -> int:

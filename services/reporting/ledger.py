@@ -38,11 +38,12 @@ class NotAMoment(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Up to when something is to be known: a position in both streams, or a moment until which facts were recorded."""
+    """Up to when something is to be known: a position in both streams, a moment until which facts were recorded, or a step."""
 
     text: str
     position: tuple[int, int] | None = None
     before: datetime | None = None
+    step: int | None = None
 
     @classmethod
     def read(cls, asked: str) -> "Asked":
@@ -75,7 +76,9 @@ class Step:
 
 
 async def step_at(session: AsyncSession, asked: Asked) -> Step:
-    """The last step up to the position or moment that is asked for."""
+    """The last step up to the position, the moment or the step that is asked for."""
+    if asked.step is not None:
+        return await _last(session, col(CubeStep.step), col(CubeStep.step) <= asked.step)
     if asked.position is not None:
         enrolment, certification = asked.position
         found = [
@@ -116,6 +119,9 @@ async def unlike(session: AsyncSession) -> list[tuple[bytes, int, int]]:
 
 
 # --- writing
+
+NEXT_STEP = "(SELECT coalesce(max(number), 0) + 1 FROM cube_version)"
+"""In SQL, that of what is being applied, or, where it changes no cell, of whatever does next."""
 
 _BETWEEN = "\x1f"
 

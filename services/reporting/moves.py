@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Final
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from services.reporting.domain import MEASURES, TOTAL
@@ -124,11 +124,10 @@ async def _recent(
             text(
                 f"""
                 WITH steps AS (
-                    SELECT now.*, earlier.enrolment AS after_enrolment, earlier.certification AS after_certification
-                    FROM cube_steps AS now LEFT JOIN cube_steps AS earlier ON earlier.step = now.step - 1
-                    WHERE now.step < coalesce(CAST(:before AS bigint), now.step + 1) ORDER BY now.step DESC LIMIT :steps
+                    SELECT * FROM cube_steps
+                    WHERE step < coalesce(CAST(:before AS bigint), step + 1) ORDER BY step DESC LIMIT :steps
                 )
-                SELECT step, time, enrolment, certification, why, after_enrolment, after_certification, measure, cohort, delta
+                SELECT step, time, enrolment, certification, why, measure, cohort, delta
                 FROM steps JOIN (
                     SELECT step, measure, cohort, sum(delta) AS delta
                     FROM steps JOIN cube_changes USING (step) JOIN cube USING (key)
@@ -144,7 +143,7 @@ async def _recent(
         by_step[row.step].append(row)
     shown = dict(list(by_step.items())[:limit])
     cohorts = {row.cohort for lines in shown.values() for row in lines} - {TOTAL}
-    causes = await _causes(session, cohorts, [lines[0] for lines in shown.values()])
+    causes = await _causes(session, cohorts, shown)
     changes = []
     for step, lines in shown.items():
         figures: Counter[str] = Counter()
@@ -179,45 +178,28 @@ def _in_order(figures: Mapping[str, int]) -> dict[str, Number]:
 
 
 _CAUSES: Final = """
-    WITH asked AS (
-        SELECT * FROM unnest(CAST(:step AS bigint[]), CAST(:enrolment_from AS bigint[]), CAST(:enrolment_to AS bigint[]),
-                             CAST(:certification_from AS bigint[]), CAST(:certification_to AS bigint[]))
-            AS asked (step, enrolment_from, enrolment_to, certification_from, certification_to)
-    ), of_cohorts AS (
+    WITH of_cohorts AS (
         SELECT enrolment FROM enrolments WHERE cohort = ANY(:cohorts)
     ), facts AS (
-        SELECT FALSE AS certified, position, cause FROM cohorts WHERE cohort = ANY(:cohorts)
-        UNION ALL SELECT FALSE, position, cause FROM past_facts WHERE kind = 'cohort' AND key = ANY(:cohorts)
-        UNION ALL SELECT FALSE, position, cause FROM enrolments WHERE cohort = ANY(:cohorts)
-        UNION ALL SELECT FALSE, position, cause FROM past_facts JOIN of_cohorts ON kind = 'trainee' AND key = enrolment
-        UNION ALL SELECT TRUE, position, cause FROM certificates JOIN of_cohorts USING (enrolment)
-        UNION ALL SELECT TRUE, past_facts.position, past_facts.cause
+        SELECT step, cause FROM cohorts WHERE cohort = ANY(:cohorts)
+        UNION ALL SELECT step, cause FROM past_facts WHERE kind = 'cohort' AND key = ANY(:cohorts)
+        UNION ALL SELECT step, cause FROM enrolments WHERE cohort = ANY(:cohorts)
+        UNION ALL SELECT step, cause FROM past_facts JOIN of_cohorts ON kind = 'trainee' AND key = enrolment
+        UNION ALL SELECT step, cause FROM certificates JOIN of_cohorts USING (enrolment)
+        UNION ALL SELECT past_facts.step, past_facts.cause
             FROM certificates JOIN of_cohorts USING (enrolment) JOIN past_facts ON kind = 'certificate' AND key = certificate
     )
     SELECT step, split_part(cause, '/', 3) || '/' || split_part(cause, '/', 4) AS office, count(DISTINCT cause) AS entries
-    FROM asked JOIN facts
-    ON CASE WHEN certified THEN position > certification_from AND position <= certification_to
-       ELSE position > enrolment_from AND position <= enrolment_to END
-    WHERE cause LIKE '/offices/%' GROUP BY 1, 2 ORDER BY 3 DESC, 2
+    FROM facts WHERE step = ANY(:steps) AND cause LIKE '/offices/%' GROUP BY 1, 2 ORDER BY 3 DESC, 2
 """
 
 
 async def _causes(
-    session: AsyncSession, cohorts: Iterable[str], steps: Iterable[Row[Any]]
+    session: AsyncSession, cohorts: Iterable[str], steps: Iterable[int]
 ) -> Mapping[int, Sequence[tuple[str, int]]]:
     """By step, the offices whose entries are behind its facts in these cohorts, and how many entries each."""
-    first = list(steps)
-    rows = await session.execute(
-        text(_CAUSES),
-        {
-            "cohorts": sorted(cohorts)[:COHORTS_LOOKED_AT],
-            "step": [row.step for row in first],
-            "enrolment_from": [row.after_enrolment or 0 for row in first],
-            "enrolment_to": [row.enrolment for row in first],
-            "certification_from": [row.after_certification or 0 for row in first],
-            "certification_to": [row.certification for row in first],
-        },
-    )
+    asked = {"cohorts": sorted(cohorts)[:COHORTS_LOOKED_AT], "steps": list(steps)}
+    rows = await session.execute(text(_CAUSES), asked)
     found: dict[int, list[tuple[str, int]]] = defaultdict(list)
     for row in rows:
         found[row.step].append((row.office, row.entries))

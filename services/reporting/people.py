@@ -25,9 +25,9 @@ assert set(MEASURES["people"].dimensions) == _EXPRESSIONS.keys()
 _NOW = "{table} AS {name}"
 _THEN = """(
     SELECT DISTINCT ON (key) data, data->>'cohort' AS cohort FROM (
-        SELECT {key} AS key, epoch, revision, position, data FROM {table}
-        UNION ALL SELECT key, epoch, revision, position, data FROM past_facts WHERE kind = '{kind}'
-    ) AS held WHERE position <= :position ORDER BY key, epoch DESC, revision DESC
+        SELECT {key} AS key, epoch, revision, step, data FROM {table}
+        UNION ALL SELECT key, epoch, revision, step, data FROM past_facts WHERE kind = '{kind}'
+    ) AS held WHERE step <= :step ORDER BY key, epoch DESC, revision DESC
 ) AS {name}"""
 
 
@@ -36,19 +36,19 @@ async def distinct(
     by: Sequence[str],
     where: Mapping[str, Sequence[str]],
     months: Mapping[str, tuple[str | None, str | None]],
-    position: int | None,
+    step: int | None,
     own: str | None = None,
 ) -> dict[tuple[str, ...], int]:
     """How many people were enrolled, for each combination of values of ``by``.
 
-    ``months`` holds the first and the last for a dimension of months; ``position`` is that in enrolment's facts up to which
-    they are counted, None for all; ``own`` a country that must have sent the trainee or host the cohort.
+    ``months`` holds the first and the last for a dimension of months; ``step`` is the one as of
+    which they are counted, None for now; ``own`` a country that must have sent the trainee or host the cohort.
     """
-    source = _NOW if position is None else _THEN
+    source = _NOW if step is None else _THEN
     trainees = source.format(table="enrolments", name="trainee", key="enrolment", kind="trainee")
     courses = source.format(table="cohorts", name="course", key="cohort", kind="cohort")
     conditions = ["true"]
-    parameters: dict[str, Any] = {} if position is None else {"position": position}
+    parameters: dict[str, Any] = {} if step is None else {"step": step}
     if own is not None:
         conditions.append(f":own IN ({_expression('country')}, {_expression('host_country')})")
         parameters["own"] = own
@@ -71,7 +71,7 @@ async def distinct(
         {"GROUP BY " + ", ".join(str(place + 1) for place in range(len(columns))) if columns else ""}
         """  # noqa: S608 (fixed expressions, by the dimensions' own names)
     ).bindparams(*(bindparam(f"where{place}", type_=ARRAY(Text)) for place in range(len(where))))
-    if position is None:
+    if step is None:
         return _numbers(await session.execute(statement, parameters))
     # Nothing is known beforehand of what was held once: taken for few, all cohorts would be gone through for each trainee.
     await session.execute(text("SET LOCAL enable_nestloop = off"))

@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -20,7 +21,7 @@ from services.reporting import explain, queries, registered
 from services.reporting.comparing import Comparison
 from services.reporting.explain import Sight
 from services.reporting.hours import month_of
-from services.reporting.ledger import Asked
+from services.reporting.ledger import Asked, last_step
 from services.reporting.measures import MEASURES, RULES
 from services.reporting.queries import Number
 from services.reporting.questions import ASKED, Question
@@ -172,6 +173,7 @@ async def close(session: AsyncSession, id_: str, by: str, reason: str | None) ->
         by=by,
         reason=reason,
         position=position,
+        step=(await last_step(session)).number,
         rules=RULES,
         digest="",
         figures=figures,
@@ -318,6 +320,8 @@ async def _restated(
         if was.get(name) != now.get(name)
     }
     then = Asked.read(f"{last.position['ENROLMENT']}.{last.position['CERTIFICATION']}")
+    if last.step is not None:
+        then = replace(then, step=last.step)
     causes = {}
     for measure in _CAUSES:
         if measure in totals:

@@ -230,16 +230,18 @@ _SAVE = """
                              CAST(:time AS timestamptz[]), CAST(:cause AS text[]), CAST(:data AS text[]))
              AS said ({columns}, epoch, revision, position, time, cause, data)
     ), past AS (
-        INSERT INTO past_facts (kind, key, epoch, revision, position, time, cause, data)
-        SELECT :kind, {key}, held.epoch, held.revision, held.position, held.time, held.cause, held.data
+        INSERT INTO past_facts AS kept (kind, key, epoch, revision, position, time, cause, data, step)
+        SELECT :kind, {key}, held.epoch, held.revision, held.position, held.time, held.cause, held.data, held.step
         FROM {table} AS held JOIN said USING ({key})
-        ON CONFLICT DO NOTHING
+        ON CONFLICT (kind, key, epoch, revision) DO UPDATE SET step = excluded.step WHERE excluded.step < kept.step
     )
-    INSERT INTO {table} ({columns}, epoch, revision, position, time, cause, data)
-    SELECT {columns}, epoch, revision, position, time, cause, CAST(data AS jsonb) FROM said
+    INSERT INTO {table} ({columns}, epoch, revision, position, time, cause, data, step)
+    SELECT {columns}, epoch, revision, position, time, cause, CAST(data AS jsonb), {next} FROM said
     ON CONFLICT ({key}) DO UPDATE
-    SET ({columns}, epoch, revision, position, time, cause, data) =
-        ROW ({excluded}, excluded.epoch, excluded.revision, excluded.position, excluded.time, excluded.cause, excluded.data)
+    SET ({columns}, epoch, revision, position, time, cause, data, step) = ROW (
+        {excluded}, excluded.epoch, excluded.revision, excluded.position, excluded.time, excluded.cause, excluded.data,
+        excluded.step
+    )
 """
 _COLUMNS = {
     "cohort": ["cohort"],
@@ -253,15 +255,15 @@ async def _keep_past(session: AsyncSession, facts: Sequence[Known]) -> None:
     if facts:
         await session.execute(
             text(
-                """
-                INSERT INTO past_facts (kind, key, epoch, revision, position, time, cause, data)
-                SELECT kind, key, epoch, revision, position, time, cause, CAST(data AS jsonb)
+                f"""
+                INSERT INTO past_facts (kind, key, epoch, revision, position, time, cause, data, step)
+                SELECT kind, key, epoch, revision, position, time, cause, CAST(data AS jsonb), {ledger.NEXT_STEP}
                 FROM unnest(CAST(:kind AS text[]), CAST(:key AS text[]), CAST(:epoch AS bigint[]), CAST(:revision AS bigint[]),
                             CAST(:position AS bigint[]), CAST(:time AS timestamptz[]), CAST(:cause AS text[]),
                             CAST(:data AS text[]))
                      AS said (kind, key, epoch, revision, position, time, cause, data)
                 ON CONFLICT DO NOTHING
-                """
+                """  # noqa: S608 (fixed words)
             ),
             {
                 "kind": [fact.kind for fact in facts],
@@ -287,6 +289,7 @@ async def _save(session: AsyncSession, facts: Sequence[Known]) -> None:
                 key=columns[0],
                 arrays=", ".join(f"CAST(:{name} AS text[])" for name in columns),
                 excluded=", ".join(f"excluded.{name}" for name in columns),
+                next=ledger.NEXT_STEP,
             )
             values = {
                 "kind": kind,

@@ -271,8 +271,7 @@ async def _people(session: AsyncSession, question: Question, step: Step | None) 
     months = {
         "end_month" if question.basis_of("people") == "cohort" else "month": (question.from_month, question.to_month)
     }
-    position = None if step is None else step.position["ENROLMENT"]
-    asked = dict(question.where), months, position, question.limited_to
+    asked = dict(question.where), months, None if step is None else step.number, question.limited_to
     found = await distinct(session, question.by, *asked)
     total = found if not question.by else await distinct(session, (), *asked)
     return found, total.get((), 0)

@@ -40,6 +40,8 @@ LAST = 500
 
 _ROWS = {"cohorts": "cohort", "enrolments": "enrolment", "certificates": "certificate", "registered": "kind, key"}
 """Tables that are made anew, and their keys."""
+_KINDS = {"cohorts": "cohort", "enrolments": "trainee", "certificates": "certificate"}
+"""Those that are counted, whose past is kept."""
 _OF_CUBE = ("cube", "cube_version", "cube_steps", "cube_changes", "cube_tail")
 _SHADOWS = (*_ROWS, "past_facts", *_OF_CUBE)
 
@@ -266,9 +268,19 @@ def _facts(deliveries: Sequence[Delivery]) -> list[Known]:
     return found
 
 
+_KEEP = """
+    INSERT INTO {schema}.past_facts AS kept (kind, key, epoch, revision, position, time, cause, data, step)
+    SELECT :kind, {key}, held.epoch, held.revision, held.position, held.time, held.cause, held.data, held.step
+    FROM {schema}.{table} AS held JOIN pg_temp.{table} AS made USING ({key})
+    WHERE (held.epoch, held.revision) < (made.epoch, made.revision)
+    ON CONFLICT (kind, key, epoch, revision) DO UPDATE SET step = excluded.step WHERE excluded.step < kept.step
+"""
+
+
 async def _put_right(session: AsyncSession, schema: str) -> int:
     """Make the real tables like the temporary ones; how many rows and cells were otherwise."""
     corrected = 0
+    following = f"(SELECT coalesce(max(number), 0) + 1 FROM {schema}.cube_version)"  # noqa: S608
     for table, key in _ROWS.items():
         gone = await session.execute(
             text(
@@ -285,11 +297,18 @@ async def _put_right(session: AsyncSession, schema: str) -> int:
         ).scalars()
         names = sorted(columns)
         listed = ", ".join(names)
+        made, said = f"pg_temp.{table}", listed
+        if table in _KINDS:
+            # What is held already is known since when it was; what is not, since the step that puts it right.
+            await session.execute(text(_KEEP.format(schema=schema, table=table, key=key)), {"kind": _KINDS[table]})
+            made = f"{made} AS made LEFT JOIN {schema}.{table} AS was USING ({key}, epoch, revision)"
+            known = {key: key, "epoch": "epoch", "revision": "revision", "step": f"coalesce(was.step, {following})"}
+            said = ", ".join(known.get(name, f"made.{name}") for name in names)
         others = ", ".join(f"{{row}}.{name}" for name in names if name != "data")
         put = await session.execute(
             text(
                 f"""
-                INSERT INTO {schema}.{table} AS held ({listed}) SELECT {listed} FROM pg_temp.{table}
+                INSERT INTO {schema}.{table} AS held ({listed}) SELECT {said} FROM {made}
                 ON CONFLICT ({key}) DO UPDATE SET ({listed}) = ROW ({", ".join(f"excluded.{name}" for name in names)})
                 WHERE ({", ".join(f"held.{name}" for name in names)})
                     IS DISTINCT FROM ({", ".join(f"excluded.{name}" for name in names)})
@@ -301,7 +320,13 @@ async def _put_right(session: AsyncSession, schema: str) -> int:
         # A row of before a field was added to its facts has it now, and was not wrong.
         corrected += len(gone.all()) + sum(put.scalars())
     await session.execute(
-        text(f"INSERT INTO {schema}.past_facts SELECT * FROM pg_temp.past_facts ON CONFLICT DO NOTHING")  # noqa: S608
+        text(
+            f"""
+            INSERT INTO {schema}.past_facts (kind, key, epoch, revision, position, time, cause, data, step)
+            SELECT kind, key, epoch, revision, position, time, cause, data, {following} FROM pg_temp.past_facts
+            ON CONFLICT DO NOTHING
+            """  # noqa: S608
+        )
     )
     places = ", ".join(f"coalesce(new.{name}, old.{name}) AS {name}" for name in Cell._fields)
     rows = await session.execute(

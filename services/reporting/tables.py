@@ -46,14 +46,20 @@ class _Held(SQLModel):
     data: dict[str, Any] = Field(sa_type=JSONB)
 
 
-class Cohort(_Held, Base, table=True):
+class _Counted(_Held):
+    """The same of a thing that is counted; ``step`` is the cube's first step in which the fact was known."""
+
+    step: int = Field(sa_type=BigInteger)
+
+
+class Cohort(_Counted, Base, table=True):
     __tablename__ = "cohorts"
     __table_args__ = (Index("cohorts_starts_on_idx", text("(data ->> 'starts_on') DESC"), text("cohort DESC")),)
 
     cohort: str = Field(primary_key=True, sa_type=Text)
 
 
-class Enrolment(_Held, Base, table=True):
+class Enrolment(_Counted, Base, table=True):
     __tablename__ = "enrolments"
 
     enrolment: str = Field(primary_key=True, sa_type=Text)
@@ -61,7 +67,7 @@ class Enrolment(_Held, Base, table=True):
     person: str = Field(index=True, sa_type=Text)
 
 
-class Certificate(_Held, Base, table=True):
+class Certificate(_Counted, Base, table=True):
     __tablename__ = "certificates"
 
     certificate: str = Field(primary_key=True, sa_type=Text)
@@ -81,6 +87,7 @@ class PastFact(Base, table=True):
     time: datetime = Field(sa_type=DateTime(timezone=True))
     cause: str | None = Field(default=None, sa_type=Text)
     data: dict[str, Any] = Field(sa_type=JSONB)
+    step: int = Field(sa_type=BigInteger)
 
 
 class Registered(_Held, Base, table=True):
@@ -241,6 +248,8 @@ class PeriodVersion(Base, table=True):
     by: str = Field(sa_type=Text)
     reason: str | None = Field(default=None, sa_type=Text)
     position: dict[str, int] = Field(sa_type=JSONB)
+    step: int | None = Field(default=None, sa_type=BigInteger)
+    """The cube's last step in it: a dead letter that is replayed is a later one, perhaps at the same position. None of old."""
     rules: int = Field(sa_type=Integer)
     digest: str = Field(sa_type=Text)
     figures: dict[str, Any] = Field(sa_type=JSONB)

@@ -395,8 +395,8 @@ async def invent(database: Database, table: str, columns: str, like: Any, number
     data = ", ".join(f"'{name}', {value}" for name, value in changed.items())
     values = ", ".join(changed[name] for name in columns.split(", "))
     statement = f"""
-        INSERT INTO {table} ({columns}, position, time, epoch, revision, data)
-        SELECT {values}, 1, now(), 1, 1, CAST(:data AS jsonb) || jsonb_build_object({data})
+        INSERT INTO {table} ({columns}, position, step, time, epoch, revision, data)
+        SELECT {values}, 1, 1, now(), 1, 1, CAST(:data AS jsonb) || jsonb_build_object({data})
         FROM generate_series(1, {number}) AS n
     """  # noqa: S608 (names of this file)
     async with database.transaction() as session:

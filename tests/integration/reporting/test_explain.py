@@ -23,7 +23,8 @@ from shared.offices import new_token, token_digest
 from tests.integration.bus.house import eventually
 from tests.integration.reporting.conftest import empty
 from tests.integration.reporting.test_aggregates import a_history, ask
-from tests.integration.reporting.test_projection import hear
+from tests.integration.reporting.test_projection import hear, replay
+from tests.servers import migrate
 from tests.unit.reporting.facts import a_certificate, a_cohort, a_trainee, known
 from tests.unit.reporting.histories import arrivals, histories
 
@@ -68,6 +69,47 @@ async def test_what_came_and_went_is_told_in_a_sentence(client: httpx.AsyncClien
     assert (await ask(client, "/v1/explain?measure=enrolled&compare=10.10"))["compared"]["sentence"] == (
         "7, as it was known at 10.10."
     )
+
+
+async def test_as_of_a_time_before_a_dead_letter_was_replayed_it_was_not_known(
+    client: httpx.AsyncClient, database: Database
+) -> None:
+    await hear(database, [known(a_cohort()), known(a_trainee("01"))], 100)
+    await hear(database, [known(a_trainee("02"))], 110)
+    await replay(database, [known(a_trainee("50"))], 50)
+    await hear(database, [known(a_trainee("03"))], 120)
+
+    then = await ask(client, "/v1/explain?measure=enrolled&as_of=100.100")
+    assert (then["value"], then["explained"], len(then["items"])) == (1, 1, 1)
+    people = await ask(client, "/v1/aggregates?measure=people&by=trade&as_of=100.100")
+    assert people["totals"] == {"people": 1}
+    since = await ask(client, "/v1/explain?measure=enrolled&compare=100.100")
+    assert (since["compared"]["value"], since["compared"]["difference"]) == (1, 3)
+    assert {fact["position"] for line in since["items"] for fact in line["facts"]} == {50, 110, 120}
+
+
+async def test_an_update_gives_facts_of_before_the_step_of_their_position(
+    client: httpx.AsyncClient, database: Database, migrated: str
+) -> None:
+    for position, facts in enumerate([[known(a_cohort())], [known(a_trainee("01")), known(a_trainee("02"))]], 1):
+        await hear(database, facts, position)
+    await hear(database, [known(a_certificate(a_trainee("01"), awarded_on="2025-04-13")), known(a_trainee("01"), 2)], 3)
+    tables = ("cohorts", "enrolments", "certificates", "past_facts")
+
+    async def steps() -> list[Any]:
+        found = " UNION ALL ".join(f"SELECT '{table}', data ->> 'number', step FROM {table}" for table in tables)  # noqa: S608
+        async with database.transaction() as session:
+            return sorted(map(str, await session.execute(text(found))))
+
+    as_they_were = await steps()
+    async with database.transaction() as session:
+        for table in tables:
+            await session.execute(text(f"ALTER TABLE {table} DROP COLUMN step"))
+        await session.execute(text("ALTER TABLE period_versions DROP COLUMN step"))
+        await session.execute(text("UPDATE alembic_version SET version_num = '0035'"))
+    await asyncio.to_thread(migrate, "reporting", migrated)
+    await database.engine.dispose()
+    assert await steps() == as_they_were
 
 
 async def test_pages_go_through_all_lines_and_the_digest_is_of_the_set(
@@ -148,6 +190,9 @@ async def test_an_explanation_comes_to_the_figure_whenever_and_whatever_is_asked
     position = 0
     positions = [0]
     for batch in data.draw(arrivals(data.draw(histories()))):
+        if late := data.draw(st.sampled_from([0, *positions])):
+            await replay(database, batch, late)
+            continue
         position += len(batch)
         await hear(database, batch, position)
         positions.append(position)

@@ -17,7 +17,7 @@ from shared.events.enrolment import OfficeFact, ProgrammeFact
 from shared.events.envelope import canonical
 from shared.offices import new_token, token_digest
 from tests.integration.reporting.test_aggregates import ask
-from tests.integration.reporting.test_projection import hear
+from tests.integration.reporting.test_projection import hear, replay
 from tests.unit.reporting.facts import a_cohort, a_trainee, known
 
 ID = "ilo-china.2025-h1"
@@ -123,6 +123,28 @@ async def test_a_closed_period_is_restated_with_the_difference_and_why_and_never
         with pytest.raises(DBAPIError, match="never changed"):
             async with database.transaction() as session:
                 await session.execute(text(change))
+
+
+@pytest.mark.parametrize("heard_since", [False, True])
+async def test_a_dead_letter_that_is_replayed_after_the_close_is_told_with_its_cause(
+    reported: httpx.AsyncClient, database: Database, heard_since: bool
+) -> None:
+    await hear(database, [known(a_trainee("03"))], 100)
+    assert (await reported.post(f"/v1/periods/{ID}/close")).status_code == 201
+    if heard_since:
+        await hear(database, [known(a_trainee("99", enrolled_on="2026-01-05"))], 150)
+    await replay(database, [known(a_trainee("50"))], 50)
+
+    since = (await ask(reported, f"/v1/periods/{ID}"))["since"]
+
+    assert since["totals"]["enrolled"] == {"was": 3, "now": 4}
+    for measure in ("enrolled", "people"):
+        cause = since["causes"][measure]
+        assert (cause["value"], cause["difference"]) == (3, 1)
+        assert cause["sentence"] == "4, not 3: 1 enrolment reached us after 100.100."
+    second = (await reported.post(f"/v1/periods/{ID}/close")).json()
+    assert second["restated"]["causes"]["enrolled"]["difference"] == 1
+    assert (await ask(reported, f"/v1/periods/{ID}"))["since"]["totals"] == {}
 
 
 @pytest.mark.parametrize(

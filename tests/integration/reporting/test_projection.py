@@ -43,6 +43,12 @@ async def hear(database: Database, facts: Iterable[Known], position: int = 0) ->
     await database.run(work)
 
 
+async def replay(database: Database, facts: Iterable[Known], position: int) -> None:
+    """As a dead letter is: taken up later than what stands behind it in its stream."""
+    late = [projection.read(wire(fact), position) for fact in facts]
+    await database.run(lambda session: projection.apply(session, late))
+
+
 async def kept(database: Database) -> dict[Cell, int]:
     async with database.transaction() as session:
         return await projection.cube(session)

@@ -2,13 +2,18 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 import httpx
 import pytest
 from sqlalchemy import text
 
-from services.reporting import coarse, ledger, rebuild
+from services.reporting import coarse, explain, ledger, rebuild
+from services.reporting.comparing import Comparison
 from services.reporting.domain import Known
+from services.reporting.explain import Sight
+from services.reporting.ledger import Asked
+from services.reporting.questions import Question
 from services.reporting.rebuild import Rebuilding
 from shared.batches import advance_heard
 from shared.bus import Extent
@@ -82,6 +87,33 @@ async def test_what_was_otherwise_is_put_right_and_what_was_known_stays(
         assert (await session.execute(text(changes))).scalar_one() > 0, "what was known earlier is kept"
     assert (earlier["as_of"]["step"], earlier["totals"]) == (21, {"certified": 9})
     assert not await Rebuilding(database, streams).look()
+
+
+async def test_what_a_rebuild_finds_is_known_since_then_and_explains_the_difference(
+    client: httpx.AsyncClient, database: Database
+) -> None:
+    streams = Told(database)
+    await streams.tell(a_history())
+    missed = [known(a_trainee("55")), known(a_trainee("02", trade="welding"), 2)]
+    streams.facts["ENROLMENT"] += map(wire, missed)
+    async with database.transaction() as session:
+        await advance_heard(session, "ENROLMENT", len(streams.facts["ENROLMENT"]))
+        before = Asked("before", step=(await ledger.last_step(session)).number)
+    await client.post("/v1/rebuild")
+    assert await Rebuilding(database, streams).look()
+
+    async def since(**where: str) -> Comparison:
+        question = Question(("enrolled",), where=tuple((name, (value,)) for name, value in where.items()))
+        async with database.snapshot() as session:
+            then = await explain.explain(session, replace(question, as_of=before), None, Sight(everything=True))
+            found = await explain.explain(session, question, before, Sight(everything=True))
+        assert found.compared is not None
+        assert then.value == then.explained == found.compared.value
+        assert found.compared.value + found.compared.difference == found.value
+        return found.compared
+
+    assert (await since()).sentence == "11, not 10: 1 enrolment of ntti reached us after before."
+    assert (await since(trade="welding")).sentence == "1, not 0: 1 enrolment of ntti was changed after before."
 
 
 async def test_facts_that_come_meanwhile_are_in_it_and_readers_see_no_gap(
