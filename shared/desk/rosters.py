@@ -3,6 +3,7 @@
 The taking streams its page: the bar moves as portions of rows are taken, in any browser and without a script.
 """
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -76,7 +77,7 @@ def routes(desk: Desk, rosters: Rosters) -> APIRouter:
             source = own_source(visit.caller, fields.get("for_office", ""))
             asked = _asked(visit, {"source": source})
             rosters.taking.door.spend(visit.caller, size=len(content))
-            book = _book(content, name)
+            book = await _book(content, name)
             await taken(rosters.taking, book, replace(asked, dry_run=True))
         except Problem as problem:
             if problem.code not in remarks.FILES:
@@ -95,7 +96,7 @@ def routes(desk: Desk, rosters: Rosters) -> APIRouter:
             answer = RosterAnswer.model_validate_json(file.answers)
         else:
             asked = replace(_asked(visit, file.wishes, accepted), dry_run=True)
-            answer, _ = await taken(rosters.taking, _book(file.content, file.name), asked)
+            answer, _ = await taken(rosters.taking, await _book(file.content, file.name), asked)
         return desk.page(
             request, visit, "roster.html", **_words(rosters), **_shown(answer, accepted), kept=kept, name=file.name
         )
@@ -106,7 +107,7 @@ def routes(desk: Desk, rosters: Rosters) -> APIRouter:
         file = await _kept(rosters, visit, kept)
         accepted = [name for name in OFFERS if typed.get(f"accept-{name}")]
         asked = _asked(visit, file.wishes, accepted)
-        book = _book(file.content, file.name)
+        book = await _book(file.content, file.name)
         page = desk.text(visit, "taking.html", name=file.name, split=_SPLIT)
         head, foot = page.split(_SPLIT)
         lines = take_book(rosters.taking, book, asked)
@@ -118,12 +119,12 @@ def routes(desk: Desk, rosters: Rosters) -> APIRouter:
     async def results(request: Request, kept: Id) -> Response:
         visit = await desk.visit(request)
         file = await _kept(rosters, visit, kept)
-        book = _book(file.content, file.name)
+        book = await _book(file.content, file.name)
         if file.answers is not None:
             answer = RosterAnswer.model_validate_json(file.answers)
         else:
             answer, _ = await taken(rosters.taking, book, replace(_asked(visit, file.wishes), dry_run=True))
-        return _workbook(_results(book, answer.rows, visit.language, rosters.codes), "roster-results")
+        return _workbook(await _results(book, answer.rows, visit.language, rosters.codes), "roster-results")
 
     return router
 
@@ -185,9 +186,9 @@ def _asked(visit: Visit, wishes: Mapping[str, Any], accepted: Sequence[str] = ()
     return Asked(source, visit.caller, frozenset(accepted))
 
 
-def _book(content: bytes, name: str) -> Book:
+async def _book(content: bytes, name: str) -> Book:
     try:
-        return open_book(content, name=name)
+        return await asyncio.to_thread(open_book, content, name=name)
     except BookRefused as refused:
         raise Problem(400, refused.code, refused.sentence) from None
 
@@ -209,12 +210,12 @@ def _shown(answer: RosterAnswer, accepted: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _results(book: Book, rows: Sequence[RowAnswer], language: Language, codes: Mapping[str, str]) -> bytes:
+async def _results(book: Book, rows: Sequence[RowAnswer], language: Language, codes: Mapping[str, str]) -> bytes:
     """The spreadsheet with a receipt beside each row, in the reader's language."""
     if language.tag == "en":
-        return annotated(book, rows)
+        return await asyncio.to_thread(annotated, book, rows)
     said = partial(remarks.receipt, language=language, codes=codes)
-    return annotated(book, rows, [language.say(text) for text in remarks.RECEIPT], said)
+    return await asyncio.to_thread(annotated, book, rows, [language.say(text) for text in remarks.RECEIPT], said)
 
 
 def _workbook(content: bytes, name: str) -> Response:

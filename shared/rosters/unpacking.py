@@ -9,6 +9,7 @@ written, whatever the namespaces say.
 import re
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from functools import lru_cache
@@ -51,6 +52,7 @@ class _Extents(Protocol):
 
     def starts(self, name: str, attributes: Attributes, /) -> None: ...
     def ends(self, name: str, /) -> None: ...
+    def says(self, text: str, /) -> None: ...
 
 
 def unpacked(content: bytes) -> tuple[Literal["xlsx", "ods"], bytes]:
@@ -102,6 +104,7 @@ class _Parts:
         parser = expat.ParserCreate("utf-8")
         parser.StartElementHandler = extents.starts
         parser.EndElementHandler = extents.ends
+        parser.CharacterDataHandler = extents.says
         parser.EntityDeclHandler = _refuse
         if not doctype:
             parser.StartDoctypeDeclHandler = _refuse
@@ -132,10 +135,17 @@ class _Parts:
 
 def _of_xlsx(parts: _Parts, names: list[str]) -> bytes:
     """The XML parts: which of them are sheets, others of them say, so each is looked at as if it were one."""
+    texts = _SharedTexts()
     for name in names:
         lower = name.lower()
         if lower.endswith((".xml", ".rels")) and not lower.startswith(_NOT_NEEDED):
-            parts.copy(name, _XlsxExtents())
+            if lower.endswith("sharedstrings.xml"):
+                if texts.lengths:
+                    raise unreadable()
+                parts.copy(name, _XlsxExtents(texts, texts.lengths))
+            else:
+                parts.copy(name, _XlsxExtents(texts, []))
+    texts.check()
     return parts.packed()
 
 
@@ -162,45 +172,100 @@ class _Encryption:
     def ends(self, name: str) -> None:
         pass
 
+    def says(self, text: str) -> None:
+        pass
+
+
+class _SharedTexts:
+    """Texts that cells name by their number: the library writes each out for every cell."""
+
+    def __init__(self) -> None:
+        self.lengths: list[int] = []
+        self.named: Counter[int] = Counter()
+        """How often each; -1 is one of which it cannot be told which."""
+
+    def check(self) -> None:
+        longest = max(self.lengths, default=0)
+        known = len(self.lengths)
+        total = sum(
+            times * (self.lengths[number] if 0 <= number < known else longest) for number, times in self.named.items()
+        )
+        if total > UNPACKED_LIMIT:
+            raise _too_much_text()
+
 
 class _XlsxExtents:
     """A cell without a place is right of the one before, a row without a number below the one before."""
 
-    def __init__(self) -> None:
+    def __init__(self, texts: _SharedTexts, lengths: list[int]) -> None:
+        """``lengths`` are for the texts of this part."""
+        self._texts = texts
+        self._lengths = lengths
+        self._begins = {"c": self._cell, "row": self._line, "si": self._text, "sst": self._texts_begin}
+        self._said: list[str] | None = None  # of a text, or of a text's number, that is open
+        self._shared = False  # the cell that is open names a text by its number
         self._row = self._column = 0  # of the next cell that does not say it, from 0
         self._place: tuple[int, int] | None = None  # of the cell that is open
         self._last_row = self._last_column = 0
 
     def starts(self, name: str, attributes: Attributes) -> None:
         local = name.rpartition(":")[2] if ":" in name else name
-        if local == "c":
-            if self._place is not None:
-                raise unreadable()
-            place = attributes.get("r")
-            if place is None:
-                self._place = self._row, self._column
-            else:
-                row, column = _place(place)
-                if column < 0:
-                    raise unreadable()
-                self._place, self._column = (row, column), column
-        elif local == "row":
-            if self._place is not None:
-                raise unreadable()
-            if "r" in attributes:
-                self._row, _ = _place(attributes["r"])
+        if (begins := self._begins.get(local)) is not None:
+            begins(attributes)
         elif self._place is not None:  # a cell that holds something: those that only look well may be anywhere
             row, column = self._place
             if row >= self._last_row or column >= self._last_column:
                 self._last_row = max(self._last_row, row + 1)
                 self._last_column = max(self._last_column, column + 1)
                 _bounded(self._last_row, self._last_column)
+            if self._shared and local == "v":
+                self._said = []
+
+    def _cell(self, attributes: Attributes) -> None:
+        if self._place is not None:
+            raise unreadable()
+        self._shared = attributes.get("t") == "s"
+        place = attributes.get("r")
+        if place is None:
+            self._place = self._row, self._column
+        else:
+            row, column = _place(place)
+            if column < 0:
+                raise unreadable()
+            self._place, self._column = (row, column), column
+
+    def _line(self, attributes: Attributes) -> None:
+        if self._place is not None:
+            raise unreadable()
+        if "r" in attributes:
+            self._row, _ = _place(attributes["r"])
+
+    def _text(self, _: Attributes) -> None:
+        if self._said is not None or self._place is not None:
+            raise unreadable()
+        self._said = []
+
+    def _texts_begin(self, attributes: Attributes) -> None:
+        if _number(attributes.get("uniqueCount", "0")) > TAGS_LIMIT:  # the library makes room for so many
+            raise unreadable()
+
+    def says(self, text: str) -> None:
+        if self._said is not None:
+            self._said.append(text)
 
     def ends(self, name: str) -> None:
         local = name.rpartition(":")[2] if ":" in name else name
         if local == "c":
             self._place = None
             self._column += 1
+        elif local == "v" and self._said is not None and self._place is not None:
+            # In several pieces, as with a comment between them, the library may read another number.
+            number = self._said[0] if len(self._said) == 1 else ""
+            self._texts.named[int(number) if number.isdecimal() and len(number) < 10 else -1] += 1
+            self._said = None
+        elif local == "si" and self._said is not None:
+            self._lengths.append(sum(map(len, self._said)))
+            self._said = None
         elif local == "row":
             self._row += 1
             self._column = 0
@@ -242,14 +307,19 @@ class _OdsExtents:
         self._width = 0
         self._made = 0  # in rows before they are repeated
         self._area = 0  # of the sheets before
+        self._said = 0  # characters in this cell
+        self._times = 0  # for which it stands
+        self._text = 0  # in all cells
 
     def starts(self, name: str, attributes: Attributes) -> None:
         if name == "table:table":
             self._opens(name, ())
             self._rows = self._repeated = self._width = 0
         elif name == "text:s":
-            if not 0 <= _number(attributes.get("text:c", "1")) <= SPACES_LIMIT:
+            spaces = _number(attributes.get("text:c", "1"))
+            if spaces > SPACES_LIMIT:
                 raise unreadable()
+            self._said += spaces
         elif not self._open:  # what was changed, and is shown nowhere
             return
         elif name == "table:table-row":
@@ -265,6 +335,8 @@ class _OdsExtents:
         repeated = _number(attributes.get("table:number-columns-repeated", "1"))
         written = "table:formula" in attributes or any(key.startswith("office:") for key in attributes)
         self._column += repeated
+        self._said = sum(map(len, attributes.values()))
+        self._times = repeated * self._repeated if written else 0
         self._made += self._pending
         self._pending = 0 if written else repeated
         if written:
@@ -277,8 +349,15 @@ class _OdsExtents:
     def ends(self, name: str) -> None:
         if self._open and name == self._open[-1]:
             self._open.pop()
+            if name in _ODS_CELLS:
+                self._text += self._said * self._times
+                if self._text > UNPACKED_LIMIT:
+                    raise _too_much_text()
             if name == "table:table":
                 self._area += (self._rows + self._repeated) * self._width if self._width else 0
+
+    def says(self, text: str) -> None:
+        self._said += len(text)
 
     def _opens(self, name: str, within: tuple[str, ...]) -> None:
         if tuple(self._open) != within:
@@ -299,6 +378,10 @@ def _bounded(rows: int, columns: int, more: int = 0) -> None:
         raise too_many_columns()
     if rows * columns + more > CELLS_LIMIT:
         raise _too_many_cells()
+
+
+def _too_much_text() -> BookRefused:
+    return BookRefused("unpacked_too_large", "The cells hold more text than can be read. Send them in parts.")
 
 
 def _too_many_cells() -> BookRefused:

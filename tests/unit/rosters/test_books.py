@@ -235,6 +235,35 @@ def test_cells_that_are_repeated_however_it_is_written(row: bytes, refused: str)
     assert code(table(b'<table:table table:name="T">' + row + b"</table:table>")) == refused
 
 
+NAMING = b'<row><c t="s"><v>%s</v></c></row>'
+
+
+@pytest.mark.parametrize("number", [b"0", b"0<!-- -->1", b"0&#49;", b"&#48;", b"<![CDATA[0]]>1"])
+def test_a_long_text_that_many_cells_name(number: bytes) -> None:
+    long = {"xl__sharedStrings.xml": b"<sst><si><t>" + b"x" * 1_000_000 + b"</t></si><si><t>y</t></si></sst>"}
+    assert code(workbook(b"<sheetData>" + NAMING % number * 300 + b"</sheetData>", **long)) == "unpacked_too_large"
+    book = open_book(workbook(b"<sheetData>" + NAMING % b"1" * 300 + NAMING % b"0" + b"</sheetData>", **long))
+    assert sum(len(cells[0]) for _, cells in book.rows("Trainees")) == 1_000_300
+
+
+def test_a_long_text_in_a_cell_that_is_repeated() -> None:
+    cell = b'<table:table-cell office:value-type="string" table:number-columns-repeated="100">%s</table:table-cell>'
+    row = b'<table:table-row table:number-rows-repeated="1000">' + cell % (b"<text:p>" + b"x" * 5000 + b"</text:p>")
+    assert (
+        code(table(b'<table:table table:name="T">' + row + b"</table:table-row></table:table>")) == "unpacked_too_large"
+    )
+    spaces = b"<text:p>" + b'<text:s text:c="1000"/>' * 5 + b"</text:p>"
+    row = b'<table:table-row table:number-rows-repeated="1000">' + cell % spaces
+    assert (
+        code(table(b'<table:table table:name="T">' + row + b"</table:table-row></table:table>")) == "unpacked_too_large"
+    )
+
+
+def test_a_file_that_says_of_itself_that_it_has_more_texts_than_there_is_memory_for() -> None:
+    many = {"xl__sharedStrings.xml": b'<sst uniqueCount="1000000000000"><si><t>a</t></si></sst>'}
+    assert code(workbook(b"<sheetData/>", **many)) == "file_unreadable"
+
+
 def test_empty_cells_to_the_end_of_the_sheet_are_what_spreadsheet_programs_write() -> None:
     rows = b"""<table:table-row><table:table-cell office:value="1"/><table:table-cell table:number-columns-repeated="16383"/>
       </table:table-row><table:table-row table:number-rows-repeated="1048575"><table:table-cell
