@@ -54,7 +54,8 @@ def restore(backups: Path, data: Path, key: str, say: Say) -> Restored:
         put_secrets(backup, data / "secrets")
         with EmbeddedPostgres(data / "postgres", log=data / "logs" / "postgresql.log") as postgres:
             say(f"the database is read from {backup.folder}")
-            again = put_data(backup, Server.of(postgres))
+            again: list[dict[str, Any]] = []
+            put_data(backup, Server.of(postgres), again.extend)
     say("streams are made anew from the journals, in a new epoch")
     with (
         Standalone(data, _to_ourselves()) as sampan,
