@@ -19,6 +19,8 @@ from shared.events.identity import office_of
 TABLES = ("enrolment.register_keys", "enrolment.master_keys")
 """What is in the file and not in the data."""
 _FORGETTING = "person.forgotten.v1"
+_FORGOTTEN_BEFORE = {"data": {"decided_by": "administrator", "reason": "forgotten-before"}}
+"""For whom a restore has put among the forgotten: their event is not in the journal any more."""
 _JOURNALS = ("enrolment", "certification")
 _POSITION = "SELECT position FROM enrolment.outbox_head"
 
@@ -97,22 +99,23 @@ class PersonKeys:
                     epoch,
                 )
             before = {row["enrolment"] for row in await connection.fetch("SELECT enrolment FROM enrolment.forgotten")}
-            gone = self._everybody() - before
-            places = {row["enrolment"]: _Place.of(row) for row in await connection.fetch(_PLACES, sorted(gone))}
+            gone = [row for row in self.forgotten if row[0] not in before]
+            places = {
+                row["enrolment"]: _Place.of(row)
+                for row in await connection.fetch(_PLACES, [enrolment for enrolment, *_ in gone])
+            }
             again = self._again(
-                gone,
+                places,
                 {
                     (row["source"], row["id"])
                     for row in await connection.fetch(
                         "SELECT source, id FROM enrolment.events WHERE type = $1", _FORGETTING
                     )
                 },
-                places,
             )
-            # Of who is not there, or void, nothing has to be decided: no event is needed for it, nor would any apply.
-            nobody = [
-                row for row in self.forgotten if row[0] in gone - places.keys() - {_named(event) for event in again}
-            ]
+            # Of who is not there, or void, nothing has to be decided, and no event would apply. What is said of them later brings
+            # no detail back.
+            nobody = [row for row in gone if row[0] not in places]
             await connection.executemany(
                 "INSERT INTO enrolment.forgotten (enrolment, source, event, recordedtime) VALUES ($1, $2, $3, now())",
                 nobody,
@@ -144,23 +147,23 @@ class PersonKeys:
     def _everybody(self) -> set[str]:
         return {enrolment for enrolment, *_ in self.forgotten}
 
-    def _again(
-        self, gone: set[str], known: set[tuple[str, str]], places: Mapping[str, "_Place"]
-    ) -> list[dict[str, Any]]:
+    def _again(self, places: Mapping[str, "_Place"], known: set[tuple[str, str]]) -> list[dict[str, Any]]:
         """One event for each enrolment: links by which one event reached several may have come after the data."""
-        events, everybody = [], self._everybody()
-        for cause in self.asked:
-            ref = (cause["source"], cause["id"])
-            reached = {enrolment for enrolment, *by in self.forgotten if tuple(by) == ref} & gone
-            own = cause["enrolment"]
-            events += [
-                _event(cause, enrolment, *places[enrolment].speaker(cause["source"], everybody))
-                for enrolment in sorted(reached & places.keys())
-            ]
-            # For somebody who came after the data, and comes again with what offices post again.
-            if own in reached - places.keys() or (own and own not in everybody and ref not in known):
-                events.append(_event(cause, own, cause["source"], cause["time"]))
-        return events
+        asked = {(cause["source"], cause["id"]): cause for cause in self.asked}
+        everybody = self._everybody()
+        again = []
+        for enrolment, *by in sorted(self.forgotten):
+            if place := places.get(enrolment):
+                ref = (by[0], by[1])
+                speaker, moment = place.speaker(ref[0], everybody), place.named.isoformat()
+                again.append(_event(ref, asked.get(ref, _FORGOTTEN_BEFORE)["data"], enrolment, speaker, moment))
+        # Those that waited for somebody: they are said again as they were.
+        waiting = [
+            _event(ref, cause["data"], cause["enrolment"], cause["source"], cause["time"])
+            for ref, cause in asked.items()
+            if ref not in known and cause["enrolment"] and cause["enrolment"] not in everybody
+        ]
+        return again + waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,11 +191,11 @@ class _Place:
         }
         return cls(row["country"], row["said_by"], named, frozenset(senders), json.loads(row["others"]))
 
-    def speaker(self, source: str, forgotten: Collection[str]) -> tuple[str, str]:
-        """Who may have them forgotten, and when: an event reaches all that its office speaks for, and the one that asked then may
-        have no part in this cohort.
+    def speaker(self, source: str, forgotten: Collection[str]) -> str:
+        """The office that has them forgotten: at the moment of their naming, or as soon as it became a party of the cohort.
 
-        At the moment of their naming, whoever was or became a party of the cohort may say it; later, some have left.
+        An event reaches all that its office speaks for, and the one that asked then may have no part in this cohort; so, of
+        those that have, one that reaches nobody who was not forgotten, if there is one.
         """
 
         def speaks(office: str, country: str, said_by: str) -> bool:
@@ -205,28 +208,19 @@ class _Place:
             )
 
         may = [office for office in self.senders if speaks(office, self.country, self.said_by)]
-        best = min(may, key=lambda office: (too_many(office), office != source, office), default=source)
-        return best, self.named.isoformat()
+        return min(may, key=lambda office: (too_many(office), office != source, office), default=source)
 
 
-def _named(event: dict[str, Any]) -> str:
-    return str(event["data"]["enrolment"])
-
-
-def _event(cause: dict[str, Any], enrolment: str, source: str, time: str) -> dict[str, Any]:
+def _event(ref: tuple[str, str], said: Mapping[str, Any], enrolment: str, source: str, time: str) -> dict[str, Any]:
     # An id of its own: the office may send the event itself again, and it must be what it was.
-    digest = hashlib.sha256("/".join((cause["source"], cause["id"], enrolment)).encode()).hexdigest()
+    digest = hashlib.sha256("/".join((*ref, enrolment)).encode()).hexdigest()
     return {
         "specversion": "1.0",
         "id": f"again-{digest[:32]}",
         "source": source,
         "type": _FORGETTING,
         "time": time,
-        "data": {
-            "enrolment": enrolment,
-            "decided_by": cause["data"]["decided_by"],
-            "reason": cause["data"]["reason"],
-        },
+        "data": {"enrolment": enrolment, "decided_by": said["decided_by"], "reason": said["reason"]},
     }
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -171,7 +172,7 @@ async def test_given_nobody_was_forgotten_since_then_everybody_is_there_in_a_new
 
 
 @pytest.mark.long
-async def test_given_who_was_forgotten_came_after_the_backup_then_they_are_forgotten_when_they_come_again(
+async def test_given_who_was_forgotten_came_after_the_backup_then_they_stay_forgotten_when_they_come_again(
     installation: Installation,
 ) -> None:
     house = installation.house()
@@ -181,7 +182,7 @@ async def test_given_who_was_forgotten_came_after_the_backup_then_they_are_forgo
     await house.post(forgotten("03"))
 
     restored, again = await installation.restore(await installation.keys())
-    assert said(await restored.post(*again)) == ["waiting trainee_unknown"]
+    assert again == []
     await restored.post(*STORY[-3:])
     assert [detail for detail in SECRET if detail in await sealed(restored)] == []
     assert await still_there(restored) == []
@@ -272,6 +273,46 @@ async def test_given_what_an_office_reached_them_by_came_after_the_backup_then_t
     await restored.post({**proposed("03", 7, person=WHO), "id": "once-more"})
     await restored.post({**in_other(proposed("01", 7, source=RUPP, person=WHO)), "id": "o-once-more"})
     assert [detail for detail in SECRET if detail in await sealed(restored)] == []
+    await checked(restored)
+
+
+async def test_given_the_office_that_named_them_has_left_then_it_is_asked_all_the_same(
+    installation: Installation,
+) -> None:
+    house = installation.house()
+    without = [party for party in PARTIES if party["office"] != SENDER]
+    await house.post(*TWO_SENDERS, cohort("cohort.changed", 20, COORDINATOR, parties=without))
+    installation.back_up_data()
+    await house.post(in_other(forgotten("01", source=RUPP)))
+    restored, again = await installation.restore(await installation.keys())
+    assert said(await restored.post(*again)) == ["accepted applied"] * 2
+    assert await still_there(restored) == []
+    await checked(restored)
+
+
+async def test_given_an_event_waited_for_somebody_then_it_waits_again(installation: Installation) -> None:
+    house = installation.house()
+    await house.post(*TWO_SENDERS[:-2])
+    installation.back_up_data()
+    assert said(await house.post(forgotten("03"))) == ["waiting trainee_unknown"]
+    restored, again = await installation.restore(await installation.keys())
+    assert said(await restored.post(*again)) == ["waiting trainee_unknown"]
+    await restored.post(TWO_SENDERS[-2])
+    assert "wuxi-2025/03" not in await still_there(restored)
+    await checked(restored)
+
+
+async def test_given_a_restore_put_them_among_the_forgotten_then_the_next_one_needs_no_event_of_then(
+    installation: Installation,
+) -> None:
+    house = installation.house()
+    await house.post(*TWO_SENDERS)
+    installation.back_up_data()
+    await house.post(in_other(forgotten("01", source=RUPP)))
+    keys = replace(await installation.keys(), asked=[])
+    restored, again = await installation.restore(keys)
+    assert said(await restored.post(*again)) == ["accepted applied"] * 2
+    assert await still_there(restored) == []
     await checked(restored)
 
 
