@@ -9,7 +9,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -147,20 +147,24 @@ def put_secrets(backup: Opened, folder: Path) -> None:
         write_whole(folder / name, secret + "\n", 0o600)
 
 
-def put_data(backup: Opened, server: Server) -> list[dict[str, Any]]:
-    """Read data and person keys into the database of a server of which nothing was used yet.
+def put_data(backup: Opened, server: Server, keep: Callable[[list[dict[str, Any]]], object]) -> None:
+    """Read data and person keys into the database of a server of which nothing was used yet. Raises StandaloneError.
 
-    The answer is the events by which whoever was forgotten since is forgotten again. Raises StandaloneError.
+    ``keep`` is given the events by which whoever was forgotten since is forgotten again. Nobody can connect to the database
+    before all of it is there and kept: until then it has another name, and there is none of its own. So what was
+    interrupted is begun again.
     """
-    asyncio.run(_anew(server))
-    server.run("pg_restore", "--exit-on-error", f"--dbname={server.database}", str(backup.folder / DATA))
+    draft = server._replace(database=f"{server.database}_restoring")
+    asyncio.run(_anew(server, draft.database))
+    draft.run("pg_restore", "--exit-on-error", f"--dbname={draft.database}", str(backup.folder / DATA))
     try:
-        return asyncio.run(_put_keys(server, backup.keys))
+        keep(asyncio.run(_put_keys(draft, backup.keys)))
     except LookupError:
         raise StandaloneError(
             f"{PERSON_KEYS} is older than {backup.folder}, and lacks the keys of whoever came since: put the newest one in "
-            "its place. Each backup replaces it, and it is never to be put back to an older one."
+            "its place, and restore again. Each backup replaces it, and it is never to be put back to an older one."
         ) from None
+    asyncio.run(_done(server, draft.database))
 
 
 def _newest(backups: Path) -> Path:
@@ -198,17 +202,32 @@ async def _put_keys(server: Server, keys: PersonKeys) -> list[dict[str, Any]]:
         await connection.close()
 
 
-async def _anew(server: Server) -> None:
+async def _anew(server: Server, draft: str) -> None:
+    """An empty database under another name, and none under its own, so that nothing starts meanwhile."""
     connection = await server.connect("postgres")
     try:
+        if await connection.fetchval("SELECT count(*) FROM pg_database WHERE datname = $1", server.database):
+            await _refuse_used(server)
+            await connection.execute(f"DROP DATABASE {server.database}")
+        await connection.execute(f"DROP DATABASE IF EXISTS {draft} WITH (FORCE)")
+        await connection.execute(f"CREATE DATABASE {draft} TEMPLATE template0")
+    finally:
+        await connection.close()
+
+
+async def _refuse_used(server: Server) -> None:
+    inside = await server.connect()
+    try:
         used = "SELECT count(*) FROM pg_tables WHERE schemaname = ANY($1::text[])"
-        inside = await server.connect()
-        try:
-            if await inside.fetchval(used, list(SERVICES)):
-                raise StandaloneError("There are data in the database, and a restore overwrites nothing.")
-        finally:
-            await inside.close()
-        await connection.execute(f"DROP DATABASE {server.database}")
-        await connection.execute(f"CREATE DATABASE {server.database} TEMPLATE template0")
+        if await inside.fetchval(used, list(SERVICES)):
+            raise StandaloneError("There are data in the database, and a restore overwrites nothing.")
+    finally:
+        await inside.close()
+
+
+async def _done(server: Server, draft: str) -> None:
+    connection = await server.connect("postgres")
+    try:
+        await connection.execute(f"ALTER DATABASE {draft} RENAME TO {server.database}")
     finally:
         await connection.close()

@@ -6,6 +6,7 @@ What runs `docker compose run --rm backup COMMAND` sees the volume of what is ke
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -42,9 +43,13 @@ def secrets(name: str = "") -> None:
 @app.command()
 def data(name: str = "") -> None:
     """Second step, with postgres alone running: the data, with the recovery key on standard input."""
-    again = put_data(_opened(name), _server())
+    put_data(_opened(name), _server(), _keep)
+    _say(f"The data are restored. Now start everything and post {AGAIN}.")
+
+
+def _keep(again: list[dict[str, Any]]) -> None:
     write_whole(BACKUPS / AGAIN, "".join(f"{json.dumps(event)}\n" for event in again), 0o644)
-    _say(f"The data are restored; {len(again)} enrolments were forgotten since. Now start everything and post {AGAIN}.")
+    _say(f"{len(again)} enrolments were forgotten since.")
 
 
 def _opened(name: str) -> Opened:

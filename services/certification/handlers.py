@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.certification import journal, recognitions, store
+from services.certification import journal, recognitions, store, wallet
 from services.certification.awards import Ref
 from services.certification.domain import Outcome, fold, fold_recognitions, fold_schemes
 from services.certification.journal import Taken
@@ -240,6 +240,7 @@ async def hear(session: AsyncSession, told: Sequence[Told], now: datetime) -> No
     """Take up what enrolment tells, in the transaction that also says how far it is heard."""
     for fact in told:
         if isinstance(fact.data, OfficeFact):
+            await wallet.end_of_revoked(session, fact.data, fact.epoch, fact.revision, now)
             await apply_office(session, Office, Token, fact.data, fact.epoch, fact.revision, SigningKey)
     trainees = [(fact, fact.data) for fact in told if isinstance(fact.data, TraineeFact)]
     cohorts = [(fact, fact.data) for fact in told if isinstance(fact.data, CohortFact)]

@@ -23,6 +23,12 @@ ELSEWHERE: Final = (
     "to be theirs."
 )
 
+NOT_HERE: Final = (
+    "It was signed with a key of this installation, which has no certificate at its address, and so cannot say how it stands. "
+    "Ask the awarding body for a new file."
+)
+"""After a restore this is so of what was issued since the backup."""
+
 
 class Judging:
     """Judges one file at a time. It keeps no file, and of lists the last that it saw."""
@@ -42,6 +48,18 @@ class Judging:
 
     async def verdict(self, content: bytes) -> Verdict:
         """What is to be believed of a file of at most ``LARGEST_FILE`` bytes."""
+        found = await self._by_lists(content)
+        if found.word == "valid" and not await self._is_here(found):
+            return replace(found, word="status unknown", sentence=NOT_HERE)
+        return found
+
+    async def _is_here(self, found: Verdict) -> bool:
+        public_id = str((found.document or {}).get("id", "")).removeprefix(self._operator.credential(""))
+        async with self._database.transaction() as session:
+            rows = await session.execute(text("SELECT 1 FROM attestations WHERE public_id = :it"), {"it": public_id})
+            return rows.one_or_none() is not None
+
+    async def _by_lists(self, content: bytes) -> Verdict:
         now = self._clock()
         trust = await self._trust(now)
         found = await asyncio.to_thread(judge, content, trust, now)

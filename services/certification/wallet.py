@@ -1,6 +1,7 @@
 """Links that a holder keeps: an office makes one and gives it to them, and whoever has it gets the documents of one certificate.
 
-A link ends in 256 random bits, of which only the digest is stored; it ends by itself, and the office can end it earlier.
+A link ends in 256 random bits, of which only the digest is stored. It is good for some time, or until its office ends it or the
+officer who made it is revoked.
 """
 
 import hashlib
@@ -10,6 +11,8 @@ from typing import Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.events.enrolment import OfficeFact
 
 LIFE: Final = timedelta(days=90)
 """Long enough to find work with; a new one takes an office a moment."""
@@ -56,6 +59,32 @@ async def end(session: AsyncSession, certificate: str) -> int:
         text("DELETE FROM wallet_links WHERE certificate = :certificate RETURNING sha256"), {"certificate": certificate}
     )
     return len(rows.all())
+
+
+async def end_of_revoked(session: AsyncSession, fact: OfficeFact, epoch: int, revision: int, now: datetime) -> None:
+    """End what was made by whoever this fact takes a token from: before it is taken up.
+
+    A token goes before it has ended only when its officer, or the office, is revoked; whoever had it may have made links for
+    themselves.
+    """
+    await session.execute(
+        text(
+            """
+            DELETE FROM wallet_links WHERE madeby IN (
+                SELECT office || '#' || officer FROM tokens JOIN offices USING (office)
+                WHERE office = :office AND (epoch, revision) < (:epoch, :revision) AND expires > :now
+                    AND sha256 <> ALL(:kept)
+            )
+            """
+        ),
+        {
+            "office": fact.office,
+            "epoch": epoch,
+            "revision": revision,
+            "now": now,
+            "kept": [token.sha256 for token in fact.tokens],
+        },
+    )
 
 
 def _digest(token: str) -> str:

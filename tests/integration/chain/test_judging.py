@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from datetime import timedelta
 
-from services.certification.judging import ELSEWHERE, Judging
+from services.certification.judging import ELSEWHERE, NOT_HERE, Judging
 from shared.vc.embedding import write_png
 from tests.credentials import signed
 from tests.integration.chain.issuing import ADMINISTRATOR, OPERATOR, Chain
@@ -60,3 +60,20 @@ async def test_what_a_given_up_key_signed_is_not_believed(chain: Chain) -> None:
     await chain.issue()
     anew = (await chain.documents.for_caller(await chain.public_id("01"), ADMINISTRATOR)).document
     assert (await judging.verdict(anew.json.encode())).word == "valid"
+
+
+async def test_a_file_of_which_the_database_knows_nothing_is_not_called_valid(chain: Chain) -> None:
+    """As after a restore: it was issued under an address and a place that came after the backup."""
+    judging = Judging(chain.own, chain.keys, OPERATOR, lambda: chain.now)
+    document = (await chain.documents.for_caller(await chain.public_id("01"), ADMINISTRATOR)).document
+    assert (await judging.verdict(document.json.encode())).word == "valid"
+    again = "UPDATE attestations SET public_id = 'another', place = (place + 1) % 1000 WHERE public_id = :it RETURNING place"
+    assert await chain.rows(again, it=await chain.public_id("01"))
+    for file in (document.json, document.jwt):
+        found = await judging.verdict(file.encode())
+        assert (found.word, found.sentence) == ("status unknown", NOT_HERE)
+    # Once the key is given up, nobody else believes it either, and whatever is here is signed anew.
+    async with chain.own.transaction() as session:
+        await chain.keys.compromise(session, 1, chain.now)
+    assert (await judging.verdict(document.json.encode())).word == "unknown issuer"
+    assert (await chain.judged(document.json)).word == "unknown issuer"

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,24 @@ from services.backups import Server, dump
 from services.person_keys import PersonKeys
 from shared.database import Database
 from shared.events.identity import enrolment_id
-from tests.integration.enrolment.house import House, checked, said
+from tests.integration.enrolment.house import REGISTRATIONS, House, checked, said
 from tests.integration.enrolment.test_forgetting import SECRET, STORY, WHO, sealed
-from tests.integration.enrolment.test_persons import together
+from tests.integration.enrolment.test_persons import in_other, together
 from tests.servers import PostgresForTests
-from tests.unit.enrolment.story import forgotten, person, place, proposed, voided
+from tests.unit.enrolment.story import (
+    COORDINATOR,
+    PARTIES,
+    SENDER,
+    STRANGER,
+    announced,
+    cohort,
+    forgotten,
+    person,
+    place,
+    proposed,
+    trainee,
+    voided,
+)
 
 
 @asynccontextmanager
@@ -55,6 +69,10 @@ class Installation:
         Server.of(self._postgres).run("pg_restore", "--exit-on-error", f"--dbname={name}", str(self._file))
         async with inside(self._postgres, name) as connection:
             return house, await keys.put(connection)
+
+    async def left(self, keys: PersonKeys) -> int:
+        async with inside(self._postgres, self.databases[-1][0]) as connection:
+            return await keys.left(connection)
 
 
 @pytest.fixture
@@ -121,6 +139,19 @@ async def test_given_an_office_had_told_of_them_under_another_number_then_that_i
     await checked(restored)
 
 
+async def test_given_a_slip_of_theirs_is_void_then_no_hash_of_theirs_is_left_in_it(installation: Installation) -> None:
+    house, slip = installation.house(), proposed("05", person=WHO)
+    await house.post(*STORY, slip)
+    await house.post(voided(slip))
+    installation.back_up_data()
+    await house.post(forgotten("03"))
+    restored, again = await installation.restore(await installation.keys())
+    await restored.post(*again)
+    [row] = await restored.rows("SELECT state FROM enrolments WHERE enrolment = :it", it=place("05"))
+    assert row["state"]["identifiers"] == []
+    await checked(restored)
+
+
 @pytest.mark.long
 async def test_given_nobody_was_forgotten_since_then_everybody_is_there_in_a_new_epoch(
     installation: Installation,
@@ -141,7 +172,7 @@ async def test_given_nobody_was_forgotten_since_then_everybody_is_there_in_a_new
 
 
 @pytest.mark.long
-async def test_given_who_was_forgotten_came_after_the_backup_then_they_are_forgotten_when_they_come_again(
+async def test_given_who_was_forgotten_came_after_the_backup_then_they_stay_forgotten_when_they_come_again(
     installation: Installation,
 ) -> None:
     house = installation.house()
@@ -151,7 +182,167 @@ async def test_given_who_was_forgotten_came_after_the_backup_then_they_are_forgo
     await house.post(forgotten("03"))
 
     restored, again = await installation.restore(await installation.keys())
-    assert said(await restored.post(*again)) == ["waiting trainee_unknown"] * 2
+    assert again == []
     await restored.post(*STORY[-3:])
     assert [detail for detail in SECRET if detail in await sealed(restored)] == []
+    assert await still_there(restored) == []
+    await checked(restored)
+
+
+RUPP = "/offices/kh/rupp"
+OF_RUPP = [{**party, "office": RUPP} if party["office"] == SENDER else party for party in PARTIES]
+TWO_SENDERS = [
+    *REGISTRATIONS,
+    announced(),
+    in_other(announced(parties=OF_RUPP)),
+    proposed("03", person=WHO),
+    in_other(proposed("01", source=RUPP, person=WHO)),
+]
+"""One person in two cohorts; no office has a part in both."""
+
+
+async def still_there(house: House) -> list[str]:
+    """Where somebody still has details, or may have some again."""
+    both = {"wuxi-2025/03": place("03"), "other/01": enrolment_id("other", "01")}
+    gone = {row["enrolment"] for row in await house.rows("SELECT enrolment FROM forgotten")}
+    return [name for name, enrolment in both.items() if enrolment not in gone]
+
+
+async def owners(house: House) -> set[str]:
+    """Who has a key."""
+    return {row["owner"] for row in await house.rows("SELECT owner FROM register_keys")}
+
+
+async def test_given_an_office_reached_a_cohort_of_which_it_is_no_party_then_they_are_forgotten_there_again(
+    installation: Installation,
+) -> None:
+    house = installation.house()
+    await house.post(*TWO_SENDERS)
+    before = await house.facts()
+    installation.back_up_data()
+    await house.post(in_other(forgotten("01", source=RUPP)))
+    assert await still_there(house) == []
+
+    keys = await installation.keys()
+    restored, again = await installation.restore(keys)
+    assert await installation.left(keys) == 2
+    assert said(await restored.post(*again)) == ["accepted applied"] * 2
+    assert (await still_there(restored), await installation.left(keys)) == ([], 0)
+    assert [detail for detail in SECRET if detail in await sealed(restored)] == []
+    assert await together(restored) == [["other/01", "wuxi-2025/03"]]
+    assert await restored.facts() == before
+    await checked(restored)
+
+
+@pytest.mark.parametrize("lost", ["the link", "the office's part", "the place", "the place, void by then"])
+async def test_given_what_an_office_reached_them_by_came_after_the_backup_then_they_are_forgotten_all_the_same(
+    lost: str, installation: Installation
+) -> None:
+    house = installation.house()
+    first, second = TWO_SENDERS[-2:]
+    if lost == "the link":
+        first = proposed("03", person=person("forgotten", names=WHO["names"]))
+        later = [trainee("person.corrected", "03", 12, identifiers=WHO["identifiers"])]
+        await house.post(*TWO_SENDERS[:-2], first, second)
+    elif lost == "the office's part":
+        parties = [*PARTIES, {"office": RUPP, "role": "sending-office"}]
+        later = [cohort("cohort.changed", 12, COORDINATOR, parties=parties)]
+        await house.post(*TWO_SENDERS)
+    elif lost == "the place":
+        later = [first]
+        await house.post(*TWO_SENDERS[:-2], second)
+    else:
+        later = [{**second, "id": "o-second-time"}]
+        await house.post(*TWO_SENDERS)
+        await house.post(voided(second))
+    installation.back_up_data()
+    forget = {
+        "the office's part": forgotten("03", source=RUPP),
+        "the place, void by then": forgotten("03"),
+    }.get(lost, in_other(forgotten("01", source=RUPP)))
+    await house.post(*later)
+    await house.post(forget)
+    assert await still_there(house) == []
+
+    keys = await installation.keys()
+    restored, again = await installation.restore(keys)
+    await restored.post(*again)
+    assert (await still_there(restored), await installation.left(keys)) == ([], 0)
+    await checked(restored)
+    await restored.post(*later)
+    await restored.post({**proposed("03", 7, person=WHO), "id": "once-more"})
+    await restored.post({**in_other(proposed("01", 7, source=RUPP, person=WHO)), "id": "o-once-more"})
+    assert [detail for detail in SECRET if detail in await sealed(restored)] == []
+    await checked(restored)
+
+
+async def test_given_the_office_that_named_them_has_left_then_it_is_asked_all_the_same(
+    installation: Installation,
+) -> None:
+    house = installation.house()
+    without = [party for party in PARTIES if party["office"] != SENDER]
+    await house.post(*TWO_SENDERS, cohort("cohort.changed", 20, COORDINATOR, parties=without))
+    installation.back_up_data()
+    await house.post(in_other(forgotten("01", source=RUPP)))
+    restored, again = await installation.restore(await installation.keys())
+    assert said(await restored.post(*again)) == ["accepted applied"] * 2
+    assert await still_there(restored) == []
+    await checked(restored)
+
+
+async def test_given_an_event_waited_for_somebody_then_it_waits_again(installation: Installation) -> None:
+    house = installation.house()
+    await house.post(*TWO_SENDERS[:-2])
+    installation.back_up_data()
+    assert said(await house.post(forgotten("03"))) == ["waiting trainee_unknown"]
+    restored, again = await installation.restore(await installation.keys())
+    assert said(await restored.post(*again)) == ["waiting trainee_unknown"]
+    await restored.post(TWO_SENDERS[-2])
+    assert "wuxi-2025/03" not in await still_there(restored)
+    await checked(restored)
+
+
+async def test_given_a_restore_put_them_among_the_forgotten_then_the_next_one_needs_no_event_of_then(
+    installation: Installation,
+) -> None:
+    house = installation.house()
+    await house.post(*TWO_SENDERS)
+    installation.back_up_data()
+    await house.post(in_other(forgotten("01", source=RUPP)))
+    keys = replace(await installation.keys(), asked=[])
+    restored, again = await installation.restore(keys)
+    assert said(await restored.post(*again)) == ["accepted applied"] * 2
+    assert await still_there(restored) == []
+    await checked(restored)
+
+
+async def test_given_an_office_spoke_of_somebody_not_its_own_then_nobody_is_asked_to_forget_them(
+    installation: Installation,
+) -> None:
+    house = installation.house()
+    await house.post(*TWO_SENDERS)
+    installation.back_up_data()
+    assert said(await house.post(forgotten("03", source=STRANGER))) == ["conflict not_a_party"]
+    _, again = await installation.restore(await installation.keys())
+    assert again == []
+
+
+async def test_given_an_office_could_say_it_only_for_more_than_was_forgotten_then_another_says_it(
+    installation: Installation,
+) -> None:
+    third = "/offices/kh/third"
+    house = installation.house()
+    parties = [*PARTIES, {"office": third, "role": "sending-office"}]
+    of_laos = {**WHO, "identifiers": [{**WHO["identifiers"][0], "country": "KH"}]}
+    abroad = proposed("04", person=of_laos, country="LA")
+    await house.post(*REGISTRATIONS, announced(parties=parties), *TWO_SENDERS[2:], abroad)
+    installation.back_up_data()
+    await house.post(in_other(forgotten("01", source=RUPP)))
+    kept = await owners(house)
+    assert place("04") in kept, "what another country sends is that country's to forget"
+
+    restored, again = await installation.restore(await installation.keys())
+    assert said(await restored.post(*again)) == ["accepted applied"] * 2
+    assert await owners(restored) == kept
+    assert await still_there(restored) == []
     await checked(restored)

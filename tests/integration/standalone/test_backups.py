@@ -1,15 +1,31 @@
 """What keeps a backup from being made, opened or restored is said in one sentence, and nothing is touched."""
 
+import asyncio
 import os
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from services import recovery
-from services.backups import DATA, PERSON_KEYS, SECRETS, open_backup, put_secrets, served
+from services.backups import (
+    DATA,
+    PERSON_KEYS,
+    SECRETS,
+    Opened,
+    Server,
+    dump,
+    open_backup,
+    put_data,
+    put_secrets,
+    served,
+)
 from services.person_keys import PersonKeys
 from services.processes import StandaloneError
 from services.restoring import UNFINISHED, refuse_unfinished, restore
+from tests.servers import PostgresForTests
 
 KEYS = PersonKeys(7, {"enrolment": 1, "certification": 1}, [], [], [], [], [])
 
@@ -103,3 +119,60 @@ def test_where_there_is_nothing_there_is_nothing_to_back_up_and_to_restore(tmp_p
         open_backup(tmp_path / "nowhere", "AGE-SECRET-KEY-1")
     with pytest.raises(StandaloneError, match="sampan keys recovery"):
         recovery.seal(secrets, b"")
+
+
+@pytest.fixture
+def made(postgres: PostgresForTests, tmp_path: Path) -> Iterator[tuple[Opened, Server]]:
+    """A backup of an installation that nobody has used, and a server with an empty database for it."""
+    of, to = (Server.of(postgres, name) for name in (postgres.create_migrated_database(), postgres.create_database()))
+    postgres.execute("UPDATE enrolment.outbox_head SET position = 7", of.database)
+    dump(of, tmp_path / DATA)
+    yield Opened(tmp_path, {}, asyncio.run(keys_of(of))), to
+    for name in (of.database, to.database, f"{to.database}_restoring"):
+        postgres.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+async def keys_of(server: Server) -> PersonKeys:
+    connection = await server.connect()
+    try:
+        return await PersonKeys.read(connection)
+    finally:
+        await connection.close()
+
+
+def epoch(postgres: PostgresForTests, server: Server) -> str:
+    """Of the database that services would find."""
+    return postgres.execute("SELECT epoch FROM enrolment.outbox_head", server.database).strip()
+
+
+@pytest.mark.parametrize("fault", ["interrupted", "older keys", "damaged data"])
+def test_given_a_restore_that_did_not_end_then_nothing_can_start_on_it_and_it_is_done_again(
+    fault: str, made: tuple[Opened, Server], postgres: PostgresForTests
+) -> None:
+    backup, server = made
+
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    if fault == "interrupted":
+        with pytest.raises(KeyboardInterrupt):
+            put_data(backup, server, interrupted)
+    elif fault == "older keys":
+        with pytest.raises(StandaloneError, match="is older than"):
+            put_data(backup._replace(keys=replace(backup.keys, position=6)), server, print)
+    else:
+        damaged = backup.folder / "damaged"
+        damaged.mkdir()
+        whole = (backup.folder / DATA).read_bytes()
+        (damaged / DATA).write_bytes(whole[: len(whole) * 9 // 10])
+        with pytest.raises(StandaloneError, match="pg_restore failed"):
+            put_data(backup._replace(folder=damaged), server, print)
+    names = postgres.execute("SELECT datname FROM pg_database").split()
+    assert server.database not in names, "services would start on it"
+
+    kept: list[list[Any]] = []
+    put_data(backup, server, kept.append)
+    assert (kept, epoch(postgres, server)) == ([[]], "2")
+    with pytest.raises(StandaloneError, match="overwrites nothing"):
+        put_data(backup, server, print)
+    assert epoch(postgres, server) == "2"
