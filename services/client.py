@@ -49,18 +49,23 @@ class Line:
     signed: bool = False
 
 
+def content_of(path: Path) -> bytes:
+    """A file of events or rosters as it was meant. Raises ``ClientError``."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ClientError(f"{path} cannot be read: {error.strerror or error}.") from None
+    # Windows' programs put a mark before the first line (and in the middle, once files were joined); it means nothing.
+    return content.removeprefix(_BYTE_ORDER_MARK).replace(b"\n" + _BYTE_ORDER_MARK, b"\n")
+
+
 def read_events(path: Path) -> list[Line]:
     """The events of a .ndjson or .json file, each with the service that owns its type.
 
     An event that no service knows goes to enrolment, which answers with the reason; a bundle's rosters are left out. Raises
     ``ClientError`` when the file as a whole cannot be read.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ClientError(f"{path} cannot be read: {error.strerror or error}.") from None
-    # Windows' programs put a mark before the first line (and in the middle, once files were joined); it means nothing.
-    content = content.removeprefix(_BYTE_ORDER_MARK).replace(b"\n" + _BYTE_ORDER_MARK, b"\n")
+    content = content_of(path)
     if path.suffix == ".json":
         return _of_document(path, content)
     if path.suffix not in {".ndjson", ".jsonl"}:

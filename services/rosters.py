@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from services.client import Client, ClientError, ServiceName
+from services.client import Client, ClientError, ServiceName, content_of
 from shared.bundles import Refused, is_roster, opened_roster
 from shared.events.receipts import REFUSALS
 from shared.rosters.answers import RowAnswer
@@ -90,7 +90,7 @@ def read_roster(path: Path, wishes: Wishes) -> Roster:
 def rosters_in(path: Path) -> list[Roster]:
     """The rosters in a bundle, called by what they are called in it. Raises ``ClientError``."""
     found = []
-    for place, line in enumerate(path.read_bytes().split(b"\n"), start=1):
+    for place, line in enumerate(content_of(path).split(b"\n"), start=1):
         if not is_roster(line):
             continue
         try:

@@ -70,23 +70,35 @@ def post(
     if receipts and len(rosters) != 1:
         raise ClientError("--receipts writes one spreadsheet: post one roster at a time.")
     rejected = False
-    if rosters:
-        read = [read_roster(file, wishes) for file in rosters]
+    read = [read_roster(file, wishes) for file in rosters]
+    lines, brought = _found_in(events)
+    if read:
         with connected(server, token, data) as client:
             rejected = post_rosters(client, read, wishes, receipts)
     if events:
-        lines = [line for file in events for line in read_events(file)]
-        brought = [roster for file in events if file.suffix != ".json" for roster in rosters_in(file)]
         if dry_run:
             rejected |= _try_out(lines)
             if brought:
                 print(f"{len(brought)} signed rosters would be sent as they are.")
         else:
             with connected(server, token, data) as client:
-                rejected |= _post(client, server, lines, again=again) if lines or not brought else False
+                rejected |= _post(client, server, lines, again=again) if lines else False
                 rejected |= post_rosters(client, brought, Wishes(), None) if brought else False
     if rejected:
         raise typer.Exit(1)
+
+
+def _found_in(files: Sequence[Path]) -> tuple[list[Line], list[Roster]]:
+    """The events and the rosters in files of events and in bundles. Raises ClientError, also where there is neither."""
+    lines: list[Line] = []
+    rosters: list[Roster] = []
+    for file in files:
+        found, brought = read_events(file), rosters_in(file) if file.suffix != ".json" else []
+        if not found and not brought:
+            raise ClientError(f"{file} holds no event and no roster. Nothing was sent.")
+        lines += found
+        rosters += brought
+    return lines, rosters
 
 
 def _post(client: Client, server: str, lines: Sequence[Line], *, again: bool) -> bool:
@@ -172,9 +184,9 @@ def _sign(
         bundles.Roster(roster.path.name, roster.content, now, wishes.accept, wishes.sheets, wishes.encoding)
         for roster, wishes in rosters
     ]
-    if events:
-        lines = [line for file in events for line in read_events(file)]
-        signed += [roster.line for file in events for roster in rosters_in(file) if roster.line]
+    lines, brought = _found_in(events)
+    signed += [roster.line for roster in brought if roster.line]
+    if lines:
         added = outgoing.sign(lines, credentials, bundle)
         print(f"{counted_events(added)} added to {bundle}; {len(lines) - added} in it already.")
     if signed:
