@@ -98,7 +98,7 @@ class Answered:
     """Remembers, while a post is under way, which lines were answered, so that the next try goes on from there.
 
     It is kept beside the user's other state, by what is posted and where to, and is gone once everything was answered: whoever
-    posts a file again later posts all of it.
+    posts a file again later posts all of it. What was rejected is not kept: another token may be all that it takes.
     """
 
     def __init__(self, server: str, lines: Sequence[Line]) -> None:
@@ -132,15 +132,16 @@ class Answered:
         """The lines that are not answered yet."""
         return [line for index, line in enumerate(self._lines) if index not in self._places]
 
-    def add(self, lines: Sequence[Line]) -> None:
-        """These were answered."""
+    def add(self, lines: Sequence[Line], statuses: Sequence[str]) -> None:
+        """These were answered, with these receipts' statuses."""
         places = {id(line): index for index, line in enumerate(self._lines)}
         now = [places[id(line)] for line in lines]
         self._places.update(now)
+        kept = [place for place, status in zip(now, statuses, strict=True) if status != "rejected"]
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with self._file.open("a") as file:
-                file.write(json.dumps(now) + "\n")
+                file.write(json.dumps(kept) + "\n")
         except OSError:
             return  # then the next try sends all of it again, which is safe
 

@@ -123,7 +123,7 @@ def _post(client: Client, server: str, lines: Sequence[Line], *, again: bool) ->
                     client.wait_until_certification_heard()  # or an award would meet a completion that is not known there yet
                 service = batch[0].service
                 receipts = client.post_events(batch)["receipts"]
-                answered.add(batch)
+                answered.add(batch, [receipt["status"] for receipt in receipts])
                 for line, receipt in zip(batch, receipts, strict=True):
                     counts[receipt["status"]] += 1
                     _add_row(table, line, receipt)
