@@ -2,13 +2,14 @@
 
 import asyncio
 from time import time
+from typing import Any
 
 import pytest
 
 from tests.integration.desk.browser import Browser, Page
 from tests.integration.desk.conftest import READER, Opened
 from tests.integration.enrolment.house import ADMINISTRATOR, REGISTRATIONS, House
-from tests.unit.enrolment.story import HOST, SENDER, STRANGER, announced, proposed, whole
+from tests.unit.enrolment.story import HOST, SENDER, STRANGER, announced, cohort, programme, proposed, whole
 
 PLACE = {"cohort": "wuxi-2025", "number": "07", "role": "student", "country": "kh", "trade": "electrical"}
 
@@ -85,6 +86,51 @@ async def test_correcting_and_withdrawing(house: House, sender: Browser) -> None
     answer = await sender.send(f"{newer}/withdraw", {**page.fields, "reason": "wrong-person"})
     assert answer.status_code == 303
     assert "withdrew it" in (await sender.see(newer)).shown
+
+
+def long_programme(targets: int) -> dict[str, Any]:
+    means = [{"indicator": "enrolled", "period": f"p-{n}", "value": n} for n in range(targets)]
+    periods = [{"period": f"p-{n}", "starts_on": "2025-01-01", "ends_on": "2025-12-31"} for n in range(targets)]
+    titles = {"en": "Partnership", "zh": "合作", "th": "ความร่วมมือ"}
+    return programme(titles=titles, periods=periods, targets=means)
+
+
+async def test_a_correction_keeps_long_lists_and_titles_in_every_language(house: House, opened: Opened) -> None:
+    said = long_programme(80)
+    await house.post(said)
+    administrator = await opened.browser(ADMINISTRATOR)
+    entry = f"{said['source'].removeprefix('/offices/')}/{said['id']}"
+    before = await administrator.see(f"/record/{said['type']}?correct={entry}")
+    answer = await administrator.fill(f"/record/{said['type']}?correct={entry}", donor="Somebody")
+    assert answer.status_code == 303, Page(answer.text).shown
+    newer = answer.headers["location"].removeprefix("/said/")
+    after = await administrator.see(f"/record/{said['type']}?correct={newer}")
+    changed = {"id", "correct", "donor"}
+    assert {name: after.fields[name] for name in before.fields.keys() - changed} == {
+        name: before.fields[name] for name in before.fields.keys() - changed
+    }
+    assert after.fields["titles.th"] == "ความร่วมมือ"
+    assert after.fields["targets.79.value"] == "79"
+
+
+async def test_what_a_form_has_no_room_for_is_not_corrected_in_one(house: House, opened: Opened) -> None:
+    said = long_programme(400)
+    await house.post(said)
+    administrator = await opened.browser(ADMINISTRATOR)
+    entry = f"{said['source'].removeprefix('/offices/')}/{said['id']}"
+    page = await administrator.see(f"/record/{said['type']}?correct={entry}", 413)
+    assert "Send a long list as a file." in page.shown
+
+
+async def test_a_correction_keeps_a_list_that_was_emptied(house: House, opened: Opened) -> None:
+    emptied = cohort("cohort.changed", 3, trainers=[], schemes=[])
+    await house.post(*REGISTRATIONS, announced(trainers=["Li"], schemes=["welding"]), emptied)
+    administrator = await opened.browser(ADMINISTRATOR)
+    named = f"{HOST.removeprefix('/offices/')}/{emptied['id']}"
+    answer = await administrator.fill(f"/record/cohort.changed.v1?correct={named}", mode="online")
+    assert answer.status_code == 303, Page(answer.text).shown
+    (data,) = await house.rows("SELECT data FROM events WHERE target IS NOT NULL")
+    assert data == {"data": {"cohort": "wuxi-2025", "mode": "online", "trainers": [], "schemes": []}}
 
 
 async def test_more_lines_keep_what_was_typed(opened: Opened, tokens: dict[str, str]) -> None:
