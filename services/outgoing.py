@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
@@ -79,18 +80,23 @@ def sign_rosters(rosters: Sequence[SignedRoster | bytes], credentials: Path, bun
 
 def _added(bundle: Path, signed: Sequence[bytes]) -> int:
     try:
-        there = set(bundle.read_bytes().split(b"\n")) if bundle.exists() else set()
+        before = bundle.read_bytes() if bundle.exists() else b""
     except OSError as error:
         raise ClientError(f"{error.filename} cannot be read: {error.strerror}.") from None
+    there = set(before.split(b"\n"))
     new = [line for line in dict.fromkeys(signed) if line not in there]
+    # Half a line that was written when the computer was switched off must not swallow the next one.
+    begin = b"\n" if new and before and not before.endswith(b"\n") else b""
     try:
         # What is in it holds names: for its owner only. Appended and on the disk before anybody is told so.
         with open(os.open(bundle, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as file:
-            file.write(b"".join(line + b"\n" for line in new))
+            file.write(begin + b"".join(line + b"\n" for line in new))
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        raise ClientError(f"{bundle} cannot be written: {error.strerror}. Nothing was sent.") from None
+        with suppress(OSError):
+            os.truncate(bundle, len(before))  # on a full disk the last line is half a line
+        raise ClientError(f"{bundle} cannot be written: {error.strerror}. Nothing was added to it.") from None
     return len(new)
 
 

@@ -1,6 +1,7 @@
 """What `sampan post` does without a connection: signing, trying out, remembering where it stopped."""
 
 import json
+import resource
 import stat
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -70,6 +71,39 @@ def test_signed_and_unsigned_lines_are_posted_apart(tmp_path: Path, credentials:
     sign(read_events(written(tmp_path, proposed("01"))), credentials, bundle)
     mixed = [*read_events(bundle), *read_events(written(tmp_path, proposed("02")))]
     assert [[line.signed for line in run] for run in batches(mixed)] == [[True], [False]]
+
+
+def test_half_a_line_hides_no_other(tmp_path: Path, credentials: Path) -> None:
+    bundle = tmp_path / "bundle.ndjson"
+    lines = read_events(written(tmp_path, proposed("01"), proposed("02")))
+    sign(lines[:1], credentials, bundle)
+    whole = bundle.read_bytes()
+    bundle.write_bytes(whole + whole[:100])  # the computer was switched off
+
+    assert sign(lines, credentials, bundle) == 1
+
+    assert [line.code for line in opened(read_body(NDJSON, bundle.read_bytes()))] == [None, "bundle_unreadable", None]
+    bundle.write_bytes(whole.rstrip(b"\n"))  # it was all there but the end of the line
+    assert sign(lines, credentials, bundle) == 1
+    assert [line.code for line in opened(read_body(NDJSON, bundle.read_bytes()))] == [None, None]
+
+
+def test_a_full_disk_leaves_a_bundle_as_it_was(tmp_path: Path, credentials: Path) -> None:
+    bundle = tmp_path / "bundle.ndjson"
+    lines = read_events(written(tmp_path, *(proposed(f"{n:02}") for n in range(1, 40))))
+    sign(lines[:1], credentials, bundle)
+    before = bundle.read_bytes()
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 1000, hard))
+    try:
+        with pytest.raises(ClientError, match="cannot be written"):
+            sign(lines, credentials, bundle)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    assert bundle.read_bytes() == before
+    assert sign(lines, credentials, bundle) == len(lines) - 1
 
 
 def test_what_cannot_be_signed_is_said_and_nothing_is_added(tmp_path: Path, credentials: Path) -> None:
