@@ -1,5 +1,6 @@
 """What an office said, as an officer reads it: an entry, how it stands, and what can be done about it."""
 
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from datetime import date, datetime, time, tzinfo
 from typing import Any, Protocol
 
 from shared.desk.wording import KINDS, RESOLVED_BY, STANDINGS
+from shared.events.codes import CODE_PATTERN, SOURCE_PATTERN
 from shared.events.identity import office_of
 from shared.events.receipts import Standing
 from shared.offices import Caller
@@ -158,10 +160,12 @@ def own_source(caller: Caller, office: str) -> str:
 
 def country_of(source: str) -> str | None:
     """The country of a source; None where it is not one (any more than a form is)."""
-    try:
-        return office_of(source)[0]
-    except ValueError:
-        return None
+    return office_of(source)[0] if re.fullmatch(SOURCE_PATTERN, source) else None
+
+
+def is_code(text: str) -> bool:
+    """Whether it could be the id of an event, as those say it that come over the API."""
+    return re.fullmatch(CODE_PATTERN, text) is not None
 
 
 def _about(data: Mapping[str, Any]) -> str:

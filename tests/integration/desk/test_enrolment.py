@@ -3,6 +3,7 @@
 import asyncio
 from time import time
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -182,3 +183,32 @@ async def test_a_form_of_no_role_of_the_offices_is_refused(sender: Browser) -> N
 @pytest.mark.parametrize("path", ["/cohorts/%00", "/people/A_B", "/said?before=x", "/said?status=x", "/record/x"])
 async def test_an_address_that_makes_no_sense_is_a_page_that_says_so(sender: Browser, path: str) -> None:
     assert "<h1>" in (await sender.see(path, 404)).text
+
+
+@pytest.mark.parametrize(
+    "named", ["kh/ntti/%00", "kh/%00/x", "%00", "kh/ntti/x%0A", "kh/ntti/x/more", "kh/ntti/../x", "/"]
+)
+async def test_what_names_no_entry_cannot_be_corrected(sender: Browser, named: str) -> None:
+    page = await sender.see(f"/record/trainee.enrolled.v1?correct={named}", 404)
+    assert "nothing here that your office may see" in page.shown
+    form = await sender.see("/record/trainee.proposed.v1")
+    answer = await sender.send("/record/trainee.proposed.v1", {**form.fields, **PLACE, "correct": unquote(named)})
+    assert answer.status_code == 404
+
+
+@pytest.mark.parametrize("id_", ["\0", "desk-\0", "a b", "x\n", "x" * 100])
+async def test_a_form_with_an_id_that_is_none_is_none_of_ours(sender: Browser, id_: str) -> None:
+    form = await sender.see("/record/trainee.proposed.v1")
+    answer = await sender.send("/record/trainee.proposed.v1", {**form.fields, **PLACE, "id": id_})
+    assert answer.status_code == 404
+
+
+async def test_no_field_of_a_form_breaks_on_a_nul(house: House, opened: Opened) -> None:
+    administrator = await opened.browser(ADMINISTRATOR)
+    for type_ in ("trainee.proposed.v1", "cohort.announced.v1", "programme.registered.v1"):
+        form = await administrator.see(f"/record/{type_}")
+        for name in form.fields.keys() - {"form_key", "id", "correct"}:
+            answer = await administrator.send(f"/record/{type_}", {**form.fields, **PLACE, name: "\0"})
+            assert answer.status_code in (303, 422), (type_, name, answer.status_code)
+        answer = await administrator.send(f"/record/{type_}", {**form.fields, **PLACE, "for_office": "kh/\0"})
+        assert answer.status_code == 422
