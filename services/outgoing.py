@@ -119,7 +119,7 @@ class Answered:
     def load(self) -> int:
         """Remember what an earlier try came to; how many lines were answered."""
         try:
-            said = self._file.read_text().splitlines()
+            said = self._file.read_text(errors="replace").splitlines()
         except OSError:
             return 0
         for line in said:
