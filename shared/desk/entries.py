@@ -13,6 +13,7 @@ from shared.events.identity import office_of
 from shared.events.receipts import Standing
 from shared.offices import Caller
 
+VOID = "event.voided.v1"
 ENDED = frozenset({"voided", "replaced"})
 """Codes of entries that no longer count, so that there is nothing left to correct."""
 STAYS = frozenset({"person.forgotten.v1"})
@@ -61,6 +62,8 @@ class Entry:
     since: datetime
     resolver: str | None
     """The type that would resolve it, if this office may say that."""
+    may_correct: bool
+    """Whether this office may say such a thing, or one in its place; it could when it said this."""
 
     @property
     def href(self) -> str:
@@ -73,7 +76,12 @@ class Entry:
 
     @property
     def is_void(self) -> bool:
-        return self.type == "event.voided.v1"
+        return self.type == VOID
+
+    @property
+    def target(self) -> str | None:
+        """The id of the entry that it corrects or withdraws."""
+        return str(self.data["event"]) if self.is_void else self.replaces
 
     @property
     def counts(self) -> bool:
@@ -109,6 +117,7 @@ def entry(said: Answered, codes: Mapping[str, str], may_say: frozenset[str], sin
         replaces=said.event.get("replaces"),
         since=since or said.recordedtime,
         resolver=resolver if resolver in may_say else None,
+        may_correct=said.type in may_say and said.type != VOID,
     )
 
 

@@ -10,7 +10,18 @@ import pytest
 from tests.integration.desk.browser import Browser, Page
 from tests.integration.desk.conftest import READER, Opened
 from tests.integration.enrolment.house import ADMINISTRATOR, REGISTRATIONS, House
-from tests.unit.enrolment.story import HOST, SENDER, STRANGER, announced, cohort, programme, proposed, whole
+from tests.unit.enrolment.story import (
+    HOST,
+    SENDER,
+    STRANGER,
+    announced,
+    cohort,
+    programme,
+    proposed,
+    session,
+    voided,
+    whole,
+)
 
 PLACE = {"cohort": "wuxi-2025", "number": "07", "role": "student", "country": "kh", "trade": "electrical"}
 
@@ -212,3 +223,51 @@ async def test_no_field_of_a_form_breaks_on_a_nul(house: House, opened: Opened) 
             assert answer.status_code in (303, 422), (type_, name, answer.status_code)
         answer = await administrator.send(f"/record/{type_}", {**form.fields, **PLACE, "for_office": "kh/\0"})
         assert answer.status_code == 422
+
+
+async def test_an_entry_leads_to_its_cohort_once_there_is_one_that_its_office_may_see(
+    house: House, opened: Opened, tokens: dict[str, str]
+) -> None:
+    said, not_theirs = proposed(), proposed("02", source=STRANGER)
+    await house.post(*REGISTRATIONS, said, not_theirs)
+    sender, stranger = await opened.browser(tokens[SENDER]), await opened.browser(tokens[STRANGER])
+    entry = f"/said/kh/ntti/{said['id']}"
+    theirs = f"/said/{STRANGER.removeprefix('/offices/')}/{not_theirs['id']}"
+
+    page = await sender.see(entry)
+    assert "The cohort is not announced yet." in page.shown
+    assert "/cohorts/wuxi-2025" not in page.links
+    await sender.follow(page)
+
+    await house.post(announced())
+    page = await sender.see(entry)
+    assert "/cohorts/wuxi-2025" in page.links
+    await sender.follow(page)
+    page = await stranger.see(theirs)
+    assert "/cohorts/wuxi-2025" not in page.links
+    await stranger.follow(page)
+
+
+async def test_what_corrects_or_withdraws_an_entry_that_is_not_there_leads_nowhere(
+    house: House, sender: Browser
+) -> None:
+    void = voided(proposed())
+    correction = {**proposed("03"), "id": "correction", "replaces": "nothing-yet"}
+    await house.post(*REGISTRATIONS, announced(), void, correction)
+    for event, target in ((void, proposed()["id"]), (correction, "nothing-yet")):
+        page = await sender.see(f"/said/kh/ntti/{event['id']}")
+        assert target in page.shown
+        await sender.follow(page)
+    await house.post(proposed())
+    page = await sender.see(f"/said/kh/ntti/{void['id']}")
+    assert f"/said/kh/ntti/{proposed()['id']}" in page.links
+    await sender.follow(page)
+
+
+async def test_an_office_that_may_not_say_it_any_more_is_not_led_to_its_form(house: House, sender: Browser) -> None:
+    held = session(source=SENDER)
+    await house.post(*REGISTRATIONS, held, proposed())
+    page = await sender.see("/")
+    assert f"/said/kh/ntti/{held['id']}" in page.links
+    assert len([link for link in page.links if "correct=" in link]) == 1, "the proposal's"
+    await sender.follow(page)
