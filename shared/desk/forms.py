@@ -114,8 +114,9 @@ def languages_of(values: Values, path: str) -> list[str]:
     return [*LANGUAGES, *(tag for tag in there if tag not in LANGUAGES and _TAG.fullmatch(tag))]
 
 
-def one_more(values: Values, path: str) -> dict[str, str]:
-    """The values with room for one more line in the list at this path. Raises ``Problem`` 413 where there is none for them."""
+def one_more(model: type[Model], typed: Values, path: str) -> dict[str, str]:
+    """What was typed, with room for one more line in the list at this path. Raises ``Problem`` 413 like ``read``."""
+    values = _compact(fields_of(model), typed)
     _check_room(values)
     last = min(max(_last_line(values, path) + 1, LINES_SHOWN - 1), LINES_LIMIT - 1)
     return {**values, f"{path}.{last}.": " "}

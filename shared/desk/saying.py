@@ -82,7 +82,9 @@ def routes(desk: Desk, house: House) -> APIRouter:
         visit, typed = await desk.sent(request)
         corrected = await _corrected(visit, type_, typed.get("correct"))
         if more := typed.get("more"):
-            return await _form(request, visit, Shown(type_, forms.one_more(typed, more), corrected=corrected))
+            return await _form(
+                request, visit, Shown(type_, forms.one_more(model_of(house, type_), typed, more), corrected=corrected)
+            )
         read = forms.read(model_of(house, type_), typed, corrected.data if corrected else None)
         values = {name: typed[name] for name in OWN_FIELDS if name in typed} | read.values
         source, wrong = own_source(visit.caller, typed.get("for_office", "")), dict(read.wrong)
