@@ -20,7 +20,16 @@ import asyncpg
 from services import recovery
 from services.embedded import SERVICES, SUPERUSER, EmbeddedPostgres
 from services.person_keys import TABLES, PersonKeys
-from services.processes import LOOPBACK, StandaloneError, installed, lock_folder, run, sync_folder, write_whole
+from services.processes import (
+    LOOPBACK,
+    StandaloneError,
+    installed,
+    lock_folder,
+    read_secret,
+    run,
+    sync_folder,
+    write_whole,
+)
 
 DATA, SECRETS, PERSON_KEYS = "data.dump", "secrets.age", "person-keys.age"
 _SECRETS = (*SERVICES, "nats-keys")
@@ -178,7 +187,7 @@ def _newest(backups: Path) -> Path:
 
 def _read(secrets: Path) -> dict[str, str]:
     names = [*_SECRETS, recovery.RECIPIENT]
-    kept = {name: (secrets / name).read_text().strip() for name in names if (secrets / name).exists()}
+    kept = {name: read_secret(secrets / name) for name in names if (secrets / name).exists()}
     if missing := set(_SECRETS) - kept.keys():
         raise StandaloneError(
             f"{secrets} lacks {', '.join(sorted(missing))}: start Sampan, and it says what can be done."

@@ -34,6 +34,16 @@ class ClientError(Exception):
     """What went wrong, and what to do next, in plain words."""
 
 
+class RefusedError(ClientError):
+    """A service's no to one request: its HTTP status, code and message."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        self.message = _message(answer)
+        super().__init__(f"{answer.request.url.copy_with(query=None)}: {self.message}")
+        self.status = answer.status_code
+        self.code = _code(answer)
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """One event of a file: its place, where it goes, who says it, and its bytes as they stood in the file.
@@ -49,18 +59,23 @@ class Line:
     signed: bool = False
 
 
+def content_of(path: Path) -> bytes:
+    """A file of events or rosters as it was meant. Raises ``ClientError``."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ClientError(f"{path} cannot be read: {error.strerror or error}.") from None
+    # Windows' programs put a mark before the first line (and in the middle, once files were joined); it means nothing.
+    return content.removeprefix(_BYTE_ORDER_MARK).replace(b"\n" + _BYTE_ORDER_MARK, b"\n")
+
+
 def read_events(path: Path) -> list[Line]:
     """The events of a .ndjson or .json file, each with the service that owns its type.
 
     An event that no service knows goes to enrolment, which answers with the reason; a bundle's rosters are left out. Raises
     ``ClientError`` when the file as a whole cannot be read.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ClientError(f"{path} cannot be read: {error.strerror or error}.") from None
-    # Windows' programs put a mark before the first line (and in the middle, once files were joined); it means nothing.
-    content = content.removeprefix(_BYTE_ORDER_MARK).replace(b"\n" + _BYTE_ORDER_MARK, b"\n")
+    content = content_of(path)
     if path.suffix == ".json":
         return _of_document(path, content)
     if path.suffix not in {".ndjson", ".jsonl"}:
@@ -203,7 +218,7 @@ class Client:
         request: dict[str, Any] = {"params": list(parameters), **({} if sent is None else {"json": sent})}
         answer = self._send("GET" if sent is None else "POST", f"{self.address(service)}{path}", **request)
         if not answer.is_success:
-            raise _refused(answer)
+            raise RefusedError(answer)
         return answer.content
 
     def change(
@@ -246,7 +261,7 @@ class Client:
             headers={"Content-Type": NDJSON},
         )
         if answer.status_code not in {200, 207, 422}:
-            raise _refused(answer)
+            raise RefusedError(answer)
         receipts: dict[str, Any] = answer.json()
         return receipts
 
@@ -327,7 +342,7 @@ class Client:
     def _json(self, method: str, url: str, **request: Any) -> Any:
         answer = self._send(method, url, **request)
         if not answer.is_success:
-            raise _refused(answer)
+            raise RefusedError(answer)
         try:
             return answer.json() if answer.content else None
         except ValueError:
@@ -367,7 +382,7 @@ class Client:
                 continue
             if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
                 if stream and not answer.is_success:
-                    raise _refused(answer)
+                    raise RefusedError(answer)
                 return answer
             problem = f"{url} is not ready: {_message(answer)}"
         raise ClientError(problem)
@@ -397,5 +412,8 @@ def _message(answer: httpx.Response) -> str:
         return f"HTTP {answer.status_code}"
 
 
-def _refused(answer: httpx.Response) -> ClientError:
-    return ClientError(f"{answer.request.url.copy_with(query=None)}: {_message(answer)}")
+def _code(answer: httpx.Response) -> str:
+    try:
+        return str(answer.json()["code"])
+    except (ValueError, KeyError, TypeError):
+        return f"http_{answer.status_code}"

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
@@ -79,18 +80,23 @@ def sign_rosters(rosters: Sequence[SignedRoster | bytes], credentials: Path, bun
 
 def _added(bundle: Path, signed: Sequence[bytes]) -> int:
     try:
-        there = set(bundle.read_bytes().split(b"\n")) if bundle.exists() else set()
+        before = bundle.read_bytes() if bundle.exists() else b""
     except OSError as error:
         raise ClientError(f"{error.filename} cannot be read: {error.strerror}.") from None
+    there = set(before.split(b"\n"))
     new = [line for line in dict.fromkeys(signed) if line not in there]
+    # Half a line that was written when the computer was switched off must not swallow the next one.
+    begin = b"\n" if new and before and not before.endswith(b"\n") else b""
     try:
         # What is in it holds names: for its owner only. Appended and on the disk before anybody is told so.
         with open(os.open(bundle, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as file:
-            file.write(b"".join(line + b"\n" for line in new))
+            file.write(begin + b"".join(line + b"\n" for line in new))
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        raise ClientError(f"{bundle} cannot be written: {error.strerror}. Nothing was sent.") from None
+        with suppress(OSError):
+            os.truncate(bundle, len(before))  # on a full disk the last line is half a line
+        raise ClientError(f"{bundle} cannot be written: {error.strerror}. Nothing was added to it.") from None
     return len(new)
 
 
@@ -98,7 +104,7 @@ class Answered:
     """Remembers, while a post is under way, which lines were answered, so that the next try goes on from there.
 
     It is kept beside the user's other state, by what is posted and where to, and is gone once everything was answered: whoever
-    posts a file again later posts all of it.
+    posts a file again later posts all of it. What was rejected is not kept: another token may be all that it takes.
     """
 
     def __init__(self, server: str, lines: Sequence[Line]) -> None:
@@ -113,7 +119,7 @@ class Answered:
     def load(self) -> int:
         """Remember what an earlier try came to; how many lines were answered."""
         try:
-            said = self._file.read_text().splitlines()
+            said = self._file.read_text(errors="replace").splitlines()
         except OSError:
             return 0
         for line in said:
@@ -132,15 +138,16 @@ class Answered:
         """The lines that are not answered yet."""
         return [line for index, line in enumerate(self._lines) if index not in self._places]
 
-    def add(self, lines: Sequence[Line]) -> None:
-        """These were answered."""
+    def add(self, lines: Sequence[Line], statuses: Sequence[str]) -> None:
+        """These were answered, with these receipts' statuses."""
         places = {id(line): index for index, line in enumerate(self._lines)}
         now = [places[id(line)] for line in lines]
         self._places.update(now)
+        kept = [place for place, status in zip(now, statuses, strict=True) if status != "rejected"]
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with self._file.open("a") as file:
-                file.write(json.dumps(now) + "\n")
+                file.write(json.dumps(kept) + "\n")
         except OSError:
             return  # then the next try sends all of it again, which is safe
 

@@ -62,4 +62,4 @@ def _cell(row: dict[str, Any], name: str) -> str:
 def _number(value: float | None) -> str:
     if value is None:
         return "-"
-    return f"{value:g}" if value == int(value) else f"{value:.2f}"
+    return str(int(value)) if value == int(value) else f"{value:.2f}"

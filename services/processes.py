@@ -338,13 +338,21 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def read_secret(path: Path) -> str:
+    """The text of a secret file. Raises StandaloneError where it holds none, OSError where it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError:
+        raise StandaloneError(f"{path} is damaged: put it back from a backup.") from None
+
+
 def keep_secret(path: Path, make: Callable[[], str], *, must_be_there: bool = False) -> str:
     """The text of a secret file (mode 600), made with `make` when it is not there yet.
 
     `must_be_there` says that data exist which are of no use without it: then it is never made anew.
     """
     with contextlib.suppress(FileNotFoundError):
-        if secret := path.read_text().strip():
+        if secret := read_secret(path):
             return secret
         raise StandaloneError(f"{path} is empty: put it back from a backup, or delete it if there are no data yet.")
     if must_be_there:

@@ -34,7 +34,7 @@ def seal(secrets: Path, plain: bytes) -> bytes:
     """Encrypt for the recovery key of the installation whose folder of secrets this is. Raises StandaloneError."""
     path = secrets / RECIPIENT
     try:
-        recipient = Recipient.from_str(path.read_text().strip())
+        recipient = Recipient.from_str(written(path).strip())
     except FileNotFoundError:
         raise StandaloneError(
             "There is no recovery key yet, and a backup is sealed for it: "
@@ -43,6 +43,11 @@ def seal(secrets: Path, plain: bytes) -> bytes:
     except pyrage.RecipientError:
         raise StandaloneError(f"{path} holds no public half of a recovery key (age1...): put it back.") from None
     return bytes(pyrage.encrypt(plain, [recipient]))
+
+
+def written(file: Path) -> str:
+    """The text of a file that should hold a key; a file of anything else is one that holds none. Raises OSError."""
+    return file.read_text(encoding="utf-8-sig", errors="replace")  # Windows' programs put a mark in front
 
 
 def unseal(key: str, sealed: Path) -> bytes:

@@ -1,11 +1,11 @@
 """Posting a spreadsheet: each sheet to the service that takes it, and what became of every row."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from services.client import Client, ClientError, ServiceName
+from services.client import Client, ClientError, ServiceName, content_of
 from shared.bundles import Refused, is_roster, opened_roster
 from shared.events.receipts import REFUSALS
 from shared.rosters.answers import RowAnswer
@@ -40,6 +40,22 @@ class Wishes:
         return asked + ([("dry_run", "true")] if self.dry_run else [])
 
 
+class Brought(NamedTuple):
+    """A line of a bundle that holds a roster."""
+
+    file: str
+    place: int
+    line: bytes
+
+
+class Rejected(NamedTuple):
+    """A roster of a bundle that cannot be taken, and why; the bundle's other lines can."""
+
+    brought: Brought
+    code: str
+    sentence: str
+
+
 @dataclass(frozen=True, slots=True)
 class Roster:
     """A spreadsheet on this machine, and the services that take its sheets."""
@@ -48,7 +64,7 @@ class Roster:
     content: bytes
     book: Book
     services: tuple[ServiceName, ...]
-    line: bytes | None = field(default=None, repr=False)
+    brought: Brought | None = None
     """The line of a bundle that it came in, if it did: that is sent, as it was signed."""
 
     def post(self, client: Client, wishes: Wishes) -> Iterator[tuple[ServiceName, dict[str, Any]]]:
@@ -56,8 +72,8 @@ class Roster:
         for service in self.services:
             if service == "certification" and "enrolment" in self.services and not wishes.dry_run:
                 client.wait_until_certification_heard()  # or every assessment would wait for its trainee
-            if self.line is not None:
-                lines = client.post_file(service, "/v1/bundles/rosters", self.line, "application/json", [])
+            if self.brought is not None:
+                lines = client.post_file(service, "/v1/bundles/rosters", self.brought.line, "application/json", [])
             else:
                 kind = SUFFIXES[self.path.suffix.lower()]
                 lines = client.post_file(service, "/v1/rosters", self.content, kind, wishes.parameters())
@@ -87,22 +103,25 @@ def read_roster(path: Path, wishes: Wishes) -> Roster:
     return Roster(path, content, book, _services(book, kinds))
 
 
-def rosters_in(path: Path) -> list[Roster]:
-    """The rosters in a bundle, called by what they are called in it. Raises ``ClientError``."""
-    found = []
-    for place, line in enumerate(path.read_bytes().split(b"\n"), start=1):
-        if not is_roster(line):
-            continue
-        try:
-            _, said = opened_roster(line)
-            kinds = kinds_named(said.sheets)
-            book = open_book(said.content, kind=kinds[0] if len(kinds) == 1 else None, encoding=said.encoding)
-        except Refused as refused:
-            raise ClientError(f"{path.name}, line {place}: {REFUSALS[refused.code]} No roster was sent.") from None
-        except BookRefused as refused:
-            raise ClientError(f"{path.name}, line {place}: {refused.sentence} No roster was sent.") from None
-        found.append(Roster(Path(said.name), said.content, book, _services(book, kinds), line))
-    return found
+def rosters_in(path: Path) -> list[Roster | Rejected]:
+    """The rosters in a bundle, called by what they are called in it; each stands by itself. Raises ``ClientError``."""
+    return [
+        _roster_of(Brought(path.name, place, line.strip()))
+        for place, line in enumerate(content_of(path).split(b"\n"), start=1)
+        if is_roster(line)
+    ]
+
+
+def _roster_of(brought: Brought) -> Roster | Rejected:
+    try:
+        _, said = opened_roster(brought.line)
+        kinds = kinds_named(said.sheets)
+        book = open_book(said.content, kind=kinds[0] if len(kinds) == 1 else None, encoding=said.encoding)
+    except Refused as refused:
+        return Rejected(brought, refused.code, REFUSALS[refused.code])
+    except BookRefused as refused:
+        return Rejected(brought, refused.code, refused.sentence)
+    return Roster(Path(said.name), said.content, book, _services(book, kinds), brought)
 
 
 def _services(book: Book, kinds: Sequence[Kind]) -> tuple[ServiceName, ...]:

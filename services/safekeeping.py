@@ -53,7 +53,7 @@ def _keep(again: list[dict[str, Any]]) -> None:
 
 
 def _opened(name: str) -> Opened:
-    return open_backup(BACKUPS / name if name else BACKUPS, sys.stdin.readline())
+    return open_backup(BACKUPS / name if name else BACKUPS, sys.stdin.buffer.readline().decode(errors="replace"))
 
 
 def _server() -> Server:

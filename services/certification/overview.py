@@ -68,6 +68,11 @@ async def cohorts(session: AsyncSession, caller: Caller) -> list[str]:
     return list(rows.scalars())
 
 
+async def sees_cohort(session: AsyncSession, caller: Caller, cohort: str) -> bool:
+    """Whether there is a page of this cohort for the caller."""
+    return cohort in await cohorts(session, caller)
+
+
 @dataclass(frozen=True, slots=True)
 class Titled:
     """A certificate or a recognition with its scheme, for the titles that its codes stand for."""

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 from services.certification.issuer_keys import IssuerKey, given_up, good, name_of
@@ -130,13 +131,17 @@ def attested(operator: Operator, job: Job) -> Attested:
         status_place=job.place,
         page=operator.page(job.public_id),
         names=() if job.names is None else (job.names["original"], job.names["romanised"]),
-        marks=tuple(
-            Mark(part["name"], f"{part['mark']:g}", f"{part['out_of']:g}", part["passed"]) for part in said["parts"]
-        ),
+        marks=tuple(map(mark_of, said["parts"])),
         codes=_codes(occupation),
         passed_on=_day(fact["passed_on"]),
         local=operator.is_local,
     )
+
+
+def mark_of(part: Mapping[str, Any]) -> Mark:
+    """One part of an assessment in the words of credentials, its numbers with every digit that was given."""
+    mark, out_of = (format(Decimal(str(part[name])), "f").removesuffix(".0") for name in ("mark", "out_of"))
+    return Mark(part["name"], mark, out_of, part["passed"])
 
 
 def _course(cohort: str, about: Mapping[str, Any]) -> Course:

@@ -8,6 +8,7 @@ import typer
 from services.backups import PERSON_KEYS, back_up, served
 from services.commands.options import DATA, Data, say, say_indented
 from services.processes import StandaloneError
+from services.recovery import written
 from services.restoring import restore as restored
 
 app = typer.Typer()
@@ -42,7 +43,7 @@ def restore(
     Streams are made anew from the journals in a new epoch, and whoever was forgotten since is forgotten again.
     """
     try:
-        key = recovery_key.read_text() if recovery_key else typer.prompt("The recovery key", hide_input=True, err=True)
+        key = written(recovery_key) if recovery_key else typer.prompt("The recovery key", hide_input=True, err=True)
         done = restored(folder, data, key, say_indented)
     except OSError as error:
         raise StandaloneError(f"{error.filename or folder} cannot be used: {error.strerror}.") from error

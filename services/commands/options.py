@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from services.client import Client, ClientError
+from services.processes import read_secret
 
 say = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -36,7 +37,7 @@ def connected(server: str, token: str | None, data: Path) -> Iterator[Client]:
         if urlsplit(server).hostname not in {"127.0.0.1", "localhost", "::1"}:
             raise ClientError(f"Give your token for {server} with --token or SAMPAN_TOKEN.")
         try:
-            token = (data / "admin-token").read_text().strip()
+            token = read_secret(data / "admin-token")
         except OSError:
             raise ClientError(
                 f"Give your office's token with --token or SAMPAN_TOKEN (there is no administrator's token in {data}/)."

@@ -16,7 +16,7 @@ from services.client import Client, ClientError, Line, batches, read_events
 from services.commands.options import DATA, HERE, Data, Server, Token, connected, say
 from services.commands.rosters import Accept, Encoding, OnlySheets, Receipts, Source, post_rosters
 from services.printing import counted_events, wide
-from services.rosters import SUFFIXES, Roster, Wishes, read_roster, rosters_in
+from services.rosters import SUFFIXES, Rejected, Roster, Wishes, read_roster, rosters_in
 from shared import bundles
 
 app = typer.Typer()
@@ -65,28 +65,41 @@ def post(
             raise ClientError(
                 "--offline only signs: --dry-run, --receipts and --source are for when there is a connection."
             )
-        _sign(events, [(read_roster(file, wishes), wishes) for file in rosters], credentials, offline)
+        if _sign(events, [(read_roster(file, wishes), wishes) for file in rosters], credentials, offline):
+            raise typer.Exit(1)
         return
     if receipts and len(rosters) != 1:
         raise ClientError("--receipts writes one spreadsheet: post one roster at a time.")
     rejected = False
-    if rosters:
-        read = [read_roster(file, wishes) for file in rosters]
+    read = [read_roster(file, wishes) for file in rosters]
+    lines, brought = _found_in(events)
+    if read:
         with connected(server, token, data) as client:
             rejected = post_rosters(client, read, wishes, receipts)
     if events:
-        lines = [line for file in events for line in read_events(file)]
-        brought = [roster for file in events if file.suffix != ".json" for roster in rosters_in(file)]
         if dry_run:
-            rejected |= _try_out(lines)
-            if brought:
-                print(f"{len(brought)} signed rosters would be sent as they are.")
+            rejected |= _try_out(lines, [one for one in brought if isinstance(one, Rejected)])
+            if signed := sum(isinstance(one, Roster) for one in brought):
+                print(f"{signed} signed rosters would be sent as they are.")
         else:
             with connected(server, token, data) as client:
-                rejected |= _post(client, server, lines, again=again) if lines or not brought else False
+                rejected |= _post(client, server, lines, again=again) if lines else False
                 rejected |= post_rosters(client, brought, Wishes(), None) if brought else False
     if rejected:
         raise typer.Exit(1)
+
+
+def _found_in(files: Sequence[Path]) -> tuple[list[Line], list[Roster | Rejected]]:
+    """The events and the rosters in files of events and in bundles. Raises ClientError, also where there is neither."""
+    lines: list[Line] = []
+    rosters: list[Roster | Rejected] = []
+    for file in files:
+        found, brought = read_events(file), rosters_in(file) if file.suffix != ".json" else []
+        if not found and not brought:
+            raise ClientError(f"{file} holds no event and no roster. Nothing was sent.")
+        lines += found
+        rosters += brought
+    return lines, rosters
 
 
 def _post(client: Client, server: str, lines: Sequence[Line], *, again: bool) -> bool:
@@ -110,7 +123,7 @@ def _post(client: Client, server: str, lines: Sequence[Line], *, again: bool) ->
                     client.wait_until_certification_heard()  # or an award would meet a completion that is not known there yet
                 service = batch[0].service
                 receipts = client.post_events(batch)["receipts"]
-                answered.add(batch)
+                answered.add(batch, [receipt["status"] for receipt in receipts])
                 for line, receipt in zip(batch, receipts, strict=True):
                     counts[receipt["status"]] += 1
                     _add_row(table, line, receipt)
@@ -148,23 +161,27 @@ def _add_row(table: Table, line: Line, receipt: dict[str, Any]) -> None:
         table.add_row(line.file, str(line.place), receipt.get("id") or "-", *row)
 
 
-def _try_out(lines: Sequence[Line]) -> bool:
-    """Whether any event would be rejected."""
+def _try_out(lines: Sequence[Line], rosters: Sequence[Rejected]) -> bool:
+    """Whether any event would be rejected, or any roster of a bundle would; those are known already."""
     table = Table("file", "line", "event", "code", "what it means", box=None, header_style="bold")
     for line, event, code, sentence in outgoing.try_out(lines):
         table.add_row(line.file, str(line.place), event or "-", code, sentence)
+    flawed = table.row_count
+    for brought, code, sentence in rosters:
+        table.add_row(brought.file, str(brought.place), "-", code, sentence)
     if table.row_count:
         wide(Console()).print(table)
     for service in ("enrolment", "certification"):
         if number := sum(line.service == service for line in lines):
             print(f"{counted_events(number)} would go to {service}.")
-    print(f"{table.row_count} of {counted_events(len(lines))} would be rejected. Nothing was sent.")
+    print(f"{flawed} of {counted_events(len(lines))} would be rejected. Nothing was sent.")
     return table.row_count > 0
 
 
 def _sign(
     events: Sequence[Path], rosters: Sequence[tuple[Roster, Wishes]], credentials: Path | None, bundle: Path
-) -> None:
+) -> bool:
+    """Whether anything was left out, because it is not as it was signed."""
     if credentials is None:
         raise ClientError("Name the officer's NATS credentials file with --credentials: it all is signed with it.")
     now = datetime.now(UTC)
@@ -172,15 +189,19 @@ def _sign(
         bundles.Roster(roster.path.name, roster.content, now, wishes.accept, wishes.sheets, wishes.encoding)
         for roster, wishes in rosters
     ]
-    if events:
-        lines = [line for file in events for line in read_events(file)]
-        signed += [roster.line for file in events for roster in rosters_in(file) if roster.line]
+    lines, brought = _found_in(events)
+    signed += [one.brought.line for one in brought if isinstance(one, Roster) and one.brought]
+    if lines:
         added = outgoing.sign(lines, credentials, bundle)
         print(f"{counted_events(added)} added to {bundle}; {len(lines) - added} in it already.")
     if signed:
         added = outgoing.sign_rosters(signed, credentials, bundle)
         print(f"{added} rosters were added to {bundle}, {len(signed) - added} were in it.")
+    rejected = [one for one in brought if isinstance(one, Rejected)]
+    for (file, place, _), _code, sentence in rejected:
+        say.print(f"{file}, line {place}: {sentence} This roster was not added.", markup=False)
     print(
         f"Post it from anywhere: sampan post {bundle}\n"
         "It holds what was added, names among it: hand it on as you would hand on the list."
     )
+    return bool(rejected)

@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from services.client import Client, ClientError
+from services.client import Client, ClientError, RefusedError
 from services.commands.options import say
 from services.printing import wide
-from services.rosters import Roster, Wishes
+from services.rosters import Rejected, Roster, Wishes
 from shared.rosters.answers import RowAnswer
 from shared.rosters.cells import OFFERS
 
@@ -30,14 +30,28 @@ Encoding = Annotated[str | None, typer.Option(help="How a .csv file was saved, i
 Source = Annotated[str | None, typer.Option(help="Whose roster it is, as /offices/kh/ntti (administrator).")]
 
 
-def post_rosters(client: Client, rosters: Sequence[Roster], wishes: Wishes, receipts: Path | None) -> bool:
-    """Post spreadsheets, and print what became of their rows. Whether any row was rejected, or nothing was for this office."""
+def post_rosters(client: Client, rosters: Sequence[Roster | Rejected], wishes: Wishes, receipts: Path | None) -> bool:
+    """Post spreadsheets, and print what became of their rows. Whether any row was rejected, or nothing was for this office.
+
+    A roster of a bundle that is rejected as a whole keeps no other one back.
+    """
     table = Table("file", "sheet", "row", "column", "status", "code", "what it means", box=None, header_style="bold")
     rejected = False
     said: list[str] = []
     try:
         for roster in rosters:
-            rows, notes, counts = _post(client, roster, wishes, table)
+            if isinstance(roster, Rejected):
+                rejected = True
+                _tell_rejected(table, roster)
+                continue
+            try:
+                rows, notes, counts = _post(client, roster, wishes, table)
+            except RefusedError as refused:
+                if roster.brought is None or refused.status not in OF_THE_ROSTER:
+                    raise
+                rejected = True
+                _tell_rejected(table, Rejected(roster.brought, refused.code, refused.message))
+                continue
             said += notes
             rejected |= counts["rejected"] > 0 or not counts.total()
             if receipts is not None:
@@ -96,6 +110,8 @@ def _post(
     return rows, notes, counts
 
 
+OF_THE_ROSTER = (400, 403, 413)
+"""Statuses of a no to one roster of a bundle, such as to a key that has ended since; what follows may be taken."""
 MISSING_SHOWN = 20
 """Rows of earlier files that are named one by one."""
 
@@ -107,6 +123,11 @@ def _tell(table: Table, name: str, row: RowAnswer) -> None:
         offer = f" Offered: {remark.offer.value}." if remark.offer else ""
         means = f"{remark.sentence}{offer} {remark.todo}".strip()
         table.add_row(name, row.sheet, str(row.row), remark.column or "-", row.status, remark.code, means)
+
+
+def _tell_rejected(table: Table, rejected: Rejected) -> None:
+    file, place, _ = rejected.brought
+    table.add_row(file, "-", f"line {place}", "-", "rejected", rejected.code, rejected.sentence)
 
 
 def _missing(line: dict[str, Any]) -> str:

@@ -48,6 +48,22 @@ async def cohorts(session: AsyncSession, caller: Caller) -> list[CohortFact]:
     return sorted(found, key=lambda cohort: (cohort.starts_on, cohort.cohort), reverse=True)
 
 
+async def sees_cohort(session: AsyncSession, caller: Caller, cohort: str) -> bool:
+    """Whether there is a page of this cohort for the caller."""
+    rows = await session.execute(
+        text(
+            """
+            SELECT EXISTS (
+                SELECT FROM cohorts JOIN things ON kind = 'cohort' AND key = cohort
+                WHERE (CAST(:everything AS boolean) OR offices @> ARRAY[CAST(:office AS text)]) AND cohort = :cohort
+            )
+            """
+        ),
+        {"everything": caller.administrator, "office": caller.source or "", "cohort": cohort},
+    )
+    return bool(rows.scalar_one())
+
+
 async def suggestions(session: AsyncSession, caller: Caller) -> dict[str, list[tuple[str, Mapping[str, str]]]]:
     """Codes that a form may suggest: those of the cohorts that the caller may see, and of what is registered."""
     own = await cohorts(session, caller)

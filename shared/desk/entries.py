@@ -1,5 +1,6 @@
 """What an office said, as an officer reads it: an entry, how it stands, and what can be done about it."""
 
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,10 +8,12 @@ from datetime import date, datetime, time, tzinfo
 from typing import Any, Protocol
 
 from shared.desk.wording import KINDS, RESOLVED_BY, STANDINGS
+from shared.events.codes import CODE_PATTERN, SOURCE_PATTERN
 from shared.events.identity import office_of
 from shared.events.receipts import Standing
 from shared.offices import Caller
 
+VOID = "event.voided.v1"
 ENDED = frozenset({"voided", "replaced"})
 """Codes of entries that no longer count, so that there is nothing left to correct."""
 STAYS = frozenset({"person.forgotten.v1"})
@@ -59,6 +62,8 @@ class Entry:
     since: datetime
     resolver: str | None
     """The type that would resolve it, if this office may say that."""
+    may_correct: bool
+    """Whether this office may say such a thing, or one in its place; it could when it said this."""
 
     @property
     def href(self) -> str:
@@ -71,7 +76,12 @@ class Entry:
 
     @property
     def is_void(self) -> bool:
-        return self.type == "event.voided.v1"
+        return self.type == VOID
+
+    @property
+    def target(self) -> str | None:
+        """The id of the entry that it corrects or withdraws."""
+        return str(self.data["event"]) if self.is_void else self.replaces
 
     @property
     def counts(self) -> bool:
@@ -107,6 +117,7 @@ def entry(said: Answered, codes: Mapping[str, str], may_say: frozenset[str], sin
         replaces=said.event.get("replaces"),
         since=since or said.recordedtime,
         resolver=resolver if resolver in may_say else None,
+        may_correct=said.type in may_say and said.type != VOID,
     )
 
 
@@ -158,10 +169,12 @@ def own_source(caller: Caller, office: str) -> str:
 
 def country_of(source: str) -> str | None:
     """The country of a source; None where it is not one (any more than a form is)."""
-    try:
-        return office_of(source)[0]
-    except ValueError:
-        return None
+    return office_of(source)[0] if re.fullmatch(SOURCE_PATTERN, source) else None
+
+
+def is_code(text: str) -> bool:
+    """Whether it could be the id of an event, as those say it that come over the API."""
+    return re.fullmatch(CODE_PATTERN, text) is not None
 
 
 def _about(data: Mapping[str, Any]) -> str:

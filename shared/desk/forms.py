@@ -13,13 +13,17 @@ from pydantic import ValidationError
 
 from shared.desk.wording import FIELDS, HINTS, WRONG
 from shared.events.codes import Model
+from shared.http import Problem
 from shared.pages.languages import LANGUAGES
 
 Values = Mapping[str, str]
 """What was typed, by the field's path, such as ``places.0.country``."""
 LINES_SHOWN = 2
-LINES_LIMIT = 60
-"""Lines of one list in a form; longer ones come in a file."""
+LINES_LIMIT = 200
+"""Lines of one list in a form: as many are shown as are read, and longer ones come in a file."""
+_LINE: Final = r"\.([0-9]{1,9})\."
+_TAG: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
+"""A language's tag, as events may have it."""
 SKIPPED: Final = frozenset({"enrolment"})
 """Fields that no officer fills in: a trainee is named by cohort and number."""
 SUGGESTED: Final = {
@@ -70,12 +74,17 @@ def fields_of(model: type[Model]) -> tuple[Field, ...]:
     return _fields(schema, schema.get("$defs", {}), model.__name__)
 
 
-def read(model: type[Model], typed: Values) -> Filled:
-    """The data that a form says, read by the model."""
+def read(model: type[Model], typed: Values, before: Mapping[str, Any] | None = None) -> Filled:
+    """The data that a form says, read by the model. Raises ``Problem`` 413 where a list is longer than a form's.
+
+    ``before`` is what the corrected entry said: a list that it emptied looks in the form like one that it did not name.
+    """
     fields = fields_of(model)
     values = _compact(fields, typed)
+    _check_room(values)
     wrong: dict[str, str] = {}
     data = _group(fields, values, "", wrong) or {}
+    data = {field.name: [] for field in fields if before and before.get(field.name) == []} | data
     if not wrong:
         try:
             model.model_validate(data)
@@ -87,26 +96,41 @@ def read(model: type[Model], typed: Values) -> Filled:
 
 
 def typed(model: type[Model], data: Mapping[str, Any]) -> dict[str, str]:
-    """The other way: what to type so that a form says this data."""
+    """The other way: what to type so that a form says this data. Raises ``Problem`` 413 where no form has room for it."""
     values: dict[str, str] = {}
     _type(fields_of(model), data, "", values)
+    _check_room(values)
     return values
 
 
 def lines_of(field: Field, values: Values, path: str) -> range:
     """The lines of a list that a form shows: those that are filled, and room for more."""
-    return range(max(LINES_SHOWN, _last_line(values, path) + 2) if field.kind == "table" else 0)
+    return range(min(max(LINES_SHOWN, _last_line(values, path) + 2), LINES_LIMIT) if field.kind == "table" else 0)
 
 
-def one_more(values: Values, path: str) -> dict[str, str]:
-    """The values with room for one more line in the list at this path."""
-    last = min(max(_last_line(values, path) + 1, LINES_SHOWN - 1), LINES_LIMIT)
+def languages_of(values: Values, path: str) -> list[str]:
+    """The languages of a text that a form has fields for: those of the pages, and others that it is in."""
+    there = [name.removeprefix(f"{path}.") for name in values if name.startswith(f"{path}.")]
+    return [*LANGUAGES, *(tag for tag in there if tag not in LANGUAGES and _TAG.fullmatch(tag))]
+
+
+def one_more(model: type[Model], typed: Values, path: str) -> dict[str, str]:
+    """What was typed, with room for one more line in the list at this path. Raises ``Problem`` 413 like ``read``."""
+    values = _compact(fields_of(model), typed)
+    _check_room(values)
+    last = min(max(_last_line(values, path) + 1, LINES_SHOWN - 1), LINES_LIMIT - 1)
     return {**values, f"{path}.{last}.": " "}
 
 
 def _last_line(values: Values, path: str) -> int:
-    found = [re.match(re.escape(path) + r"\.([0-9]{1,3})\.", name) for name in values]
-    return max((min(int(match[1]), LINES_LIMIT) for match in found if match), default=-1)
+    found = [re.match(re.escape(path) + _LINE, name) for name in values]
+    return max((int(match[1]) for match in found if match), default=-1)
+
+
+def _check_room(values: Values) -> None:
+    """A line that is not shown would be gone with the next sending."""
+    if any(int(line) >= LINES_LIMIT for name in values for line in re.findall(_LINE, name)):
+        raise Problem(413, "body_too_large", "A list is longer than a form has lines. Send a long list as a file.")
 
 
 # --- from the model ----------------------------------------------------------------------------------------------
@@ -187,7 +211,7 @@ def _compact(fields: Iterable[Field], values: Values, prefix: str = "") -> dict[
 
 
 def _line(path: str, name: str) -> re.Match[str] | None:
-    return re.match(re.escape(path) + r"\.([0-9]{1,3})\.(.+)", name)
+    return re.match(re.escape(path) + _LINE + "(.+)", name)
 
 
 def _group(fields: Iterable[Field], values: Values, prefix: str, wrong: dict[str, str]) -> dict[str, Any] | None:
@@ -207,7 +231,8 @@ def _value(field: Field, values: Values, path: str, wrong: dict[str, str]) -> An
         lines = [_group(field.fields, values, f"{path}.{line}.", wrong) for line in range(_last_line(values, path) + 1)]
         return [line for line in lines if line] or None
     if field.kind == "texts":
-        return {tag: values[f"{path}.{tag}"] for tag in LANGUAGES if f"{path}.{tag}" in values} or None
+        tags = languages_of(values, path)
+        return {tag: values[f"{path}.{tag}"] for tag in tags if f"{path}.{tag}" in values} or None
     text = values.get(path)
     if text is None:
         return None
@@ -246,7 +271,7 @@ def _place(fields: Iterable[Field], loc: tuple[int | str, ...]) -> tuple[str, Fi
             path.append(str(step))
             continue
         if here is not None and here.kind == "texts":
-            path += [step] if step in LANGUAGES else []
+            path.append(step)
             break
         found = next((field for field in fields if field.name == step), None)
         if found is None:

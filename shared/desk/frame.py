@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 
 from shared import signin
 from shared.desk import wording
-from shared.desk.forms import fields_of, lines_of
+from shared.desk.forms import fields_of, languages_of, lines_of
 from shared.http import Problem
 from shared.offices import Caller
 from shared.pages.languages import Language, zone_of
@@ -111,6 +111,7 @@ class Desk:
             wording=wording,
             fields_of=fields_of,
             lines_of=lines_of,
+            languages_of=languages_of,
             **values,
         )
 

@@ -33,6 +33,16 @@ class Overview(Protocol):
 
     async def suggestions(self, session: AsyncSession, caller: Caller) -> Suggestions: ...
 
+    async def sees_cohort(self, session: AsyncSession, caller: Caller, cohort: str) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """Where an entry leads: the code of its cohort, and the id of what it corrects or withdraws."""
+
+    cohort: str | None
+    target: str | None
+
 
 @dataclass(frozen=True)
 class House:
@@ -70,6 +80,14 @@ class House:
         if found is None:
             raise Problem(404, "not_found", "")
         return found
+
+    async def leads_to(self, visit: Visit, one: Entry) -> Ways:
+        """Which of the things that an entry names there are, and may be seen by who looks at it."""
+        cohort = one.data.get("cohort")
+        async with self.database.transaction() as session:
+            target = await self.event(session, visit.caller, one.source, one.target) if one.target else None
+            seen = cohort is not None and await self.overview.sees_cohort(session, visit.caller, cohort)
+        return Ways(cohort if seen else None, one.target if target else None)
 
 
 def show_guide(desk: Desk) -> Callable[[Request], Awaitable[Response]]:

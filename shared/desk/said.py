@@ -78,7 +78,7 @@ def routes(desk: Desk, house: House) -> APIRouter:
             entry=now,
             history=history,
             model=house.types.get(found.type),
-            may_correct=found.type in may_say and not now.is_void,
+            ways=await house.leads_to(visit, now),
             new_id=new_id(),
             wrong=wrong,
             zone=place_of(visit, source),

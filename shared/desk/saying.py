@@ -12,7 +12,7 @@ from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import RedirectResponse
 
 from shared.desk import forms
-from shared.desk.entries import STAYS, Entry, country_of, entry, envelope, moment_on, new_id, own_source
+from shared.desk.entries import STAYS, Entry, country_of, entry, envelope, is_code, moment_on, new_id, own_source
 from shared.desk.frame import Desk, Visit
 from shared.desk.house import House
 from shared.desk.said import place_of
@@ -82,8 +82,10 @@ def routes(desk: Desk, house: House) -> APIRouter:
         visit, typed = await desk.sent(request)
         corrected = await _corrected(visit, type_, typed.get("correct"))
         if more := typed.get("more"):
-            return await _form(request, visit, Shown(type_, forms.one_more(typed, more), corrected=corrected))
-        read = forms.read(model_of(house, type_), typed)
+            return await _form(
+                request, visit, Shown(type_, forms.one_more(model_of(house, type_), typed, more), corrected=corrected)
+            )
+        read = forms.read(model_of(house, type_), typed, corrected.data if corrected else None)
         values = {name: typed[name] for name in OWN_FIELDS if name in typed} | read.values
         source, wrong = own_source(visit.caller, typed.get("for_office", "")), dict(read.wrong)
         if country_of(source) is None:
@@ -93,7 +95,7 @@ def routes(desk: Desk, house: House) -> APIRouter:
             wrong.setdefault("happened", WRONG["date_impossible"])
         if wrong or happened is None:
             return await _form(request, visit, Shown(type_, values, wrong, corrected))
-        id_ = typed.get("id") or new_id()
+        id_ = _id_of(typed)
         before = await house.said_at(visit.caller, source, id_) or (corrected.time if corrected else None)
         at = moment_on(happened, datetime.now(UTC), zone_of(country_of(source)), before)
         event = envelope(type_, source, id_, read.data, at, corrected.id if corrected else None)
@@ -109,8 +111,7 @@ def routes(desk: Desk, house: House) -> APIRouter:
         """The entry that a form corrects: one of this office's own, of the form's type."""
         if not named:
             return None
-        country, office, event = [*named.split("/"), "", ""][:3]
-        found = await house.found(visit, f"/offices/{country}/{office}", event)
+        found = await house.found(visit, *_entry_named(named))
         if found.type != type_:
             raise Problem(404, "not_found", "")
         return entry(found, house.codes, house.may_say(visit.caller))
@@ -156,6 +157,23 @@ def model_of(house: House, type_: str) -> type[Model]:
     if model is None or type_ == "event.voided.v1":
         raise Problem(404, "not_found", "")
     return model
+
+
+def _entry_named(named: str) -> tuple[str, str]:
+    """The source and the id of an entry, from how a link names it. Raises ``Problem`` 404."""
+    office, _, event = named.rpartition("/")
+    source = f"/offices/{office}"
+    if country_of(source) is None or not is_code(event):
+        raise Problem(404, "not_found", "")
+    return source, event
+
+
+def _id_of(typed: Mapping[str, str]) -> str:
+    """The id of the event that a form becomes. Raises ``Problem`` 404 for one that no form has."""
+    id_ = typed.get("id") or new_id()
+    if not is_code(id_):
+        raise Problem(404, "not_found", "")
+    return id_
 
 
 def day_of(text: Any) -> date | None:

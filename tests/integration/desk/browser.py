@@ -78,3 +78,9 @@ class Browser:
         page = await self.see(path)
         fields = {**page.fields, **{name.replace("__", "."): value for name, value in typed.items()}}
         return await self.send(path.partition("?")[0], fields)
+
+    async def follow(self, page: Page) -> None:
+        """Every link of a page on this desk leads somewhere. Those that change the language are left alone."""
+        for link in page.links:
+            if link.startswith("/") and "lang=" not in link:
+                await self.see(link.partition("#")[0])

@@ -131,3 +131,13 @@ async def test_the_administrator_sees_every_office(at_certification: Opened) -> 
     assert "Administrator" in (await administrator.see("/")).shown
     assert "001" in (await administrator.see("/cohorts/wuxi")).shown
     await administrator.see("/cohorts/elsewhere", 404)
+
+
+async def test_an_entry_leads_to_its_cohort_where_there_is_one(at_certification: Opened) -> None:
+    body = await at_certification.browser(BODYS_TOKEN)
+    await body.fill("/record/scheme.registered.v1", **SCHEME, happened="2025-03-01")
+    for cohort, leads in (("wuxi", True), ("nowhere", False)):
+        said = await body.fill("/record/certificate.awarded.v1", **{**AWARD, "cohort": cohort}, date="2025-04-13")
+        page = await body.see(said.headers["location"])
+        assert (f"/cohorts/{cohort}" in page.links) is leads
+        await body.follow(page)

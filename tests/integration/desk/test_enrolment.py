@@ -2,13 +2,26 @@
 
 import asyncio
 from time import time
+from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
 from tests.integration.desk.browser import Browser, Page
 from tests.integration.desk.conftest import READER, Opened
 from tests.integration.enrolment.house import ADMINISTRATOR, REGISTRATIONS, House
-from tests.unit.enrolment.story import HOST, SENDER, STRANGER, announced, proposed, whole
+from tests.unit.enrolment.story import (
+    HOST,
+    SENDER,
+    STRANGER,
+    announced,
+    cohort,
+    programme,
+    proposed,
+    session,
+    voided,
+    whole,
+)
 
 PLACE = {"cohort": "wuxi-2025", "number": "07", "role": "student", "country": "kh", "trade": "electrical"}
 
@@ -87,6 +100,51 @@ async def test_correcting_and_withdrawing(house: House, sender: Browser) -> None
     assert "withdrew it" in (await sender.see(newer)).shown
 
 
+def long_programme(targets: int) -> dict[str, Any]:
+    means = [{"indicator": "enrolled", "period": f"p-{n}", "value": n} for n in range(targets)]
+    periods = [{"period": f"p-{n}", "starts_on": "2025-01-01", "ends_on": "2025-12-31"} for n in range(targets)]
+    titles = {"en": "Partnership", "zh": "合作", "th": "ความร่วมมือ"}
+    return programme(titles=titles, periods=periods, targets=means)
+
+
+async def test_a_correction_keeps_long_lists_and_titles_in_every_language(house: House, opened: Opened) -> None:
+    said = long_programme(80)
+    await house.post(said)
+    administrator = await opened.browser(ADMINISTRATOR)
+    entry = f"{said['source'].removeprefix('/offices/')}/{said['id']}"
+    before = await administrator.see(f"/record/{said['type']}?correct={entry}")
+    answer = await administrator.fill(f"/record/{said['type']}?correct={entry}", donor="Somebody")
+    assert answer.status_code == 303, Page(answer.text).shown
+    newer = answer.headers["location"].removeprefix("/said/")
+    after = await administrator.see(f"/record/{said['type']}?correct={newer}")
+    changed = {"id", "correct", "donor"}
+    assert {name: after.fields[name] for name in before.fields.keys() - changed} == {
+        name: before.fields[name] for name in before.fields.keys() - changed
+    }
+    assert after.fields["titles.th"] == "ความร่วมมือ"
+    assert after.fields["targets.79.value"] == "79"
+
+
+async def test_what_a_form_has_no_room_for_is_not_corrected_in_one(house: House, opened: Opened) -> None:
+    said = long_programme(400)
+    await house.post(said)
+    administrator = await opened.browser(ADMINISTRATOR)
+    entry = f"{said['source'].removeprefix('/offices/')}/{said['id']}"
+    page = await administrator.see(f"/record/{said['type']}?correct={entry}", 413)
+    assert "Send a long list as a file." in page.shown
+
+
+async def test_a_correction_keeps_a_list_that_was_emptied(house: House, opened: Opened) -> None:
+    emptied = cohort("cohort.changed", 3, trainers=[], schemes=[])
+    await house.post(*REGISTRATIONS, announced(trainers=["Li"], schemes=["welding"]), emptied)
+    administrator = await opened.browser(ADMINISTRATOR)
+    named = f"{HOST.removeprefix('/offices/')}/{emptied['id']}"
+    answer = await administrator.fill(f"/record/cohort.changed.v1?correct={named}", mode="online")
+    assert answer.status_code == 303, Page(answer.text).shown
+    (data,) = await house.rows("SELECT data FROM events WHERE target IS NOT NULL")
+    assert data == {"data": {"cohort": "wuxi-2025", "mode": "online", "trainers": [], "schemes": []}}
+
+
 async def test_more_lines_keep_what_was_typed(opened: Opened, tokens: dict[str, str]) -> None:
     host = await opened.browser(tokens[HOST])
     page = await host.see("/record/cohort.announced.v1")
@@ -136,3 +194,80 @@ async def test_a_form_of_no_role_of_the_offices_is_refused(sender: Browser) -> N
 @pytest.mark.parametrize("path", ["/cohorts/%00", "/people/A_B", "/said?before=x", "/said?status=x", "/record/x"])
 async def test_an_address_that_makes_no_sense_is_a_page_that_says_so(sender: Browser, path: str) -> None:
     assert "<h1>" in (await sender.see(path, 404)).text
+
+
+@pytest.mark.parametrize(
+    "named", ["kh/ntti/%00", "kh/%00/x", "%00", "kh/ntti/x%0A", "kh/ntti/x/more", "kh/ntti/../x", "/"]
+)
+async def test_what_names_no_entry_cannot_be_corrected(sender: Browser, named: str) -> None:
+    page = await sender.see(f"/record/trainee.enrolled.v1?correct={named}", 404)
+    assert "nothing here that your office may see" in page.shown
+    form = await sender.see("/record/trainee.proposed.v1")
+    answer = await sender.send("/record/trainee.proposed.v1", {**form.fields, **PLACE, "correct": unquote(named)})
+    assert answer.status_code == 404
+
+
+@pytest.mark.parametrize("id_", ["\0", "desk-\0", "a b", "x\n", "x" * 100])
+async def test_a_form_with_an_id_that_is_none_is_none_of_ours(sender: Browser, id_: str) -> None:
+    form = await sender.see("/record/trainee.proposed.v1")
+    answer = await sender.send("/record/trainee.proposed.v1", {**form.fields, **PLACE, "id": id_})
+    assert answer.status_code == 404
+
+
+async def test_no_field_of_a_form_breaks_on_a_nul(house: House, opened: Opened) -> None:
+    administrator = await opened.browser(ADMINISTRATOR)
+    for type_ in ("trainee.proposed.v1", "cohort.announced.v1", "programme.registered.v1"):
+        form = await administrator.see(f"/record/{type_}")
+        for name in form.fields.keys() - {"form_key", "id", "correct"}:
+            answer = await administrator.send(f"/record/{type_}", {**form.fields, **PLACE, name: "\0"})
+            assert answer.status_code in (303, 422), (type_, name, answer.status_code)
+        answer = await administrator.send(f"/record/{type_}", {**form.fields, **PLACE, "for_office": "kh/\0"})
+        assert answer.status_code == 422
+
+
+async def test_an_entry_leads_to_its_cohort_once_there_is_one_that_its_office_may_see(
+    house: House, opened: Opened, tokens: dict[str, str]
+) -> None:
+    said, not_theirs = proposed(), proposed("02", source=STRANGER)
+    await house.post(*REGISTRATIONS, said, not_theirs)
+    sender, stranger = await opened.browser(tokens[SENDER]), await opened.browser(tokens[STRANGER])
+    entry = f"/said/kh/ntti/{said['id']}"
+    theirs = f"/said/{STRANGER.removeprefix('/offices/')}/{not_theirs['id']}"
+
+    page = await sender.see(entry)
+    assert "The cohort is not announced yet." in page.shown
+    assert "/cohorts/wuxi-2025" not in page.links
+    await sender.follow(page)
+
+    await house.post(announced())
+    page = await sender.see(entry)
+    assert "/cohorts/wuxi-2025" in page.links
+    await sender.follow(page)
+    page = await stranger.see(theirs)
+    assert "/cohorts/wuxi-2025" not in page.links
+    await stranger.follow(page)
+
+
+async def test_what_corrects_or_withdraws_an_entry_that_is_not_there_leads_nowhere(
+    house: House, sender: Browser
+) -> None:
+    void = voided(proposed())
+    correction = {**proposed("03"), "id": "correction", "replaces": "nothing-yet"}
+    await house.post(*REGISTRATIONS, announced(), void, correction)
+    for event, target in ((void, proposed()["id"]), (correction, "nothing-yet")):
+        page = await sender.see(f"/said/kh/ntti/{event['id']}")
+        assert target in page.shown
+        await sender.follow(page)
+    await house.post(proposed())
+    page = await sender.see(f"/said/kh/ntti/{void['id']}")
+    assert f"/said/kh/ntti/{proposed()['id']}" in page.links
+    await sender.follow(page)
+
+
+async def test_an_office_that_may_not_say_it_any_more_is_not_led_to_its_form(house: House, sender: Browser) -> None:
+    held = session(source=SENDER)
+    await house.post(*REGISTRATIONS, held, proposed())
+    page = await sender.see("/")
+    assert f"/said/kh/ntti/{held['id']}" in page.links
+    assert len([link for link in page.links if "correct=" in link]) == 1, "the proposal's"
+    await sender.follow(page)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from services import recovery
 from services.backups import (
@@ -22,6 +23,7 @@ from services.backups import (
     put_secrets,
     served,
 )
+from services.cli import app
 from services.person_keys import PersonKeys
 from services.processes import StandaloneError
 from services.restoring import UNFINISHED, refuse_unfinished, restore
@@ -70,6 +72,28 @@ def test_the_newest_is_opened_or_the_one_that_is_named(backup: Path, key: str) -
     assert open_backup(backup.parent, key).folder == backup
     opened = open_backup(older, f"{key}\n")
     assert (opened.folder, opened.secrets, opened.keys) == (older, {"enrolment": "a secret"}, KEYS)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00k", b"PK\x03\x04\x9d\xe1", b"", "AGE-SECRET-KEY-1".encode("utf-16")])
+def test_a_file_that_holds_no_recovery_key_is_answered_in_one_sentence(
+    backup: Path, secrets: Path, tmp_path: Path, content: bytes
+) -> None:
+    file = tmp_path / "key.txt"
+    file.write_bytes(content)
+    data = tmp_path / "data"
+    asked = ["restore", str(backup), "--data", str(data), "--recovery-key", str(file)]
+    run = CliRunner().invoke(app, asked)
+    assert isinstance(run.exception, StandaloneError), run.exception
+    assert "is no recovery key" in str(run.exception)
+    (secrets / recovery.RECIPIENT).write_bytes(content)
+    with pytest.raises(StandaloneError, match="no public half"):
+        recovery.seal(secrets, b"x")
+
+
+def test_a_recovery_key_that_was_saved_in_notepad_opens(backup: Path, key: str, tmp_path: Path) -> None:
+    file = tmp_path / "key.txt"
+    file.write_bytes(b"\xef\xbb\xbf" + key.encode() + b"\r\n")
+    assert open_backup(backup, recovery.written(file)).folder == backup
 
 
 def test_another_key_and_a_damaged_file_open_nothing(backup: Path, key: str, tmp_path: Path) -> None:

@@ -191,6 +191,9 @@ def test_a_secret_is_made_once_for_our_eyes_only(folder: Path) -> None:
     secret.with_name("enrolment.new").write_text("half of a")  # of a start that was cut short
     assert keep_secret(secret, lambda: "first") == "first"
     assert keep_secret(secret, lambda: "second") == "first"
+    secret.write_bytes(b"\xff\xfe")
+    with pytest.raises(StandaloneError, match="damaged"):
+        keep_secret(secret, lambda: "third")
     assert mode(secret) == 0o600
     assert [path.name for path in secret.parent.iterdir()] == ["enrolment"]
 

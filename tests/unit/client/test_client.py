@@ -9,6 +9,7 @@ import pytest
 from services.client import EVENTS_PER_POST, Client, ClientError, batches, read_events
 from services.commands.offices import office_named
 from services.commands.options import connected
+from services.processes import StandaloneError
 from shared.events.wire import BODY_LIMIT
 
 BOM = b"\xef\xbb\xbf"
@@ -71,6 +72,9 @@ def test_given_another_machine_when_no_token_is_named_then_the_administrators_st
         pass
     with connected("http://127.0.0.1:8001", None, tmp_path) as client:
         assert client is not None
+    (tmp_path / "admin-token").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(StandaloneError, match="damaged"), connected("http://127.0.0.1:8001", None, tmp_path):
+        pass
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What `sampan post` does without a connection: signing, trying out, remembering where it stopped."""
 
 import json
+import resource
 import stat
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -72,6 +73,39 @@ def test_signed_and_unsigned_lines_are_posted_apart(tmp_path: Path, credentials:
     assert [[line.signed for line in run] for run in batches(mixed)] == [[True], [False]]
 
 
+def test_half_a_line_hides_no_other(tmp_path: Path, credentials: Path) -> None:
+    bundle = tmp_path / "bundle.ndjson"
+    lines = read_events(written(tmp_path, proposed("01"), proposed("02")))
+    sign(lines[:1], credentials, bundle)
+    whole = bundle.read_bytes()
+    bundle.write_bytes(whole + whole[:100])  # the computer was switched off
+
+    assert sign(lines, credentials, bundle) == 1
+
+    assert [line.code for line in opened(read_body(NDJSON, bundle.read_bytes()))] == [None, "bundle_unreadable", None]
+    bundle.write_bytes(whole.rstrip(b"\n"))  # it was all there but the end of the line
+    assert sign(lines, credentials, bundle) == 1
+    assert [line.code for line in opened(read_body(NDJSON, bundle.read_bytes()))] == [None, None]
+
+
+def test_a_full_disk_leaves_a_bundle_as_it_was(tmp_path: Path, credentials: Path) -> None:
+    bundle = tmp_path / "bundle.ndjson"
+    lines = read_events(written(tmp_path, *(proposed(f"{n:02}") for n in range(1, 40))))
+    sign(lines[:1], credentials, bundle)
+    before = bundle.read_bytes()
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 1000, hard))
+    try:
+        with pytest.raises(ClientError, match="cannot be written"):
+            sign(lines, credentials, bundle)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    assert bundle.read_bytes() == before
+    assert sign(lines, credentials, bundle) == len(lines) - 1
+
+
 def test_what_cannot_be_signed_is_said_and_nothing_is_added(tmp_path: Path, credentials: Path) -> None:
     bundle = tmp_path / "bundle.ndjson"
     bad = tmp_path / "bad.ndjson"
@@ -118,7 +152,8 @@ def test_what_was_answered_is_known_to_the_next_try_and_forgotten_at_the_end(tmp
     lines = read_events(written(tmp_path, *(proposed(f"{n:02}") for n in range(1, 6))))
     first = Answered("http://here", lines)
     assert first.load() == 0
-    first.add(lines[:2])
+    first.add(lines[:3], ["accepted", "waiting", "rejected"])
+    assert first.left() == lines[3:]
     (file,) = (state / "sampan" / "posting").iterdir()
     with file.open("a") as cut_off:
         cut_off.write("[3, 4")
@@ -137,6 +172,7 @@ class Line:
     def __init__(self, posts: int) -> None:
         self.posts = posts
         self.sent: list[str] = []
+        self.wrong_token = False
 
     def __call__(self, _client: httpx.Client, method: str, url: str, **request: Any) -> httpx.Response:
         asked = httpx.Request(method, url)
@@ -148,7 +184,8 @@ class Line:
         self.posts -= 1
         lines = [json.loads(line) for line in request["content"].split(b"\n")]
         self.sent += [line["id"] for line in lines]
-        receipts = [{"id": line["id"], "status": "accepted", "code": "applied", "sentence": "x"} for line in lines]
+        status, code = ("rejected", "source_not_yours") if self.wrong_token else ("accepted", "applied")
+        receipts = [{"id": line["id"], "status": status, "code": code, "sentence": "x"} for line in lines]
         return httpx.Response(200, json={"receipts": receipts, "position": {}}, request=asked)
 
 
@@ -189,6 +226,29 @@ def test_a_post_that_was_interrupted_goes_on_where_it_stopped(
     line = break_after(9)
     assert CliRunner().invoke(app, command).exit_code == 0
     assert line.sent == ids, "a file that was posted before is posted again"
+
+
+def test_what_was_rejected_before_the_line_broke_is_sent_again(
+    tmp_path: Path, break_after: Callable[[int], Line]
+) -> None:
+    file = written(tmp_path, *(proposed(f"{n:02}") for n in range(1, 6)))
+    ids = [proposed(f"{n:02}")["id"] for n in range(1, 6)]
+    command = ["post", str(file), "--server", "http://here", "--token"]
+
+    line = break_after(1)
+    line.wrong_token = True
+    run = CliRunner().invoke(app, [*command, "of-another-office"])
+    assert (isinstance(run.exception, ClientError), line.sent) == (True, ids[:2])
+    assert "3 events not sent yet: events.ndjson 3-5." in " ".join(run.stderr.split())
+
+    line = break_after(9)
+    run = CliRunner().invoke(app, [*command, "the-right-one"])
+    assert (run.exit_code, line.sent) == (0, ids)
+
+    line = break_after(9)
+    line.wrong_token = True
+    run = CliRunner().invoke(app, [*command, "of-another-office"])
+    assert (run.exit_code, "not sent yet" in run.stderr) == (1, False), "all was answered, whatever the answer"
 
 
 def test_all_of_it_is_sent_again_when_asked_for(tmp_path: Path, break_after: Callable[[int], Line]) -> None:

@@ -33,3 +33,20 @@ def test_bars_are_to_scale(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(REPORT, ["enrolled"], bars=True)
     _, cambodia, laos, _ = capsys.readouterr().out.splitlines()
     assert cambodia.count("█") == 2 * laos.count("█") == 24
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (1_234_567, "1234567"),
+        (1_000_000.0, "1000000"),
+        (98_765_432.5, "98765432.50"),
+        (0, "0"),
+        (0.125, "0.12"),
+        (None, "-"),
+    ],
+)
+def test_large_numbers_are_written_out(value: float | None, shown: str, capsys: pytest.CaptureFixture[str]) -> None:
+    row = {"country": "KH", "enrolled": 1, "hours": value}
+    print_table({"by": ["country"], "rows": [row], "totals": {"enrolled": 1, "hours": value}}, ["enrolled", "hours"])
+    assert capsys.readouterr().out.splitlines()[1].split() == ["KH", "1", shown]
