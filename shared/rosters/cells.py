@@ -15,6 +15,7 @@ from typing import Any, Final
 from shared.events.codes import BUDDHIST_YEARS, FIRST_YEAR, ISO_COUNTRIES, LAST_YEAR
 from shared.rosters.columns import Column, codes, folded, words
 from shared.rosters.fonts import is_legacy
+from shared.rosters.mistakes import is_error
 from shared.rosters.zawgyi import is_zawgyi, to_unicode
 
 BUDDHIST: Final = "buddhist-years"
@@ -77,6 +78,8 @@ def read_cell(cell: Any, column: Column, around: Around) -> Any:
     """The value of a cell that is not empty. Raises ``Wrong``."""
     if isinstance(cell, float) and not isfinite(cell):  # such as 1e999 in the file
         raise _formula_error()
+    if isinstance(cell, str) and is_error(_stripped(cell)):
+        raise _formula_error()
     return _READERS[column.kind](cell, column, around)
 
 
@@ -103,10 +106,7 @@ def _text(cell: Any) -> str:
         return str(int(cell)) if cell == int(cell) else str(cell)
     if not isinstance(cell, str):
         raise _wrong("not_text", "The cell holds a date or a time where text is asked for.", "Write it as text.")
-    text = _stripped(cell)
-    if text.startswith("#") and text.rstrip("!?").isupper() and text.endswith(("!", "?", "A")):
-        raise _formula_error()
-    return text
+    return _stripped(cell)
 
 
 def _formula_error() -> Wrong:
