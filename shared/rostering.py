@@ -191,6 +191,7 @@ class _Taking:
                 desk.keyed,
                 row,
                 known[key].kept,
+                known[key].moments,
             )
             for row, key in rows
         ]

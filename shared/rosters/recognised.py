@@ -14,7 +14,16 @@ from pydantic import ValidationError
 from shared.events import offices_to_certification, offices_to_enrolment
 from shared.events.persons import Consent
 from shared.rosters.rows import Row
-from shared.rosters.statements import Keyed, Remembered, Statement, consent_of, noon, person_of, statements_of
+from shared.rosters.statements import (
+    NO_MOMENTS,
+    Keyed,
+    Moments,
+    Remembered,
+    Statement,
+    consent_of,
+    person_of,
+    statements_of,
+)
 
 NAMES: Final[Mapping[str, str]] = {
     "trainee.proposed.v1": "proposed",
@@ -61,6 +70,7 @@ class Recognised:
     before: Remembered | None
     kept: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     """By statement, fields that an event in force has and the row leaves empty: they stay when the row corrects it."""
+    moments: Moments = NO_MOMENTS
 
 
 def recognise(
@@ -80,6 +90,10 @@ def recognise(
     """
     levels = {statement.data.get("level") for statement in statements} - {None}
     said = [one for one in said if not levels or one.data.get("level") in levels]  # another level is another award
+    moments = Moments(
+        max((one.time for one in said if one.own and one.data.get("person")), default=None),
+        max((one.time for one in said if one.type == "person.corrected.v1"), default=None),
+    )
     last = {NAMES[one.type]: one for one in said if one.own}
     statements = _numbered_with_its_award(statements, last)
     known = {name: _whole(one) for name, one in last.items() if name != "corrected"}
@@ -102,7 +116,7 @@ def recognise(
         for statement in statements
         if statement.name in known
     }
-    return Recognised(statements, _after(before, said, statements), {**kept, "person": _named(told)})
+    return Recognised(statements, before, {**kept, "person": _named(told)}, moments)
 
 
 def of_row(row: Row, said: Iterable[Said], before: Remembered | None, keyed: Keyed) -> Recognised:
@@ -242,16 +256,6 @@ def _numbered_with_its_award(statements: Sequence[Statement], last: Mapping[str,
         given = Statement("awarded", award.type, day, {**number.data, "date": day})
     both = replace(given, data={**given.data, "certificate_number": number.data["certificate_number"]})
     return [both]
-
-
-def _after(before: Remembered, said: Sequence[Said], statements: Sequence[Statement]) -> Remembered:
-    """A correction of the person counts from after the last one, whoever made it and however."""
-    corrected = max((one.time for one in said if one.type == "person.corrected.v1"), default=None)
-    if corrected is None or before.carrier is None:
-        return before
-    day = next((one.day for one in statements if one.name == before.carrier), statements[-1].day)
-    seconds = int((corrected - datetime.fromisoformat(noon(day))).total_seconds())
-    return replace(before, turn=max(before.turn, seconds))
 
 
 def _named(fields: Mapping[str, Any]) -> dict[str, Any]:

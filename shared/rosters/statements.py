@@ -5,8 +5,8 @@ Pure: what an office's earlier files led to comes in as ``Remembered`` and goes 
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
-from typing import Any, Final
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple
 
 from shared.rosters.cells import Flaw
 from shared.rosters.columns import PARTS
@@ -18,6 +18,7 @@ Keyed = Callable[[Any], str]
 _PLACE: Final = ("role", "country", "sending_centre", "employer", "trade")
 _IDENTIFIERS: Final = {"national_id": "national-id", "passport": "passport", "centre_number": "centre-number"}
 _CONTACT: Final = ("phone", "email")
+_EVER: Final = datetime(1, 1, 2, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,16 @@ class Remembered:
     said: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     at: datetime | None = None
     """When it was said last: sent, or signed where there was no connection."""
+
+
+class Moments(NamedTuple):
+    """When the office last said who a trainee is, and when anybody last corrected that: a correction counts only after both."""
+
+    told: datetime | None
+    corrected: datetime | None
+
+
+NO_MOMENTS: Final = Moments(None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,11 +189,13 @@ def plan(
     keyed: Keyed,
     row: Row | None = None,
     kept: Mapping[str, Mapping[str, Any]] | None = None,
+    moments: Moments = NO_MOMENTS,
 ) -> Plan:
     """The events that bring the record from what was said before to what is said now.
 
     ``standing`` is, for each event that is remembered, the one that stands for it now; ``row`` is a trainee's, who is a person
-    too. ``kept`` is what the record holds beyond the row (``recognised.py``), by statement, and of the person.
+    too. ``kept`` is what the record holds beyond the row (``recognised.py``), by statement, and of the person; ``moments`` are
+    those after which a correction of the person counts.
     """
     beyond = kept or {}
     said = list(statements)
@@ -226,7 +239,7 @@ def plan(
             )
         )
     if before.carrier is not None and person:
-        correction = _correction(source, key, person, before, said, keyed, beyond.get("person", {}))
+        correction = _correction(source, key, person, before, said, keyed, beyond.get("person", {}), moments)
         if isinstance(correction, Flaw):
             return Plan(flaw=correction)
         events += [correction] if correction else []
@@ -241,6 +254,7 @@ def _correction(
     said: Sequence[Statement],
     keyed: Keyed,
     beyond: Mapping[str, Any],
+    moments: Moments,
 ) -> Planned | Flaw | None:
     """What the row says of the person that it did not say before: enrolment, marks and certificates stand."""
     digests = _digests(person, keyed)
@@ -258,13 +272,12 @@ def _correction(
         ):
             return _DETAILS_MISSING
     turn = before.turn + 1
-    # Corrections of one person go by their time: a second's distance keeps them in the order in which they were made.
     day = next((one.day for one in said if one.name == before.carrier), said[-1].day)
     fields = {"cohort": key.cohort, "number": key.number, **data}
     id_ = f"r-{keyed([source, *key, 'corrected', fields, turn])}"
     return Planned(
         "corrected",
-        _event(source, id_, "person.corrected.v1", noon(day, turn), fields, None),
+        _event(source, id_, "person.corrected.v1", _later(day, turn, moments), fields, None),
         lambda known: replace(known, digests={**known.digests, **digests}, turn=turn),
     )
 
@@ -309,15 +322,20 @@ def _remember(
     return remember
 
 
-def noon(day: str, seconds: int = 0) -> str:
+def noon(day: str) -> str:
     """The moment of what a row says happened on a day: noon in Greenwich, which is that day wherever the programme works.
 
     Only the day is known, and it is the cohort's own; two computers must come to the same moment, wherever they stand.
     """
-    minutes, seconds = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    on = date.fromisoformat(day) + timedelta(days=(12 + hours) // 24)
-    return f"{on.isoformat()}T{(12 + hours) % 24:02}:{minutes:02}:{seconds:02}+00:00"
+    return f"{day}T12:00:00+00:00"
+
+
+def _later(day: str, turn: int, moments: Moments) -> str:
+    """The moment of a row's correction of a person: corrections go by their time, and one from before the event that told who
+    the trainee is would change nothing. A second's distance keeps them in the order in which they were made."""
+    told = max(datetime.fromisoformat(noon(day)), moments.told or _EVER) + timedelta(seconds=turn)
+    corrected = (moments.corrected or _EVER) + timedelta(seconds=1)
+    return max(told, corrected).astimezone(UTC).isoformat()
 
 
 def _event(
