@@ -123,7 +123,12 @@ async def test_a_list_of_proposals_corrects_who_was_enrolled_since(
 async def test_a_row_corrects_who_was_enrolled_by_hand_in_the_evening(
     client: Client, offices: dict[str, Bearer]
 ) -> None:
-    await say(client, by_hand("01") | {"time": "2025-03-12T21:30:00.5+00:00"})
+    proposal = by_hand("01", date=None) | {
+        "id": "p1",
+        "type": "trainee.proposed.v1",
+        "time": "2025-03-03T09:00:00+07:00",
+    }
+    await say(client, proposal, by_hand("01") | {"time": "2025-03-12T21:30:00.5+00:00"})
     answer = await send(client, offices[SENDER], as_csv([a_trainee("01", **RENAMED)]))
     assert became(answer) == [(2, "accepted", "applied")]
     assert "Sok Kha" in str(await details(client, offices[SENDER]))
