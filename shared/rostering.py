@@ -42,6 +42,7 @@ from shared.rosters.statements import (
     Remembered,
     held,
     plan,
+    silent_of_a_session,
 )
 from shared.rosters.survey import Session, Survey, header_flaw, survey
 
@@ -190,8 +191,7 @@ class _Taking:
                 standing,
                 desk.keyed,
                 row,
-                known[key].kept,
-                known[key].moments,
+                known[key].record,
             )
             for row, key in rows
         ]
@@ -309,12 +309,17 @@ class _Taking:
             remarked.append({**there.said, **one.remarked})
             statements.append(held(key, one.terms, remarked[-1]))
             empty = {"trade", "group"} - statements[-1].data.keys() if "held_for" in one.terms else ()
-            known.append(recognise(told.get(key, ()), statements[-1:], desk.keyed, remembered.get(key), empty=empty))
+            silent = silent_of_a_session(one.terms, one.columns)
+            known.append(
+                recognise(
+                    told.get(key, ()), statements[-1:], desk.keyed, remembered.get(key), empty=empty, silent=silent
+                )
+            )
         before = {key: one.before for (key, _), one in zip(whole, known, strict=True) if one.before}
         stands = await ledger.stands(session, source, [id_ for one in before.values() for id_ in one.events.values()])
         standing = {first: one.id for first, one in stands.items()}
         plans = [
-            plan(source, key, [said], before.get(key, Remembered()), standing, desk.keyed, kept=recognised.kept)
+            plan(source, key, [said], before.get(key, Remembered()), standing, desk.keyed, record=recognised.record)
             for (key, _), said, recognised in zip(whole, statements, known, strict=True)
         ]
         plans = await self._in_their_time(session, [key for key, _ in whole], plans, remembered)

@@ -3,10 +3,10 @@
 Pure: what an office's earlier files led to comes in as ``Remembered`` and goes out as what to remember from now on.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from shared.rosters.cells import Flaw
 from shared.rosters.columns import PARTS
@@ -48,14 +48,19 @@ class Remembered:
     """When it was said last: sent, or signed where there was no connection."""
 
 
-class Moments(NamedTuple):
-    """When the office last said who a trainee is, and when anybody last corrected that: a correction counts only after both."""
+@dataclass(frozen=True, slots=True)
+class OnRecord:
+    """What the record holds besides what a row says (``recognised.py``).
 
-    told: datetime | None
-    corrected: datetime | None
+    ``kept`` are, by statement and of the person, fields of events in force that stay when the row corrects these; ``silent`` are
+    fields for which the row's file has no column: it says nothing of them. ``told`` is when the office last said who the
+    trainee is, ``corrected`` when anybody last corrected that: a correction counts only after both.
+    """
 
-
-NO_MOMENTS: Final = Moments(None, None)
+    kept: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    silent: Collection[str] = ()
+    told: datetime | None = None
+    corrected: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +131,26 @@ def _of_an_award(row: Row) -> list[Statement]:
     return found
 
 
+def silent_in(row: Row) -> set[str]:
+    """The fields for which the row's file has no column."""
+    if row.kind == "trainees":
+        return set(_PLACE) - row.columns
+    if row.kind == "assessments":
+        marks = {f"{part}_mark" for part in PARTS}
+        return {"assessor"} - row.columns | (set() if marks & row.columns else {"parts"})
+    return set()
+
+
+def silent_of_a_session(terms: Mapping[str, Any], columns: Set[str]) -> set[str]:
+    """The fields of a session for which its rows' file has no column."""
+    silent = {"mode"} - columns
+    if "held_for" not in terms:
+        silent |= {"trade"} - columns
+    if not {"held_for", "trade"} & {*terms, *({"held_for"} & columns)}:
+        silent |= {"group"}
+    return silent
+
+
 def held(key: Key, terms: Mapping[str, Any], rows: Mapping[str, Sequence[Any]]) -> Statement:
     """A session, from what its rows agree on and from who was remarked: by number, how and for how many hours."""
     data: dict[str, Any] = {
@@ -188,16 +213,13 @@ def plan(
     standing: Mapping[str, str],
     keyed: Keyed,
     row: Row | None = None,
-    kept: Mapping[str, Mapping[str, Any]] | None = None,
-    moments: Moments = NO_MOMENTS,
+    record: OnRecord = OnRecord(),
 ) -> Plan:
     """The events that bring the record from what was said before to what is said now.
 
     ``standing`` is, for each event that is remembered, the one that stands for it now; ``row`` is a trainee's, who is a person
-    too. ``kept`` is what the record holds beyond the row (``recognised.py``), by statement, and of the person; ``moments`` are
-    those after which a correction of the person counts.
+    too.
     """
-    beyond = kept or {}
     said = list(statements)
     person = person_of(row) if row is not None and row.kind == "trainees" else {}
     consent = consent_of(row) if person and row is not None else None
@@ -206,11 +228,8 @@ def plan(
     for statement in said:
         digests = {f"{statement.name}.{name}": keyed(value) for name, value in statement.data.items()}
         old = {name: value for name, value in before.digests.items() if name.startswith(f"{statement.name}.")}
-        if row is not None and row.kind == "trainees":  # a column that the file does not have says nothing
-            silent = {f"{statement.name}.{name}" for name in _PLACE if name not in row.columns}
-            untold = silent & old.keys()
-        else:
-            untold = set()
+        untold = {f"{statement.name}.{name}" for name in record.silent} & old.keys()
+        digests = {name: value for name, value in digests.items() if name not in untold}
         first = before.events.get(statement.name)
         carries = statement.name == carrier and bool(person)
         new_person = carries and before.carrier is None
@@ -218,12 +237,12 @@ def plan(
         changed = digests != {name: value for name, value in old.items() if name not in untold}
         if first is not None and not changed and not new_person and not new_consent:
             continue
-        more = beyond.get(statement.name, {}) if first is not None else {}
+        more = record.kept.get(statement.name, {}) if first is not None else {}
         nobody = before.carrier == statement.name and not person and "person" not in more
-        if first is not None and (untold or nobody):
+        if first is not None and (nobody or (untold and statement.name not in record.kept)):
             return Plan(flaw=_DETAILS_MISSING)
         data = {**statement.data, **more}
-        remembered = {**digests}
+        remembered = {**digests, **{name: old[name] for name in untold}}
         if carries:
             data["person"] = _joined({"sex": "U", **more.get("person", {})}, person)
             data["person"] |= {"consent": consent} if consent else {}
@@ -239,7 +258,7 @@ def plan(
             )
         )
     if before.carrier is not None and person:
-        correction = _correction(source, key, person, before, said, keyed, beyond.get("person", {}), moments)
+        correction = _correction(source, key, person, before, said, keyed, record)
         if isinstance(correction, Flaw):
             return Plan(flaw=correction)
         events += [correction] if correction else []
@@ -253,8 +272,7 @@ def _correction(
     before: Remembered,
     said: Sequence[Statement],
     keyed: Keyed,
-    beyond: Mapping[str, Any],
-    moments: Moments,
+    record: OnRecord,
 ) -> Planned | Flaw | None:
     """What the row says of the person that it did not say before: enrolment, marks and certificates stand."""
     digests = _digests(person, keyed)
@@ -262,7 +280,7 @@ def _correction(
     if not changed:
         return None
     differs = {one.partition("/")[0].removeprefix("person.") for one in changed}
-    whole = _joined({name: value for name, value in beyond.items() if name in differs}, person)
+    whole = _joined({name: value for name, value in record.kept.get("person", {}).items() if name in differs}, person)
     data = {name: value for name, value in whole.items() if name in differs}
     there = _digests(data, keyed)
     for listed in ("identifiers", "contact"):
@@ -277,7 +295,7 @@ def _correction(
     id_ = f"r-{keyed([source, *key, 'corrected', fields, turn])}"
     return Planned(
         "corrected",
-        _event(source, id_, "person.corrected.v1", _later(day, turn, moments), fields, None),
+        _event(source, id_, "person.corrected.v1", _later(day, turn, record), fields, None),
         lambda known: replace(known, digests={**known.digests, **digests}, turn=turn),
     )
 
@@ -330,11 +348,11 @@ def noon(day: str) -> str:
     return f"{day}T12:00:00+00:00"
 
 
-def _later(day: str, turn: int, moments: Moments) -> str:
+def _later(day: str, turn: int, record: OnRecord) -> str:
     """The moment of a row's correction of a person: corrections go by their time, and one from before the event that told who
     the trainee is would change nothing. A second's distance keeps them in the order in which they were made."""
-    told = max(datetime.fromisoformat(noon(day)), moments.told or _EVER) + timedelta(seconds=turn)
-    corrected = (moments.corrected or _EVER) + timedelta(seconds=1)
+    told = max(datetime.fromisoformat(noon(day)), record.told or _EVER) + timedelta(seconds=turn)
+    corrected = (record.corrected or _EVER) + timedelta(seconds=1)
     return max(told, corrected).astimezone(UTC).isoformat()
 
 
