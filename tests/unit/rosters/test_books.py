@@ -315,3 +315,39 @@ def errors_in_the_first_row(content: bytes) -> dict[str, bytes]:
     with zipfile.ZipFile(BytesIO(content)) as archive:
         parts = {part: archive.read(part) for part in archive.namelist()}
     return {part: re.sub(rb'(<c r="H2")><v>2</v>', rb'\1 t="e"><v>#N/A</v>', inside) for part, inside in parts.items()}
+
+
+LIST = "cohort,number,remark,trade\nc,01,good,x\nc,02,%s,x\nc,03,%s,x\nc,04,%s,x\nc,05,good,x\n"
+
+
+@pytest.mark.parametrize(
+    ("remarks", "row"),
+    [
+        (('"good', "good", "good"), 3),
+        (('"good', "good", 'so "so"'), 3),
+        (('"good', "good", '"so"'), 3),
+        (('"good', "good", 'so"'), 3),
+        (('"good', 'so"', "good"), 3),
+        (('"good', '""', 'good"'), 3),
+        (("good", 'so "so', '"so" so'), 5),
+    ],
+)
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_quotation_mark_in_a_column_that_is_not_read_swallows_no_row(
+    remarks: tuple[str, str, str], row: int, delimiter: str, end: str
+) -> None:
+    content = (LIST % remarks).replace(",", delimiter).replace("\n", end).encode()
+    with pytest.raises(BookRefused, match=f"row {row}") as refused:
+        rows(content)
+    assert refused.value.code == "file_unreadable"
+
+
+def test_a_header_that_swallows_rows() -> None:
+    assert code(b'cohort,number,"remark,trade\nc,01,good,x\nc,02,good",x\nc,03,good,x\n') == "file_unreadable"
+
+
+@pytest.mark.parametrize("remark", ['"one\ntwo"', '"one, two\nthree"', '"said ""no"", then\nyes\n"', '5" pipe'])
+def test_a_remark_in_several_lines_is_nobodys_business(remark: str) -> None:
+    content = (LIST % (remark, "good", "good")).encode()
+    assert [row.values["number"] for row in rows(content)] == ["01", "02", "03", "04", "05"]
