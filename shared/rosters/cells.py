@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from math import isfinite
 from typing import Any, Final
 
@@ -259,16 +259,26 @@ def _language(cell: Any, column: Column, _: Around) -> str:
     return text
 
 
+_PLAIN: Final = re.compile(r"[+-]?[0-9]*[.,]?[0-9]+")
+_THOUSANDS: Final = re.compile(r"[+-]?[1-9][0-9]{0,2}[.,][0-9]{3}")
+"""In Laos 1.000 is a thousand, in Myanmar 1,000 is."""
+
+
 def _decimal(cell: Any) -> Decimal:
     if isinstance(cell, timedelta):  # a spreadsheet's 2:30
         return Decimal(int(cell.total_seconds())) / 3600
-    try:
-        number = Decimal(plain_digits(_text(cell)).replace(",", "."))
-    except InvalidOperation:
-        number = Decimal("NaN")
-    if not number.is_finite():
+    if isinstance(cell, int | float) and not isinstance(cell, bool):
+        return Decimal(str(cell))
+    text = plain_digits(_text(cell))
+    if _THOUSANDS.fullmatch(text):
+        raise _wrong(
+            "not_a_number",
+            "It cannot be seen whether the last three digits are thousands or decimals.",
+            "Write the number without a sign for thousands, and without zeros at its end.",
+        )
+    if not _PLAIN.fullmatch(text):
         raise _wrong("not_a_number", "This is not a number.", "Write a number such as 3 or 3.5.")
-    return number
+    return Decimal(text.replace(",", "."))
 
 
 def _number(number: Decimal) -> int | float:

@@ -174,6 +174,22 @@ def test_numbers_with_a_comma_and_in_other_scripts() -> None:
     assert value("theory_mark", "၈၂") == 82
 
 
+@pytest.mark.parametrize(
+    "cell", ["1,000", "1.000", "12,345", "1,000.5", "1_0", "1e1", "1E2", "5.", "1 000", "--1", "85 %", "85%", "", "½"]
+)
+@pytest.mark.parametrize("column", ["theory_mark", "theory_out_of", "hours", "session", "attempt"])
+def test_a_number_that_could_be_another_is_refused(column: str, cell: str) -> None:
+    assert flaw(column, cell).code == "not_a_number"
+
+
+@pytest.mark.parametrize(
+    ("cell", "mark"),
+    [("0,125", 0.125), ("1000", 1000), ("1000,125", 1000.125), (".5", 0.5), (82.125, 82.125), (1e-7, 1e-7), ("+5", 5)],
+)
+def test_a_number_that_can_only_be_one(cell: Any, mark: float) -> None:
+    assert value("theory_mark", cell) == mark
+
+
 @pytest.mark.parametrize("cell", ["can; suPa", "Xun suxa#", "esA¦ µkñ", "xMu ¬Kwm", "mñü GIt", "suPa"])
 def test_a_khmer_name_in_an_old_font_is_refused(cell: str) -> None:
     assert flaw("name", cell, country="KH").code == "legacy_font"
