@@ -37,6 +37,7 @@ from shared.rosters.columns import KINDS
 from shared.rosters.recognised import Recognised, of_row, recognise, remarked_in
 from shared.rosters.rows import Address, Key, Row, read_rows
 from shared.rosters.statements import (
+    OnRecord,
     Plan,
     Planned,
     Remembered,
@@ -195,7 +196,8 @@ class _Taking:
             )
             for row, key in rows
         ]
-        plans = await self._in_their_time(session, [key for _, key in rows], plans, remembered)
+        records = {key: one.record for key, one in known.items()}
+        plans = await self._in_their_time(session, [key for _, key in rows], plans, remembered, records)
         receipts = await self._take(session, plans)
         after: dict[Key, Remembered] = {}
         for (row, key), planned, received in zip(rows, plans, receipts, strict=True):
@@ -217,13 +219,26 @@ class _Taking:
         return min(self.asked.signed or now, now)
 
     async def _in_their_time(
-        self, session: AsyncSession, keys: Sequence[Key], plans: Sequence[Plan], remembered: Mapping[Key, Remembered]
+        self,
+        session: AsyncSession,
+        keys: Sequence[Key],
+        plans: Sequence[Plan],
+        remembered: Mapping[Key, Remembered],
+        records: Mapping[Key, OnRecord],
     ) -> list[Plan]:
         """The same plans, but for what the office said otherwise since a bundle was signed; and those that say the same again
         are noted as said now."""
         at = self._at
         last = {key: known.at for key, known in remembered.items() if known.at}
-        later = {key for key in keys if self.asked.signed and key in last and last[key] > at}
+        later = {
+            key
+            for key, planned in zip(keys, plans, strict=True)
+            if self.asked.signed
+            and (
+                (key in last and last[key] > at)
+                or any(records[key].since.get(one.name, at) > at for one in planned.events)
+            )
+        }
         same = {key for key, planned in zip(keys, plans, strict=True) if not planned.events and not planned.flaw}
         await ledger.said_again(session, self.asked.source, same & last.keys() - later, at)
         return [
@@ -322,7 +337,8 @@ class _Taking:
             plan(source, key, [said], before.get(key, Remembered()), standing, desk.keyed, record=recognised.record)
             for (key, _), said, recognised in zip(whole, statements, known, strict=True)
         ]
-        plans = await self._in_their_time(session, [key for key, _ in whole], plans, remembered)
+        records = {key: one.record for (key, _), one in zip(whole, known, strict=True)}
+        plans = await self._in_their_time(session, [key for key, _ in whole], plans, remembered, records)
         receipts = await self._take(session, plans)
         after: dict[Key, Remembered] = {}
         for (key, one), planned, received, said in zip(whole, plans, receipts, remarked, strict=True):

@@ -16,6 +16,7 @@ from shared.events.persons import Consent
 from shared.rosters.columns import PARTS
 from shared.rosters.rows import Row
 from shared.rosters.statements import (
+    OF_ROWS,
     Keyed,
     OnRecord,
     Remembered,
@@ -59,6 +60,7 @@ class Said:
     id: str
     type: str
     time: datetime
+    recorded: datetime
     own: bool
     data: Mapping[str, Any] = field(repr=False)
 
@@ -117,8 +119,19 @@ def recognise(
         silent,
         max((one.time for one in said if one.own and one.data.get("person")), default=None),
         max((one.time for one in said if one.type == "person.corrected.v1"), default=None),
+        _since(said),
     )
     return Recognised(statements, before, record)
+
+
+def _since(said: Iterable[Said]) -> dict[str, datetime]:
+    """When the office last said each thing by no roster, whose rows are remembered with when they were signed."""
+    since: dict[str, datetime] = {}
+    for one in said:
+        if one.own and not one.id.startswith(OF_ROWS):
+            for name in {NAMES[one.type], *(["corrected"] if one.data.get("person") else [])}:
+                since[name] = max(one.recorded, since.get(name, one.recorded))
+    return since
 
 
 def of_row(row: Row, said: Iterable[Said], before: Remembered | None, keyed: Keyed) -> Recognised:

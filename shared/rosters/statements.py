@@ -15,6 +15,8 @@ from shared.rosters.rows import Key, Row
 Keyed = Callable[[Any], str]
 """A keyed digest of a JSON value as 32 hexadecimal digits: equal for equal values, and nothing to guess from."""
 
+OF_ROWS: Final = "r-"
+"""What the ids of events begin with that rows became."""
 _PLACE: Final = ("role", "country", "sending_centre", "employer", "trade")
 _IDENTIFIERS: Final = {"national_id": "national-id", "passport": "passport", "centre_number": "centre-number"}
 _CONTACT: Final = ("phone", "email")
@@ -54,13 +56,15 @@ class OnRecord:
 
     ``kept`` are, by statement and of the person, fields of events in force that stay when the row corrects these; ``silent`` are
     fields for which the row's file has no column: it says nothing of them. ``told`` is when the office last said who the
-    trainee is, ``corrected`` when anybody last corrected that: a correction counts only after both.
+    trainee is, ``corrected`` when anybody last corrected that: a correction counts only after both. ``since`` is when each thing
+    was last said by no roster, by the names of planned events.
     """
 
     kept: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     silent: Collection[str] = ()
     told: datetime | None = None
     corrected: datetime | None = None
+    since: Mapping[str, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +253,7 @@ def plan(
             remembered |= {"consent": keyed(consent)} if consent else {}
             remembered |= _digests(person, keyed) if new_person else {}
         replaced = standing.get(first, first) if first is not None else None
-        id_ = f"r-{keyed([source, *key, statement.name, statement.day, data, replaced])}"
+        id_ = f"{OF_ROWS}{keyed([source, *key, statement.name, statement.day, data, replaced])}"
         events.append(
             Planned(
                 statement.name,
@@ -292,7 +296,7 @@ def _correction(
     turn = before.turn + 1
     day = next((one.day for one in said if one.name == before.carrier), said[-1].day)
     fields = {"cohort": key.cohort, "number": key.number, **data}
-    id_ = f"r-{keyed([source, *key, 'corrected', fields, turn])}"
+    id_ = f"{OF_ROWS}{keyed([source, *key, 'corrected', fields, turn])}"
     return Planned(
         "corrected",
         _event(source, id_, "person.corrected.v1", _later(day, turn, record), fields, None),

@@ -11,9 +11,10 @@ from shared.bundles import Roster, Signer, is_roster
 from shared.database import Database
 from tests.integration.enrolment.house import REGISTRATIONS, House
 from tests.integration.enrolment.test_bundles import Bearer, add, trail
+from tests.integration.enrolment.test_recognised_rows import by_hand
 from tests.integration.enrolment.test_rosters import became, facts, number_of_facts, say, send
 from tests.sheets import a_trainee, as_csv, as_xlsx
-from tests.unit.enrolment.story import PARTIES, SENDER, STRANGER, announced
+from tests.unit.enrolment.story import PARTIES, SENDER, STRANGER, announced, trainee
 
 Client = httpx.AsyncClient
 THEN = datetime.now(UTC) - timedelta(days=20)
@@ -92,6 +93,39 @@ async def test_what_the_office_has_said_since_is_not_undone_by_an_old_bundle(
     assert became(await bring(client, ahead, courier)) == [(2, "accepted", "applied")]
     corrected = await send(client, direct, as_csv([a_trainee("01", Trade="cabling")]))
     assert became(corrected) == [(2, "accepted", "applied")]
+
+
+async def test_what_the_office_has_said_since_by_a_program_stands_too(
+    client: Client, database: Database, sender: tuple[Bearer, Signer], courier: Bearer
+) -> None:
+    _, signer = sender
+    proposed = line(signer, as_csv([a_trainee("01", **{"Proposed on": "2025-03-04", "Enrolled on": ""})]), days=0)
+    enrolled = line(signer, as_csv([a_trainee("01", Trade="cabling", Sex="M"), a_trainee("02")]), days=1)
+    await say(client, by_hand("01"))
+    before = await facts(database)
+    answer = await bring(client, enrolled, courier)
+    assert became(answer) == [(2, "duplicate", "said_later"), (3, "accepted", "applied")]
+    trainee_01 = "enrolment.trainee.kh.wuxi-2025.01"
+    assert (await facts(database))[trainee_01] == before[trainee_01]
+    same = line(signer, as_csv([a_trainee("01")]), days=1)
+    assert became(await bring(client, same, courier)) == [(2, "duplicate", "duplicate")]
+    # That somebody was proposed contradicts nothing that was said since.
+    assert became(await bring(client, proposed, courier)) == [(2, "accepted", "applied")]
+    names = {"original": "សុខា", "romanised": "By Hand"}
+    await say(client, trainee("person.corrected", "02", day=50, names=names))
+    renamed = line(signer, as_csv([a_trainee("02", **{"Name in Latin letters": "By Row"})]), days=2)
+    assert became(await bring(client, renamed, courier)) == [(2, "duplicate", "said_later")]
+    ahead = line(signer, as_csv([a_trainee("02", **{"Name in Latin letters": "By Row"})]), days=4000)
+    assert became(await bring(client, ahead, courier)) == [(2, "accepted", "applied")]
+
+
+async def test_of_two_that_were_signed_the_arrival_is_no_matter(
+    client: Client, database: Database, sender: tuple[Bearer, Signer], courier: Bearer
+) -> None:
+    _, signer = sender
+    for days, trade in ((0, "electrical"), (1, "cabling"), (2, "electrical")):
+        signed = line(signer, as_csv([a_trainee("01", Trade=trade)]), days=days)
+        assert became(await bring(client, signed, courier)) == [(2, "accepted", "applied")]
 
 
 async def test_nothing_else_than_what_was_signed_is_taken(
