@@ -287,7 +287,11 @@ class _Taking:
         )
 
     def _unchanged(self, here: Address, known: Remembered, stands: Mapping[str, ledger.Stands]) -> RowAnswer:
-        events = [stands[id_] for id_ in known.events.values() if id_ in stands]
+        events = [
+            ledger.Stands(one.undone, "accepted", "voided") if one.undone else one
+            for id_ in known.events.values()
+            if (one := stands.get(id_))
+        ]
         open_ = next((one for one in events if one.status != "accepted" or one.code == "voided"), None)
         one = open_ or (events[-1] if events else None)
         row = RowAnswer(

@@ -196,6 +196,23 @@ async def test_a_correction_by_hand_is_followed_and_a_void_is_not_undone(
     assert (await facts(database))["enrolment.trainee.kh.wuxi-2025.01"]["role"] == "worker"
 
 
+async def test_a_correction_that_was_voided_by_hand_is_not_said_to_be_on_record(
+    client: Client, offices: dict[str, Bearer], database: Database
+) -> None:
+    first, second = (as_csv([a_trainee("01", Trade=trade)]) for trade in ("electrical", "cabling"))
+    await send(client, offices[SENDER], first)
+    (corrected,) = (await send(client, offices[SENDER], second))["rows"]
+    event = {"id": corrected["event"], "type": "trainee.enrolled.v1", "source": SENDER}
+    await say(client, voided(event))
+    (again,) = (await send(client, offices[SENDER], second))["rows"]
+    assert (again["status"], again["code"], again["event"]) == ("duplicate", "voided", corrected["event"])
+    assert (await facts(database))["enrolment.trainee.kh.wuxi-2025.01"]["trade"] == "electrical"
+    await send(client, offices[SENDER], first)
+    assert became(await send(client, offices[SENDER], first)) == [(2, "duplicate", "duplicate")]
+    assert became(await send(client, offices[SENDER], second)) == [(2, "accepted", "applied")]
+    assert (await facts(database))["enrolment.trainee.kh.wuxi-2025.01"]["trade"] == "cabling"
+
+
 async def test_rows_that_a_later_file_has_not_change_nothing_and_are_listed(
     client: Client, offices: dict[str, Bearer], database: Database
 ) -> None:
