@@ -149,7 +149,7 @@ def _with_parts(statement: Statement, said: Sequence[Said], columns: Set[str]) -
     last = next((one.data for one in reversed(said) if one.own and NAMES[one.type] == statement.name), None)
     if last is None:
         return statement
-    told = {part["name"]: _as_in_a_row(part) for part in last.get("parts") or ()}
+    told = {part["name"]: whole_numbers(part) for part in last.get("parts") or ()}
     parts = {name: part for name, part in told.items() if f"{name}_mark" not in columns}
     for part in statement.data["parts"]:
         there = told.get(part["name"], {})
@@ -160,15 +160,6 @@ def _with_parts(statement: Statement, said: Sequence[Said], columns: Set[str]) -
         parts[part["name"]] = {**part, **{name: there[name] for name in silent & there.keys()}}
     ordered = sorted(parts, key=lambda name: (PARTS.index(name) if name in PARTS else len(PARTS), name))
     return replace(statement, data={**statement.data, "parts": [parts[name] for name in ordered]})
-
-
-def _as_in_a_row(part: Mapping[str, Any]) -> dict[str, Any]:
-    """The part as ``statements_of`` says it: whole numbers are whole, and what is not there is not named."""
-    return {
-        name: int(value) if isinstance(value, float) and value.is_integer() else value
-        for name, value in part.items()
-        if value is not None
-    }
 
 
 def _filled(before: Remembered, adopted: Remembered) -> Remembered:
@@ -327,3 +318,12 @@ def remarked_in(said: Iterable[Said]) -> dict[str, list[Any]]:
         return {}
     absent = {number: ["absent", None] for number in held.data.get("absent") or ()}
     return absent | {one["number"]: ["partly", one["hours"]] for one in held.data.get("partial") or ()}
+
+
+def whole_numbers(said: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields as a row says them: whole numbers are whole, and what is not there is not named."""
+    return {
+        name: int(value) if isinstance(value, float) and value.is_integer() else value
+        for name, value in said.items()
+        if value is not None
+    }

@@ -38,7 +38,7 @@ class Remembered:
     """What an office's rows with one key led to: the first event of each statement, and keyed digests of what was said last.
 
     ``carrier`` is the statement that says who the trainee is, ``turn`` counts corrections of the person. ``said`` is of sessions
-    only: who was absent, which is no more than the session's event says.
+    only: how each trainee attended, which is no more than the session's event says, and when that was said.
     """
 
     events: Mapping[str, str] = field(default_factory=dict)

@@ -13,8 +13,8 @@ from tests.integration.enrolment.house import REGISTRATIONS, House
 from tests.integration.enrolment.test_bundles import Bearer, add, trail
 from tests.integration.enrolment.test_recognised_rows import by_hand
 from tests.integration.enrolment.test_rosters import became, facts, number_of_facts, say, send
-from tests.sheets import a_trainee, as_csv, as_xlsx
-from tests.unit.enrolment.story import PARTIES, SENDER, STRANGER, announced, trainee
+from tests.sheets import a_trainee, as_csv, as_xlsx, was_there
+from tests.unit.enrolment.story import HOST, PARTIES, SENDER, STRANGER, announced, trainee
 
 Client = httpx.AsyncClient
 THEN = datetime.now(UTC) - timedelta(days=20)
@@ -126,6 +126,51 @@ async def test_of_two_that_were_signed_the_arrival_is_no_matter(
     for days, trade in ((0, "electrical"), (1, "cabling"), (2, "electrical")):
         signed = line(signer, as_csv([a_trainee("01", Trade=trade)]), days=days)
         assert became(await bring(client, signed, courier)) == [(2, "accepted", "applied")]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (2, 0, 1), (1, 2, 0), (0, 2, 1, 0, 1, 2)])
+@pytest.mark.parametrize("more", [{}, {"Held for": "listed"}])
+async def test_of_each_trainee_the_remark_stands_that_was_signed_last(
+    client: Client, database: Database, courier: Bearer, order: tuple[int, ...], more: dict[str, Any]
+) -> None:
+    await say(client, *REGISTRATIONS, announced(parties=PARTIES), *(by_hand(f"0{number}") for number in range(1, 5)))
+    _, signer = await add(client, HOST, role="host-centre")
+    partly = {"Present or absent": "partly", "Hours present": 2}
+    lists = [
+        [was_there("01", attendance="absent", **more), was_there("03", attendance="absent", **more)],
+        [was_there("02", attendance="absent", Hours=5, **more), was_there("03", Hours=5, **more)],
+        [was_there("04", Hours=5, **partly, **more), was_there("02", attendance="absent", Hours=5, **more)],
+    ]
+    lines = [line(signer, as_csv(rows), days=days) for days, rows in enumerate(lists)]
+    for at in order:
+        await bring(client, lines[at], courier)
+    (held,) = (await facts(database))["enrolment.cohort.cn.wuxi-2025"]["sessions"]
+    assert (held["absent"], held["partial"], held["hours"]) == (["01", "02"], [{"number": "04", "hours": 2}], 5)
+    assert held.get("group") == (["01", "02", "03", "04"] if more else None)
+
+
+async def test_a_late_list_of_attendance_is_answered_row_by_row(
+    client: Client, database: Database, courier: Bearer
+) -> None:
+    await say(client, *REGISTRATIONS, announced(parties=PARTIES), *(by_hand(f"0{number}") for number in range(1, 5)))
+    _, signer = await add(client, HOST, role="host-centre")
+    old = line(signer, as_csv([was_there(f"0{number}", attendance="absent") for number in (1, 2, 3)]), days=0)
+    new = line(signer, as_csv([was_there("02", attendance="absent"), was_there("03")]), days=1)
+    await bring(client, new, courier)
+    assert became(await bring(client, old, courier)) == [
+        (2, "accepted", "applied"),
+        (3, "duplicate", "duplicate"),
+        (4, "duplicate", "said_later"),
+    ]
+    nobody = {"Trainee number": "", "Present or absent": ""}
+    shorter = line(signer, as_csv([{**was_there("", Hours=5), **nobody}]), days=0)
+    assert became(await bring(client, shorter, courier)) == [(2, "duplicate", "said_later")]
+    as_it_is = line(signer, as_csv([{**was_there(""), **nobody}]), days=0)
+    assert became(await bring(client, as_it_is, courier)) == [(2, "duplicate", "duplicate")]
+    for again in (old, new):
+        before = await number_of_facts(database)
+        assert (await bring(client, again, courier))["counts"] == {"duplicate": 3 if again is old else 2}
+        assert await number_of_facts(database) == before
 
 
 async def test_nothing_else_than_what_was_signed_is_taken(
