@@ -16,7 +16,7 @@ from sqlmodel import Field, SQLModel
 
 from shared.database import write
 from shared.rosters.rows import Key
-from shared.rosters.statements import Remembered
+from shared.rosters.statements import OF_ROWS, Remembered
 
 
 class RosterRow(SQLModel):
@@ -40,11 +40,13 @@ class RosterRow(SQLModel):
 
 @dataclass(frozen=True, slots=True)
 class Stands:
-    """The event that stands for another one by now (the last that replaces it, or itself), and how."""
+    """The event that stands for another one by now (the last that replaces it, or itself), and how. ``undone`` is a row's event
+    that replaced it last and was voided."""
 
     id: str
     status: str
     code: str
+    undone: str | None = None
 
 
 async def lock_office(session: AsyncSession, schema: str, source: str) -> None:
@@ -124,13 +126,16 @@ async def stands(session: AsyncSession, source: str, ids: Collection[str]) -> di
                 WHERE events.source = :source AND events.type <> 'event.voided.v1' AND depth < 1000 AND events.code
                     NOT IN ('voided', 'already_replaced', 'replaces_itself', 'type_differs', 'belongs_elsewhere')
             )
-            SELECT DISTINCT ON (first) first, id, status, code FROM chain JOIN events USING (id)
-            WHERE source = :source ORDER BY first, depth DESC
+            SELECT DISTINCT ON (first) first, id, status, code, (
+                SELECT undone.id FROM events AS undone WHERE undone.source = :source AND undone.target = chain.id
+                    AND undone.code = 'voided' AND starts_with(undone.id, :of_rows) ORDER BY undone.place DESC LIMIT 1
+            ) AS undone
+            FROM chain JOIN events USING (id) WHERE source = :source ORDER BY first, depth DESC
             """
         ),
-        {"source": source, "ids": sorted(set(ids))},
+        {"source": source, "ids": sorted(set(ids)), "of_rows": OF_ROWS},
     )
-    return {row.first: Stands(row.id, row.status, row.code) for row in rows}
+    return {row.first: Stands(row.id, row.status, row.code, row.undone) for row in rows}
 
 
 async def others(

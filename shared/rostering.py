@@ -31,16 +31,17 @@ from shared.rosters.answers import (
     repeats,
     worst,
 )
+from shared.rosters.attendance import Attended, attended
 from shared.rosters.books import Book, Found
 from shared.rosters.cells import Flaw
 from shared.rosters.columns import KINDS
-from shared.rosters.recognised import Recognised, of_row, recognise, remarked_in
+from shared.rosters.recognised import of_row
 from shared.rosters.rows import Address, Key, Row, read_rows
 from shared.rosters.statements import (
+    OnRecord,
     Plan,
     Planned,
     Remembered,
-    held,
     plan,
 )
 from shared.rosters.survey import Session, Survey, header_flaw, survey
@@ -190,11 +191,12 @@ class _Taking:
                 standing,
                 desk.keyed,
                 row,
-                known[key].kept,
+                known[key].record,
             )
             for row, key in rows
         ]
-        plans = await self._in_their_time(session, [key for _, key in rows], plans, remembered)
+        records = {key: one.record for key, one in known.items()}
+        plans = await self._in_their_time(session, [key for _, key in rows], plans, remembered, records)
         receipts = await self._take(session, plans)
         after: dict[Key, Remembered] = {}
         for (row, key), planned, received in zip(rows, plans, receipts, strict=True):
@@ -216,13 +218,26 @@ class _Taking:
         return min(self.asked.signed or now, now)
 
     async def _in_their_time(
-        self, session: AsyncSession, keys: Sequence[Key], plans: Sequence[Plan], remembered: Mapping[Key, Remembered]
+        self,
+        session: AsyncSession,
+        keys: Sequence[Key],
+        plans: Sequence[Plan],
+        remembered: Mapping[Key, Remembered],
+        records: Mapping[Key, OnRecord],
     ) -> list[Plan]:
         """The same plans, but for what the office said otherwise since a bundle was signed; and those that say the same again
         are noted as said now."""
         at = self._at
         last = {key: known.at for key, known in remembered.items() if known.at}
-        later = {key for key in keys if self.asked.signed and key in last and last[key] > at}
+        later = {
+            key
+            for key, planned in zip(keys, plans, strict=True)
+            if self.asked.signed
+            and (
+                (key in last and last[key] > at)
+                or any(records[key].since.get(one.name, at) > at for one in planned.events)
+            )
+        }
         same = {key for key, planned in zip(keys, plans, strict=True) if not planned.events and not planned.flaw}
         await ledger.said_again(session, self.asked.source, same & last.keys() - later, at)
         return [
@@ -271,7 +286,11 @@ class _Taking:
         )
 
     def _unchanged(self, here: Address, known: Remembered, stands: Mapping[str, ledger.Stands]) -> RowAnswer:
-        events = [stands[id_] for id_ in known.events.values() if id_ in stands]
+        events = [
+            ledger.Stands(one.undone, "accepted", "voided") if one.undone else one
+            for id_ in known.events.values()
+            if (one := stands.get(id_))
+        ]
         open_ = next((one for one in events if one.status != "accepted" or one.code == "voided"), None)
         one = open_ or (events[-1] if events else None)
         row = RowAnswer(
@@ -300,48 +319,56 @@ class _Taking:
         keys = {key for key, _ in whole}
         remembered = await ledger.remembered(session, source, keys)
         told = await desk.said(session, source, keys)
-        statements, remarked = [], []
-        known: list[Recognised] = []
-        for key, one in whole:
-            there = remembered.get(key) or Remembered(said=remarked_in(told.get(key, ())))
-            # Who an earlier file remarked and this one leaves out stays as remarked: a row that is missing changes nothing.
-            remarked.append({**there.said, **one.remarked})
-            statements.append(held(key, one.terms, remarked[-1]))
-            empty = {"trade", "group"} - statements[-1].data.keys() if "held_for" in one.terms else ()
-            known.append(recognise(told.get(key, ()), statements[-1:], desk.keyed, remembered.get(key), empty=empty))
-        before = {key: one.before for (key, _), one in zip(whole, known, strict=True) if one.before}
+        now = {
+            key: attended(key, one, told.get(key, ()), remembered.get(key), self._at, desk.keyed) for key, one in whole
+        }
+        known = {key: one.recognised for key, one in now.items()}
+        before = {key: one.before for key, one in known.items() if one.before}
         stands = await ledger.stands(session, source, [id_ for one in before.values() for id_ in one.events.values()])
         standing = {first: one.id for first, one in stands.items()}
         plans = [
-            plan(source, key, [said], before.get(key, Remembered()), standing, desk.keyed, kept=recognised.kept)
-            for (key, _), said, recognised in zip(whole, statements, known, strict=True)
+            plan(
+                source,
+                key,
+                [one.statement],
+                before.get(key, Remembered()),
+                standing,
+                desk.keyed,
+                record=known[key].record,
+            )
+            for key, one in now.items()
         ]
-        plans = await self._in_their_time(session, [key for key, _ in whole], plans, remembered)
+        records = {key: one.record for key, one in known.items()}
+        by_row = {key: one for key, one in remembered.items() if not now[key].late}  # the others are looked at by row
+        plans = await self._in_their_time(session, list(now), plans, by_row, records)
         receipts = await self._take(session, plans)
         after: dict[Key, Remembered] = {}
-        for (key, one), planned, received, said in zip(whole, plans, receipts, remarked, strict=True):
-            known_before = before.get(key)
-            as_one = self._answer(one.rows[0][0], planned, received, known_before, stands)
-            answers += self._of_rows(one, as_one, known_before, stands)
-            now = _remembering(known_before or Remembered(), planned, received)
-            now = replace(now, said=said) if now.events and not planned.overtaken else now
-            if now != known_before and now.events:
-                after[key] = replace(now, at=self._at)
+        for (key, one), planned, received in zip(whole, plans, receipts, strict=True):
+            there = before.get(key)
+            as_one = self._answer(one.rows[0][0], planned, received, there, stands)
+            answers += self._of_rows(one, now[key], as_one, there, stands)
+            said = _remembering(there or Remembered(), planned, received)
+            if said.events and not planned.overtaken:
+                at = max(there.at, self._at) if there and there.at else self._at
+                after[key] = replace(said, said=now[key].remarked, at=at)
         await ledger.remember(session, desk.table, source, after)
         return answers
 
     def _of_rows(
-        self, one: Session, as_one: RowAnswer, before: Remembered | None, stands: Mapping[str, ledger.Stands]
+        self,
+        one: Session,
+        now: Attended,
+        as_one: RowAnswer,
+        before: Remembered | None,
+        stands: Mapping[str, ledger.Stands],
     ) -> Iterable[RowAnswer]:
         for here, number in one.rows:
+            same = before and number and list(before.said.get(number, ())[:2]) == one.remarked.get(number)
             if first := self.found.repeated.get(here):
                 yield repeats(here, first)
-            elif (
-                as_one.change == "corrected"
-                and before
-                and number
-                and list(before.said.get(number, ())) == one.remarked.get(number)
-            ):
+            elif now.late and number not in now.taken and (now.differs or (number and not same)):
+                yield overtaken(here)
+            elif before and as_one.change == "corrected" and (same or (now.late and not number)):
                 yield self._unchanged(here, before, stands)
             else:
                 yield as_one.model_copy(update={"sheet": here[0], "row": here[1]})

@@ -4,6 +4,7 @@ A spreadsheet is a ZIP, and a small one can unpack to anything: ``unpacking`` lo
 """
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -99,12 +100,16 @@ class Book:
     def _of_text(self) -> Iterator[tuple[int, Sequence[Any]]]:
         assert self._encoded
         with TextIOWrapper(BytesIO(self._content), encoding=self._encoded.encoding, newline="") as file:
+            place = 0
             try:
-                yield from enumerate(csv.reader(file, delimiter=self._encoded.delimiter), 1)
+                for place, cells in enumerate(csv.reader(file, delimiter=self._encoded.delimiter, strict=True), 1):
+                    if self.sheets and place >= self.sheets[0].header:
+                        width = len(self.sheets[0].columns)
+                        if any(_swallowed(cell, width, self._encoded.delimiter) for cell in cells):
+                            raise _never_closed(place)
+                    yield place, cells
             except csv.Error:
-                raise BookRefused(
-                    "file_unreadable", "The file cannot be read as CSV: look for a quotation mark that is never closed."
-                ) from None
+                raise _never_closed(place + 1) from None
             except UnicodeError:
                 raise BookRefused(
                     "encoding_unknown", f"The file is not wholly in {self._encoded.encoding}. Save it as UTF-8."
@@ -154,6 +159,25 @@ def open_book(content: bytes, *, name: str = "roster", kind: Kind | None = None,
         )
     book.sheets = [_found(book, each, kind_named(each)) for each in names]
     return book
+
+
+def _swallowed(cell: str, width: int, delimiter: str) -> bool:
+    """Whether a cell has further rows of a text file in it, since its quotation mark is closed only in one of them.
+
+    Where one row goes on in the next, there are as many delimiters between the two places as there are in a row. A remark may
+    have several lines, and hardly ever so many.
+    """
+    if width < 2 or ("\n" not in cell and "\r" not in cell):
+        return False
+    found = [line.count(delimiter) for line in re.split(r"\r\n|\r|\n", cell)]
+    return max(found) >= width - 1 or sum(found) >= (width - 1) * (len(found) - 1)
+
+
+def _never_closed(place: int) -> BookRefused:
+    return BookRefused(
+        "file_unreadable",
+        f"The file cannot be read as CSV: look for a quotation mark that is not closed, or not doubled, in row {place}.",
+    )
 
 
 def letter_of(position: int) -> str:

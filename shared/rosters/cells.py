@@ -8,13 +8,14 @@ import unicodedata
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from math import isfinite
 from typing import Any, Final
 
 from shared.events.codes import BUDDHIST_YEARS, FIRST_YEAR, ISO_COUNTRIES, LAST_YEAR
 from shared.rosters.columns import Column, codes, folded, words
 from shared.rosters.fonts import is_legacy
+from shared.rosters.mistakes import is_error
 from shared.rosters.zawgyi import is_zawgyi, to_unicode
 
 BUDDHIST: Final = "buddhist-years"
@@ -77,6 +78,8 @@ def read_cell(cell: Any, column: Column, around: Around) -> Any:
     """The value of a cell that is not empty. Raises ``Wrong``."""
     if isinstance(cell, float) and not isfinite(cell):  # such as 1e999 in the file
         raise _formula_error()
+    if isinstance(cell, str) and is_error(_stripped(cell)):
+        raise _formula_error()
     return _READERS[column.kind](cell, column, around)
 
 
@@ -103,10 +106,7 @@ def _text(cell: Any) -> str:
         return str(int(cell)) if cell == int(cell) else str(cell)
     if not isinstance(cell, str):
         raise _wrong("not_text", "The cell holds a date or a time where text is asked for.", "Write it as text.")
-    text = _stripped(cell)
-    if text.startswith("#") and text.rstrip("!?").isupper() and text.endswith(("!", "?", "A")):
-        raise _formula_error()
-    return text
+    return _stripped(cell)
 
 
 def _formula_error() -> Wrong:
@@ -259,16 +259,26 @@ def _language(cell: Any, column: Column, _: Around) -> str:
     return text
 
 
+_PLAIN: Final = re.compile(r"[+-]?[0-9]*[.,]?[0-9]+")
+_THOUSANDS: Final = re.compile(r"[+-]?[1-9][0-9]{0,2}[.,][0-9]{3}")
+"""In Laos 1.000 is a thousand, in Myanmar 1,000 is."""
+
+
 def _decimal(cell: Any) -> Decimal:
     if isinstance(cell, timedelta):  # a spreadsheet's 2:30
         return Decimal(int(cell.total_seconds())) / 3600
-    try:
-        number = Decimal(plain_digits(_text(cell)).replace(",", "."))
-    except InvalidOperation:
-        number = Decimal("NaN")
-    if not number.is_finite():
+    if isinstance(cell, int | float) and not isinstance(cell, bool):
+        return Decimal(str(cell))
+    text = plain_digits(_text(cell))
+    if _THOUSANDS.fullmatch(text):
+        raise _wrong(
+            "not_a_number",
+            "It cannot be seen whether the last three digits are thousands or decimals.",
+            "Write the number without a sign for thousands, and without zeros at its end.",
+        )
+    if not _PLAIN.fullmatch(text):
         raise _wrong("not_a_number", "This is not a number.", "Write a number such as 3 or 3.5.")
-    return number
+    return Decimal(text.replace(",", "."))
 
 
 def _number(number: Decimal) -> int | float:

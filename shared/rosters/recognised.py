@@ -4,7 +4,7 @@ A row that tells the same is a row that was sent before; one that tells somethin
 says nothing here: the other way may have had more to say than a spreadsheet has columns for. Pure.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -13,8 +13,19 @@ from pydantic import ValidationError
 
 from shared.events import offices_to_certification, offices_to_enrolment
 from shared.events.persons import Consent
+from shared.rosters.columns import PARTS
 from shared.rosters.rows import Row
-from shared.rosters.statements import Keyed, Remembered, Statement, consent_of, noon, person_of, statements_of
+from shared.rosters.statements import (
+    OF_ROWS,
+    Keyed,
+    OnRecord,
+    Remembered,
+    Statement,
+    consent_of,
+    person_of,
+    silent_in,
+    statements_of,
+)
 
 NAMES: Final[Mapping[str, str]] = {
     "trainee.proposed.v1": "proposed",
@@ -49,18 +60,18 @@ class Said:
     id: str
     type: str
     time: datetime
+    recorded: datetime
     own: bool
     data: Mapping[str, Any] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Recognised:
-    """What a row stands for by now: its statements, what is remembered of them, and what the record says beyond the row."""
+    """What a row stands for by now: its statements, what is remembered of them, and what the record holds besides."""
 
     statements: Sequence[Statement]
     before: Remembered | None
-    kept: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
-    """By statement, fields that an event in force has and the row leaves empty: they stay when the row corrects it."""
+    record: OnRecord
 
 
 def recognise(
@@ -72,11 +83,12 @@ def recognise(
     person: Mapping[str, Any] | None = None,
     consent: Mapping[str, Any] | None = None,
     empty: Collection[str] = (),
+    silent: Collection[str] = (),
 ) -> Recognised:
     """The row that says ``statements`` of this ``person``, against what was ``said``; the last of each type counts.
 
     What rows with its key led to comes as ``before``, and counts before what was said otherwise. ``empty`` are fields of which
-    the row says that they have nothing in them.
+    the row says that they have nothing in them, ``silent`` those for which its file has no column.
     """
     levels = {statement.data.get("level") for statement in statements} - {None}
     said = [one for one in said if not levels or one.data.get("level") in levels]  # another level is another award
@@ -90,26 +102,64 @@ def recognise(
         adopted = _as_remembered(last, known, told, statements, keyed, person or {}, consent, empty)
         before = adopted if before is None else _filled(before, adopted)
     if before is None:
-        return Recognised(statements, None)
+        return Recognised(statements, None, OnRecord())
     kept = {
         statement.name: {
             name: value
             for name, value in _named(known[statement.name]).items()
             if name not in (*_SAID_EMPTY, *empty, "enrolment")
             and statement.data.get(name) in (None, [])
-            and f"{statement.name}.{name}" not in before.digests
+            and (name in silent or f"{statement.name}.{name}" not in before.digests)
         }
         for statement in statements
         if statement.name in known
     }
-    return Recognised(statements, _after(before, said, statements), {**kept, "person": _named(told)})
+    record = OnRecord(
+        {**kept, "person": _named(told)},
+        silent,
+        max((one.time for one in said if one.own and one.data.get("person")), default=None),
+        max((one.time for one in said if one.type == "person.corrected.v1"), default=None),
+        _since(said),
+    )
+    return Recognised(statements, before, record)
+
+
+def _since(said: Iterable[Said]) -> dict[str, datetime]:
+    """When the office last said each thing by no roster, whose rows are remembered with when they were signed."""
+    since: dict[str, datetime] = {}
+    for one in said:
+        if one.own and not one.id.startswith(OF_ROWS):
+            for name in {NAMES[one.type], *(["corrected"] if one.data.get("person") else [])}:
+                since[name] = max(one.recorded, since.get(name, one.recorded))
+    return since
 
 
 def of_row(row: Row, said: Iterable[Said], before: Remembered | None, keyed: Keyed) -> Recognised:
     """The same for a row of trainees, assessments or awards."""
     person = person_of(row) if row.kind == "trainees" else {}
     consent = consent_of(row) if person else None
-    return recognise(said, statements_of(row), keyed, before, person=person, consent=consent)
+    said = list(said)
+    statements = [_with_parts(one, said, row.columns) if one.name == "assessed" else one for one in statements_of(row)]
+    silent = silent_in(row)
+    return recognise(said, statements, keyed, before, person=person, consent=consent, silent=silent)
+
+
+def _with_parts(statement: Statement, said: Sequence[Said], columns: Set[str]) -> Statement:
+    """An assessment with what was said of its parts and the row's file has no column for."""
+    last = next((one.data for one in reversed(said) if one.own and NAMES[one.type] == statement.name), None)
+    if last is None:
+        return statement
+    told = {part["name"]: whole_numbers(part) for part in last.get("parts") or ()}
+    parts = {name: part for name, part in told.items() if f"{name}_mark" not in columns}
+    for part in statement.data["parts"]:
+        there = told.get(part["name"], {})
+        fields = {"out_of": "out_of", "carried_over_from": "from_attempt"}
+        if last["result"] == statement.data["result"]:
+            fields["passed"] = "passed"
+        silent = {name for name, column in fields.items() if f"{part['name']}_{column}" not in columns}
+        parts[part["name"]] = {**part, **{name: there[name] for name in silent & there.keys()}}
+    ordered = sorted(parts, key=lambda name: (PARTS.index(name) if name in PARTS else len(PARTS), name))
+    return replace(statement, data={**statement.data, "parts": [parts[name] for name in ordered]})
 
 
 def _filled(before: Remembered, adopted: Remembered) -> Remembered:
@@ -244,16 +294,6 @@ def _numbered_with_its_award(statements: Sequence[Statement], last: Mapping[str,
     return [both]
 
 
-def _after(before: Remembered, said: Sequence[Said], statements: Sequence[Statement]) -> Remembered:
-    """A correction of the person counts from after the last one, whoever made it and however."""
-    corrected = max((one.time for one in said if one.type == "person.corrected.v1"), default=None)
-    if corrected is None or before.carrier is None:
-        return before
-    day = next((one.day for one in statements if one.name == before.carrier), statements[-1].day)
-    seconds = int((corrected - datetime.fromisoformat(noon(day))).total_seconds())
-    return replace(before, turn=max(before.turn, seconds))
-
-
 def _named(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The fields that have something in them."""
     return {name: value for name, value in fields.items() if value not in (None, [])}
@@ -278,3 +318,12 @@ def remarked_in(said: Iterable[Said]) -> dict[str, list[Any]]:
         return {}
     absent = {number: ["absent", None] for number in held.data.get("absent") or ()}
     return absent | {one["number"]: ["partly", one["hours"]] for one in held.data.get("partial") or ()}
+
+
+def whole_numbers(said: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields as a row says them: whole numbers are whole, and what is not there is not named."""
+    return {
+        name: int(value) if isinstance(value, float) and value.is_integer() else value
+        for name, value in said.items()
+        if value is not None
+    }

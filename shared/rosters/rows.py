@@ -95,11 +95,12 @@ def _row(
     complaints += [Complaint(flaw, headers.get(name)) for name, flaw in _together(found.kind, values, there)]
     order = {header: at for at, header in enumerate(headers.values())}
     complaints.sort(key=lambda complaint: order.get(complaint.column or "", len(order)))
-    return Row(found.name, place, found.kind, key_of(found.kind, values), values, complaints, frozenset(headers))
+    key = key_of(found.kind, values, there - values.keys())
+    return Row(found.name, place, found.kind, key, values, complaints, frozenset(headers))
 
 
-def key_of(kind: Kind, values: Mapping[str, Any]) -> Key | None:
-    """The key of a row with these values, or None when the cells that make it are empty or wrong."""
+def key_of(kind: Kind, values: Mapping[str, Any], wrong: Set[str] = frozenset()) -> Key | None:
+    """The key of a row with these values, or None when the cells that make it are empty or ``wrong``."""
     parts = {
         "trainees": (),
         "attendance": ("session",),
@@ -109,7 +110,7 @@ def key_of(kind: Kind, values: Mapping[str, Any]) -> Key | None:
     known = {"attempt": 1, **values}
     if kind == "attendance":
         known = {"number": "", **known}
-    if any(name not in known for name in ("cohort", "number", *parts)):
+    if any(name not in known or name in wrong for name in ("cohort", "number", *parts)):
         return None
     return Key(kind, known["cohort"], known["number"], "/".join(str(known[name]) for name in parts))
 

@@ -3,9 +3,9 @@
 Pure: what an office's earlier files led to comes in as ``Remembered`` and goes out as what to remember from now on.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from shared.rosters.cells import Flaw
@@ -15,9 +15,12 @@ from shared.rosters.rows import Key, Row
 Keyed = Callable[[Any], str]
 """A keyed digest of a JSON value as 32 hexadecimal digits: equal for equal values, and nothing to guess from."""
 
+OF_ROWS: Final = "r-"
+"""What the ids of events begin with that rows became."""
 _PLACE: Final = ("role", "country", "sending_centre", "employer", "trade")
 _IDENTIFIERS: Final = {"national_id": "national-id", "passport": "passport", "centre_number": "centre-number"}
 _CONTACT: Final = ("phone", "email")
+_EVER: Final = datetime(1, 1, 2, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class Remembered:
     """What an office's rows with one key led to: the first event of each statement, and keyed digests of what was said last.
 
     ``carrier`` is the statement that says who the trainee is, ``turn`` counts corrections of the person. ``said`` is of sessions
-    only: who was absent, which is no more than the session's event says.
+    only: how each trainee attended, which is no more than the session's event says, and when that was said.
     """
 
     events: Mapping[str, str] = field(default_factory=dict)
@@ -45,6 +48,23 @@ class Remembered:
     said: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     at: datetime | None = None
     """When it was said last: sent, or signed where there was no connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class OnRecord:
+    """What the record holds besides what a row says (``recognised.py``).
+
+    ``kept`` are, by statement and of the person, fields of events in force that stay when the row corrects these; ``silent`` are
+    fields for which the row's file has no column: it says nothing of them. ``told`` is when the office last said who the
+    trainee is, ``corrected`` when anybody last corrected that: a correction counts only after both. ``since`` is when each thing
+    was last said by no roster, by the names of planned events.
+    """
+
+    kept: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    silent: Collection[str] = ()
+    told: datetime | None = None
+    corrected: datetime | None = None
+    since: Mapping[str, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +135,26 @@ def _of_an_award(row: Row) -> list[Statement]:
     return found
 
 
+def silent_in(row: Row) -> set[str]:
+    """The fields for which the row's file has no column."""
+    if row.kind == "trainees":
+        return set(_PLACE) - row.columns
+    if row.kind == "assessments":
+        marks = {f"{part}_mark" for part in PARTS}
+        return {"assessor"} - row.columns | (set() if marks & row.columns else {"parts"})
+    return set()
+
+
+def silent_of_a_session(terms: Mapping[str, Any], columns: Set[str]) -> set[str]:
+    """The fields of a session for which its rows' file has no column."""
+    silent = {"mode"} - columns
+    if "held_for" not in terms:
+        silent |= {"trade"} - columns
+    if not {"held_for", "trade"} & {*terms, *({"held_for"} & columns)}:
+        silent |= {"group"}
+    return silent
+
+
 def held(key: Key, terms: Mapping[str, Any], rows: Mapping[str, Sequence[Any]]) -> Statement:
     """A session, from what its rows agree on and from who was remarked: by number, how and for how many hours."""
     data: dict[str, Any] = {
@@ -177,14 +217,13 @@ def plan(
     standing: Mapping[str, str],
     keyed: Keyed,
     row: Row | None = None,
-    kept: Mapping[str, Mapping[str, Any]] | None = None,
+    record: OnRecord = OnRecord(),
 ) -> Plan:
     """The events that bring the record from what was said before to what is said now.
 
     ``standing`` is, for each event that is remembered, the one that stands for it now; ``row`` is a trainee's, who is a person
-    too. ``kept`` is what the record holds beyond the row (``recognised.py``), by statement, and of the person.
+    too.
     """
-    beyond = kept or {}
     said = list(statements)
     person = person_of(row) if row is not None and row.kind == "trainees" else {}
     consent = consent_of(row) if person and row is not None else None
@@ -193,11 +232,8 @@ def plan(
     for statement in said:
         digests = {f"{statement.name}.{name}": keyed(value) for name, value in statement.data.items()}
         old = {name: value for name, value in before.digests.items() if name.startswith(f"{statement.name}.")}
-        if row is not None and row.kind == "trainees":  # a column that the file does not have says nothing
-            silent = {f"{statement.name}.{name}" for name in _PLACE if name not in row.columns}
-            untold = silent & old.keys()
-        else:
-            untold = set()
+        untold = {f"{statement.name}.{name}" for name in record.silent} & old.keys()
+        digests = {name: value for name, value in digests.items() if name not in untold}
         first = before.events.get(statement.name)
         carries = statement.name == carrier and bool(person)
         new_person = carries and before.carrier is None
@@ -205,19 +241,19 @@ def plan(
         changed = digests != {name: value for name, value in old.items() if name not in untold}
         if first is not None and not changed and not new_person and not new_consent:
             continue
-        more = beyond.get(statement.name, {}) if first is not None else {}
+        more = record.kept.get(statement.name, {}) if first is not None else {}
         nobody = before.carrier == statement.name and not person and "person" not in more
-        if first is not None and (untold or nobody):
+        if first is not None and (nobody or (untold and statement.name not in record.kept)):
             return Plan(flaw=_DETAILS_MISSING)
         data = {**statement.data, **more}
-        remembered = {**digests}
+        remembered = {**digests, **{name: old[name] for name in untold}}
         if carries:
             data["person"] = _joined({"sex": "U", **more.get("person", {})}, person)
             data["person"] |= {"consent": consent} if consent else {}
             remembered |= {"consent": keyed(consent)} if consent else {}
             remembered |= _digests(person, keyed) if new_person else {}
         replaced = standing.get(first, first) if first is not None else None
-        id_ = f"r-{keyed([source, *key, statement.name, statement.day, data, replaced])}"
+        id_ = f"{OF_ROWS}{keyed([source, *key, statement.name, statement.day, data, replaced])}"
         events.append(
             Planned(
                 statement.name,
@@ -226,7 +262,7 @@ def plan(
             )
         )
     if before.carrier is not None and person:
-        correction = _correction(source, key, person, before, said, keyed, beyond.get("person", {}))
+        correction = _correction(source, key, person, before, said, keyed, record)
         if isinstance(correction, Flaw):
             return Plan(flaw=correction)
         events += [correction] if correction else []
@@ -240,7 +276,7 @@ def _correction(
     before: Remembered,
     said: Sequence[Statement],
     keyed: Keyed,
-    beyond: Mapping[str, Any],
+    record: OnRecord,
 ) -> Planned | Flaw | None:
     """What the row says of the person that it did not say before: enrolment, marks and certificates stand."""
     digests = _digests(person, keyed)
@@ -248,7 +284,7 @@ def _correction(
     if not changed:
         return None
     differs = {one.partition("/")[0].removeprefix("person.") for one in changed}
-    whole = _joined({name: value for name, value in beyond.items() if name in differs}, person)
+    whole = _joined({name: value for name, value in record.kept.get("person", {}).items() if name in differs}, person)
     data = {name: value for name, value in whole.items() if name in differs}
     there = _digests(data, keyed)
     for listed in ("identifiers", "contact"):
@@ -258,13 +294,12 @@ def _correction(
         ):
             return _DETAILS_MISSING
     turn = before.turn + 1
-    # Corrections of one person go by their time: a second's distance keeps them in the order in which they were made.
     day = next((one.day for one in said if one.name == before.carrier), said[-1].day)
     fields = {"cohort": key.cohort, "number": key.number, **data}
-    id_ = f"r-{keyed([source, *key, 'corrected', fields, turn])}"
+    id_ = f"{OF_ROWS}{keyed([source, *key, 'corrected', fields, turn])}"
     return Planned(
         "corrected",
-        _event(source, id_, "person.corrected.v1", noon(day, turn), fields, None),
+        _event(source, id_, "person.corrected.v1", _later(day, turn, record), fields, None),
         lambda known: replace(known, digests={**known.digests, **digests}, turn=turn),
     )
 
@@ -309,15 +344,20 @@ def _remember(
     return remember
 
 
-def noon(day: str, seconds: int = 0) -> str:
+def noon(day: str) -> str:
     """The moment of what a row says happened on a day: noon in Greenwich, which is that day wherever the programme works.
 
     Only the day is known, and it is the cohort's own; two computers must come to the same moment, wherever they stand.
     """
-    minutes, seconds = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    on = date.fromisoformat(day) + timedelta(days=(12 + hours) // 24)
-    return f"{on.isoformat()}T{(12 + hours) % 24:02}:{minutes:02}:{seconds:02}+00:00"
+    return f"{day}T12:00:00+00:00"
+
+
+def _later(day: str, turn: int, record: OnRecord) -> str:
+    """The moment of a row's correction of a person: corrections go by their time, and one from before the event that told who
+    the trainee is would change nothing. A second's distance keeps them in the order in which they were made."""
+    told = max(datetime.fromisoformat(noon(day)), record.told or _EVER) + timedelta(seconds=turn)
+    corrected = (record.corrected or _EVER) + timedelta(seconds=1)
+    return max(told, corrected).astimezone(UTC).isoformat()
 
 
 def _event(

@@ -22,6 +22,8 @@ class Session:
     terms: dict[str, Any]
     remarked: dict[str, list[Any]] = field(default_factory=dict)
     rows: list[tuple[Address, str]] = field(default_factory=list)
+    columns: set[str] = field(default_factory=set)
+    """Those of the sheets in which its rows stand."""
     broken_by: Address | None = None
 
 
@@ -74,6 +76,7 @@ def _gather(found: Survey, row: Row) -> None:
     if "trade" in terms:
         terms.setdefault("held_for", "trade")
     session = found.sessions.setdefault(key, Session(terms))
+    session.columns |= row.columns
     if row.complaints:
         session.broken_by = session.broken_by or here
         return

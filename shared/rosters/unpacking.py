@@ -17,6 +17,7 @@ from io import BytesIO
 from typing import Final, Literal, Protocol
 from xml.parsers import expat
 
+from shared.rosters.mistakes import Mistakes
 from shared.rosters.refusing import (
     COLUMNS_LIMIT,
     ROWS_LIMIT,
@@ -35,6 +36,8 @@ CELLS_LIMIT: Final = 4_000_000
 """Cells that the library may make room for, empty ones among them: 50,000 rows of 80."""
 TAGS_LIMIT: Final = 20_000_000
 """Tags in all parts of a spreadsheet: reading a million takes a second."""
+PIECE: Final = 1 << 20
+"""Bytes of a part that are looked at together."""
 SPACES_LIMIT: Final = 1_000
 """Spaces in a row that an .ods may say by a number."""
 
@@ -49,6 +52,8 @@ Attributes = Mapping[str, str]
 
 class _Extents(Protocol):
     """Counts the cells of one part. Raises ``BookRefused`` when they are too many, or nobody can tell where they are."""
+
+    mistakes: Mistakes | None
 
     def starts(self, name: str, attributes: Attributes, /) -> None: ...
     def ends(self, name: str, /) -> None: ...
@@ -106,11 +111,12 @@ class _Parts:
         parser.EndElementHandler = extents.ends
         parser.CharacterDataHandler = extents.says
         parser.EntityDeclHandler = _refuse
+        extents.mistakes = mistakes = Mistakes(parser)
         if not doctype:
             parser.StartDoctypeDeclHandler = _refuse
         try:
             with self._archive.open(name) as part:
-                while piece := part.read(1 << 20):
+                while piece := part.read(PIECE):
                     self._size += len(piece)
                     self._tags += piece.count(b"<")
                     if self._size > UNPACKED_LIMIT or self._tags > TAGS_LIMIT:
@@ -120,8 +126,9 @@ class _Parts:
                     if b"\0" in piece:  # UTF-16, which the parser would tell by its first two bytes
                         raise unreadable()
                     parser.Parse(piece, False)
-                    yield piece
+                    yield mistakes.rewritten(piece)
             parser.Parse(b"", True)
+            yield mistakes.rest()
         except expat.ExpatError:
             raise unreadable() from None
 
@@ -165,6 +172,8 @@ def _refuse(*_: object) -> None:
 
 
 class _Encryption:
+    mistakes: Mistakes | None = None
+
     def starts(self, name: str, _: Attributes) -> None:
         if name == _ENCRYPTION:
             raise old_form()
@@ -196,6 +205,8 @@ class _SharedTexts:
 
 class _XlsxExtents:
     """A cell without a place is right of the one before, a row without a number below the one before."""
+
+    mistakes: Mistakes | None = None
 
     def __init__(self, texts: _SharedTexts, lengths: list[int]) -> None:
         """``lengths`` are for the texts of this part."""
@@ -233,6 +244,8 @@ class _XlsxExtents:
             if column < 0:
                 raise unreadable()
             self._place, self._column = (row, column), column
+        if self.mistakes:
+            self.mistakes.cell(attributes)
 
     def _line(self, attributes: Attributes) -> None:
         if self._place is not None:
@@ -298,6 +311,8 @@ def _position(letters: str) -> int:
 class _OdsExtents:
     """Rows and cells say how often they are repeated. All sheets of a file are in memory at once."""
 
+    mistakes: Mistakes | None = None
+
     def __init__(self) -> None:
         self._open: list[str] = []  # tables, rows and cells
         self._rows = 0  # before this one
@@ -330,6 +345,8 @@ class _OdsExtents:
         elif name in _ODS_CELLS:
             self._opens(name, ("table:table", "table:table-row"))
             self._cell(attributes)
+            if self.mistakes:
+                self.mistakes.cell(attributes)
 
     def _cell(self, attributes: Attributes) -> None:
         repeated = _number(attributes.get("table:number-columns-repeated", "1"))
@@ -347,6 +364,10 @@ class _OdsExtents:
             raise _too_many_cells()
 
     def ends(self, name: str) -> None:
+        if self.mistakes and name == "text:p":
+            self.mistakes.paragraph_ends()
+        elif self.mistakes and name in _ODS_CELLS:
+            self.mistakes.cell_ends()
         if self._open and name == self._open[-1]:
             self._open.pop()
             if name in _ODS_CELLS:

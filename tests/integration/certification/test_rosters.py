@@ -100,6 +100,39 @@ async def test_a_corrected_mark_and_level_leave_no_gap(told: Database) -> None:
     assert live == {"junior": "void", "senior": "issued"}
 
 
+PLAIN = {**AWARD, "Date": "2025-04-11", "Result": "pass"}
+
+
+async def standing(database: Database) -> dict[str, Any]:
+    """The one assessment that was not replaced."""
+    async with database.transaction() as session:
+        rows = await session.execute(text("SELECT body FROM events WHERE type LIKE '%assessed%' AND code = 'applied'"))
+        (body,) = rows.scalars().all()
+        return dict(body["data"])
+
+
+async def test_a_file_without_columns_says_nothing_of_them(told: Database) -> None:
+    marks = {"Theory mark": 40, "Theory out of": 50, "Practice mark": 88}
+    await send(told, as_csv([{**PLAIN, "Assessor": "A board", **marks}]))
+    whole = await standing(told)
+    for fewer in ({}, {"Theory mark": 40}, {"Practice mark": 88, "Assessor": "A board"}):
+        assert became(await send(told, as_csv([{**PLAIN, **fewer}]))) == [("duplicate", "duplicate")], fewer
+    assert became(await send(told, as_csv([{**PLAIN, "Theory mark": 41}]))) == [("accepted", "applied")]
+    theory, practice = whole["parts"]
+    assert await standing(told) == {**whole, "parts": [{**theory, "mark": 41}, practice]}
+    assert became(await send(told, as_csv([{**PLAIN, "Date": "2025-04-12"}]))) == [("accepted", "applied")]
+    now = await standing(told)
+    assert (now["date"], now["assessor"], [part["mark"] for part in now["parts"]]) == (
+        "2025-04-12",
+        "A board",
+        [41, 88],
+    )
+    emptied = {**PLAIN, "Date": "2025-04-12", "Assessor": "", **marks, "Theory mark": 41, "Practice mark": ""}
+    assert became(await send(told, as_csv([emptied]))) == [("accepted", "applied")]
+    now = await standing(told)
+    assert (now.get("assessor"), [part["name"] for part in now["parts"]]) == (None, ["theory"])
+
+
 async def test_resits_are_rows_of_their_own(told: Database) -> None:
     failed = assessed("fail", **{"Theory passed": "yes", "Practice passed": "no"})
     again = assessed(Attempt=2, Date="2025-04-20", **{"Theory carried over from attempt": 1})

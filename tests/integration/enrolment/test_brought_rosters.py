@@ -11,9 +11,10 @@ from shared.bundles import Roster, Signer, is_roster
 from shared.database import Database
 from tests.integration.enrolment.house import REGISTRATIONS, House
 from tests.integration.enrolment.test_bundles import Bearer, add, trail
+from tests.integration.enrolment.test_recognised_rows import by_hand
 from tests.integration.enrolment.test_rosters import became, facts, number_of_facts, say, send
-from tests.sheets import a_trainee, as_csv, as_xlsx
-from tests.unit.enrolment.story import PARTIES, SENDER, STRANGER, announced
+from tests.sheets import a_trainee, as_csv, as_xlsx, was_there
+from tests.unit.enrolment.story import HOST, PARTIES, SENDER, STRANGER, announced, trainee
 
 Client = httpx.AsyncClient
 THEN = datetime.now(UTC) - timedelta(days=20)
@@ -92,6 +93,84 @@ async def test_what_the_office_has_said_since_is_not_undone_by_an_old_bundle(
     assert became(await bring(client, ahead, courier)) == [(2, "accepted", "applied")]
     corrected = await send(client, direct, as_csv([a_trainee("01", Trade="cabling")]))
     assert became(corrected) == [(2, "accepted", "applied")]
+
+
+async def test_what_the_office_has_said_since_by_a_program_stands_too(
+    client: Client, database: Database, sender: tuple[Bearer, Signer], courier: Bearer
+) -> None:
+    _, signer = sender
+    proposed = line(signer, as_csv([a_trainee("01", **{"Proposed on": "2025-03-04", "Enrolled on": ""})]), days=0)
+    enrolled = line(signer, as_csv([a_trainee("01", Trade="cabling", Sex="M"), a_trainee("02")]), days=1)
+    await say(client, by_hand("01"))
+    before = await facts(database)
+    answer = await bring(client, enrolled, courier)
+    assert became(answer) == [(2, "duplicate", "said_later"), (3, "accepted", "applied")]
+    trainee_01 = "enrolment.trainee.kh.wuxi-2025.01"
+    assert (await facts(database))[trainee_01] == before[trainee_01]
+    same = line(signer, as_csv([a_trainee("01")]), days=1)
+    assert became(await bring(client, same, courier)) == [(2, "duplicate", "duplicate")]
+    # That somebody was proposed contradicts nothing that was said since.
+    assert became(await bring(client, proposed, courier)) == [(2, "accepted", "applied")]
+    names = {"original": "សុខា", "romanised": "By Hand"}
+    await say(client, trainee("person.corrected", "02", day=50, names=names))
+    renamed = line(signer, as_csv([a_trainee("02", **{"Name in Latin letters": "By Row"})]), days=2)
+    assert became(await bring(client, renamed, courier)) == [(2, "duplicate", "said_later")]
+    ahead = line(signer, as_csv([a_trainee("02", **{"Name in Latin letters": "By Row"})]), days=4000)
+    assert became(await bring(client, ahead, courier)) == [(2, "accepted", "applied")]
+
+
+async def test_of_two_that_were_signed_the_arrival_is_no_matter(
+    client: Client, database: Database, sender: tuple[Bearer, Signer], courier: Bearer
+) -> None:
+    _, signer = sender
+    for days, trade in ((0, "electrical"), (1, "cabling"), (2, "electrical")):
+        signed = line(signer, as_csv([a_trainee("01", Trade=trade)]), days=days)
+        assert became(await bring(client, signed, courier)) == [(2, "accepted", "applied")]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (2, 0, 1), (1, 2, 0), (0, 2, 1, 0, 1, 2)])
+@pytest.mark.parametrize("more", [{}, {"Held for": "listed"}])
+async def test_of_each_trainee_the_remark_stands_that_was_signed_last(
+    client: Client, database: Database, courier: Bearer, order: tuple[int, ...], more: dict[str, Any]
+) -> None:
+    await say(client, *REGISTRATIONS, announced(parties=PARTIES), *(by_hand(f"0{number}") for number in range(1, 5)))
+    _, signer = await add(client, HOST, role="host-centre")
+    partly = {"Present or absent": "partly", "Hours present": 2}
+    lists = [
+        [was_there("01", attendance="absent", **more), was_there("03", attendance="absent", **more)],
+        [was_there("02", attendance="absent", Hours=5, **more), was_there("03", Hours=5, **more)],
+        [was_there("04", Hours=5, **partly, **more), was_there("02", attendance="absent", Hours=5, **more)],
+    ]
+    lines = [line(signer, as_csv(rows), days=days) for days, rows in enumerate(lists)]
+    for at in order:
+        await bring(client, lines[at], courier)
+    (held,) = (await facts(database))["enrolment.cohort.cn.wuxi-2025"]["sessions"]
+    assert (held["absent"], held["partial"], held["hours"]) == (["01", "02"], [{"number": "04", "hours": 2}], 5)
+    assert held.get("group") == (["01", "02", "03", "04"] if more else None)
+
+
+async def test_a_late_list_of_attendance_is_answered_row_by_row(
+    client: Client, database: Database, courier: Bearer
+) -> None:
+    await say(client, *REGISTRATIONS, announced(parties=PARTIES), *(by_hand(f"0{number}") for number in range(1, 5)))
+    _, signer = await add(client, HOST, role="host-centre")
+    old = line(signer, as_csv([was_there(f"0{number}", attendance="absent") for number in (1, 2, 3)]), days=0)
+    new = line(signer, as_csv([was_there("02", attendance="absent"), was_there("03")]), days=1)
+    await bring(client, new, courier)
+    assert became(await bring(client, old, courier)) == [
+        (2, "accepted", "applied"),
+        (3, "duplicate", "duplicate"),
+        (4, "duplicate", "said_later"),
+    ]
+    nobody = {"Trainee number": "", "Present or absent": ""}
+    shorter = line(signer, as_csv([{**was_there("", Hours=5), **nobody}]), days=0)
+    assert became(await bring(client, shorter, courier)) == [(2, "duplicate", "said_later")]
+    as_it_is = line(signer, as_csv([{**was_there(""), **nobody}]), days=0)
+    assert became(await bring(client, as_it_is, courier)) == [(2, "duplicate", "duplicate")]
+    for again in (old, new):
+        before = await number_of_facts(database)
+        assert (await bring(client, again, courier))["counts"] == {"duplicate": 3 if again is old else 2}
+        assert await number_of_facts(database) == before
 
 
 async def test_nothing_else_than_what_was_signed_is_taken(

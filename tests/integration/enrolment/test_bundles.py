@@ -17,8 +17,10 @@ Bearer = dict[str, str]
 NDJSON = {"Content-Type": "application/x-ndjson"}
 
 
-async def add(client: Client, office: str, officer: str = "desk-1") -> tuple[Bearer, Signer]:
-    body = {"office": office, "name": "Office", "roles": ["sending-office"], "officer": officer}
+async def add(
+    client: Client, office: str, officer: str = "desk-1", role: str = "sending-office"
+) -> tuple[Bearer, Signer]:
+    body = {"office": office, "name": "Office", "roles": [role], "officer": officer}
     given = (await client.post("/v1/offices", json=body)).json()
     return {"Authorization": f"Bearer {given['token']}"}, Signer(given["nats"]["credentials"])
 

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from shared.database import Database
 from tests.integration.enrolment.test_rosters import Bearer, became, facts, number_of_facts, offices, say, send
 from tests.sheets import a_trainee, as_csv, was_there
-from tests.unit.enrolment.story import HOST, SENDER, completed, session, started, trainee
+from tests.unit.enrolment.story import HOST, PARTIES, SENDER, announced, completed, session, started, trainee
 
 Client = httpx.AsyncClient
 __all__ = ["offices"]
@@ -98,6 +98,54 @@ async def test_a_row_counts_after_a_correction_by_hand(client: Client, offices: 
     answer = await send(client, offices[SENDER], as_csv([a_trainee("01", **{"Name in Latin letters": "By Row"})]))
     assert became(answer) == [(2, "accepted", "applied")]
     assert "By Row" in str(await details(client, offices[SENDER]))
+
+
+PROPOSAL = {"Proposed on": "2025-03-04", "Enrolled on": ""}
+RENAMED = {"Name in Latin letters": "Sok Kha", "Passport number": "N99"}
+
+
+async def test_a_list_of_proposals_corrects_who_was_enrolled_since(
+    client: Client, offices: dict[str, Bearer], database: Database
+) -> None:
+    await send(client, offices[SENDER], as_csv([a_trainee("01", **{"Proposed on": "2025-03-04"})]))
+    for number, changed in enumerate((RENAMED, {"Name in Latin letters": "Kha", "Passport number": "N99"}, RENAMED)):
+        answer = await send(client, offices[SENDER], as_csv([a_trainee("01", **PROPOSAL, **changed)]))
+        assert became(answer) == [(2, "accepted", "applied")], number
+        known = str(await details(client, offices[SENDER]))
+        assert changed["Name in Latin letters"] in known
+        assert "N99" in known
+        assert (await facts(database))["enrolment.trainee.kh.wuxi-2025.01"]["status"] == "enrolled"
+    assert became(await send(client, offices[SENDER], as_csv([a_trainee("01", **PROPOSAL, **RENAMED)]))) == [
+        (2, "duplicate", "duplicate")
+    ]
+
+
+async def test_a_row_corrects_who_was_enrolled_by_hand_in_the_evening(
+    client: Client, offices: dict[str, Bearer]
+) -> None:
+    proposal = by_hand("01", date=None) | {
+        "id": "p1",
+        "type": "trainee.proposed.v1",
+        "time": "2025-03-03T09:00:00+07:00",
+    }
+    await say(client, proposal, by_hand("01") | {"time": "2025-03-12T21:30:00.5+00:00"})
+    answer = await send(client, offices[SENDER], as_csv([a_trainee("01", **RENAMED)]))
+    assert became(answer) == [(2, "accepted", "applied")]
+    assert "Sok Kha" in str(await details(client, offices[SENDER]))
+
+
+async def test_corrections_that_wait_keep_the_order_in_which_they_were_made(
+    client: Client, offices: dict[str, Bearer]
+) -> None:
+    place: dict[str, Any] = {"Cohort": "later-2025"}
+    await send(client, offices[SENDER], as_csv([a_trainee("01", **place, **{"Proposed on": "2025-03-04"})]))
+    for name in ("One", "Two", "Three"):
+        row = a_trainee("01", **place, **PROPOSAL, **{"Name in Latin letters": name})
+        assert (await send(client, offices[SENDER], as_csv([row])))["counts"] == {"waiting": 1}
+    announcement = announced(parties=PARTIES)
+    await say(client, announcement | {"id": "later", "data": {**announcement["data"], "cohort": "later-2025"}})
+    answer = await client.get("/v1/cohorts/later-2025/trainees", headers=offices[SENDER])
+    assert "Three" in answer.text
 
 
 async def test_another_offices_trainee_is_not_recognised(client: Client, offices: dict[str, Bearer]) -> None:

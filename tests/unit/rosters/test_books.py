@@ -1,5 +1,6 @@
 """Files: the forms and encodings that spreadsheet programs write, and those that would take more than there is."""
 
+import re
 import zipfile
 from io import BytesIO
 
@@ -278,3 +279,104 @@ def test_more_rows_than_are_taken() -> None:
 
 def test_a_quotation_that_never_ends() -> None:
     assert code(b'cohort,number\n"' + b"c,1\n" * 50_000) == "file_unreadable"
+
+
+def of_ods(*cells: bytes) -> bytes:
+    return table(b'<table:table table:name="T"><table:table-row>%s</table:table-row></table:table>' % b"".join(cells))
+
+
+def cells_of(content: bytes) -> list[object]:
+    book = open_book(content)
+    return [cell for _, cells in book.rows(book.sheets[0].name) for cell in cells]
+
+
+def test_an_error_of_a_workbook_is_no_empty_cell() -> None:
+    cells = b"""<sheetData><row r="1"><c r="A1" t="e"><f>NA()</f><v>#N/A</v></c><c a=" t='e' r='XFD9' >" t = 'e' r="B1">
+      <v>#SPILL!</v></c><c><v>1</v></c><c r="D1" t="e"><v>#DIV/0!</v></c><c r="E1" t="str"><v>e</v></c></row></sheetData>"""
+    assert cells_of(workbook(cells)) == ["#N/A", "#SPILL!", 1.0, "#DIV/0!", "e"]
+
+
+def test_an_error_of_an_ods_is_no_empty_cell_and_no_0() -> None:
+    ends = b"</text:p></table:table-cell>"
+    content = of_ods(
+        b'<table:table-cell table:formula="of:=NA()" office:value-type="string" office:string-value=""'
+        b' calcext:value-type="error"><text:p>#N/A' + ends,
+        b'<table:table-cell office:value-type="float" x=\' office:y="\' office:value="0" calcext:value-type="error"'
+        b' table:number-columns-repeated="2"><text:p>Err:502' + ends,
+        b'<table:table-cell table:formula="of:=1/0" office:value="0" office:value-type="float">'
+        b"<office:annotation><text:p>why?</text:p></office:annotation><text:p>#DIV/0!" + ends,
+        b'<table:table-cell table:formula="of:=1/0" office:value-type="string" office:string-value=""><text:p>Err:509'
+        + ends,
+        b'<table:table-cell table:formula="of:=1" office:value="0" office:value-type="float"><text:p>0' + ends,
+        b'<table:table-cell table:formula="of:=X" office:value="3" office:value-type="float"/>',
+        b'<table:table-cell office:value="2" office:value-type="float"><text:p>2' + ends,
+    )
+    assert cells_of(content) == ["#N/A"] * 5 + [0.0, 3.0, 2.0]
+
+
+@pytest.mark.parametrize("room", [0, 1, 7, 40])
+def test_errors_wherever_the_part_is_cut(monkeypatch: pytest.MonkeyPatch, room: int) -> None:
+    monkeypatch.setattr(unpacking, "PIECE", 64)
+    fill = b"<!--%s-->" % (b"x" * room)
+    cell = b'<c t="e" x="%s"><v>#N/A</v></c><c><v>1</v></c>' % (b">" * 100)
+    rows = b"".join(b"<row>%s%s</row>" % (fill, cell * 2) for _ in range(50))
+    assert cells_of(workbook(b"<sheetData>%s</sheetData>" % rows)) == ["#N/A", 1.0, "#N/A", 1.0] * 50
+    failed = b'<table:table-cell table:formula="x" office:value="0"><text:p>#REF!</text:p></table:table-cell>'
+    fine = b'<table:table-cell table:formula="x" office:value="0"><text:p>%s</text:p></table:table-cell>' % (b"x" * 300)
+    plain = b'<table:table-cell x="%s" office:value="2"/>' % (b"x" * room)
+    assert cells_of(of_ods((failed + plain + fine) * 50)) == ["#N/A", 2.0, 0.0] * 50
+
+
+def test_an_error_in_a_cell_that_need_not_be_filled_in_refuses_the_row_and_no_other() -> None:
+    resit = {
+        "Cohort": "c", "Trainee number": "01", "Scheme": "s", "Occupation": "o", "Level": "junior", "Date": "2025-04-01",
+        "Result": "pass", "Attempt": 2,
+    }  # fmt: skip
+    first = {**resit, "Result": "fail", "Attempt": 1}
+    content = packed(**errors_in_the_first_row(as_xlsx(Assessments=[resit, first])))
+    wrong, right = rows(content)
+    assert [(one.flaw.code, one.column) for one in wrong.complaints] == [("formula_error", "H (Attempt)")]
+    assert (wrong.key, right.complaints) == (None, [])
+
+
+def errors_in_the_first_row(content: bytes) -> dict[str, bytes]:
+    """The parts of a workbook, with an error as the attempt of its first row."""
+    with zipfile.ZipFile(BytesIO(content)) as archive:
+        parts = {part: archive.read(part) for part in archive.namelist()}
+    return {part: re.sub(rb'(<c r="H2")><v>2</v>', rb'\1 t="e"><v>#N/A</v>', inside) for part, inside in parts.items()}
+
+
+LIST = "cohort,number,remark,trade\nc,01,good,x\nc,02,%s,x\nc,03,%s,x\nc,04,%s,x\nc,05,good,x\n"
+
+
+@pytest.mark.parametrize(
+    ("remarks", "row"),
+    [
+        (('"good', "good", "good"), 3),
+        (('"good', "good", 'so "so"'), 3),
+        (('"good', "good", '"so"'), 3),
+        (('"good', "good", 'so"'), 3),
+        (('"good', 'so"', "good"), 3),
+        (('"good', '""', 'good"'), 3),
+        (("good", 'so "so', '"so" so'), 5),
+    ],
+)
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_quotation_mark_in_a_column_that_is_not_read_swallows_no_row(
+    remarks: tuple[str, str, str], row: int, delimiter: str, end: str
+) -> None:
+    content = (LIST % remarks).replace(",", delimiter).replace("\n", end).encode()
+    with pytest.raises(BookRefused, match=f"row {row}") as refused:
+        rows(content)
+    assert refused.value.code == "file_unreadable"
+
+
+def test_a_header_that_swallows_rows() -> None:
+    assert code(b'cohort,number,"remark,trade\nc,01,good,x\nc,02,good",x\nc,03,good,x\n') == "file_unreadable"
+
+
+@pytest.mark.parametrize("remark", ['"one\ntwo"', '"one, two\nthree"', '"said ""no"", then\nyes\n"', '5" pipe'])
+def test_a_remark_in_several_lines_is_nobodys_business(remark: str) -> None:
+    content = (LIST % (remark, "good", "good")).encode()
+    assert [row.values["number"] for row in rows(content)] == ["01", "02", "03", "04", "05"]

@@ -151,6 +151,9 @@ def test_words_in_five_languages(column: str, cell: Any, code: str) -> None:
         ("name", "two\nlines", "invalid_text"),
         ("name", 12.0, "not_text"),
         ("name", "#REF!", "formula_error"),
+        ("birth_date", "#N/A", "formula_error"),
+        ("theory_mark", "#DIV/0!", "formula_error"),
+        ("attempt", "Err:502", "formula_error"),
         ("name", "x" * 301, "too_long"),
         ("name", date(2025, 1, 1), "not_text"),
         ("hours", "25", "hours_impossible"),
@@ -169,6 +172,22 @@ def test_numbers_with_a_comma_and_in_other_scripts() -> None:
     assert value("hours", "3,5") == 3.5
     assert value("hours", "៣") == 3
     assert value("theory_mark", "၈၂") == 82
+
+
+@pytest.mark.parametrize(
+    "cell", ["1,000", "1.000", "12,345", "1,000.5", "1_0", "1e1", "1E2", "5.", "1 000", "--1", "85 %", "85%", "", "½"]
+)
+@pytest.mark.parametrize("column", ["theory_mark", "theory_out_of", "hours", "session", "attempt"])
+def test_a_number_that_could_be_another_is_refused(column: str, cell: str) -> None:
+    assert flaw(column, cell).code == "not_a_number"
+
+
+@pytest.mark.parametrize(
+    ("cell", "mark"),
+    [("0,125", 0.125), ("1000", 1000), ("1000,125", 1000.125), (".5", 0.5), (82.125, 82.125), (1e-7, 1e-7), ("+5", 5)],
+)
+def test_a_number_that_can_only_be_one(cell: Any, mark: float) -> None:
+    assert value("theory_mark", cell) == mark
 
 
 @pytest.mark.parametrize("cell", ["can; suPa", "Xun suxa#", "esA¦ µkñ", "xMu ¬Kwm", "mñü GIt", "suPa"])
