@@ -1,7 +1,7 @@
 """The form of what is issued: which fields stand where, and what is a text, an object or a list of them.
 
-A signature covers what a document means as RDF, and JSON can say one meaning in many ways: a field under another of its names, in
-an object with the same address elsewhere, in a list, or through a stranger's context. Whoever reads a field by its place would then
+A signature covers what a document means as RDF, and JSON can say one meaning in many ways: a field under another of its names,
+in an object with the same address elsewhere, in a list, or through a stranger's context. Whoever reads a field by its place would
 miss it, and take a document for one without a last day. So what is read is of this form, and of no other. It is learnt from what
 ``document`` and ``status`` write. A JWT's signature covers every byte, and asks for none of this.
 """

@@ -90,6 +90,22 @@ async def test_certificates_are_issued_and_follow_what_is_decided(chain: Chain) 
         assert await chain.log.size(session) == 5
 
 
+async def test_one_document_that_nobody_can_sign_holds_up_no_other(chain: Chain) -> None:
+    """Given a name with a code that is no character, kept from before that was refused, then the others are issued."""
+
+    async def ask(body: bytes) -> bytes:
+        answer = await Register(chain.house.database, chain.house.register).answer(body)
+        return answer.replace(b"Sokha 1", "Sokha 1\uffff".encode())
+
+    chain.holders = Holders(ask)
+    chain.issuer = chain.an_issuer()
+    await chain.issue()
+    assert await chain.standings() == {("02", 1): "valid"}
+    (left,) = await chain.rows("SELECT certificate FROM certificates WHERE due")
+    assert str(left["certificate"]) in (chain.issuer.progress.problem or "")
+    assert await chain.set_bits() == set(), "lists are signed all the same"
+
+
 async def test_nothing_is_done_twice(chain: Chain) -> None:
     await chain.issue()
     before = await chain.rows("SELECT * FROM attestations ORDER BY certificate")
