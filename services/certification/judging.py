@@ -24,6 +24,14 @@ ELSEWHERE: Final = (
 )
 
 
+MOST_WAITING: Final = 16
+"""Files that wait for their turn, each a fraction of a second: whoever comes then is asked to come again."""
+
+
+class Busy(Exception):
+    """So many files wait to be judged that another one would wait too long."""
+
+
 class Judging:
     """Judges one file at a time. It keeps no file, and of lists the last that it saw."""
 
@@ -38,10 +46,22 @@ class Judging:
         self._keys = keys
         self._operator = operator
         self._clock = clock
+        self._turn = asyncio.Semaphore(1)
+        self._waiting = 0
         self._lists: dict[int, tuple[bytes, Mapping[tuple[str, str], StatusList]]] = {}
 
     async def verdict(self, content: bytes) -> Verdict:
-        """What is to be believed of a file of at most ``LARGEST_FILE`` bytes."""
+        """What is to be believed of a file of at most ``LARGEST_FILE`` bytes. Raises Busy."""
+        if self._waiting > MOST_WAITING:
+            raise Busy
+        self._waiting += 1
+        try:
+            async with self._turn:  # a thread for each would take the processor from all that the service does besides
+                return await self._verdict(content)
+        finally:
+            self._waiting -= 1
+
+    async def _verdict(self, content: bytes) -> Verdict:
         now = self._clock()
         trust = await self._trust(now)
         found = await asyncio.to_thread(judge, content, trust, now)

@@ -6,8 +6,8 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
-from services.certification.judging import LARGEST_FILE, Judging
-from shared.http import Problem
+from services.certification.judging import LARGEST_FILE, Busy, Judging
+from shared.http import RETRY_AFTER_SECONDS, Problem
 from shared.openapi import OPEN, refusals
 from shared.vc.verdict import Word
 from shared.visitors import Visitors
@@ -43,7 +43,15 @@ def routes(judging: Judging | None, visitors: Visitors) -> APIRouter:
         await visitors.open(request)
         if judging is None:
             raise Problem(404, "nothing_issued", "This installation issues nothing: its public address is not set.")
-        found = await judging.verdict(await content_of(request))
+        try:
+            found = await judging.verdict(await content_of(request))
+        except Busy:
+            raise Problem(
+                503,
+                "not_now",
+                "Many files are being judged. Try again in a few seconds.",
+                {"Retry-After": str(RETRY_AFTER_SECONDS)},
+            ) from None
         address = found.document.get("id") if found.document else None
         return Judged(
             verdict=found.word,

@@ -19,7 +19,7 @@ from services.certification import showing, wallet
 from services.certification.documents_api import file
 from services.certification.holders import CERTIFICATION, PUBLIC, Holder, Holders
 from services.certification.issuer import opened_document
-from services.certification.judging import LARGEST_FILE, Judging
+from services.certification.judging import LARGEST_FILE, Busy, Judging
 from services.certification.matching import is_one_of, was_one_of
 from services.certification.operator import Operator
 from services.certification.printing import Printing
@@ -201,7 +201,10 @@ class PublicPages:
             content = (await multipart(request, LARGEST_FILE))[1]
             if not content:
                 raise Problem(400, "invalid_form", "")
-            found = await self._judging.verdict(content)
+            try:
+                found = await self._judging.verdict(content)
+            except Busy:
+                raise Problem(503, "not_now", "", {"Retry-After": "2"}) from None
             address = str((found.document or {}).get("id", ""))
             public_id = address.removeprefix(self._operator.credential(""))
             ours = re.fullmatch(showing.PUBLIC_ID, public_id) is not None

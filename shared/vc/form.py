@@ -14,9 +14,12 @@ from typing import Any, Final
 
 from shared.vc import status
 from shared.vc.document import Attested, Body, Course, Issuer, Mark, credential, isco
+from shared.vc.reading import MOST_VALUES
 
 _WORDS: Final = {"@context", "type"}
 """Fields whose values are the contexts' own words, and the same in every document."""
+MOST_UNNAMED: Final = 8
+"""Names, or classifications: there are two of a holder, and four of an award."""
 _ELSEWHERE: Final = (
     "Its fields do not stand where those of such a document do ({}), which no signature covers: something may be hidden. Ask "
     "for the file again, or get a newer program if its issuer has one."
@@ -38,6 +41,11 @@ class _ListOf:
     """At least one of them."""
 
     each: Any
+
+    @property
+    def most(self) -> int:
+        """Of what has no address few are issued: telling them apart is what takes long."""
+        return MOST_UNNAMED if isinstance(self.each, _Object) and "id" not in self.each.fields else MOST_VALUES
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +99,7 @@ def _compare(value: Any, form: Any, place: str) -> None:
     if isinstance(form, _Word):
         fits = type(value) is type(form.value) and value == form.value
     elif isinstance(form, _ListOf):
-        fits = isinstance(value, list) and bool(value)
+        fits = isinstance(value, list) and 0 < len(value) <= form.most
         for one in value if fits else ():
             _compare(one, form.each, place)
     elif isinstance(form, _Object):

@@ -1,10 +1,11 @@
 """A stranger shows a file to the installation that issued it, and is told how it stands at that moment."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from datetime import timedelta
 
-from services.certification.judging import ELSEWHERE, Judging
+from services.certification.judging import ELSEWHERE, MOST_WAITING, Busy, Judging
 from shared.vc.embedding import write_png
 from tests.credentials import signed
 from tests.integration.chain.issuing import ADMINISTRATOR, OPERATOR, Chain
@@ -44,6 +45,19 @@ async def test_a_verdict_is_of_this_moment_however_old_the_list_is(chain: Chain)
     for hours in (0, 5):
         chain.now += timedelta(hours=hours)
         assert (await judging.verdict(document.json.encode())).known_at == chain.now
+
+
+async def test_files_are_judged_one_after_the_other_and_not_too_many_wait(chain: Chain) -> None:
+    judging = Judging(chain.own, chain.keys, OPERATOR, lambda: chain.now)
+    document = (await chain.documents.for_caller(await chain.public_id("01"), ADMINISTRATOR)).document
+    file = document.json.encode()
+    many = MOST_WAITING + 1 + 5
+
+    found = await asyncio.gather(*(judging.verdict(file) for _ in range(many)), return_exceptions=True)
+
+    assert [type(one) for one in found].count(Busy) == 5
+    assert {one.word for one in found if not isinstance(one, BaseException)} == {"valid"}
+    assert (await judging.verdict(file)).word == "valid", "later there is room again"
 
 
 async def test_what_a_given_up_key_signed_is_not_believed(chain: Chain) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.vc import jwt, proof
+from shared.vc.document import CONTEXTS
 from shared.vc.embedding import PHOTO, PNG
 from shared.vc.keys import SigningKey, did_document, multikey
 from shared.vc.reading import PART
@@ -294,6 +295,35 @@ def test_given_no_credential_then_a_plain_verdict_at_once(file: bytes) -> None:
     assert (verdict.word, verdict.document) == ("not a credential", None)
     assert verdict.sentence.endswith(".")
     assert time.process_time() - began < 2
+
+
+def many_contexts() -> dict[str, Any]:
+    contexts = [one for place in range(400) for one in ({f"t{place}": "urn:t:1"}, *CONTEXTS)]
+    subject = {**signed()["credentialSubject"], "@context": contexts}
+    return signed() | {"credentialSubject": subject}
+
+
+def many_names(number: int) -> dict[str, Any]:
+    names = [{**IDENTITY, "identityHash": f"name {place}"} for place in range(number)]
+    return signed() | {"credentialSubject": {**signed()["credentialSubject"], "identifier": names}}
+
+
+IDENTITY = signed()["credentialSubject"]["identifier"][0]
+COSTLY = {
+    "contexts": many_contexts(),
+    "names": many_names(250),
+    "more names": many_names(2_000),
+    "parts": signed() | {"evidence": signed()["evidence"] * 200},
+}
+
+
+@pytest.mark.parametrize("file", COSTLY.values(), ids=COSTLY)
+def test_given_what_is_dear_to_understand_then_a_verdict_in_bounded_time(file: dict[str, Any]) -> None:
+    known = trust(status_list())
+    began = time.process_time()
+
+    assert judge(encoded(file), known, NOW).word in {"forged", "not a credential"}
+    assert time.process_time() - began < 1.5
 
 
 CUT = {
