@@ -101,6 +101,12 @@ class Documents:
                 "How the certificate stands can still be asked.",
             )
         if row["compromised"] or is_stale(row, holder):
+            if row["status"] == "void":
+                raise Problem(
+                    410,
+                    "taken_back",
+                    "This certificate was taken back, and its document is signed no more. How it stands can still be asked.",
+                )
             async with self._database.transaction() as session:
                 await attestations.sign_anew(session, [row["certificate"]])
             self._issuer.wake()

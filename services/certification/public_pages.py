@@ -107,6 +107,7 @@ MESSAGES: Final = {
     400: _("Choose a file first."),
     404: _("There is no certificate at this address. Check it letter by letter, or scan the code again."),
     "link": _("This link has ended, or is not whole. Its holder's office makes a new one in a moment: ask there."),
+    "taken_back": STANDINGS["void"][1],
     410: _("The holder of this certificate was forgotten, as they asked. The document cannot be opened by anybody."),
     413: _("This is larger than any certificate."),
     415: _("Use the form on the page."),

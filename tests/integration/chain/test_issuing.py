@@ -450,6 +450,29 @@ async def test_the_drill_for_a_compromised_key(chain: Chain) -> None:
     assert await chain.standings() == {("01", 1): "valid", ("02", 1): "valid"}
 
 
+@pytest.mark.parametrize("change", ["key", "name"])
+async def test_a_document_that_was_taken_back_is_gone_for_good_once_it_cannot_be_served(
+    chain: Chain, change: str
+) -> None:
+    await chain.issue()
+    first = await chain.public_id("01")
+    await chain.live(voided("never", 30, AWARDED))
+    await chain.issue()
+    assert await chain.standings() == {("01", 1): "void", ("02", 1): "valid"}
+    assert (await chain.documents.for_holder(first)).status == "void", "as long as it may be served"
+    if change == "key":
+        async with chain.own.transaction() as session:
+            await chain.keys.compromise(session, 1, chain.now)
+    else:
+        names = {"original": "Another", "language": "en", "romanised": "Another"}
+        await chain.live(trainee("person.corrected", "01", 90, names=names))
+    for _ in range(2):
+        with pytest.raises(Problem) as gone:
+            await chain.documents.for_holder(first)
+        assert (gone.value.status, gone.value.code) == (410, "taken_back")
+        await chain.issue()
+
+
 async def test_a_number_that_comes_later_is_in_the_document(chain: Chain) -> None:
     await chain.issue()
     await chain.live(award("numbered", "number", 16, "02", certificate_number="S-2"))
