@@ -1,6 +1,7 @@
 """Files that strangers were shown, judged as anybody could who trusts this installation's keys and its lists as they are now."""
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -9,6 +10,8 @@ from typing import Final
 
 from sqlalchemy import text
 
+from services.certification import showing
+from services.certification.documents import Documents
 from services.certification.issuer_keys import IssuerKeys, every_key, given_up, good, name_of
 from services.certification.operator import Operator
 from services.certification.status_lists import OLD, SignedList, signed_list
@@ -40,11 +43,13 @@ class Judging:
         database: Database,
         keys: IssuerKeys,
         operator: Operator,
+        documents: Documents,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._database = database
         self._keys = keys
         self._operator = operator
+        self._documents = documents
         self._clock = clock
         self._turn = asyncio.Semaphore(1)
         self._waiting = 0
@@ -60,6 +65,20 @@ class Judging:
                 return await self._verdict(content)
         finally:
             self._waiting -= 1
+
+    async def made_anew(self, found: Verdict) -> bool:
+        """Whether a file is one of ours, and its certificate's document says something else by now."""
+        public_id = self.public_id(found)
+        return public_id is not None and await self._documents.says_otherwise(public_id, found.document or {})
+
+    def public_id(self, found: Verdict) -> str | None:
+        """Of which certificate of ours a file with a good signature is."""
+        address = (found.document or {}).get("id")
+        before = self._operator.credential("")
+        if not isinstance(address, str) or not address.startswith(before):
+            return None
+        public_id = address.removeprefix(before)
+        return public_id if re.fullmatch(showing.PUBLIC_ID, public_id) else None
 
     async def _verdict(self, content: bytes) -> Verdict:
         now = self._clock()

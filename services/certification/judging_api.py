@@ -31,6 +31,8 @@ class Judged(BaseModel):
     """The moment for which its standing is known."""
     credential: str | None
     """The document's own address, where its signature is good."""
+    made_anew: bool = False
+    """Whether the certificate's document was made anew since, and says something else by now: ask the holder for that one."""
 
 
 def routes(judging: Judging | None, visitors: Visitors) -> APIRouter:
@@ -58,6 +60,7 @@ def routes(judging: Judging | None, visitors: Visitors) -> APIRouter:
             reason=found.sentence,
             known_at=found.known_at,
             credential=address if isinstance(address, str) else None,
+            made_anew=await judging.made_anew(found),
         )
 
     return router

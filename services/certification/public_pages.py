@@ -4,7 +4,6 @@ No sign-in, no script, nothing from elsewhere, and no name of anybody who has no
 """
 
 import json
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -206,9 +205,7 @@ class PublicPages:
                 found = await self._judging.verdict(content)
             except Busy:
                 raise Problem(503, "not_now", "", {"Retry-After": "2"}) from None
-            address = str((found.document or {}).get("id", ""))
-            public_id = address.removeprefix(self._operator.credential(""))
-            ours = re.fullmatch(showing.PUBLIC_ID, public_id) is not None
+            public_id = self._judging.public_id(found)
             # By itself a good signature says nothing of the picture around it: anybody can put a document into another file.
             signed = contents.read(found.document) if found.document and found.word in SIGNED else None
             said = GIVEN_UP if found.given_up else OF_NOTHING.get(found.sentence) or VERDICTS[found.word]
@@ -216,9 +213,10 @@ class PublicPages:
                 request,
                 said=said,
                 given_up=found.given_up,
-                page=f"/c/{public_id}" if ours else None,
+                page=f"/c/{public_id}" if public_id else None,
                 signed=signed,
-                corrected=bool(ours and signed and await self._corrected(public_id, signed.names)),
+                corrected=bool(public_id and signed and await self._corrected(public_id, signed.names)),
+                made_anew=await self._judging.made_anew(found),
             )
 
         @router.get("/w/{token}")
@@ -314,7 +312,10 @@ class PublicPages:
     def _check_page(self, request: Request, **values: Any) -> Response:
         nothing = dict.fromkeys(("answer", "said", "given_up", "page", "signed"))
         return self._page(
-            request, "check.html", standings=STANDINGS, **{**nothing, "number": "", "corrected": False, **values}
+            request,
+            "check.html",
+            standings=STANDINGS,
+            **{**nothing, "number": "", "corrected": False, "made_anew": False, **values},
         )
 
     def _page(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:

@@ -16,7 +16,7 @@ PICTURE = b"\x89PNG\r\n\x1a\n" + (13).to_bytes(4, "big") + b"IHDR" + bytes(17) +
 
 
 async def test_a_file_is_judged_by_how_its_certificate_stands_now(chain: Chain) -> None:
-    judging = Judging(chain.own, chain.keys, OPERATOR, lambda: chain.now)
+    judging = Judging(chain.own, chain.keys, OPERATOR, chain.documents, lambda: chain.now)
     first = (await chain.documents.for_caller(await chain.public_id("01"), ADMINISTRATOR)).document
     second = (await chain.documents.for_caller(await chain.public_id("02"), ADMINISTRATOR)).document
     files: dict[str, Callable[[], bytes]] = {
@@ -40,15 +40,35 @@ async def test_a_file_is_judged_by_how_its_certificate_stands_now(chain: Chain) 
 
 
 async def test_a_verdict_is_of_this_moment_however_old_the_list_is(chain: Chain) -> None:
-    judging = Judging(chain.own, chain.keys, OPERATOR, lambda: chain.now)
+    judging = Judging(chain.own, chain.keys, OPERATOR, chain.documents, lambda: chain.now)
     document = (await chain.documents.for_caller(await chain.public_id("01"), ADMINISTRATOR)).document
     for hours in (0, 5):
         chain.now += timedelta(hours=hours)
         assert (await judging.verdict(document.json.encode())).known_at == chain.now
 
 
+async def test_a_file_whose_content_was_corrected_since_is_said_to_be_an_older_one(chain: Chain) -> None:
+    judging = Judging(chain.own, chain.keys, OPERATOR, chain.documents, lambda: chain.now)
+    public_id = await chain.public_id("02")
+    before = (await chain.documents.for_caller(public_id, ADMINISTRATOR)).document
+
+    async def said(file: str) -> tuple[str, bool]:
+        found = await judging.verdict(file.encode())
+        return found.word, await judging.made_anew(found)
+
+    assert [await said(file) for file in before] == [("valid", False)] * 2
+    await chain.live(award("numbered", "number", 16, "02", certificate_number="S-2"))
+    await chain.issue()
+    assert [await said(file) for file in before] == [("valid", True)] * 2
+    after = (await chain.documents.for_caller(public_id, ADMINISTRATOR)).document
+    assert [await said(file) for file in after] == [("valid", False)] * 2
+    chain.enrolment_answers = False
+    assert await said(before.json) == ("valid", False), "nobody can tell"
+    assert not await judging.made_anew(await judging.verdict(json.dumps(signed()).encode()))
+
+
 async def test_files_are_judged_one_after_the_other_and_not_too_many_wait(chain: Chain) -> None:
-    judging = Judging(chain.own, chain.keys, OPERATOR, lambda: chain.now)
+    judging = Judging(chain.own, chain.keys, OPERATOR, chain.documents, lambda: chain.now)
     document = (await chain.documents.for_caller(await chain.public_id("01"), ADMINISTRATOR)).document
     file = document.json.encode()
     many = MOST_WAITING + 1 + 5
@@ -61,7 +81,7 @@ async def test_files_are_judged_one_after_the_other_and_not_too_many_wait(chain:
 
 
 async def test_what_a_given_up_key_signed_is_not_believed(chain: Chain) -> None:
-    judging = Judging(chain.own, chain.keys, OPERATOR, lambda: chain.now)
+    judging = Judging(chain.own, chain.keys, OPERATOR, chain.documents, lambda: chain.now)
     document = (await chain.documents.for_caller(await chain.public_id("01"), ADMINISTRATOR)).document
     async with chain.own.transaction() as session:
         await chain.keys.compromise(session, 1, chain.now)
