@@ -3,14 +3,18 @@
 import asyncio
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 
+import pytest
+
+from services.certification import showing
 from services.certification.judging import ELSEWHERE, MOST_WAITING, Busy, Judging
 from shared.vc.embedding import write_png
 from tests.credentials import signed
 from tests.integration.chain.issuing import ADMINISTRATOR, OPERATOR, Chain
 from tests.integration.chain.test_both_services import award
 from tests.integration.chain.test_issuing import REPLACED
+from tests.unit.certification.given import registered
 
 PICTURE = b"\x89PNG\r\n\x1a\n" + (13).to_bytes(4, "big") + b"IHDR" + bytes(17) + bytes(4) + b"IEND\xaeB`\x82"
 
@@ -65,6 +69,25 @@ async def test_a_file_whose_content_was_corrected_since_is_said_to_be_an_older_o
     chain.enrolment_answers = False
     assert await said(before.json) == ("valid", False), "nobody can tell"
     assert not await judging.made_anew(await judging.verdict(json.dumps(signed()).encode()))
+
+
+@pytest.mark.parametrize(
+    ("at", "page", "file"),
+    [("2026-04-14T23:59:00+00:00", "valid", "valid"), ("2026-04-15T00:00:30+00:00", "expired", "expired")],
+)
+async def test_the_page_and_the_file_expire_at_one_moment(chain: Chain, at: str, page: str, file: str) -> None:
+    await chain.live(registered("scheme-for-a-year", 2, replaces=registered("scheme", 1).id, valid_months=12))
+    await chain.issue()
+    chain.now = datetime.fromisoformat(at)
+    public_id = await chain.public_id("01")
+    document = (await chain.documents.for_caller(public_id, ADMINISTRATOR)).document
+    judging = Judging(chain.own, chain.keys, OPERATOR, chain.documents, lambda: chain.now)
+    async with chain.own.transaction() as session:
+        shown = await showing.by_public_id(session, public_id, chain.now)
+
+    assert shown is not None
+    assert shown.fact.valid_until == date(2026, 4, 14)
+    assert (shown.status, (await judging.verdict(document.json.encode())).word) == (page, file)
 
 
 async def test_files_are_judged_one_after_the_other_and_not_too_many_wait(chain: Chain) -> None:

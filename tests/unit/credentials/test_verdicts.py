@@ -3,7 +3,7 @@
 import base64
 import json
 import time
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -91,6 +91,17 @@ def test_given_its_last_day_is_over_then_expired_and_on_that_day_valid() -> None
 
 def test_given_a_day_to_come_then_not_yet_valid() -> None:
     assert judge(encoded(signed(awarded_on=date(2026, 4, 2))), trust(status_list()), NOW).word == "not yet valid"
+
+
+@pytest.mark.parametrize(
+    ("at", "word"),
+    [("2026-04-01T09:00:00+00:00", "not yet valid"), ("2026-04-02T07:00:00+08:00", "valid")],
+)
+def test_given_an_award_of_today_in_the_east_then_valid_before_it_is_today_in_utc(at: str, word: str) -> None:
+    now = datetime.fromisoformat(at)
+    file = encoded(signed(awarded_on=date(2026, 4, 2)))
+
+    assert judge(file, trust(status_list(at=now)), now).word == word
 
 
 # --- forged, and from somebody else
