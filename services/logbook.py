@@ -190,6 +190,8 @@ def logged(
         return False, "The log has this certificate, but with another document than this one.", shown
     since = "" if last.on is None else f" since {last.on}"
     said = f"{last.status}{since}, in the log of {shown.size} leaves that {shown.origin} signed"
+    if digest not in {None, last.digest}:
+        said += "; another document of it was made since, and says what holds now: ask for that one"
     return last.status == "valid", said, shown
 
 

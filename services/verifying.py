@@ -1,5 +1,6 @@
 """Checking credentials on this machine: what is trusted lies in a folder, fetched when somebody says from which address."""
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,12 +43,25 @@ def read_file(path: Path) -> bytes:
         raise ClientError(f"{path} cannot be read: {error.strerror or error}.") from None
 
 
+def own_folder() -> Path:
+    """The user's own. Never one of the folder in which they stand: it may be somebody else's, and come with the certificate."""
+    home = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return home / "sampan" / "trust"
+
+
 def trusted(folder: Path, lists: list[Path]) -> Trust:
     """What a folder holds, a subfolder for each issuer, and status lists that were given besides. Raises ClientError."""
     trust = Trust()
     try:
         for file in sorted(folder.glob(f"*/{DID}")):
-            trust = trust.with_issuer(file.read_bytes())
+            content = file.read_bytes()
+            (did,) = Trust().with_issuer(content).keys
+            if file.parent != folder_of(did, folder):
+                raise ClientError(
+                    f"{file.parent} holds the keys of another issuer than its name says. Find out how they came there, delete "
+                    "it, and get the keys anew with `sampan trust ADDRESS`."
+                )
+            trust = trust.with_issuer(content)
             trust = trust.with_lists(one.read_bytes() for one in sorted(file.parent.glob(LISTS.format("*"))))
         return trust.with_lists(_given(lists))
     except NotTrusted as error:

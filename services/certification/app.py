@@ -84,7 +84,7 @@ def _issuing(
         documents,
         Attested(holders, transparency),
         Printing(database, documents, operator),
-        Judging(database, keys, operator),
+        Judging(database, keys, operator, documents),
     )
 
 

@@ -1,5 +1,7 @@
 """Opening signed documents: for whom, and when it can no longer be done. What is opened is never stored or logged."""
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -16,6 +18,7 @@ from services.certification.signing import Document
 from shared.database import Database
 from shared.http import RETRY_AFTER_SECONDS, Problem
 from shared.offices import Caller
+from shared.vc import jwt
 
 
 class PublicStanding(BaseModel):
@@ -91,6 +94,23 @@ class Documents:
             row = await _row(session, public_id)
         return await self._opened(row)
 
+    async def says_otherwise(self, public_id: str, said: Mapping[str, Any]) -> bool:
+        """Whether a document that was signed here says something else than the one that is served by now.
+
+        A number or a mark that was corrected, another name: which, nobody is told. No while that cannot be found out.
+        """
+        try:
+            async with self._database.transaction() as session:
+                row = await _row(session, public_id)
+            holder = await self._holders.one(row["enrolment"], CERTIFICATION)
+            if row["sealed"] is None or holder.key is None:
+                return False
+            served = json.loads(opened_document(row["sealed"], public_id, holder).json)
+        except (Problem, ConnectionError, InvalidTag):
+            return False
+        now, then = _without_proof(served), _without_proof(said)
+        return then not in (now, now | jwt.claims(now))
+
     async def _opened(self, row: dict[str, Any]) -> Opened:
         holder = await self._asked(row["enrolment"], CERTIFICATION)
         if holder.status == "forgotten" or row["sealed"] is None:
@@ -101,6 +121,12 @@ class Documents:
                 "How the certificate stands can still be asked.",
             )
         if row["compromised"] or is_stale(row, holder):
+            if row["status"] == "void":
+                raise Problem(
+                    410,
+                    "taken_back",
+                    "This certificate was taken back, and its document is signed no more. How it stands can still be asked.",
+                )
             async with self._database.transaction() as session:
                 await attestations.sign_anew(session, [row["certificate"]])
             self._issuer.wake()
@@ -136,6 +162,10 @@ async def _row(session: AsyncSession, public_id: str) -> dict[str, Any]:
     if row is None:
         raise _nothing_here()
     return dict(row)
+
+
+def _without_proof(document: Mapping[str, Any]) -> dict[str, Any]:
+    return {field: value for field, value in document.items() if field != "proof"}
 
 
 def _nothing_here() -> Problem:

@@ -90,8 +90,11 @@ def routes(
 
 
 def file_name(fact: CertificateFact) -> str:
-    """What a document's file is called: codes and no name, since names of files are shown everywhere."""
-    return f"{fact.cohort}-{fact.trainee}-{fact.occupation}-{fact.level}-{fact.edition}"
+    """What a document's file is called: codes and no name, since names of files are shown everywhere.
+
+    No code has a ``_``, so no two documents have one name.
+    """
+    return "_".join((fact.cohort, fact.trainee, fact.scheme, fact.occupation, fact.level, str(fact.edition)))
 
 
 def file(content: bytes, kind: str, fact: CertificateFact, suffix: str) -> Response:
@@ -104,6 +107,8 @@ def _answers(kind: str) -> dict[str, Any]:
     """What the contract says of an address that answers with a file."""
     about: dict[int | str, dict[str, Any]] = {
         200: {"content": {kind: {"schema": {"type": "string", "format": "binary"}}}},
-        410: {"description": "The holder was forgotten: the document cannot be opened by anybody."},
+        410: {
+            "description": "The holder was forgotten, or the certificate was taken back: nobody can open the document."
+        },
     }
     return {"response_class": Response, "responses": about | refusals(403)}

@@ -27,7 +27,7 @@ from services.certification.matching import digest_of, is_one_of, was_one_of
 from services.certification.operator import Operator
 from services.certification.planning import Wish
 from services.certification.signers import Signers
-from services.certification.signing import Document, Job, Stored, packed, unpacked
+from services.certification.signing import Document, Job, Stored, Unsigned, packed, unpacked
 from services.certification.sources import Sources, sources
 from shared.database import Database
 from shared.deadletters import describe
@@ -83,6 +83,7 @@ class Issuer:
         self._woken = asyncio.Event()
         self._more = asyncio.Event()
         self._asked: datetime | None = None
+        self._unsigned: dict[str, str] = {}
         self.progress = Progress()
         database.on_outbox(self.wake)
 
@@ -223,11 +224,22 @@ class Issuer:
         drafts = [
             _draft(wish, document, key, holders[wish.fact.enrolment], now, before.get(wish.fact.certificate))
             for wish, document in zip(known, documents, strict=True)
+            if isinstance(document, Document)
         ]
+        for wish, document in zip(known, documents, strict=True):
+            if isinstance(document, Unsigned):
+                self._cannot(wish.fact.certificate, document.why)
         await self._step("store")
         await self._run_in(lambda session: attestations.keep_drafts(session, drafts))
         self.progress.signed += len(drafts)
         return holders
+
+    def _cannot(self, certificate: str, why: str) -> None:
+        """It stays due, and others go on: it is tried again with each look, and told of once."""
+        self.progress.problem = f"certificate {certificate} cannot be signed: {why}"
+        if self._unsigned.get(certificate) != why:
+            self._unsigned[certificate] = why
+            log.error("certificate %s cannot be signed: %s", certificate, why)
 
     async def _confirm(self, certificates: Sequence[str], known: Mapping[str, Holder]) -> None:
         """Read back what was stored, open it and verify it, as whoever is served it will."""

@@ -1,6 +1,7 @@
 """Files that strangers were shown, judged as anybody could who trusts this installation's keys and its lists as they are now."""
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -9,6 +10,8 @@ from typing import Final
 
 from sqlalchemy import text
 
+from services.certification import showing
+from services.certification.documents import Documents
 from services.certification.issuer_keys import IssuerKeys, every_key, given_up, good, name_of
 from services.certification.operator import Operator
 from services.certification.status_lists import OLD, SignedList, signed_list
@@ -30,6 +33,14 @@ NOT_HERE: Final = (
 """After a restore this is so of what was issued since the backup."""
 
 
+MOST_WAITING: Final = 16
+"""Files that wait for their turn, each a fraction of a second: whoever comes then is asked to come again."""
+
+
+class Busy(Exception):
+    """So many files wait to be judged that another one would wait too long."""
+
+
 class Judging:
     """Judges one file at a time. It keeps no file, and of lists the last that it saw."""
 
@@ -38,23 +49,50 @@ class Judging:
         database: Database,
         keys: IssuerKeys,
         operator: Operator,
+        documents: Documents,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._database = database
         self._keys = keys
         self._operator = operator
+        self._documents = documents
         self._clock = clock
+        self._turn = asyncio.Semaphore(1)
+        self._waiting = 0
         self._lists: dict[int, tuple[bytes, Mapping[tuple[str, str], StatusList]]] = {}
 
     async def verdict(self, content: bytes) -> Verdict:
-        """What is to be believed of a file of at most ``LARGEST_FILE`` bytes."""
+        """What is to be believed of a file of at most ``LARGEST_FILE`` bytes. Raises Busy."""
+        if self._waiting > MOST_WAITING:
+            raise Busy
+        self._waiting += 1
+        try:
+            async with self._turn:  # a thread for each would take the processor from all that the service does besides
+                return await self._verdict(content)
+        finally:
+            self._waiting -= 1
+
+    async def made_anew(self, found: Verdict) -> bool:
+        """Whether a file is one of ours, and its certificate's document says something else by now."""
+        public_id = self.public_id(found)
+        return public_id is not None and await self._documents.says_otherwise(public_id, found.document or {})
+
+    def public_id(self, found: Verdict) -> str | None:
+        """Of which certificate of ours a file with a good signature is."""
+        address = (found.document or {}).get("id")
+        before = self._operator.credential("")
+        if not isinstance(address, str) or not address.startswith(before):
+            return None
+        public_id = address.removeprefix(before)
+        return public_id if re.fullmatch(showing.PUBLIC_ID, public_id) else None
+
+    async def _verdict(self, content: bytes) -> Verdict:
         found = await self._by_lists(content)
-        if found.word == "valid" and not await self._is_here(found):
+        if found.word == "valid" and not await self._is_here(self.public_id(found)):
             return replace(found, word="status unknown", sentence=NOT_HERE)
         return found
 
-    async def _is_here(self, found: Verdict) -> bool:
-        public_id = str((found.document or {}).get("id", "")).removeprefix(self._operator.credential(""))
+    async def _is_here(self, public_id: str | None) -> bool:
         async with self._database.transaction() as session:
             rows = await session.execute(text("SELECT 1 FROM attestations WHERE public_id = :it"), {"it": public_id})
             return rows.one_or_none() is not None

@@ -6,8 +6,8 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
-from services.certification.judging import LARGEST_FILE, Judging
-from shared.http import Problem
+from services.certification.judging import LARGEST_FILE, Busy, Judging
+from shared.http import RETRY_AFTER_SECONDS, Problem
 from shared.openapi import OPEN, refusals
 from shared.vc.verdict import Word
 from shared.visitors import Visitors
@@ -31,6 +31,8 @@ class Judged(BaseModel):
     """The moment for which its standing is known."""
     credential: str | None
     """The document's own address, where its signature is good."""
+    made_anew: bool = False
+    """Whether the certificate's document was made anew since, and says something else by now: ask the holder for that one."""
 
 
 def routes(judging: Judging | None, visitors: Visitors) -> APIRouter:
@@ -43,13 +45,22 @@ def routes(judging: Judging | None, visitors: Visitors) -> APIRouter:
         await visitors.open(request)
         if judging is None:
             raise Problem(404, "nothing_issued", "This installation issues nothing: its public address is not set.")
-        found = await judging.verdict(await content_of(request))
+        try:
+            found = await judging.verdict(await content_of(request))
+        except Busy:
+            raise Problem(
+                503,
+                "not_now",
+                "Many files are being judged. Try again in a few seconds.",
+                {"Retry-After": str(RETRY_AFTER_SECONDS)},
+            ) from None
         address = found.document.get("id") if found.document else None
         return Judged(
             verdict=found.word,
             reason=found.sentence,
             known_at=found.known_at,
             credential=address if isinstance(address, str) else None,
+            made_anew=await judging.made_anew(found),
         )
 
     return router

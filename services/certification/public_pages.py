@@ -4,7 +4,6 @@ No sign-in, no script, nothing from elsewhere, and no name of anybody who has no
 """
 
 import json
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +18,7 @@ from services.certification import showing, wallet
 from services.certification.documents_api import file
 from services.certification.holders import CERTIFICATION, PUBLIC, Holder, Holders
 from services.certification.issuer import opened_document
-from services.certification.judging import LARGEST_FILE, Judging
+from services.certification.judging import LARGEST_FILE, Busy, Judging
 from services.certification.matching import is_one_of, was_one_of
 from services.certification.operator import Operator
 from services.certification.printing import Printing
@@ -107,6 +106,7 @@ MESSAGES: Final = {
     400: _("Choose a file first."),
     404: _("There is no certificate at this address. Check it letter by letter, or scan the code again."),
     "link": _("This link has ended, or is not whole. Its holder's office makes a new one in a moment: ask there."),
+    "taken_back": STANDINGS["void"][1],
     410: _("The holder of this certificate was forgotten, as they asked. The document cannot be opened by anybody."),
     413: _("This is larger than any certificate."),
     415: _("Use the form on the page."),
@@ -201,10 +201,11 @@ class PublicPages:
             content = (await multipart(request, LARGEST_FILE))[1]
             if not content:
                 raise Problem(400, "invalid_form", "")
-            found = await self._judging.verdict(content)
-            address = str((found.document or {}).get("id", ""))
-            public_id = address.removeprefix(self._operator.credential(""))
-            ours = re.fullmatch(showing.PUBLIC_ID, public_id) is not None
+            try:
+                found = await self._judging.verdict(content)
+            except Busy:
+                raise Problem(503, "not_now", "", {"Retry-After": "2"}) from None
+            public_id = self._judging.public_id(found)
             # By itself a good signature says nothing of the picture around it: anybody can put a document into another file.
             signed = contents.read(found.document) if found.document and found.word in SIGNED else None
             said = GIVEN_UP if found.given_up else OF_NOTHING.get(found.sentence) or VERDICTS[found.word]
@@ -212,9 +213,10 @@ class PublicPages:
                 request,
                 said=said,
                 given_up=found.given_up,
-                page=f"/c/{public_id}" if ours else None,
+                page=f"/c/{public_id}" if public_id else None,
                 signed=signed,
-                corrected=bool(ours and signed and await self._corrected(public_id, signed.names)),
+                corrected=bool(public_id and signed and await self._corrected(public_id, signed.names)),
+                made_anew=await self._judging.made_anew(found),
             )
 
         @router.get("/w/{token}")
@@ -310,7 +312,10 @@ class PublicPages:
     def _check_page(self, request: Request, **values: Any) -> Response:
         nothing = dict.fromkeys(("answer", "said", "given_up", "page", "signed"))
         return self._page(
-            request, "check.html", standings=STANDINGS, **{**nothing, "number": "", "corrected": False, **values}
+            request,
+            "check.html",
+            standings=STANDINGS,
+            **{**nothing, "number": "", "corrected": False, "made_anew": False, **values},
         )
 
     def _page(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Final, Literal
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.events.certification import CertificateFact, SchemeFact
 from shared.events.offices_to_certification import Level, Occupation
+from shared.vc import moments
 
 PUBLIC_ID: Final = "[a-z2-7]{26}"
 """128 bits in base32: nobody guesses one."""
@@ -118,7 +118,7 @@ async def _shown(session: AsyncSession, where: str, value: str, now: datetime, m
     rows = await session.execute(
         text(
             f"""
-            SELECT certificates.data AS fact, schemes.data AS scheme, timezone, about, names AS host, public_id,
+            SELECT certificates.data AS fact, schemes.data AS scheme, about, names AS host, public_id,
                 attestations.status, since, changed, named{more}
             FROM attestations JOIN certificates USING (certificate) JOIN schemes USING (scheme)
             LEFT JOIN cohorts USING (cohort)
@@ -133,9 +133,9 @@ async def _shown(session: AsyncSession, where: str, value: str, now: datetime, m
 
 def _read(row: RowMapping, now: datetime) -> Shown:
     fact = CertificateFact.model_validate(row["fact"])
-    today = now.astimezone(ZoneInfo(row["timezone"] or "UTC")).date()
     status, since = row["status"], row["since"]
-    if status == "valid" and fact.valid_until is not None and fact.valid_until < today:
+    # The last day ends when the document says so, whoever looks at which: days of a credential are days of UTC.
+    if status == "valid" and fact.valid_until is not None and now > moments.end_of(fact.valid_until):
         status, since = "expired", fact.valid_until
     return Shown(
         fact=fact,

@@ -21,7 +21,7 @@ from typing import TypeVar
 from services.certification import signing
 from services.certification.issuer_keys import IssuerKey
 from services.certification.operator import Operator
-from services.certification.signing import Document, Job, Stored
+from services.certification.signing import Document, Job, Stored, Unsigned
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +45,10 @@ class Signers:
         self._impossible = False
         self._used = monotonic()
 
-    async def sign(self, operator: Operator, key: IssuerKey, now: datetime, jobs: Sequence[Job]) -> list[Document]:
-        """The signed documents, in order."""
+    async def sign(
+        self, operator: Operator, key: IssuerKey, now: datetime, jobs: Sequence[Job]
+    ) -> list[Document | Unsigned]:
+        """The signed documents, in order, and why one could not be."""
         return await self._spread(partial(signing.sign_all, operator, key, now), jobs)
 
     async def verify(self, operator: Operator, stored: Sequence[Stored]) -> list[bool]:

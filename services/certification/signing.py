@@ -11,10 +11,15 @@ from typing import Any, Final, NamedTuple
 from services.certification.issuer_keys import IssuerKey, given_up, good, name_of
 from services.certification.operator import Operator
 from services.certification.tables import IssuerKeyRow
+from shared.deadletters import describe
 from shared.vc import jwt, proof, status
 from shared.vc import keys as vc_keys
 from shared.vc.document import CONTEXTS, Attested, Body, Code, Course, Issuer, Mark, credential, isced, isco
+from shared.vc.embedding import LARGEST_CREDENTIAL
 from shared.vc.loading import context
+from shared.vc.quads import NotCanonical
+from shared.vc.reading import NotReadable
+from shared.vc.signed import presented
 
 LIST_GOOD_FOR: Final = timedelta(days=1)
 """After this much time a verifier has to ask for a status list anew; it is signed anew well before."""
@@ -44,6 +49,12 @@ class Job:
     place: int
 
 
+class Unsigned(NamedTuple):
+    """In the place of a document that could not be signed."""
+
+    why: str
+
+
 class Stored(NamedTuple):
     """A document as it was read back, with the digest of what was signed, and the key's number and public half."""
 
@@ -69,10 +80,23 @@ def warm() -> None:
         context(address)
 
 
-def sign_all(operator: Operator, key: IssuerKey, now: datetime, jobs: Sequence[Job]) -> list[Document]:
-    """The signed documents, in order."""
+def sign_all(operator: Operator, key: IssuerKey, now: datetime, jobs: Sequence[Job]) -> list[Document | Unsigned]:
+    """The signed documents, in order. One that cannot be signed holds up no other."""
     issuer, signing = Issuer(operator.did, operator.name, operator.url), _signing_key(operator, key)
-    return [_signed(signing, now, credential(attested(operator, job), issuer)) for job in jobs]
+    return [_signed_if_it_can_be(operator, issuer, signing, now, job) for job in jobs]
+
+
+def _signed_if_it_can_be(
+    operator: Operator, issuer: Issuer, signing: vc_keys.SigningKey, now: datetime, job: Job
+) -> Document | Unsigned:
+    try:
+        document = _signed(signing, now, credential(attested(operator, job), issuer))
+        presented(document.json.encode(), LARGEST_CREDENTIAL)
+    except (NotCanonical, NotReadable) as error:  # their messages hold nothing of what is said
+        return Unsigned(str(error))
+    except Exception as error:
+        return Unsigned(describe(error))
+    return document
 
 
 def verify_all(operator: Operator, stored: Sequence[Stored]) -> list[bool]:

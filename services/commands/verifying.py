@@ -12,15 +12,19 @@ import typer
 from services import logbook
 from services.commands.log import look
 from services.commands.options import say
-from services.verifying import CHECKPOINT, fetch, folder_of, read_file, trusted
+from services.verifying import CHECKPOINT, fetch, folder_of, own_folder, read_file, trusted
 from shared.vc import contents
 from shared.vc.embedding import PDF, PNG
 from shared.vc.verdict import Verdict, judge
 
 app = typer.Typer()
-TRUST = Path("trust")
 Folder = Annotated[
-    Path, typer.Option("--trust", envvar="SAMPAN_TRUST", help="The folder of issuers' keys and status lists.")
+    Path | None,
+    typer.Option(
+        "--trust",
+        envvar="SAMPAN_TRUST",
+        help="The folder of issuers' keys and status lists; else one of your own, wherever the command is run.",
+    ),
 ]
 
 
@@ -29,7 +33,7 @@ def verify(
     file: Annotated[
         Path | None, typer.Argument(help="A credential: JSON, a JWT, or a PDF or PNG with one of them inside.")
     ] = None,
-    trust: Folder = TRUST,
+    trust: Folder = None,
     status: Annotated[
         list[Path] | None, typer.Option("--status", help="A status list that you got otherwise; may be repeated.")
     ] = None,
@@ -55,7 +59,7 @@ def verify(
     if file is None:
         look_at_log(log, checkpoint or Path("sampan.checkpoint"))
         return
-    content = read_file(file)
+    content, trust = read_file(file), trust or own_folder()
     verdict = judge(content, trusted(trust, status or []), datetime.now(UTC), timedelta(hours=fresh))
     found = None
     if log is not None and verdict.document is not None:
@@ -76,7 +80,7 @@ def verify(
 @app.command("trust", epilog="Example: `sampan trust https://skills.example.org`")
 def trust_issuer(
     address: Annotated[str, typer.Argument(help="The issuer's address, from a source that you rely on.")],
-    folder: Folder = TRUST,
+    folder: Folder = None,
 ) -> None:
     """Get an issuer's keys and status lists, and its log's key and checkpoint, to check certificates with.
 
@@ -84,7 +88,7 @@ def trust_issuer(
     log is then compared with the checkpoint of last time. Ends with 2, and keeps all as it was, when the log does not fit.
     """
     with log_differs():
-        got = fetch(address, folder)
+        got = fetch(address, folder or own_folder())
     print(f"{got.did}: keys and {got.lists} status lists are in {got.folder}/.")
     if got.log is not None:
         key = logbook.key_file(got.folder / CHECKPOINT)

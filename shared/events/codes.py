@@ -9,7 +9,7 @@ import unicodedata
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cache, lru_cache
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 from zoneinfo import available_timezones
 
 import pycountry
@@ -21,6 +21,7 @@ from pydantic import (
     Field,
     PlainSerializer,
     StringConstraints,
+    ValidationInfo,
 )
 from pydantic_core import PydanticCustomError
 
@@ -130,9 +131,15 @@ def _timezone(value: str) -> str:
 
 _UNSEEN = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
 _BREAKS = frozenset({"Cc", "Zl", "Zp"})
+_NO_CHARACTER = re.compile(
+    "[\ufdd0-\ufdef" + "".join(chr(plane << 16 | end) for plane in range(17) for end in (0xFFFE, 0xFFFF)) + "]"
+)
+"""Unicode keeps these codes for programs' own use, and what holds one cannot be signed: not everybody writes it in one way."""
+FROM_OUTSIDE: Final = {"from_outside": True}
+"""What an event is read with when it is first taken: what journals hold already is read without, whatever was found out since."""
 
 
-def _text(value: str) -> str:
+def _text(value: str, info: ValidationInfo) -> str:
     if value.isascii() and value.isprintable() and not value.isspace():
         return value  # what follows finds nothing in it, and takes each character by itself
     if all(unicodedata.category(character) in _UNSEEN for character in value):
@@ -145,6 +152,8 @@ def _text(value: str) -> str:
             or character in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
         ):
             raise PydanticCustomError("invalid_text", "holds a control or direction character: remove it")
+    if info.context == FROM_OUTSIDE and _NO_CHARACTER.search(value):
+        raise PydanticCustomError("invalid_text", "holds a code that is no character: remove it")
     composed = unicodedata.normalize("NFC", value)
     if (
         len(composed) > TEXT_LIMIT

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final, Literal, TypedDict
 
 from pydantic import StringConstraints, ValidationError
 
-from shared.events.codes import Code, Model, Moment, Source, Text, named
+from shared.events.codes import FROM_OUTSIDE, Code, Model, Moment, Source, Text, named
 from shared.events.offices_to_enrolment import EventVoided
 from shared.events.wire import Raw
 
@@ -99,7 +99,7 @@ def read_event(
     if envelope.replaces is not None and (envelope.type == "event.voided.v1" or envelope.replaces == envelope.id):
         return refuse("invalid_data", "replaces: a void replaces nothing, and no event replaces itself.")
     try:
-        data = model.model_validate(envelope.data)
+        data = model.model_validate(envelope.data, context=FROM_OUTSIDE)
     except ValidationError as error:
         return refuse(*_explain(error, model, "data"))
     if isinstance(data, EventVoided):
@@ -163,7 +163,7 @@ REFUSALS: Final[Mapping[str, str]] = {
     "invalid_envelope": "A field around data is missing or of the wrong kind.",
     "invalid_code": "A code, an id or an office does not have its form.",
     "invalid_data": "A field in data is missing, of the wrong kind or out of its bounds, or two fields contradict each other.",
-    "invalid_text": "A text holds control or direction characters, or nothing that can be read.",
+    "invalid_text": "A text holds control or direction characters, codes that are none, or nothing that can be read.",
     "unknown_country": "A country is not an ISO 3166-1 alpha-2 code in capitals.",
     "unknown_timezone": "A time zone is not an IANA name.",
     "date_impossible": "A date is none, or its year is not taken; a year of the Buddhist era is 543 too many.",

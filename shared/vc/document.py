@@ -7,12 +7,12 @@ asked itself. See docs/decisions/0026.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Any, Final
 from urllib.parse import quote
 
 from shared.vc.loading import CREDENTIALS, OPEN_BADGES
-from shared.vc.moments import moment, start_of
+from shared.vc.moments import end_of, moment, start_of
 from shared.vc.status import PURPOSE
 
 CONTEXTS: Final = (CREDENTIALS, OPEN_BADGES)
@@ -144,7 +144,7 @@ def credential(attested: Attested, issuer: Issuer) -> dict[str, Any]:
         },
     }
     if attested.valid_until is not None:
-        said["validUntil"] = moment(datetime.fromisoformat(f"{attested.valid_until.isoformat()}T23:59:59+00:00"))
+        said["validUntil"] = moment(end_of(attested.valid_until))
     return said
 
 

@@ -1,6 +1,6 @@
 """Moments as credentials write them: xsd:dateTimeStamp, whole seconds of UTC."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 
@@ -12,6 +12,11 @@ def moment(at: datetime) -> str:
 def start_of(day: date) -> str:
     """A day, as the moment in which it begins: credentials know no days."""
     return f"{day.isoformat()}T00:00:00Z"
+
+
+def end_of(day: date) -> datetime:
+    """A last day, as the moment in which it ends."""
+    return datetime.combine(day, time(23, 59, 59), UTC)
 
 
 def read(text: Any) -> datetime:

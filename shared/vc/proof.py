@@ -49,8 +49,8 @@ def sign(document: Mapping[str, Any], key: SigningKey, created: datetime) -> dic
     return {**document, "proof": [{**proof, "proofValue": base58(signature)}]}
 
 
-def check(document: Mapping[str, Any], keys: Mapping[str, bytes]) -> str:
-    """The address of the key that signed the document, one of ``keys`` (public ones, by address). Raises BadProof."""
+def named(document: Mapping[str, Any], keys: Mapping[str, bytes]) -> tuple[Mapping[str, Any], str]:
+    """A document's one proof, and the key that it names, one of ``keys``. Raises OtherProof and UnknownKey."""
     proof = document.get("proof")
     if isinstance(proof, list) and len(proof) == 1:
         proof = proof[0]
@@ -63,6 +63,12 @@ def check(document: Mapping[str, Any], keys: Mapping[str, bytes]) -> str:
     name = proof.get("verificationMethod")
     if not isinstance(name, str) or name not in keys:
         raise UnknownKey(name)
+    return proof, name
+
+
+def check(document: Mapping[str, Any], keys: Mapping[str, bytes]) -> str:
+    """The address of the key that signed the document, one of ``keys`` (public ones, by address). Raises BadProof."""
+    proof, name = named(document, keys)
     try:
         moments.read(proof.get("created"))
         signature = from_base58(str(proof.get("proofValue")))

@@ -23,7 +23,7 @@ SHAPES: Final = 64
 """Shapes that are remembered."""
 
 _SLOT: Final = "urn:sampan:slot:"
-_AS_THEY_ARE: Final = {"@context", "type", "proofPurpose"}
+_AS_THEY_ARE: Final = {"type", "proofPurpose"}
 """What is a word of the contexts themselves."""
 _ADDRESS: Final = re.compile(r"(?:https?://|did:|urn:)[^\s<>\"{}|\\^`\x00-\x20]+")
 _WRITTEN_DIFFERENTLY: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
@@ -56,7 +56,9 @@ _shapes_lock: Final = Lock()
 def canonical(document: Mapping[str, Any]) -> bytes:
     """The document as canonical N-Quads, in UTF-8. Raises NotCanonical."""
     texts: list[str] = []
-    slotted = json.dumps(_slotted(document, texts), sort_keys=True)
+    _refuse_other_contexts(document)
+    said = {name: value for name, value in document.items() if name != "@context"}
+    slotted = json.dumps({"@context": document["@context"], **_slotted(said, texts)}, sort_keys=True)
     if slotted.count(_SLOT) != len(texts):
         raise NotCanonical("it plays with how it is read")
     shape = _shape(slotted)
@@ -72,11 +74,23 @@ def canonical(document: Mapping[str, Any]) -> bytes:
         raise NotCanonical("it holds more parts that look alike than a credential has") from None
 
 
+def _refuse_other_contexts(document: Mapping[str, Any]) -> None:
+    """Contexts stand at the top, by their addresses and each once: one of a stranger's would move fields to other places."""
+    named = document.get("@context")
+    addresses = [named] if isinstance(named, str) else named
+    if not isinstance(addresses, list) or not all(isinstance(one, str) for one in addresses):
+        raise NotCanonical("it says in its own words how it is to be read")
+    if len(set(addresses)) < len(addresses):
+        raise NotCanonical("it names a context twice")
+
+
 def _slotted(value: Any, texts: list[str], key: str = "") -> Any:
     if key in _AS_THEY_ARE:
+        if not isinstance(value, str) and not (isinstance(value, list) and all(isinstance(one, str) for one in value)):
+            raise NotCanonical("a type in it is no word")
         return value
     if isinstance(value, dict):
-        if any(name.startswith("@") and name != "@context" for name in value):
+        if any(name.startswith("@") for name in value):
             raise NotCanonical("it says in its own words how it is to be read")
         return {name: _slotted(value[name], texts, name) for name in sorted(value)}
     if isinstance(value, list):
@@ -136,7 +150,7 @@ def _types(expanded: Any) -> Iterator[str]:
 
 
 def _marked(value: Any, texts: list[str], key: str = "") -> Any:
-    if key in _AS_THEY_ARE:
+    if key in _AS_THEY_ARE or key == "@context":
         return value
     if isinstance(value, dict):
         return {name: _marked(one, texts, name) for name, one in value.items()}

@@ -4,7 +4,8 @@ import json
 from typing import Any, Final
 
 DEEPEST: Final = 24
-MOST_VALUES: Final = 4_000
+MOST_VALUES: Final = 1_500
+"""A credential with twenty parts of an assessment has some four hundred."""
 PART: Final = "Only a part of this file is there. Get it anew."
 
 

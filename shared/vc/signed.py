@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from shared.vc import jwt, proof
+from shared.vc import form, jwt, proof
 from shared.vc.reading import NotReadable, read
 
 _JWT_BEGINS: Final = b"eyJ"
@@ -29,6 +29,11 @@ class Presented:
         """The address of the key that signed it. Raises BadProof."""
         if self.token is not None:
             return jwt.check(self.token, keys)[0]
+        proof.named(self.document, keys)
+        try:
+            form.check(self.document)  # before anything of it is understood: that takes longer the odder it is
+        except form.OtherForm as error:
+            raise proof.BadProof(str(error)) from None
         return proof.check(self.document, keys)
 
 

@@ -36,6 +36,8 @@ FRESH: Final = timedelta(days=1)
 """A list that is older than this says nothing of today, unless whoever asks says otherwise."""
 AHEAD: Final = timedelta(minutes=10)
 """How far clocks may differ."""
+EAST: Final = timedelta(hours=14)
+"""How long before a day of UTC that day has begun in the east of the world: an award of today is none of tomorrow there."""
 WHY: Final[Mapping[str, tuple[Word, str]]] = {
     "revoked": ("revoked", "The awarding body has revoked this certificate"),
     "suspended": ("suspended", "This certificate is suspended for now"),
@@ -160,7 +162,7 @@ def _standing(
             return word, f"{why}: so its issuer said on {_said(known.at)}. Do not accept it.", known.at
     if ends is not None and now > ends:
         return "expired", f"It was valid until {ends.date().isoformat()}.", known.at if known else None
-    if now < begins - AHEAD:
+    if now < begins - EAST:
         return "not yet valid", f"It is valid from {begins.date().isoformat()}.", known.at if known else None
     if known is None:
         return (

@@ -117,7 +117,7 @@ def test_a_cohort_comes_as_one_file(program: Program, certificates: dict[str, di
     with zipfile.ZipFile(io.BytesIO(httpx.get(address, headers=program.admin, timeout=120).content)) as packed:
         assert packed.testzip() is None
         for number in certificates:
-            assert any(name.startswith(f"{COHORT}-{number}-") for name in packed.namelist())
+            assert any(name.startswith(f"{COHORT}_{number}_") for name in packed.namelist())
         assert all(packed.read(name).startswith(b"%PDF") for name in packed.namelist())
         assert not re.search("chan|sophea", " ".join(packed.namelist()), re.IGNORECASE)
 

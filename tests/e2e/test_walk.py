@@ -71,7 +71,7 @@ class Walk:
     def papers(self) -> dict[str, bytes]:
         answer = httpx.get(f"{self.root}/v1/cohorts/{ITS_OWN}/documents.zip", headers=self.program.admin, timeout=120)
         with zipfile.ZipFile(io.BytesIO(answer.raise_for_status().content)) as packed:
-            return {name.split("-")[3]: packed.read(name) for name in packed.namelist()}
+            return {name.split("_")[1]: packed.read(name) for name in packed.namelist()}
 
     def verdict(self, content: bytes) -> str:
         """With keys and lists that are fetched anew, and nothing asked afterwards."""

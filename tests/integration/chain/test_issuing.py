@@ -90,6 +90,22 @@ async def test_certificates_are_issued_and_follow_what_is_decided(chain: Chain) 
         assert await chain.log.size(session) == 5
 
 
+async def test_one_document_that_nobody_can_sign_holds_up_no_other(chain: Chain) -> None:
+    """Given a name with a code that is no character, kept from before that was refused, then the others are issued."""
+
+    async def ask(body: bytes) -> bytes:
+        answer = await Register(chain.house.database, chain.house.register).answer(body)
+        return answer.replace(b"Sokha 1", "Sokha 1\uffff".encode())
+
+    chain.holders = Holders(ask)
+    chain.issuer = chain.an_issuer()
+    await chain.issue()
+    assert await chain.standings() == {("02", 1): "valid"}
+    (left,) = await chain.rows("SELECT certificate FROM certificates WHERE due")
+    assert str(left["certificate"]) in (chain.issuer.progress.problem or "")
+    assert await chain.set_bits() == set(), "lists are signed all the same"
+
+
 async def test_nothing_is_done_twice(chain: Chain) -> None:
     await chain.issue()
     before = await chain.rows("SELECT * FROM attestations ORDER BY certificate")
@@ -432,6 +448,29 @@ async def test_the_drill_for_a_compromised_key(chain: Chain) -> None:
     assert await chain.rows("SELECT DISTINCT key FROM attestations") == [{"key": 2}]
     assert await chain.rows("SELECT id FROM issuer_keys WHERE sealed IS NOT NULL") == [{"id": 2}]
     assert await chain.standings() == {("01", 1): "valid", ("02", 1): "valid"}
+
+
+@pytest.mark.parametrize("change", ["key", "name"])
+async def test_a_document_that_was_taken_back_is_gone_for_good_once_it_cannot_be_served(
+    chain: Chain, change: str
+) -> None:
+    await chain.issue()
+    first = await chain.public_id("01")
+    await chain.live(voided("never", 30, AWARDED))
+    await chain.issue()
+    assert await chain.standings() == {("01", 1): "void", ("02", 1): "valid"}
+    assert (await chain.documents.for_holder(first)).status == "void", "as long as it may be served"
+    if change == "key":
+        async with chain.own.transaction() as session:
+            await chain.keys.compromise(session, 1, chain.now)
+    else:
+        names = {"original": "Another", "language": "en", "romanised": "Another"}
+        await chain.live(trainee("person.corrected", "01", 90, names=names))
+    for _ in range(2):
+        with pytest.raises(Problem) as gone:
+            await chain.documents.for_holder(first)
+        assert (gone.value.status, gone.value.code) == (410, "taken_back")
+        await chain.issue()
 
 
 async def test_a_number_that_comes_later_is_in_the_document(chain: Chain) -> None:

@@ -26,7 +26,7 @@ BROWSER = {"Accept": "text/html,*/*;q=0.8"}
 @pytest.fixture
 async def stranger(chain: Chain) -> AsyncIterator[httpx.AsyncClient]:
     app = FastAPI()
-    judging = Judging(chain.own, chain.keys, OPERATOR, lambda: chain.now)
+    judging = Judging(chain.own, chain.keys, OPERATOR, chain.documents, lambda: chain.now)
     pages = PublicPages(chain.own, chain.holders, Printing(chain.own, chain.documents, OPERATOR), OPERATOR, judging)
     app.include_router(pages.routes())
     tell_browsers(app, signin.nothing_here)
@@ -74,6 +74,19 @@ async def test_a_paper_with_a_name_that_was_corrected_since_is_answered_honestly
     assert "This certificate is valid" in await typed(stranger, "S-9", NEW)
     assert "No match." in await typed(stranger, "S-9", OLD), "no paper ever said both"
     assert await chain.differences() == []
+
+
+async def test_a_file_with_a_number_that_was_corrected_since_is_answered_honestly(
+    chain: Chain, stranger: httpx.AsyncClient
+) -> None:
+    kept = {"file": ("a.jwt", (await chain.documents.for_holder(await chain.public_id("02"))).document.jwt.encode())}
+    assert "corrected" not in words(await stranger.post("/check/file", files=kept))
+    await chain.live(award("numbered", "number", 16, "02", certificate_number="S-2"))
+    await chain.issue()
+    said = words(await stranger.post("/check/file", files=kept))
+    assert "This file is genuine, and its certificate is valid" in said
+    assert "What this file says was corrected after it was made" in said
+    assert "S-2" not in said
 
 
 async def test_a_name_that_came_back_is_kept_once(chain: Chain, stranger: httpx.AsyncClient) -> None:

@@ -37,6 +37,19 @@ async def test_what_was_issued_is_in_the_log(chain: Chain, tmp_path: Path) -> No
     assert logbook.logged(credential, None, found, kept)[0], "a JWT's bytes are others"
 
 
+async def test_of_a_document_that_was_made_anew_since_the_log_says_so(chain: Chain, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    credential, before, _ = await shown(chain, "02", kept)
+    await chain.live(award("numbered", "number", 16, "02", certificate_number="S-2"))
+    await chain.issue()
+    newer, after, proof = await shown(chain, "02", kept)
+
+    good, said, _ = logbook.logged(credential, before, proof.read_bytes(), kept)
+    assert good
+    assert "another document of it was made since" in said
+    assert "made since" not in logbook.logged(newer, after, proof.read_bytes(), kept)[1]
+
+
 async def test_another_document_or_another_certificates_proof_is_not_taken_for_it(chain: Chain, tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     credential, content, proof = await shown(chain, "01", kept)

@@ -7,7 +7,9 @@ from typing import Any, cast
 import pytest
 
 from services.certification import printing
+from services.certification.documents_api import file_name
 from services.certification.printing import Printable, Printing
+from shared.events.certification import CertificateFact
 from shared.http import Problem
 
 
@@ -49,3 +51,32 @@ async def test_one_that_nobody_can_open_any_more_is_left_out_and_said() -> None:
         "first.pdf": b"page of first",
         "left-out.txt": b"second.pdf: It cannot be opened.\n",
     }
+
+
+def test_no_two_documents_have_one_name() -> None:
+    facts = [
+        certificate(**changes) for changes in ({}, {"scheme": "b"}, {"trainee": "1-2", "scheme": "a"}, {"edition": 2})
+    ]
+    facts += [certificate(trainee="1", scheme="2-a")]
+
+    assert len({file_name(fact) for fact in facts}) == len(facts)
+
+
+def certificate(**changes: Any) -> CertificateFact:
+    said = {
+        "certificate": "c",
+        "enrolment": "e",
+        "cohort": "c1",
+        "trainee": "1",
+        "person": "p",
+        "country": "KH",
+        "scheme": "a",
+        "occupation": "o",
+        "level": "l",
+        "edition": 1,
+        "status": "issued",
+        "awarded_on": "2026-01-01",
+        "valid_until": None,
+        "attempts": [],
+    }
+    return CertificateFact.model_validate(said | changes)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyld import jsonld
 
-from shared.vc.document import Mark
+from shared.vc.document import CONTEXTS, Mark
 from shared.vc.loading import loader
 from shared.vc.quads import NotCanonical, canonical
 from tests.credentials import document, reasons, signed, status_list
@@ -72,6 +72,11 @@ def test_given_parts_that_look_alike_when_canonical_then_as_pyld_would_have_it(t
         {"id": "relative"},
         {"id": "https://[half.example"},
         {"@graph": []},
+        {"@context": [*CONTEXTS, {"last": "https://www.w3.org/2018/credentials#validUntil"}]},
+        {"@context": {"inc": "@included"}},
+        {"@context": [*CONTEXTS, *CONTEXTS]},
+        {"evidence": [{"@context": list(CONTEXTS), "type": ["Evidence"], "name": "n"}]},
+        {"evidence": [{"type": [{"id": "urn:a:b"}], "name": "n"}]},
         {"evidence": [{"type": ["Evidence"], "name": "n"}] * 20},
         {"type": ["urn:sampan:slot:0:"]},
         {"name": "a bell \x07"},

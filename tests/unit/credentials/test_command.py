@@ -137,6 +137,37 @@ def test_given_an_issuer_that_was_asked_when_verified_then_valid_and_after_that_
     assert site.asked == asked
 
 
+def test_given_no_folder_is_named_then_the_users_own_and_never_one_that_lies_about(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.publish()
+    file = site.certificate(tmp_path)
+    fetch(site.url, tmp_path / "trust")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "own"))
+
+    assert RUN.invoke(app, ["verify", str(file)]).stdout.startswith("UNKNOWN ISSUER")
+    assert RUN.invoke(app, ["trust", site.url]).exit_code == 0
+    assert (tmp_path / "own" / "sampan" / "trust" / quote(site.did, safe="") / "did.json").exists()
+    assert RUN.invoke(app, ["verify", str(file)]).stdout.startswith("VALID")
+
+
+def test_given_a_folder_with_the_keys_of_another_than_it_is_called_after_then_refused(
+    site: Site, tmp_path: Path
+) -> None:
+    site.publish()
+    file = site.certificate(tmp_path)
+    fetch(site.url, tmp_path / "trust")
+    folder = tmp_path / "trust" / quote(site.did, safe="")
+    folder.rename(folder.with_name("x"))
+
+    result = RUN.invoke(app, ["verify", str(file), "--trust", str(tmp_path / "trust")])
+
+    assert result.exit_code != 0
+    assert isinstance(result.exception, ClientError)
+    assert "another issuer than its name says" in str(result.exception)
+
+
 def test_given_it_was_revoked_when_trusted_again_then_revoked(site: Site, tmp_path: Path) -> None:
     site.publish()
     file = site.certificate(tmp_path)

@@ -83,12 +83,23 @@ def test_two_writings_of_one_name_are_kept_as_one(name: str) -> None:
         "\u200b\u200b",
         "\u3000",
         "\ufeff",
+        "Sok\ufffe",
+        "a\uffffb",
+        "a\ufdd0",
+        "a\U0001fffe",
+        "a\U0010ffff",
     ],
 )
 def test_no_name(name: str) -> None:
     refusal = named(name)
     assert isinstance(refusal, Refusal)
     assert refusal.code == "invalid_text"
+
+
+def test_what_a_journal_holds_is_read_again_whatever_is_refused_by_now() -> None:
+    stored = {"centre": "a", "names": {"km": "Sok\uffff"}, "country": "KH", "kind": "school"}
+
+    assert CentreRegistered.model_validate(stored).names["km"] == "Sok\uffff"
 
 
 @pytest.mark.parametrize("name", ["", "x" * (TEXT_LIMIT + 1), "ក" * 10_000, "e" + "\u0301" * 10_000, None, 5, ["a"]])
