@@ -196,23 +196,6 @@ async def test_a_correction_by_hand_is_followed_and_a_void_is_not_undone(
     assert (await facts(database))["enrolment.trainee.kh.wuxi-2025.01"]["role"] == "worker"
 
 
-async def test_a_correction_that_was_voided_by_hand_is_not_said_to_be_on_record(
-    client: Client, offices: dict[str, Bearer], database: Database
-) -> None:
-    first, second = (as_csv([a_trainee("01", Trade=trade)]) for trade in ("electrical", "cabling"))
-    await send(client, offices[SENDER], first)
-    (corrected,) = (await send(client, offices[SENDER], second))["rows"]
-    event = {"id": corrected["event"], "type": "trainee.enrolled.v1", "source": SENDER}
-    await say(client, voided(event))
-    (again,) = (await send(client, offices[SENDER], second))["rows"]
-    assert (again["status"], again["code"], again["event"]) == ("duplicate", "voided", corrected["event"])
-    assert (await facts(database))["enrolment.trainee.kh.wuxi-2025.01"]["trade"] == "electrical"
-    await send(client, offices[SENDER], first)
-    assert became(await send(client, offices[SENDER], first)) == [(2, "duplicate", "duplicate")]
-    assert became(await send(client, offices[SENDER], second)) == [(2, "accepted", "applied")]
-    assert (await facts(database))["enrolment.trainee.kh.wuxi-2025.01"]["trade"] == "cabling"
-
-
 async def test_rows_that_a_later_file_has_not_change_nothing_and_are_listed(
     client: Client, offices: dict[str, Bearer], database: Database
 ) -> None:
@@ -275,41 +258,6 @@ async def test_a_session_is_one_event_and_keeps_who_an_earlier_file_remarked(
     assert changed["missing"] == [{"kind": "attendance", "cohort": "wuxi-2025", "number": "02", "part": "1"}]
     (held,) = (await facts(database))["enrolment.cohort.cn.wuxi-2025"]["sessions"]
     assert held["absent"] == ["01", "02"]
-
-
-@pytest.mark.parametrize(
-    ("more", "kept"),
-    [
-        ({"Trade": "electrical", "Mode": "online"}, {"trade": "electrical"}),
-        ({"Held for": "listed"}, {"group": ["01", "02"]}),
-        ({"Held for": "trade", "Trade": "electrical"}, {"trade": "electrical"}),
-    ],
-)
-async def test_a_list_of_attendance_without_columns_says_nothing_of_them(
-    client: Client, offices: dict[str, Bearer], database: Database, more: dict[str, Any], kept: dict[str, Any]
-) -> None:
-    await send(client, offices[SENDER], as_csv([a_trainee("01"), a_trainee("02")]))
-    await send(client, offices[HOST], as_csv([was_there("01", **more), was_there("02", **more)]))
-    assert (await send(client, offices[HOST], as_csv([was_there("01"), was_there("02")])))["counts"] == {"duplicate": 2}
-    await send(client, offices[HOST], as_csv([was_there("01"), was_there("02", attendance="absent")]))
-    (held,) = (await facts(database))["enrolment.cohort.cn.wuxi-2025"]["sessions"]
-    assert held["absent"] == ["02"]
-    assert {name: held.get(name) for name in kept} == kept
-    emptied = dict.fromkeys(more, "") | {"Held for": "everyone"}
-    await send(client, offices[HOST], as_csv([was_there("01", **emptied), was_there("02", **emptied)]))
-    (held,) = (await facts(database))["enrolment.cohort.cn.wuxi-2025"]["sessions"]
-    assert (held.get("trade"), held.get("group")) == (None, None)
-
-
-async def test_a_list_of_trainees_without_a_column_keeps_what_was_in_it(
-    client: Client, offices: dict[str, Bearer], database: Database
-) -> None:
-    await send(client, offices[SENDER], as_csv([a_trainee("01", Employer="A workshop")]))
-    answer = await send(client, offices[SENDER], as_csv([a_trainee("01", Trade="cabling")]))
-    assert became(answer) == [(2, "accepted", "applied")]
-    assert (await facts(database))["enrolment.trainee.kh.wuxi-2025.01"]["trade"] == "cabling"
-    shown = await client.get("/v1/cohorts/wuxi-2025/trainees", headers=offices[SENDER])
-    assert "A workshop" in shown.text
 
 
 async def test_a_session_with_a_row_that_is_not_right_is_not_taken(client: Client, offices: dict[str, Bearer]) -> None:
