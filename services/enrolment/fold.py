@@ -21,7 +21,7 @@ from services.enrolment.domain import (
     Undone,
 )
 from services.enrolment.rules import GUARDS, judge
-from shared.events.offices_to_enrolment import EventVoided
+from shared.events.offices_to_enrolment import EventVoided, SessionHeld
 from shared.events.voids import Said, voids
 
 SESSION = "session.held.v1"
@@ -117,7 +117,7 @@ def _step(state: State, entry: Entry, known: Known, judged: dict[Ref, Standing])
     while state.pending and news:
         left, later = [], _News()
         for waiting in state.pending:
-            if news.may_help(waiting):
+            if news.may_change(waiting):
                 standing = judge(state, waiting, known)
                 judged[waiting.ref] = _told(standing, waiting, known)
                 if standing == APPLIED:
@@ -144,23 +144,27 @@ class _News:
     someone: bool = False
     """Somebody has a place who had none, perhaps: what sessions wait for."""
     trainees: frozenset[str] = frozenset()
+    sessions: frozenset[int] = frozenset()
+    """Numbers of sessions that are taken now: whatever waits with one of these contradicts."""
 
     @classmethod
     def of(cls, entry: Entry) -> "_News":
         return cls().and_of(entry)
 
     def and_of(self, entry: Entry) -> "_News":
-        if entry.type == SESSION:  # nothing waits for a session
-            return self
+        if isinstance(entry.data, SessionHeld):
+            return replace(self, sessions=self.sessions | {entry.data.session})
         if entry.enrolment is None:
             return replace(self, cohort=True)
         someone = self.someone or entry.type in ("trainee.proposed.v1", "trainee.enrolled.v1")
         return replace(self, someone=someone, trainees=self.trainees | {entry.enrolment})
 
     def __bool__(self) -> bool:
-        return self.cohort or bool(self.trainees)
+        return self.cohort or bool(self.trainees or self.sessions)
 
-    def may_help(self, waiting: Entry) -> bool:
+    def may_change(self, waiting: Entry) -> bool:
+        if isinstance(waiting.data, SessionHeld) and waiting.data.session in self.sessions:
+            return True
         return self.cohort or (self.someone if waiting.enrolment is None else waiting.enrolment in self.trainees)
 
 

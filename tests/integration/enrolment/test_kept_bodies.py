@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared import bodies
+from shared import kept
 from shared.delivery import Delivery
 from shared.rejected import Said
 from tests.integration.enrolment.house import House
@@ -28,11 +28,11 @@ async def keep(house: House) -> None:
 
 
 async def test_a_part_is_bounded_and_none_is_left_out(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bodies, "PART", 5000)
-    monkeypatch.setattr(bodies, "ROWS", 3)
+    monkeypatch.setattr(kept, "PART", 5000)
+    monkeypatch.setattr(kept, "ROWS", 3)
     await keep(house)
     async with house.database.transaction() as session:
-        found = [rows async for rows in bodies.parts(session, "rejected", "sealed", "sealed")]
+        found = [rows async for rows in kept.parts(session, "rejected", "sealed", "sealed")]
     assert [row.id for rows in found for row in rows] == [row["id"] for row in await house.rows("TABLE rejected")]
     for rows in found:
         assert len(rows) <= 3
@@ -41,7 +41,7 @@ async def test_a_part_is_bounded_and_none_is_left_out(house: House, monkeypatch:
 
 
 async def test_who_is_looked_for_is_struck_out_of_all_parts(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bodies, "PART", 5000)
+    monkeypatch.setattr(kept, "PART", 5000)
     await keep(house)
     threads = set[threading.Thread]()
 
@@ -56,7 +56,7 @@ async def test_who_is_looked_for_is_struck_out_of_all_parts(house: House, monkey
     dara = [{"who": "Dara", "number": number} for number in range(len(SIZES))]
     async with house.database.transaction() as session:
         rejected, letters = house.archive.rejected, house.archive.dead_letters
-        kept = [await rejected.events(session, line.id) for line in await rejected.entries(session)]
-        assert [[event["event"] for event in body or ()] for body in kept] == [[event] for event in dara]
+        bodies = [await rejected.events(session, line.id) for line in await rejected.entries(session)]
+        assert [[event["event"] for event in body or ()] for body in bodies] == [[event] for event in dara]
         opened = [await letters.body(session, letter.id) for letter in await letters.entries(session)]
         assert [json.loads(body or b"") for body in opened] == [[event] for event in dara]

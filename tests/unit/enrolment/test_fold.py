@@ -209,6 +209,13 @@ def test_trying_only_what_may_be_helped_equals_trying_everything(journal: list[E
     assert folded.standings == judged
 
 
+def test_a_session_that_waits_contradicts_as_soon_as_another_has_its_number() -> None:
+    waiting, other = session(1, 31, absent=["07"], id_="waiting"), session(1, 32, id_="other")
+    standings = fold([entry(event) for event in (*whole()[:6], waiting, other)], KNOWN).standings
+    assert standings[HOST, "other"] == APPLIED
+    assert standings[HOST, "waiting"] == Standing("conflict", "session_number_taken")
+
+
 def test_a_session_that_waits_for_somebody_is_tried_again_only_when_somebody_comes() -> None:
     outcomes = [
         trainee("outcome.reported", day=50 + n, date=on(50 + n), months_after=n, outcome="employed") for n in range(9)
