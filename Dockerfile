@@ -32,6 +32,7 @@ COPY requirements.txt ./
 RUN python -m pip install --no-cache-dir --disable-pip-version-check --root-user-action ignore \
         --only-binary :all: --no-binary nkeys --require-hashes -r requirements.txt
 COPY shared/__init__.py shared/credentials.py shared/rights.py shared/
+COPY shared/events/__init__.py shared/events/identity.py shared/events/
 COPY services/safekeeping.py services/backups.py services/person_keys.py services/recovery.py services/embedded.py \
      services/pinned.py services/processes.py services/
 RUN python -m compileall -q services shared \
