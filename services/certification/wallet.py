@@ -64,8 +64,8 @@ async def end(session: AsyncSession, certificate: str) -> int:
 async def end_of_revoked(session: AsyncSession, fact: OfficeFact, epoch: int, revision: int, now: datetime) -> None:
     """End what was made by whoever this fact takes a token from: before it is taken up.
 
-    A token goes before it has ended only when its officer, or the office, is revoked; whoever had it may have made links for
-    themselves.
+    A token goes before it has ended when its officer, or the office, is revoked, or when it is rotated without an overlap, as
+    after a leak: whoever had it may have made links for themselves.
     """
     await session.execute(
         text(

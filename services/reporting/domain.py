@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from services.reporting.hours import Given, month_of
 from services.reporting.measures import (
+    COUNTED,
     DIMENSIONS,
     EXCEPTIONS,
     MEASURES,
@@ -27,7 +28,7 @@ from shared.events.certification import CertificateFact
 from shared.events.codes import Model
 from shared.events.enrolment import CohortFact, TraineeFact
 
-__all__ = ["DIMENSIONS", "EXCEPTIONS", "MEASURES", "NOT_APPLICABLE", "TOTAL", "UNKNOWN", "Cell"]
+__all__ = ["COUNTED", "DIMENSIONS", "EXCEPTIONS", "MEASURES", "NOT_APPLICABLE", "TOTAL", "UNKNOWN", "Cell"]
 """The words in which is counted, for whoever asks here."""
 
 

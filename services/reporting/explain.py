@@ -17,11 +17,11 @@ from sqlmodel import col
 
 from services.reporting import history, queries
 from services.reporting.comparing import Comparison, compared, parts
-from services.reporting.domain import Known, Rows, Version, newest
+from services.reporting.domain import COUNTED, Known, Rows, Version, newest
 from services.reporting.ledger import Asked, Step, step_at
 from services.reporting.measures import RULES
 from services.reporting.queries import Number
-from services.reporting.questions import COUNTED, Question, UnknownQuestion
+from services.reporting.questions import Question, UnknownQuestion
 from services.reporting.rates import RATES
 from services.reporting.reckoning import Counted, Reckoner
 from services.reporting.tables import CubeCell

@@ -141,6 +141,8 @@ EXCEPTIONS: Mapping[str, Measure] = {
     ),
 }
 """What would make a rate pass 100 %: counted by itself, so that a rate can leave it out. Most are 0 at all times."""
+COUNTED: Mapping[str, Measure] = {**MEASURES, **EXCEPTIONS}
+"""All that is counted."""
 
 PEOPLE_BY = ("programme", "country", "sex", "cohort")
 """By these, people are kept counted: a person in a cell of their own, `_T` for what it is not by. By others they are counted when

@@ -26,11 +26,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from services.reporting import coarse, values
-from services.reporting.domain import DIMENSIONS, NOT_APPLICABLE, TOTAL
+from services.reporting.domain import COUNTED, DIMENSIONS, NOT_APPLICABLE, TOTAL
 from services.reporting.ledger import STREAMS, Step, step_at
 from services.reporting.measures import PEOPLE_BY
 from services.reporting.people import distinct
-from services.reporting.questions import COUNTED, Question, UnknownQuestion
+from services.reporting.questions import Question, UnknownQuestion
 from services.reporting.rates import RATES, Basis
 from services.reporting.tables import CoarseCell, CubeCell, CubeChange, TailCell
 from shared.outbox import heard_positions

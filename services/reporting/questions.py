@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import get_args
 
-from services.reporting.domain import DIMENSIONS, EXCEPTIONS, MEASURES, NOT_APPLICABLE
+from services.reporting.domain import COUNTED, DIMENSIONS, MEASURES, NOT_APPLICABLE
 from services.reporting.ledger import HOW_TO_ASK, Asked, NotAMoment
 from services.reporting.measures import PEOPLE_BY
 from services.reporting.partners import is_detail
@@ -14,7 +14,6 @@ from shared.events.codes import AgeBand, Mode, Outcome, Sex, TraineeRole, YesNo
 
 PARAMETERS = ("measure", "by", "from", "to", "basis", "as_of", *DIMENSIONS)
 
-COUNTED = {**MEASURES, **EXCEPTIONS}
 ASKED = (*COUNTED, *RATES)
 """What can be asked for by name: counts, what they leave out, and rates."""
 

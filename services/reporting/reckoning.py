@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from services.reporting.domain import Cell, Rows, cohort_contributions, contributions
+from services.reporting.domain import COUNTED, Cell, Rows, cohort_contributions, contributions
 from services.reporting.queries import Number
-from services.reporting.questions import COUNTED, Question
+from services.reporting.questions import Question
 from services.reporting.rates import RATES
 from shared.events.certification import CertificateFact
 

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from services.reporting.domain import EXCEPTIONS, MEASURES
+from services.reporting.domain import COUNTED
 from services.reporting.formats import Figures, NotInThisFormat, Number
 from shared.events.enrolment import ProgrammeFact
 from shared.events.offices_to_enrolment import Period
@@ -19,7 +19,6 @@ IMPLEMENTATION = "2"
 PLANNED_START, PLANNED_END = "1", "3"
 FUNDING, IMPLEMENTING = "1", "4"
 """Codes of IATI's lists ResultType, IndicatorMeasure, ActivityStatus, ActivityDateType and OrganisationRole."""
-_COUNTED = {**MEASURES, **EXCEPTIONS}
 _OUTCOMES = frozenset({"outcomes", "learners_reached"})
 _VALUES: Mapping[tuple[str, str], str] = {("sex", "F"): "female", ("sex", "M"): "male", ("sex", "U"): "not known"}
 
@@ -80,7 +79,7 @@ def _result(
     _narrative(ET.SubElement(result, "title"), _words(measure))
     indicator = ET.SubElement(result, "indicator", {"measure": UNIT, "ascending": "1", "aggregation-status": "1"})
     _narrative(ET.SubElement(indicator, "title"), _words(measure))
-    _narrative(ET.SubElement(indicator, "description"), _COUNTED[measure].counts)
+    _narrative(ET.SubElement(indicator, "description"), COUNTED[measure].counts)
     for period in periods:
         written = ET.SubElement(indicator, "period")
         ET.SubElement(written, "period-start", {"iso-date": period.starts_on.isoformat()})

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -15,20 +15,11 @@ from typer.testing import CliRunner
 from services.cli import app
 from services.client import ClientError
 from shared.bundles import Roster, Signer, opened_roster
-from shared.credentials import Authority, Keys
 from tests.sheets import a_trainee, as_csv
 from tests.unit.enrolment.story import proposed
 
 MARK = b"\xef\xbb\xbf"
 REVOKED = "revoked.csv"
-
-
-@pytest.fixture
-def credentials(tmp_path: Path) -> Path:
-    authority = Authority.from_text(Keys.new().authority())
-    file = tmp_path / "ntti.creds"
-    file.write_text(authority.admit("kh", "ntti", datetime.now(UTC) + timedelta(days=1)).credentials)
-    return file
 
 
 @pytest.fixture

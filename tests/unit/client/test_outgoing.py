@@ -4,7 +4,6 @@ import json
 import resource
 import stat
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +16,10 @@ from services.cli import app
 from services.client import ClientError, batches, read_events
 from services.outgoing import Answered, named, sign, try_out
 from shared.bundles import Signer, opened
-from shared.credentials import Authority, Keys
 from shared.events.wire import NDJSON, read_body
 from tests.unit.enrolment.story import announced, proposed, voided
 
 Fields = dict[str, Any]
-
-
-@pytest.fixture
-def credentials(tmp_path: Path) -> Path:
-    authority = Authority.from_text(Keys.new().authority())
-    file = tmp_path / "ntti.creds"
-    file.write_text(authority.admit("kh", "ntti", datetime.now(UTC) + timedelta(days=1)).credentials)
-    return file
 
 
 @pytest.fixture(autouse=True)
