@@ -14,7 +14,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, StreamConfig
 
 from bench.load import Load
 from bench.program import Moved, connect, database_url
-from services.client import ServiceName
+from services.eventfiles import ServiceName
 from services.standalone import Standalone
 
 BATCH = 1000  # messages of an atomic batch: the server's limit

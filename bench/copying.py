@@ -8,7 +8,7 @@ import asyncpg
 from bench.latency import register
 from bench.program import Program, database_url, poster
 from bench.supply import Supply, hand_in
-from services.client import EVENTS_PER_POST
+from services.eventfiles import EVENTS_PER_POST
 
 COPIED = 50_000
 """Rows at most."""

@@ -12,7 +12,7 @@ from itertools import groupby
 from random import Random
 from typing import Any
 
-from services.client import ServiceName
+from services.eventfiles import ServiceName
 from services.simulate import tell
 from shared.events import offices_to_enrolment
 

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 
 from bench.program import Program
-from services.client import Line
+from services.eventfiles import Line
 
 COHORT, SCHEME = "bench-latency", "bench-on-pass"
 OFFICE = "/offices/cn/bench"

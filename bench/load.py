@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from bench.dataset import Arrival, DataSet, data_set, months
 from bench.peers.job import read
-from services.client import EVENTS_PER_POST, Line, ServiceName
 from services.demo import offices_of
+from services.eventfiles import EVENTS_PER_POST, Line, ServiceName
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import httpx
 from bench.latency import OFFICE, announced, assessed, completed, event, line, person, register, started
 from bench.load import Post
 from bench.program import Program, poster
-from services.client import ServiceName
+from services.eventfiles import ServiceName
 from shared.events.wire import NDJSON
 
 POSTERS = 4

@@ -5,7 +5,6 @@ import sys
 
 import typer
 
-from services.client import ClientError
 from services.commands import (
     backup,
     figures,
@@ -23,6 +22,7 @@ from services.commands import (
     verifying,
 )
 from services.commands.options import say
+from services.errors import ClientError
 from services.processes import StandaloneError
 
 app = typer.Typer(

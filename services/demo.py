@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
-from services.client import Client, Line, ServiceName, batches
+from services.client import Client
+from services.eventfiles import Line, ServiceName, batches
 from shared.events.codes import SOURCE_PATTERN, Role
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "wuxi-2025" / "events.ndjson"

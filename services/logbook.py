@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import httpx
 
-from services.client import ClientError
+from services.errors import ClientError
 from shared.checkpoints import LONGEST_CHECKPOINT, Checkpoint, LogKey, NotACheckpoint, Statement, hashes_of, opened
 from shared.evidence import LONGEST, proved, read
 from shared.merkle import EMPTY, Node, covering, extends, grown, leaf_hash, root_of

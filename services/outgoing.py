@@ -10,7 +10,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from services.client import ClientError, Line
+from services.errors import ClientError
+from services.eventfiles import Line
 from shared.bundles import NoSeed, Signer, event_of
 from shared.bundles import Roster as SignedRoster
 from shared.events import offices_to_certification, offices_to_enrolment

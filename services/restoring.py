@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 
 from services import upkeep
 from services.backups import Opened, Server, open_backup, put_data, put_secrets
-from services.client import Client, Line
+from services.client import Client
 from services.embedded import EmbeddedPostgres
+from services.eventfiles import Line
 from services.processes import StandaloneError, free_port, lock_folder, make_folder, write_whole
 from services.standalone import PORTS, Standalone
 

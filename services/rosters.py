@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from services.client import Client, ClientError, ServiceName, content_of
+from services.client import Client
+from services.errors import ClientError
+from services.eventfiles import ServiceName, content_of
 from shared.bundles import Refused, is_roster, opened_roster
 from shared.events.receipts import REFUSALS
 from shared.rosters.answers import RowAnswer

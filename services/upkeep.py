@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from services.client import Client, ClientError, ServiceName
+from services.client import Client
+from services.errors import ClientError
+from services.eventfiles import ServiceName
 
 SERVICES: tuple[ServiceName, ...] = ("enrolment", "certification", "reporting")
 CHECK_SECONDS = 3600.0

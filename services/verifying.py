@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import httpx
 
 from services import logbook
-from services.client import ClientError
+from services.errors import ClientError
 from services.logbook import Seen
 from shared.vc.embedding import LARGEST_FILE
 from shared.vc.trust import LARGEST_LIST, NotTrusted, Trust

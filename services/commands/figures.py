@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from services.client import ClientError
 from services.commands.options import DATA, HERE, Data, Server, Token, connected
+from services.errors import ClientError
 from services.printing import print_table
 
 app = typer.Typer()

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from services.client import ClientError
+from services.errors import ClientError
 from services.simulate import simulate as simulated
 
 app = typer.Typer()

@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from services.client import Client, ClientError
+from services.client import Client
 from services.commands.options import DATA, HERE, Data, Server, Token, connected, say
+from services.errors import ClientError
 from services.printing import wide
 
 LOOK_SECONDS: Final = 0.5

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from services import logbook
-from services.client import ClientError
 from services.commands.options import say
+from services.errors import ClientError
 from shared.evidence import LONGEST
 
 log_app = typer.Typer(

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from services.client import ClientError
 from services.commands.offices import office_app, office_named, write_credentials
 from services.commands.options import DATA, HERE, Data, Server, Token, connected
+from services.errors import ClientError
 
 token_app = typer.Typer(no_args_is_help=True, help="Your own token.")
 

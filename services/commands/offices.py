@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from services.client import ClientError
 from services.commands.options import DATA, HERE, Data, Server, Token, connected, say
+from services.errors import ClientError
 from services.printing import wide
 from shared.events.codes import SOURCE_PATTERN
 

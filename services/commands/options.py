@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 import typer
 from rich.console import Console
 
-from services.client import Client, ClientError
+from services.client import Client
+from services.errors import ClientError
 from services.processes import read_secret
 
 say = Console(stderr=True, highlight=False, soft_wrap=True)

@@ -12,9 +12,11 @@ from rich.progress import Progress
 from rich.table import Table
 
 from services import outgoing
-from services.client import Client, ClientError, Line, batches, read_events
+from services.client import Client
 from services.commands.options import DATA, HERE, Data, Server, Token, connected, say
 from services.commands.rosters import Accept, Encoding, OnlySheets, Receipts, Source, post_rosters
+from services.errors import ClientError
+from services.eventfiles import Line, batches, read_events
 from services.printing import counted_events, wide
 from services.rosters import SUFFIXES, Rejected, Roster, Wishes, read_roster, rosters_in
 from shared import bundles

@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from services.client import Client, ClientError, RefusedError
+from services.client import Client, RefusedError
 from services.commands.options import say
+from services.errors import ClientError
 from services.printing import wide
 from services.rosters import Rejected, Roster, Wishes
 from shared.rosters.answers import RowAnswer

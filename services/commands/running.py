@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 
 from services import demo as demonstration
-from services.client import Client, read_events
+from services.client import Client
 from services.commands.options import DATA, Data, say, say_indented
+from services.eventfiles import read_events
 from services.printing import print_demo
 from services.restoring import refuse_unfinished
 from services.standalone import Standalone

@@ -13,7 +13,7 @@ from services import logbook
 from services.certification.app import create
 from services.certification.log import Log
 from services.certification.settings import Settings
-from services.client import ClientError
+from services.errors import ClientError
 from services.logbook import Ask, LogDiffers
 from shared.checkpoints import NotACheckpoint, opened
 from shared.database import Database

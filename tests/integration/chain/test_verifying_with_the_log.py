@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from services import logbook
-from services.client import ClientError
+from services.errors import ClientError
 from services.logbook import LogDiffers
 from tests.integration.chain.issuing import Chain
 from tests.integration.chain.test_both_services import award

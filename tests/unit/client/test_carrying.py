@@ -13,7 +13,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from services.cli import app
-from services.client import ClientError
+from services.errors import ClientError
 from shared.bundles import Roster, Signer, opened_roster
 from tests.sheets import a_trainee, as_csv
 from tests.unit.enrolment.story import proposed

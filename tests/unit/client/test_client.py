@@ -6,9 +6,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from services.client import EVENTS_PER_POST, Client, ClientError, batches, read_events
+from services.client import Client
 from services.commands.offices import office_named
 from services.commands.options import connected
+from services.errors import ClientError
+from services.eventfiles import EVENTS_PER_POST, batches, read_events
 from services.processes import StandaloneError
 from shared.events.wire import BODY_LIMIT
 

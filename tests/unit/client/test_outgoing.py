@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 from services import client as client_module
 from services.cli import app
-from services.client import ClientError, batches, read_events
+from services.errors import ClientError
+from services.eventfiles import batches, read_events
 from services.outgoing import Answered, named, sign, try_out
 from shared.bundles import Signer, opened
 from shared.events.wire import NDJSON, read_body

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from services.cli import app
-from services.client import ClientError
+from services.errors import ClientError
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from services.client import ATTEMPTS, Client, ClientError
+from services.client import ATTEMPTS, Client
+from services.errors import ClientError
 from services.rosters import Wishes, read_roster
 from tests.sheets import a_trainee, as_csv
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from typer.testing import CliRunner
 
 from services.cli import app
-from services.client import ClientError
+from services.errors import ClientError
 from services.verifying import fetch, trusted
 from shared.checkpoints import Checkpoint, LogKey, signed
 from shared.merkle import consistency, grown, leaf_hash, root_of

@@ -12,7 +12,6 @@ import pytest
 from services.certification import domain as certification
 from services.certification import rules as certification_rules
 from services.certification.awards import Cohort, Trainee, World
-from services.client import Line
 from services.demo import offices_of
 from services.enrolment.domain import Entry, Known
 from services.enrolment.facts import components
@@ -20,6 +19,7 @@ from services.enrolment.fold import Folded
 from services.enrolment.fold import fold as fold_cohort
 from services.enrolment.register import Register
 from services.enrolment.rules import refusal_of
+from services.eventfiles import Line
 from services.invented import LANDS
 from services.simulate import simulate
 from shared.events import offices_to_certification, offices_to_enrolment
