@@ -11,8 +11,9 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from services import client as client_module
+from services import eventfiles
 from services.cli import app
+from services.client import Client
 from services.errors import ClientError
 from services.eventfiles import batches, read_events
 from services.outgoing import Answered, named, sign, try_out
@@ -191,8 +192,8 @@ def break_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Line]:
         monkeypatch.setattr(httpx.Client, "request", request)
         return line
 
-    monkeypatch.setattr(client_module, "EVENTS_PER_POST", 2)
-    monkeypatch.setattr(client_module.Client, "_pause", lambda *_: None)
+    monkeypatch.setattr(eventfiles, "EVENTS_PER_POST", 2)
+    monkeypatch.setattr(Client, "_pause", lambda *_: None)
     return breaking
 
 
