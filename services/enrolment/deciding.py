@@ -1,4 +1,4 @@
-"""From new events to what is true then: find their units, fold each one, save the states and tell the facts.
+"""From new events to what is true then: fold the unit of each, save the states and tell the facts.
 
 Most events come in order and take the short way: only the unit's state and what has not applied yet are read. Whatever voids,
 replaces, comes late, or depends on another unit makes its unit be folded from its whole journal.
@@ -7,12 +7,13 @@ replaces, comes late, or depends on another unit makes its unit be folded from i
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from services.enrolment.domain import APPLIED, Cohort, Enrolment, Entry, Known, Ref, Seers, Standing, State, unit_of
+from services.enrolment.domain import APPLIED, Cohort, Enrolment, Entry, Known, Ref, Seers, Standing, State
 from services.enrolment.facts import cohort_data, completion, trainee_data
 from services.enrolment.fold import LINK_CODES, Folded, advance, awaited, fold, late, undone
 from services.enrolment.journal import Journal, Kept
 from services.enrolment.links import Links, Two
 from services.enrolment.register import Register
+from services.enrolment.routing import Route, Surroundings
 from services.enrolment.seers import seers
 from services.enrolment.store import Held, HeldPlace, Store
 from shared.events.enrolment import (
@@ -24,78 +25,6 @@ from shared.events.enrolment import (
     trainee_fact,
 )
 from shared.events.facts import Fact
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """Where new events belong. ``alone`` when some reference names what is not known yet, so that nobody else may bring it
-    meanwhile, or when other units depend on one of these."""
-
-    units: Mapping[Ref, str]
-    moves: Mapping[str, str]
-    alone: bool
-
-
-async def route(journal: Journal, entries: Sequence[Entry]) -> Route:
-    """The unit of each event by what is known now: its own name for it, or that of what it refers to."""
-    batch = {entry.ref: entry for entry in entries}
-    named = {entry.enrolment: f"cohort/{entry.cohort}" for entry in entries if entry.enrolment and entry.cohort}
-    lost = {entry.enrolment for entry in entries if entry.enrolment and not entry.cohort} - set(named)
-    cohorts = {**await journal.cohorts_of(lost), **named}
-    records = await journal.records({entry.acts_on for entry in entries if entry.acts_on} - set(batch))
-    awaited = {f"event{source}/{id_}": (source, id_) for source, id_ in batch}
-    units: dict[Ref, str] = {}
-
-    def place(entry: Entry) -> str:
-        """Its own unit, or that of what it voids, and so on; of voids that go round in a circle, a name that all of them find."""
-        way: dict[Ref, None] = {}
-        while entry.ref not in way and entry.ref not in units:
-            way[entry.ref] = None
-            target = entry.voids
-            if target in batch:
-                entry = batch[target]
-                continue
-            unit = records[target].unit if target in records else unit_of(entry)
-            kind, _, name = unit.partition("/")
-            unit = cohorts.get(name, unit) if kind == "enrolment" else unit
-            if unit not in awaited:
-                break
-            entry = batch[awaited[unit]]
-        else:
-            steps = list(way)
-            unit = units.get(entry.ref) or "event{}/{}".format(*min(steps[steps.index(entry.ref) :]))
-        units.update(dict.fromkeys(way, unit))
-        return unit
-
-    for entry in entries:
-        units[entry.ref] = units.get(entry.ref) or place(entry)
-    moves = {f"enrolment/{enrolment}": unit for enrolment, unit in named.items()}
-    moves |= {name: units[ref] for name, ref in awaited.items() if units[ref] != name}
-    alone = any(not unit.startswith("cohort/") for unit in units.values()) or any(
-        entry.replaces is not None and (entry.source, entry.replaces) not in batch | records for entry in entries
-    )
-    return Route(units, moves, alone)
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What of the journal new events touch besides their own units; to be asked under the registry's lock."""
-
-    moves: Mapping[str, str]
-    acted_on: Mapping[Ref, set[str]]
-
-    @property
-    def units(self) -> set[str]:
-        """The units to lock."""
-        return {*self.moves, *self.moves.values(), *(unit for units in self.acted_on.values() for unit in units)}
-
-
-async def surroundings(journal: Journal, where: Route) -> Surroundings:
-    """The units that wait for these events, and those of events that void or replace them."""
-    waiting = await journal.existing(set(where.moves))
-    return Surroundings(
-        {old: new for old, new in where.moves.items() if old in waiting}, await journal.acting_on(set(where.units))
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,13 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.enrolment import domain
-from services.enrolment.deciding import Decision, decide, route, save, surroundings
+from services.enrolment.deciding import Decision, decide, save
 from services.enrolment.domain import Entry, Ref
 from services.enrolment.forgetting import Archive, enrolment_named, forget
 from services.enrolment.journal import Journal, New
 from services.enrolment.keys import learn
 from services.enrolment.register import MasterUnknown, Register, holds_personal, original, without_details
+from services.enrolment.routing import route, surroundings
 from services.enrolment.rules import refusal_of
 from services.enrolment.sentences import REFUSALS, SENTENCES
 from services.enrolment.store import Store, roles_of, signers_of
