@@ -13,6 +13,7 @@ from typing import Any
 from docs import faults, roster_columns
 from services.certification import recognising
 from services.certification import rules as certification
+from services.certification import sentences as certification_sentences
 from services.enrolment import rules as enrolment
 from services.enrolment import sentences
 from services.reporting import domain as reporting
@@ -153,14 +154,14 @@ def receipts_page() -> str:
         "## Enrolment",
         *codes_table(sentences.SENTENCES, enrolments_rules()),
         "## Certification",
-        *codes_table(certification.SENTENCES | guards, certifications_rules()),
+        *codes_table(certification_sentences.SENTENCES | guards, certifications_rules()),
         "## Rejected events",
         "Decided from the event and its credential:",
         *table(
             ("code", "enrolment", "certification"),
             [
-                (f"`{code}`", sentences.REFUSALS.get(code, "-"), certification.REFUSALS.get(code, "-"))
-                for code in sentences.REFUSALS | certification.REFUSALS
+                (f"`{code}`", sentences.REFUSALS.get(code, "-"), certification_sentences.REFUSALS.get(code, "-"))
+                for code in sentences.REFUSALS | certification_sentences.REFUSALS
             ],
         ),
         "Decided while reading, by either service. A sentence names the place and what is asked for, and never repeats what was "

@@ -115,6 +115,7 @@ class Edition:
     reinstated_at: datetime | None = None
     superseded: tuple[date, str] | None = None
     revoked: tuple[date, str] | None = None
+    revoked_by: Moment | None = None
 
 
 @dataclass(frozen=True, slots=True)

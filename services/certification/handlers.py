@@ -15,8 +15,8 @@ from services.certification.awards import Ref
 from services.certification.domain import Outcome, fold, fold_recognitions, fold_schemes
 from services.certification.journal import Taken
 from services.certification.recognising import recognised_by
-from services.certification.rules import EVENT_LIMIT, REFUSALS
 from services.certification.rules import refusal as role_refused
+from services.certification.sentences import EVENT_LIMIT, REFUSALS
 from services.certification.store import Loaded
 from services.certification.tables import CentreRow, CohortRow, Office, SigningKey, Token, TraineeRow
 from shared import measures

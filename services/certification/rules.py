@@ -1,6 +1,6 @@
 """The rules of certification: ranks, roles, and what can stand in the way of each type of event.
 
-``docs`` shows these tables as they are; each code has its sentence here and nowhere else.
+``docs`` shows these tables as they are; each code has its sentence here or in ``sentences``.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from typing import Final, Literal, cast
 
 from services.certification import recognising
 from services.certification.awards import Award, Cohort, Holding, Key, Moment, State, Trainee, World
-from shared.events import receipts
+from services.certification.sentences import SENTENCES
 from shared.events.certification import SchemeFact
 from shared.events.envelope import Event
 from shared.events.offices_to_certification import (
@@ -47,40 +47,11 @@ ROLES: Final[dict[str, frozenset[str]]] = {
 }
 """Which roles may say what: the office must be registered in one of them, and where there is a cohort be it there."""
 
-SENTENCES: Final[dict[str, str]] = {
-    "applied": "Taken: the event is part of the record.",
-    "voided": "Taken, and voided since by its own office.",
-    "replaced": "Taken, and replaced since by its own office.",
-    "passed_not_issued": (
-        "Taken, but no certificate is issued for this pass: the person holds a live one of this scheme, occupation and level. "
-        "When that one is revoked or voided, this one is issued by itself."
-    ),
-    "duplicate": receipts.DUPLICATE,
-    "event_unknown": "The event to be voided has not come yet. It is voided as soon as it comes.",
-    "type_differs": "The event that is meant is of another type. Check its id, and post this again under a new id.",
-    "already_voided": "The event was voided before.",
-    "already_replaced": "Another event replaces the same one. Void one of the two.",
-    "voids_itself": "The voids lead back to this event. Post one under a new id that voids what should go.",
-    "replaces_itself": "The replacements lead back to this event. Post the correction under a new id.",
-    "scheme_already_registered": (
-        "A scheme with this code is registered already: the first stays. Correct it with an event that replaces it, or use "
-        "another code."
-    ),
-} | recognising.SENTENCES
-"""What each code means that no guard of ``GUARDS`` gives."""
-
 OF_REPLACEMENTS: Final[tuple[str, ...]] = ("type_differs", "already_replaced", "replaces_itself")
 """Conflicts that an event of any type may meet when it names in ``replaces`` what it corrects."""
 
 EDITIONS_LIMIT: Final = 20
 """Certificates of one award: a bound on what one person's events can cost."""
-EVENT_LIMIT: Final = 256 * 1024
-"""Bytes of one event. A scheme may have long lists; what is larger could not be told on as one fact."""
-
-REFUSALS: Final[dict[str, str]] = receipts.REFUSALS | {
-    "event_too_large": f"The event is larger than {EVENT_LIMIT} bytes. Leave out what it need not say.",
-}
-"""Why an event is rejected, beyond what reading it refuses. Depends on the event and its credential alone."""
 
 
 def refusal(event: Event, roles: frozenset[str]) -> str | None:
@@ -220,6 +191,16 @@ def _not_passed(case: Case) -> bool:
 
 def _already_certified(case: Case) -> bool:
     return holds_one(case.state, case.world, case.key, cast(CertificateAwarded, case.event.data).date)
+
+
+def _revoked_since(case: Case) -> bool:
+    # Else a duplicate, held back until then, would undo a revocation in the moment that it comes. Another enrolment's award is
+    # another course's: revoked is often the one that somebody has twice, and they must keep the other.
+    said, day = moment_of(case.event), cast(CertificateAwarded, case.event.data).date
+    return any(
+        one.revoked_by and one.made_by < said < one.revoked_by and day <= (case.holding.valid_until(one) or date.max)
+        for one in case.award.editions
+    )
 
 
 def _already_revoked(case: Case) -> bool:
@@ -365,10 +346,17 @@ GUARDS: Final[dict[str, tuple[Guard, ...]]] = {
             _not_passed,
         ),
         Guard(
+            "revoked_since",
+            "conflict",
+            "The certificate of this enrolment, scheme, occupation and level was revoked after this was said, and that is final. "
+            "To certify the person again, post a new award.",
+            _revoked_since,
+        ),
+        Guard(
             "already_certified",
             "conflict",
-            "The person holds a live certificate of this scheme, occupation and level: the first stays. When that one is revoked "
-            "or voided, this one is taken up by itself.",
+            "The person holds a live certificate of this scheme, occupation and level: the first stays. When that one is voided, "
+            "or revoked as another enrolment's, this one is taken up by itself.",
             _already_certified,
         ),
         _NUMBER_FREE,

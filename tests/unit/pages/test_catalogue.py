@@ -7,6 +7,7 @@ import pytest
 
 from docs.catalogue import gathered
 from services.certification import rules
+from services.certification import sentences as certification_sentences
 from services.certification.wording import CODES as AT_CERTIFICATION
 from services.enrolment import sentences
 from services.enrolment.wording import CODES as AT_ENROLMENT
@@ -66,7 +67,10 @@ def test_no_text_speaks_as_programs_do() -> None:
 def test_every_code_of_a_receipt_has_the_officers_words() -> None:
     assert AT_ENROLMENT.keys() >= sentences.SENTENCES.keys() | sentences.REFUSALS.keys()
     guards = {guard.code for guards in rules.GUARDS.values() for guard in guards}
-    assert AT_CERTIFICATION.keys() >= guards | rules.SENTENCES.keys() | rules.REFUSALS.keys()
+    assert (
+        AT_CERTIFICATION.keys()
+        >= guards | certification_sentences.SENTENCES.keys() | certification_sentences.REFUSALS.keys()
+    )
 
 
 @pytest.mark.parametrize("type_", MODELS)
