@@ -18,7 +18,7 @@ LONGEST_WAIT_SECONDS = 120.0
 _NO_PROXY = ("all://127.0.0.1", "all://localhost", "all://[::1]")
 """Where no proxy is asked: it could not reach this machine's own ports, and has no business with its tokens."""
 FILE_SECONDS = 600.0
-"""How long to wait for the next line of the answer to a file; a dry run answers at its end."""
+"""How long to wait for the next line of the answer to a file: some are a transaction of many rows apart."""
 BEHIND_SECONDS = 120
 """How long to wait for a service that is behind and does not move."""
 

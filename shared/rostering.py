@@ -1,19 +1,20 @@
 """Taking a roster: row by row, in portions that are a transaction each, through the same handlers that take every event.
 
-A dry run does all of it in one transaction that is undone at the end, so what it says is what would happen.
+A dry run does the same, and each of its transactions is undone. No portion sees what one before it did, so what hangs together
+is in one: the rows of a cohort.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from time import monotonic
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared import ledger, measures
@@ -34,6 +35,7 @@ from shared.rosters.answers import (
 from shared.rosters.attendance import Attended, attended
 from shared.rosters.books import Book, Found
 from shared.rosters.cells import Flaw
+from shared.rosters.cohorts import One, by_cohort
 from shared.rosters.columns import KINDS
 from shared.rosters.recognised import of_row
 from shared.rosters.rows import Address, Key, Row, read_rows
@@ -49,51 +51,19 @@ from shared.rosters.survey import Session, Survey, header_flaw, survey
 T = TypeVar("T")
 PORTION: Final = 250
 """Rows, or sessions, in one transaction."""
-ATTEMPTS: Final = 3
+TOGETHER: Final = 500
+"""Rows and sessions of one cohort that a dry run takes in one transaction at the most: others wait for as long."""
 
 
-async def take_book(desk: Desk, book: Book, asked: Asked) -> AsyncIterator[Line]:
+async def take_book(desk: Desk, book: Book, asked: Asked) -> AsyncGenerator[Line, None]:
     """What becomes of every row, as it does. Raises ``BookRefused``, or ``Problem`` 429, before anything is taken."""
     with ThreadPoolExecutor(1, "roster") as reader:  # one thread: the library's sheets must not change theirs
-        taking = _Taking(desk, book, asked, reader)
-        if not asked.dry_run:
-            async for line in taking.lines(desk.handlers.run):
-                yield line
-            return
-        for line in await _undone(desk, taking):
+        async for line in _Taking(desk, book, asked, reader).lines():
             yield line
 
 
 class _Undone(Exception):
-    """Rolls the transaction of a dry run back, and carries what it found."""
-
-    def __init__(self, lines: list[Line]) -> None:
-        super().__init__()
-        self.lines = lines
-
-
-async def _undone(desk: Desk, taking: "_Taking") -> list[Line]:
-    async def all_of_it(session: AsyncSession) -> None:
-        async def within(work: Callable[[AsyncSession], Awaitable[T]]) -> T:
-            return await work(session)
-
-        raise _Undone([line async for line in taking.lines(within)])
-
-    for attempt in range(ATTEMPTS):
-        try:
-            await desk.handlers.run(all_of_it)
-        except _Undone as undone:
-            return undone.lines
-        except IntegrityError:  # an event came in meanwhile by another way
-            if attempt == ATTEMPTS - 1:
-                raise
-    raise AssertionError("unreachable")
-
-
-class InTransaction(Protocol):
-    """Does work in a transaction."""
-
-    async def __call__(self, work: Callable[[AsyncSession], Awaitable[T]]) -> T: ...
+    """Rolls a transaction of a dry run back."""
 
 
 @dataclass(slots=True)
@@ -108,36 +78,83 @@ class _Taking:
     received: Sequence[Receipt] = ()
     """Of the last transaction."""
 
-    async def lines(self, run: InTransaction) -> AsyncIterator[Line]:
+    async def lines(self) -> AsyncIterator[Line]:
         headers, ours = await self._read(self._sort_out)
         self.found = await self._read(partial(survey, self.book, ours, self.asked.accepted, self.desk.keyed))
         self.desk.door.spend(self.asked.caller, events=self.found.rows)  # a look is as much work as the taking
         yield Begin(total=self.found.rows)
         for line in headers:
             yield line
+        async for answer in self._looked_at(ours) if self.asked.dry_run else self._taken(ours):
+            yield answer
+        for missing in await self.desk.handlers.run(self._missing):
+            yield missing
+
+    async def _taken(self, ours: Sequence[Found]) -> AsyncIterator[RowAnswer]:
         for sheet in ours:
             rows = read_rows(self.book, sheet, self.asked.accepted)
             while portion := await self._read(partial(_some, rows)):
                 if sheet.kind == "attendance":
                     answers = [answer for row in portion if (answer := self._of_cells(row))]
                 else:
-                    answers = await self._measured(run, partial(self._portion, portion))
+                    answers = await self._measured(partial(self._portion, portion))
                 for answer in answers:
                     yield answer
         sessions = iter(self.found.sessions.items())
         while some := _some(sessions):
-            for answer in await self._measured(run, partial(self._sessions, some)):
+            for answer in await self._measured(partial(self._sessions, some)):
                 yield answer
-        for missing in await run(self._missing):
-            yield missing
 
-    async def _measured(self, run: InTransaction, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
+    async def _measured(self, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
         """One transaction, counted once it is committed like any other that takes events over HTTP."""
         started = monotonic()
-        done = await run(work)
-        if self.received and not self.asked.dry_run:
+        done = await self.desk.handlers.run(work)
+        if self.received:
             measures.taken(self.desk.service, "http", self.received, started, postedby=self.asked.caller.postedby)
         return done
+
+    async def _looked_at(self, ours: Sequence[Found]) -> AsyncIterator[RowAnswer]:
+        """The same answers, and nothing of it stays. Each portion sees the rows of its own cohorts alone."""
+        answers: list[RowAnswer] = []
+
+        def settled(row: Row) -> bool:
+            answer = self._of_cells(row)
+            answers.extend([answer] if answer else [])
+            return answer is not None
+
+        rows = (row for sheet in ours for row in read_rows(self.book, sheet, self.asked.accepted))
+        portions = by_cohort(rows, self.found, settled, PORTION, TOGETHER)
+        while portion := await self._read(partial(next, portions, None)):
+            answers += await self._undone(partial(self._together, ours, portion))
+            for answer in answers:
+                yield answer
+            answers.clear()
+        for answer in answers:
+            yield answer
+
+    async def _undone(self, work: Callable[[AsyncSession], Awaitable[list[RowAnswer]]]) -> list[RowAnswer]:
+        found: list[RowAnswer] = []
+
+        async def and_back(session: AsyncSession) -> None:
+            found[:] = await work(session)
+            raise _Undone
+
+        with suppress(_Undone):
+            await self.desk.handlers.run(and_back)
+        return found
+
+    async def _together(self, ours: Sequence[Found], portion: Sequence[One], session: AsyncSession) -> list[RowAnswer]:
+        """Rows of several sheets, in the order in which they are taken, and then sessions."""
+        answers: list[RowAnswer] = []
+        for sheet in ours:
+            rows = (one for _, one in portion if isinstance(one, Row) and one.sheet == sheet.name)
+            in_order = iter(sorted(rows, key=lambda row: row.place))
+            while some := _some(in_order):
+                answers += await self._portion(some, session)
+        sessions = iter([(key, one) for key, one in portion if isinstance(one, Session)])
+        while several := _some(sessions):
+            answers += await self._sessions(several, session)
+        return answers
 
     def _sort_out(self) -> tuple[list[Line], list[Found]]:
         """The sheets to take, in the order in which one may rest on another; and what is to be said of the others."""

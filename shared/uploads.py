@@ -248,10 +248,10 @@ async def _as_lines(first: Line, lines: AsyncIterator[Line], asked: Asked) -> As
         # The answer has begun: what went wrong can only be its last line.
         log.warning("a roster stopped on its way (%s)", describe(error))
         code = "unavailable" if is_transient(error) else "internal"
-        yield _as_line(
-            "failed",
-            {"code": code, "message": "Not all of it was taken. Send it again: what was taken stays as it is."},
-        )
+        message = "Not all of it was taken. Send it again: what was taken stays as it is."
+        if asked.dry_run:
+            message = "Not all of it was looked at. Send it again: nothing was taken."
+        yield _as_line("failed", {"code": code, "message": message})
         return
     end = {"dry_run": asked.dry_run, "counts": counts.statuses, "changes": counts.changes, "accept": counts.accept}
     yield _as_line("end", end)

@@ -6,6 +6,7 @@ The taking streams its page: the bar moves as portions of rows are taken, in any
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, Any, Final
@@ -78,7 +79,7 @@ def routes(desk: Desk, rosters: Rosters) -> APIRouter:
             asked = _asked(visit, {"source": source})
             rosters.taking.door.spend(visit.caller, size=len(content))
             book = await _book(content, name)
-            await taken(rosters.taking, book, replace(asked, dry_run=True))
+            await _read(rosters, book, asked)
         except Problem as problem:
             if problem.code not in remarks.FILES:
                 raise
@@ -191,6 +192,12 @@ async def _book(content: bytes, name: str) -> Book:
         return await asyncio.to_thread(open_book, content, name=name)
     except BookRefused as refused:
         raise Problem(400, refused.code, refused.sentence) from None
+
+
+async def _read(rosters: Rosters, book: Book, asked: Asked) -> None:
+    """Read it once, whether it can be; its rows are looked at on the page that follows. Raises ``Problem``."""
+    async with aclosing(take_book(rosters.taking, book, replace(asked, dry_run=True))) as lines:
+        await first_of(lines)
 
 
 def _words(rosters: Rosters) -> dict[str, Any]:

@@ -64,16 +64,22 @@ def read_rows(book: Book, found: Found, accepted: Set[str] = frozenset()) -> Ite
     assert found.kind is not None
     columns = [(position, column) for position, column in enumerate(found.columns) if column]
     headers = {column.key: f"{letter_of(position)} ({column.titles['en']})" for position, column in columns}
+    there = frozenset(headers)
     for place, cells in book.rows(found.name):
         if place <= found.header:
             continue
         said = [(column, cells[at]) for at, column in columns if at < len(cells) and not is_empty(cells[at])]
         if said:
-            yield _row(found, place, said, headers, accepted)
+            yield _row(found, place, said, headers, there, accepted)
 
 
 def _row(
-    found: Found, place: int, said: Sequence[tuple[Column, Any]], headers: Mapping[str, str], accepted: Set[str]
+    found: Found,
+    place: int,
+    said: Sequence[tuple[Column, Any]],
+    headers: Mapping[str, str],
+    columns: frozenset[str],
+    accepted: Set[str],
 ) -> Row:
     assert found.kind is not None
     values: dict[str, Any] = {}
@@ -96,7 +102,7 @@ def _row(
     order = {header: at for at, header in enumerate(headers.values())}
     complaints.sort(key=lambda complaint: order.get(complaint.column or "", len(order)))
     key = key_of(found.kind, values, there - values.keys())
-    return Row(found.name, place, found.kind, key, values, complaints, frozenset(headers))
+    return Row(found.name, place, found.kind, key, values, complaints, columns)
 
 
 def key_of(kind: Kind, values: Mapping[str, Any], wrong: Set[str] = frozenset()) -> Key | None:

@@ -38,6 +38,8 @@ class Survey:
     repeated: dict[Address, Address] = field(default_factory=dict)
     """Rows that say again what an earlier one said."""
     sessions: dict[Key, Session] = field(default_factory=dict)
+    last: dict[str, Address] = field(default_factory=dict)
+    """Of each cohort, the last row that has a key, attendance apart."""
 
 
 def survey(book: Book, sheets: Iterable[Found], accepted: Set[str], keyed: Keyed) -> Survey:
@@ -51,6 +53,8 @@ def survey(book: Book, sheets: Iterable[Found], accepted: Set[str], keyed: Keyed
                 _compare(found, first, row, row.key, keyed)
             if row.kind == "attendance":
                 _gather(found, row)
+            elif row.key is not None:
+                found.last[row.key.cohort] = (row.sheet, row.place)
     return found
 
 

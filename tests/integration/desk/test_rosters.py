@@ -9,6 +9,7 @@ import pytest
 import xlsxwriter
 from python_calamine import CalamineWorkbook
 
+from services.enrolment.handlers import Handlers
 from services.enrolment.tables import KeptFile
 from shared.desk import remarks
 from shared.keeping import Keeping
@@ -79,6 +80,25 @@ async def test_it_is_looked_at_first_and_then_sent(house: House, sender: Browser
 
     again = await show(sender, workbook(trainee("01"), trainee("02")))
     assert "Sent before 2" in (await sender.see(again.headers["location"])).shown
+
+
+async def test_the_rows_of_a_file_are_looked_at_once(
+    house: House, sender: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given a spreadsheet that can be read, when it is shown, then its rows are looked at for the page that shows them alone."""
+    await house.post(*REGISTRATIONS, announced())
+    looks: list[int] = []
+    take_within = Handlers.take_within
+
+    async def counted(*given: Any, **more: Any) -> Any:
+        looks.append(1)
+        return await take_within(*given, **more)
+
+    monkeypatch.setattr(Handlers, "take_within", counted)
+    answer = await show(sender, workbook(trainee("01")))
+    assert (answer.status_code, len(looks)) == (303, 0)
+    assert "Taken 1" in (await sender.see(answer.headers["location"])).shown
+    assert len(looks) == 1
 
 
 async def test_rosters_count_against_the_offices_limit_and_a_page_says_so(
