@@ -13,8 +13,8 @@ PART = 8_000_000
 """Bytes of bodies in one part, and one body more at most."""
 ROWS = 500
 """Bodies in one part at most."""
-_ESCAPED = re.compile(r"(?<!\\)\\+(?:u([0-9a-fA-F]{4})|([\"/]))")
-"""What JSON writes for a character; with more backslashes where JSON was written into JSON."""
+_ESCAPED = re.compile(r"(?<!\\)\\+u([0-9a-fA-F]{4})")
+"""What JSON may write for a character; with more backslashes where JSON was written into JSON."""
 
 
 async def parts(
@@ -48,7 +48,7 @@ def searchable(body: bytes) -> str | None:
 def plain(text_: str) -> str:
     """A text with what its escapes stand for in their place, and without NUL: as it is searched beside what it says itself."""
     if "\\" in text_:
-        undone = _ESCAPED.sub(lambda found: chr(int(found[1], 16)) if found[1] else found[2], text_)
+        undone = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text_)
         # Two escapes make one character beyond the first 65,536: some Chinese names have one.
         text_ = undone.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return text_.replace("\0", "")

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel
 
 from shared.events.wire import Raw
-from shared.kept import parts, searchable
+from shared.kept import parts, plain, searchable
 from shared.secrets import derive, seal, unseal
 
 KEPT = timedelta(days=30)
@@ -84,18 +84,20 @@ class RejectedBodies:
     def __init__(self, service: str, secret: bytes, elsewhere: Collection[str] = ()) -> None:
         """``secret`` is the service's; the key that seals bodies is derived from it.
 
-        Of what cannot be read nothing is kept that speaks of a type in ``elsewhere``: it may hold names, and only the service
-        that takes those types can forget them.
+        Of what cannot be read nothing is kept that speaks of a type in ``elsewhere``, or beside what does, or that may do so: it
+        may hold names, and only the service that takes those types can forget them.
         """
         self.service = service
-        self._elsewhere = [type_.encode() for type_ in elsewhere]
+        self._elsewhere = tuple(elsewhere)
         self._key = derive(secret, "rejected bodies")
 
     async def keep(
         self, session: AsyncSession, source: str | None, postedby: str, events: Sequence[Said], now: datetime
     ) -> None:
         """Keep what was rejected of one post."""
-        events = [event for event in events if not any(type_ in event.written for type_ in self._elsewhere)]
+        if self._elsewhere and any(event.written for event in events):
+            # For some megabytes of escapes it takes a second.
+            events = await asyncio.to_thread(self._of_ours, events)
         if not events:
             return
         kept, size = [], 0
@@ -159,6 +161,14 @@ class RejectedBodies:
     async def forget_expired(self, session: AsyncSession) -> None:
         """Delete what has been kept long enough."""
         await session.execute(text("DELETE FROM rejected WHERE expires <= now()"))
+
+    def _of_ours(self, events: Sequence[Said]) -> list[Said]:
+        """What may be kept of one post where others take some types."""
+        texts = [searchable(event.written) for event in events]
+        said = [plain(text_) for text_ in texts if text_]
+        if any(type_ in text_ for text_ in said for type_ in self._elsewhere):
+            return [event for event in events if not event.written]  # one event may be in several lines
+        return [event for event, text_ in zip(events, texts, strict=True) if text_ is not None]
 
     def _struck(self, rows: Sequence[Row[Any]], about: Callable[[Any], bool]) -> list[dict[str, Any]]:
         """Those of these that hold something about them, without it."""

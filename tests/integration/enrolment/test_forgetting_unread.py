@@ -8,6 +8,7 @@ import pytest
 
 from shared.delivery import Delivery
 from shared.events.wire import NDJSON, read_body
+from shared.kept import plain
 from shared.rejected import Said
 from tests.integration.enrolment.house import ADMIN, REGISTRATIONS, House, said
 from tests.integration.enrolment.test_forgetting import NOW, WHO
@@ -78,3 +79,17 @@ async def test_a_name_is_found_however_its_accents_are_put_together(house: House
         await house.archive.rejected.keep(session, None, "x", kept, NOW)
     await house.post(forgotten("03"))
     assert (await left(house))[0] == [{"note": "y"}]
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("\\ud842\\udfb7", "\U00020bb7"),
+        ("\\\\u1780\\u17C1", "\u1780\u17c1"),
+        ("half of \\ud842 one", "half of \ufffd one"),
+        ("S\0o\\u0000k", "Sok"),
+        ("C:\\user", "C:\\user"),
+    ],
+)
+def test_escapes_are_undone_before_anybody_is_looked_for(written: str, said: str) -> None:
+    assert plain(written) == said
