@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel
 
 from shared.delivery import Delivery
-from shared.kept import parts
+from shared.kept import parts, searchable
 from shared.outbox import Notice, notify
 from shared.secrets import derive, seal, unseal
 
@@ -145,7 +145,7 @@ class DeadLetters:
         await session.execute(text("DELETE FROM dead_letters WHERE id = :id"), {"id": number})
 
     async def strike_out(self, session: AsyncSession, about: Callable[[Any], bool]) -> None:
-        """Take out of what offices posted every event that is about somebody who is forgotten.
+        """Take out of what offices posted every event that is about somebody who is forgotten, or that nobody can tell it of.
 
         A body that was sealed with another secret tells nothing to anybody, and is kept as long as any.
         """
@@ -162,7 +162,7 @@ class DeadLetters:
         await session.execute(text("DELETE FROM dead_letters WHERE expires <= now()"))
 
     def _struck(self, rows: Sequence[Row[Any]], about: Callable[[Any], bool]) -> tuple[list[int], list[dict[str, Any]]]:
-        """Those of these that hold nothing but what is about them, and those that hold something of it, without it."""
+        """Those of these that hold nothing but what is about them, or may be, and those that hold something of it, without it."""
         empty, struck = [], []
         for row in rows:
             where = _place(row.stream, row.sequence)
@@ -173,7 +173,11 @@ class DeadLetters:
             try:
                 said = json.loads(opened)
             except (ValueError, RecursionError):
-                said = {"written": opened.decode(errors="replace")}
+                written = searchable(opened)
+                if written is None:  # nobody can tell who it is about
+                    empty.append(row.id)
+                    continue
+                said = {"written": written}
             events = said if isinstance(said, list) else [said]
             left = [event for event in events if not about(event)]
             if not left:

@@ -15,11 +15,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel
 
 from shared.events.wire import Raw
-from shared.kept import parts
+from shared.kept import parts, plain, searchable
 from shared.secrets import derive, seal, unseal
 
 KEPT = timedelta(days=30)
 """How long a rejected body is kept: it may hold personal details."""
+BASE64 = "base64"
+"""The encoding of what is not UTF-8, in what is kept."""
 LIMIT = 8_000_000
 """Bytes that are kept of what one post had rejected; what comes after is told apart by its codes only."""
 
@@ -54,7 +56,7 @@ class Rejected:
 @dataclass(frozen=True, slots=True)
 class Said:
     """One rejected event as it came: where in the body it stood (0 for the body as a whole), why it was rejected, and its fields,
-    or, if it could not be read, ``{"written": ...}``."""
+    or, if it could not be read, ``{"written": ...}``, with ``"encoding": "base64"`` if it is not UTF-8."""
 
     place: int
     code: str
@@ -70,11 +72,10 @@ class Said:
     @classmethod
     def unread(cls, place: int, code: str, written: bytes) -> "Said":
         """What could not be read."""
-        try:
-            return cls(place, code, {"written": written.decode()}, written)
-        except UnicodeDecodeError:
-            fields = {"written": base64.b64encode(written).decode(), "encoding": "base64"}
-            return cls(place, code, fields, written)
+        text_ = searchable(written)
+        if text_ is not None:
+            return cls(place, code, {"written": text_}, written)
+        return cls(place, code, {"written": base64.b64encode(written).decode(), "encoding": BASE64}, written)
 
 
 class RejectedBodies:
@@ -83,18 +84,20 @@ class RejectedBodies:
     def __init__(self, service: str, secret: bytes, elsewhere: Collection[str] = ()) -> None:
         """``secret`` is the service's; the key that seals bodies is derived from it.
 
-        Of what cannot be read nothing is kept that speaks of a type in ``elsewhere``: it may hold names, and only the service
-        that takes those types can forget them.
+        Of what cannot be read nothing is kept that speaks of a type in ``elsewhere``, or beside what does, or that may do so: it
+        may hold names, and only the service that takes those types can forget them.
         """
         self.service = service
-        self._elsewhere = [type_.encode() for type_ in elsewhere]
+        self._elsewhere = tuple(elsewhere)
         self._key = derive(secret, "rejected bodies")
 
     async def keep(
         self, session: AsyncSession, source: str | None, postedby: str, events: Sequence[Said], now: datetime
     ) -> None:
         """Keep what was rejected of one post."""
-        events = [event for event in events if not any(type_ in event.written for type_ in self._elsewhere)]
+        if self._elsewhere and any(event.written for event in events):
+            # For some megabytes of escapes it takes a second.
+            events = await asyncio.to_thread(self._of_ours, events)
         if not events:
             return
         kept, size = [], 0
@@ -146,7 +149,7 @@ class RejectedBodies:
         return None if row is None else self._opened(row.sealed, row.postedby)
 
     async def strike_out(self, session: AsyncSession, about: Callable[[Any], bool]) -> None:
-        """Take out every event that is about somebody who is forgotten.
+        """Take out every event that is about somebody who is forgotten, or that nobody can tell it of.
 
         A body that does not open any more tells nothing to anybody.
         """
@@ -159,6 +162,14 @@ class RejectedBodies:
         """Delete what has been kept long enough."""
         await session.execute(text("DELETE FROM rejected WHERE expires <= now()"))
 
+    def _of_ours(self, events: Sequence[Said]) -> list[Said]:
+        """What may be kept of one post where others take some types."""
+        texts = [searchable(event.written) for event in events]
+        said = [plain(text_) for text_ in texts if text_]
+        if any(type_ in text_ for text_ in said for type_ in self._elsewhere):
+            return [event for event in events if not event.written]  # one event may be in several lines
+        return [event for event, text_ in zip(events, texts, strict=True) if text_ is not None]
+
     def _struck(self, rows: Sequence[Row[Any]], about: Callable[[Any], bool]) -> list[dict[str, Any]]:
         """Those of these that hold something about them, without it."""
         found = []
@@ -167,7 +178,7 @@ class RejectedBodies:
                 events = self._opened(row.sealed, row.postedby)
             except InvalidTag:
                 continue
-            left = [_line(event) for event in events if not about(event["event"])]
+            left = [_line(event) for event in events if not (_untold(event["event"]) or about(event["event"]))]
             if len(left) < len(events):
                 found.append({"id": row.id, "sealed": self._sealed(left, row.postedby)})
         return found
@@ -180,6 +191,11 @@ class RejectedBodies:
             unseal(self._key, sealed, postedby.encode()).decode("utf-8", "surrogatepass")
         )
         return opened
+
+
+def _untold(event: Any) -> bool:
+    """Whether nobody can tell who an event is about."""
+    return isinstance(event, dict) and event.get("encoding") == BASE64
 
 
 def _line(event: Mapping[str, Any]) -> bytes:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
@@ -35,6 +36,8 @@ ODS: Final = "application/vnd.oasis.opendocument.spreadsheet"
 FORMS: Final = (XLSX, ODS, "text/csv", "text/tab-separated-values", "application/octet-stream")
 """Content types of a body that is the file itself. What it is, is seen from the file."""
 MULTIPART: Final = "multipart/form-data"
+UTF_8: Final = (b"utf-8", b"utf8")
+"""The one encoding of a form. The parser takes the sender's word for it, and Python has some (punycode) that take minutes."""
 TOO_LARGE: Final = frozenset(
     {"file_too_large", "unpacked_too_large", "too_many_rows", "too_many_columns", "too_many_sheets"}
 )
@@ -200,11 +203,14 @@ async def _file(request: Request) -> tuple[bytes, str]:
 
 async def multipart(request: Request, limit: int = FILE_LIMIT) -> tuple[dict[str, str], bytes, str]:
     """A form with a file: its other fields, the file of its field ``file``, and the file's name. Raises ``Problem``."""
+    _, said = parse_options_header(request.headers.get("content-type"))
+    if said.get(b"charset", UTF_8[0]).lower() not in UTF_8:
+        raise Problem(400, "invalid_form", "The form is not in UTF-8: send it in UTF-8.")
     try:
         parser = MultiPartParser(request.headers, _bounded(request, limit), max_files=1, max_fields=10)
         parser.spool_max_size = limit + 1  # names have no business on a disk
         form = await parser.parse()
-    except (MultiPartException, KeyError) as error:
+    except (MultiPartException, KeyError, ValueError) as error:
         log.info("a form could not be read (%s)", type(error).__name__)
         raise Problem(
             400, "invalid_form", "The form cannot be read: send the spreadsheet as its field `file`."

@@ -7,6 +7,7 @@ nobody else takes events, and under the publish lock.
 
 import asyncio
 import json
+import unicodedata
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -27,8 +28,9 @@ from services.enrolment.store import ENROLMENT, Held, Store
 from services.enrolment.tables import ForgottenRow
 from shared.database import write
 from shared.deadletters import DeadLetters
-from shared.events.codes import AgeBand
+from shared.events.codes import TEXT_LIMIT, AgeBand
 from shared.events.identity import enrolment_id, office_of
+from shared.kept import plain
 from shared.rejected import RejectedBodies
 
 SHORT = 4
@@ -73,7 +75,7 @@ async def forget(
 
     def about(event: Any) -> bool:
         return enrolment_named(event) in everyone or any(
-            _tells(detail, said) for said in _texts(event) for detail in telling
+            _tells(detail, said) for text_ in _texts(event) for said in {text_, plain(text_)} for detail in telling
         )
 
     await _strike_reused(session, register, about)
@@ -179,7 +181,15 @@ async def _telling(session: AsyncSession, register: Register, persons: Sequence[
         # A short number, in a field that we do not know, is how many or which, and would be found everywhere.
         found |= {said for said in _texts(person.get("contact")) if not said.isdecimal() or len(said) >= SHORT}
         found |= {identifier["number"] for identifier in person.get("identifiers") or ()}
-    return frozenset(found)
+    return frozenset(form for detail in found for form in _forms(detail))
+
+
+def _forms(detail: str) -> Iterator[str]:
+    """A detail with its accents as they may be put together elsewhere."""
+    yield detail
+    if len(detail) <= TEXT_LIMIT:  # every name is; over some longer texts Python takes minutes
+        yield unicodedata.normalize("NFC", detail)
+        yield unicodedata.normalize("NFD", detail)
 
 
 def _tells(detail: str, said: str) -> bool:

@@ -52,8 +52,14 @@ class Sheet:
         return self.headers.get(folded(header)) or self.headers.get(folded(re.sub(r"[(（\[].*", "", header)))
 
 
+_LONGEST: Final = 300
+"""Characters of what is compared: no header or word of ours is as long, and over some longer texts Python takes minutes."""
+
+
 def folded(text: str) -> str:
     """A header, a sheet's name or a word as it is compared: without case, spaces and what people put around it."""
+    if len(text) > _LONGEST:
+        return text
     text = unicodedata.normalize("NFKC", text).casefold()
     return re.sub(r"[\s\u200b-\u200d\ufeff_.:*()\[\]'\"#、。,/\\-]+", "", text)
 

@@ -329,6 +329,27 @@ async def test_what_is_rejected_is_kept_but_nothing_that_was_meant_for_enrolment
     assert (await client.get("/v1/rejected", headers=by(BODY))).status_code == 403
 
 
+TO_ENROLMENT = json.dumps({"type": "trainee.enrolled.v1", "data": {"person": "Sok Dara"}}, indent=1)
+MEANT_FOR_ENROLMENT = {
+    "UTF-16": TO_ENROLMENT.encode("utf-16"),
+    "UTF-16 without a mark": TO_ENROLMENT.encode("utf-16-le"),
+    "UTF-16 the other way round": TO_ENROLMENT.encode("utf-16-be"),
+    "an escape in its type": TO_ENROLMENT.replace("trainee.", "trainee\\u002e")[:-1].encode(),
+    "JSON within JSON": json.dumps(TO_ENROLMENT.replace("trainee.", "trainee\\u002E")).encode(),
+    "a line to a field": TO_ENROLMENT.encode(),
+}
+
+
+@pytest.mark.parametrize("kind", [ONE, NDJSON])
+@pytest.mark.parametrize("body", MEANT_FOR_ENROLMENT.values(), ids=MEANT_FOR_ENROLMENT.keys())
+async def test_nothing_is_kept_that_was_meant_for_enrolment_however_it_was_written(
+    client: httpx.AsyncClient, body: bytes, kind: str
+) -> None:
+    answer = await client.post("/v1/events", content=body, headers=by(BODY, **{"Content-Type": kind}))
+    assert answer.status_code in (400, 422)
+    assert await items(client, "/v1/rejected", None) == []
+
+
 async def test_no_address_breaks_on_a_nul(client: httpx.AsyncClient, app: FastAPI) -> None:
     client.event_hooks = {}  # forms and pages are in no document
     client.headers.update(by(None))

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
+from time import monotonic
 
 import httpx
 import pytest
@@ -21,6 +22,8 @@ from tests.unit.enrolment.story import SENDER, fields, forgotten, trainee
 OLD, NEW = "Sokha 1", "Sokha Vann"
 CORRECTED = trainee("person.corrected", "01", 90, names={"original": "\u179c\u17c9\u1793", "romanised": NEW})
 BROWSER = {"Accept": "text/html,*/*;q=0.8"}
+PHOTO = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n\xff\xd8\xff\xe0\r\n--x--\r\n'
+"""The last part of a form, with its end."""
 
 
 @pytest.fixture
@@ -161,6 +164,23 @@ async def test_after_a_file_was_sent_the_other_languages_lead_to_the_form(strang
     assert 'lang="km"' in form.text
     page = await stranger.post("/check/file?lang=en", files={"file": ("a.pdf", b"%PDF-1.7 the first half of")})
     assert "Only a part of this file is there" in words(page)
+
+
+@pytest.mark.parametrize("charset", ["punycode", "undefined", "idna", "utf-7", "latin-1", "\x00", "no-such"])
+async def test_no_form_is_read_in_an_encoding_of_its_senders_choice(stranger: httpx.AsyncClient, charset: str) -> None:
+    long = b"a" * 100_000 + b"-" + b"a" * 100_000  # Python's punycode takes four times as long over twice as much
+    form = b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n' + long + b"\r\n" + PHOTO
+    began = monotonic()
+    for charsets in (f"charset={charset}", f'Charset="{charset.upper()}"', f"charset=utf-8; charset={charset}"):
+        said = {"Content-Type": f"multipart/form-data; boundary=x; {charsets}"}
+        assert (await stranger.post("/check/file", content=form, headers=said)).status_code == 400
+    assert monotonic() - began < 1
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "UTF-8", '"utf8"'])
+async def test_a_form_may_say_that_it_is_utf_8(stranger: httpx.AsyncClient, charset: str) -> None:
+    said = {"Content-Type": f"multipart/form-data; boundary=x; charset={charset}"}
+    assert "a photograph or a scan" in words(await stranger.post("/check/file", content=PHOTO, headers=said))
 
 
 async def test_a_key_that_was_given_up_is_said_to_be(chain: Chain, stranger: httpx.AsyncClient) -> None:

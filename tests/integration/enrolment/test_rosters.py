@@ -353,6 +353,8 @@ async def test_what_cannot_be_read_is_refused_whole(client: Client, offices: dic
     assert await code(b"x", "text/html") == (415, "content_type")
     assert await code(b"x", accept="everything") == (400, "invalid_query")
     assert await code(b"x", "multipart/form-data; boundary=x") == (400, "invalid_form")
+    form = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\nx\r\n--x--\r\n'
+    assert await code(form, "multipart/form-data; boundary=x; charset=undefined") == (400, "invalid_form")
 
 
 @pytest.mark.parametrize("language", ["en", "km", "lo", "my", "zh"])

@@ -1,10 +1,12 @@
 """Headers and sheets' names: recognised in five languages, whatever people put around them."""
 
+from time import monotonic
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.rosters.columns import KINDS, LANGUAGES, kind_named, kind_of, sheets, words
+from shared.rosters.columns import KINDS, LANGUAGES, folded, kind_named, kind_of, sheets, words
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -35,6 +37,14 @@ def test_headers_as_people_write_them(header: str) -> None:
 )
 def test_no_word_means_two_things(choice: str) -> None:
     assert words(choice)
+
+
+def test_a_header_of_accents_without_end_is_nobodys_and_holds_nobody_up() -> None:
+    known = sheets()["trainees"]
+    began = monotonic()
+    assert known.find("a" + "\u0301\u0323" * 8_000) is None
+    assert folded("E\u0301 1") == folded("\u00e91")
+    assert monotonic() - began < 0.2
 
 
 def test_columns_that_are_nobodys_are_of_no_kind() -> None:
