@@ -24,7 +24,7 @@ from shared.bus import Bus
 from shared.correlation import Way
 from shared.database import Database
 from shared.deadletters import describe
-from shared.streams import stream_of
+from shared.streams import WAY_OUT, stream_of
 from shared.tasks import background
 
 log = logging.getLogger(__name__)
@@ -157,10 +157,7 @@ class Relay:
             head = (await connection.execute(select)).scalar_one()  # read after the stream's end, so never behind it
             self.lag = max(head - known, 0)
             if known > head:
-                raise JournalDiffers(
-                    f"{stream} ends at {known} but the journal at {head}: "
-                    "restore the newer database, or delete the stream to have it made anew from this one"
-                )
+                raise JournalDiffers(f"{stream} ends at {known} but the journal at {head}: {WAY_OUT}")
             if known not in (0, last):  # not where this relay left it
                 await self._compare(connection, stream, known)
             last = known
@@ -186,10 +183,7 @@ class Relay:
         select = text("SELECT body FROM outbox WHERE position = :position")
         body = (await connection.execute(select, {"position": sequence})).scalar_one_or_none()
         if body is None or message.data != body.encode():
-            raise JournalDiffers(
-                f"{stream} and the journal differ at {sequence}: "
-                "restore the newer database, or delete the stream to have it made anew from this one"
-            )
+            raise JournalDiffers(f"{stream} and the journal differ at {sequence}: {WAY_OUT}")
 
     async def _last_sequence(self, stream: str) -> int:
         try:
