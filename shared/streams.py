@@ -10,8 +10,8 @@ INTAKE_LIMIT = 5_000
 MESSAGE_LIMIT = 5 * 1024 * 1024
 """Bytes of one message of an office: a body and its headers. With INTAKE_LIMIT it bounds what an office can put on the disk."""
 WAY_OUT = "stop the services and restore the newer database, or a backup; do not delete the stream (docs/backup.md)"
-"""Of a stream that has another history than its journal. Who hears it has applied some of that, and would pass over what a stream
-made anew says under the same numbers."""
+"""Of a stream that has another history than its journal. Who hears it has applied some of that: what a stream made anew says
+under the same numbers is not heard."""
 
 STREAMS = {
     stream.name or "": stream
