@@ -9,6 +9,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from hashlib import sha256
 from typing import NamedTuple
 from uuid import uuid4
 
@@ -24,7 +25,7 @@ from shared.bus import Bus
 from shared.correlation import Way
 from shared.database import Database
 from shared.deadletters import describe
-from shared.streams import WAY_OUT, stream_of
+from shared.streams import WAY_OUT, prefixes, stream_of
 from shared.tasks import background
 
 log = logging.getLogger(__name__)
@@ -219,14 +220,21 @@ class Relay:
         What is forgotten goes by the ids that were sent: a slower transaction may still commit a lower one.
         """
         done = 0
-        failed: set[str] = set()  # one stream that is away must not hold up the others
+        failed: list[
+            str
+        ] = []  # one stream that is away must not hold up the others, nor be read through at each attempt
         while True:
             found = await connection.execute(
                 text(
-                    "SELECT id, subject, body, correlation, traceparent FROM notices "
-                    "WHERE id > :done ORDER BY id LIMIT :messages"
+                    """
+                    SELECT id, subject, body, correlation, traceparent FROM notices
+                    WHERE id > :done AND NOT EXISTS (
+                        SELECT 1 FROM unnest(CAST(:failed AS text[])) AS away (prefix) WHERE starts_with(subject, prefix)
+                    )
+                    ORDER BY id LIMIT :messages
+                    """
                 ),
-                {"done": done, "messages": BATCH_MESSAGES},
+                {"done": done, "failed": failed, "messages": BATCH_MESSAGES},
             )
             rows = [Row(row.id, row.subject, row.body, _way(row.correlation, row.traceparent)) for row in found]
             if not rows:
@@ -236,8 +244,8 @@ class Relay:
             for row in rows:
                 by_stream.setdefault(stream_of(row.subject), []).append(row)
             for stream, its_rows in by_stream.items():
-                if stream not in failed and not await self._publish_notices_to(connection, stream, its_rows):
-                    failed.add(stream)
+                if not await self._publish_notices_to(connection, stream, its_rows):
+                    failed += prefixes(stream)
 
     async def _publish_notices_to(self, connection: AsyncConnection, stream: str, rows: Sequence[Row]) -> bool:
         what = f"notices to {stream}"
@@ -271,7 +279,8 @@ class Relay:
             PUBLISHED.labels(self._service, stream).inc(len(rows))
 
     def _message_id(self, row: Row) -> str:
-        return f"{self._service}-notice-{row.number}"
+        # A database that went back gives numbers out again, for other notices.
+        return f"{self._service}-notice-{row.number}-{sha256(row.body.encode()).hexdigest()[:16]}"
 
     # --- batches
 

@@ -52,10 +52,15 @@ _NAME_IN_USE = 10058
 
 def stream_of(subject: str) -> str:
     """The stream that keeps messages on a subject. Raises LookupError when none does."""
-    for name, stream in STREAMS.items():
-        if any(subject.startswith(pattern.removesuffix(">")) for pattern in stream.subjects or ()):
+    for name in STREAMS:
+        if any(subject.startswith(prefix) for prefix in prefixes(name)):
             return name
     raise LookupError(f"no stream keeps {subject}")
+
+
+def prefixes(stream: str) -> list[str]:
+    """How the subjects begin that a stream keeps."""
+    return [pattern.removesuffix(">") for pattern in STREAMS[stream].subjects or ()]
 
 
 async def ensure_stream(js: JetStreamContext, name: str) -> None:
