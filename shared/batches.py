@@ -18,6 +18,7 @@ from shared import measures
 from shared.database import Database, is_transient
 from shared.deadletters import DeadLetters, describe
 from shared.delivery import Delivery
+from shared.outbox import fingerprint
 from shared.progress import Work
 
 log = logging.getLogger(__name__)
@@ -284,7 +285,7 @@ class FactBatches(_Settling):
                     run.append(delivery)
             if run:
                 await self._handle(session, run)
-                await advance_heard(session, self.stream, run[-1].sequence)
+                await advance_heard(session, self.stream, run[-1].sequence, run[-1].body)
             return position + len(run)
 
         return await self.work.done(self.database.run(work))
@@ -295,7 +296,7 @@ class FactBatches(_Settling):
             if delivery.sequence != position + 1:  # another process was faster
                 return position
             await self.dead_letters.bury(session, delivery, error)
-            await advance_heard(session, self.stream, delivery.sequence)
+            await advance_heard(session, self.stream, delivery.sequence, delivery.body)
             return delivery.sequence
 
         position = await self.database.run(work)
@@ -347,6 +348,8 @@ async def lock_heard(session: AsyncSession, stream: str) -> int:
     return int(position)
 
 
-async def advance_heard(session: AsyncSession, stream: str, position: int) -> None:
-    update = text("UPDATE heard SET position = :position WHERE stream = :stream")
-    await session.execute(update, {"stream": stream, "position": position})
+async def advance_heard(session: AsyncSession, stream: str, position: int, body: bytes | None = None) -> None:
+    """Up to `position`, where the stream has the fact with this `body`, or none any more."""
+    last = None if body is None else fingerprint(position, body)
+    update = text("UPDATE heard SET position = :position, last = :last WHERE stream = :stream")
+    await session.execute(update, {"stream": stream, "position": position, "last": last})

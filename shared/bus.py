@@ -272,7 +272,7 @@ class Bus:
     async def running(self) -> AsyncIterator[None]:
         """Connect and keep everything going in the background; entering does not wait for the broker."""
         try:
-            async with background(self._run(), 4 * STOP_SECONDS):
+            async with background(self._sweep()), background(self._run(), 4 * STOP_SECONDS):
                 yield
         finally:
             await self._disconnect()
@@ -284,7 +284,7 @@ class Bus:
                 self._connection = await self.broker.connect()
                 self._connection_problem = None
                 self.connections += 1
-                work = [self._until_closed(self._connection), self._keep_streams(), self._sweep()]
+                work = [self._until_closed(self._connection), self._keep_streams()]
                 work += [self._keep(subscription) for subscription in self._subscriptions]
                 keepers = [asyncio.create_task(one) for one in work]
                 await asyncio.gather(*keepers)
@@ -345,11 +345,11 @@ class Bus:
 
     async def _sweep(self) -> None:
         while True:
-            try:
-                for work in self._sweeps:
+            for work in self._sweeps:
+                try:
                     await self._database.run(work)
-            except Exception as error:
-                log.warning("what was kept long enough stays for now: %s", describe(error))
+                except Exception as error:
+                    log.warning("what was kept long enough stays for now: %s", describe(error))
             await asyncio.sleep(SWEEP_SECONDS)
 
     # --- the connection's news

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Text, text
@@ -84,6 +85,8 @@ class Heard(SQLModel):
 
     stream: str = Field(primary_key=True, sa_type=Text)
     position: int = Field(default=0, sa_type=BigInteger)
+    last: str | None = Field(default=None, sa_type=Text)
+    """Which fact was applied there, as `fingerprint` has it; it says nothing when its position is another one."""
 
 
 class Position(NamedTuple):
@@ -222,6 +225,11 @@ async def notify(session: AsyncSession, notices: Sequence[Notice]) -> None:
 async def current_position(session: AsyncSession) -> int:
     """How far this service's own journal of facts reaches."""
     return int((await session.execute(text("SELECT position FROM outbox_head WHERE id = 1"))).scalar_one())
+
+
+def fingerprint(position: int, body: bytes) -> str:
+    """Of a fact at its position: the same for a stream that was made anew from the same journal, and for no other."""
+    return f"{position} {sha256(body).hexdigest()}"
 
 
 async def heard_positions(session: AsyncSession) -> dict[str, int]:

@@ -9,6 +9,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from hashlib import sha256
 from typing import NamedTuple
 from uuid import uuid4
 
@@ -24,7 +25,7 @@ from shared.bus import Bus
 from shared.correlation import Way
 from shared.database import Database
 from shared.deadletters import describe
-from shared.streams import stream_of
+from shared.streams import WAY_OUT, prefixes, stream_of
 from shared.tasks import background
 
 log = logging.getLogger(__name__)
@@ -157,10 +158,7 @@ class Relay:
             head = (await connection.execute(select)).scalar_one()  # read after the stream's end, so never behind it
             self.lag = max(head - known, 0)
             if known > head:
-                raise JournalDiffers(
-                    f"{stream} ends at {known} but the journal at {head}: "
-                    "restore the newer database, or delete the stream to have it made anew from this one"
-                )
+                raise JournalDiffers(f"{stream} ends at {known} but the journal at {head}: {WAY_OUT}")
             if known not in (0, last):  # not where this relay left it
                 await self._compare(connection, stream, known)
             last = known
@@ -186,10 +184,7 @@ class Relay:
         select = text("SELECT body FROM outbox WHERE position = :position")
         body = (await connection.execute(select, {"position": sequence})).scalar_one_or_none()
         if body is None or message.data != body.encode():
-            raise JournalDiffers(
-                f"{stream} and the journal differ at {sequence}: "
-                "restore the newer database, or delete the stream to have it made anew from this one"
-            )
+            raise JournalDiffers(f"{stream} and the journal differ at {sequence}: {WAY_OUT}")
 
     async def _last_sequence(self, stream: str) -> int:
         try:
@@ -225,14 +220,21 @@ class Relay:
         What is forgotten goes by the ids that were sent: a slower transaction may still commit a lower one.
         """
         done = 0
-        failed: set[str] = set()  # one stream that is away must not hold up the others
+        failed: list[
+            str
+        ] = []  # one stream that is away must not hold up the others, nor be read through at each attempt
         while True:
             found = await connection.execute(
                 text(
-                    "SELECT id, subject, body, correlation, traceparent FROM notices "
-                    "WHERE id > :done ORDER BY id LIMIT :messages"
+                    """
+                    SELECT id, subject, body, correlation, traceparent FROM notices
+                    WHERE id > :done AND NOT EXISTS (
+                        SELECT 1 FROM unnest(CAST(:failed AS text[])) AS away (prefix) WHERE starts_with(subject, prefix)
+                    )
+                    ORDER BY id LIMIT :messages
+                    """
                 ),
-                {"done": done, "messages": BATCH_MESSAGES},
+                {"done": done, "failed": failed, "messages": BATCH_MESSAGES},
             )
             rows = [Row(row.id, row.subject, row.body, _way(row.correlation, row.traceparent)) for row in found]
             if not rows:
@@ -242,8 +244,8 @@ class Relay:
             for row in rows:
                 by_stream.setdefault(stream_of(row.subject), []).append(row)
             for stream, its_rows in by_stream.items():
-                if stream not in failed and not await self._publish_notices_to(connection, stream, its_rows):
-                    failed.add(stream)
+                if not await self._publish_notices_to(connection, stream, its_rows):
+                    failed += prefixes(stream)
 
     async def _publish_notices_to(self, connection: AsyncConnection, stream: str, rows: Sequence[Row]) -> bool:
         what = f"notices to {stream}"
@@ -277,7 +279,8 @@ class Relay:
             PUBLISHED.labels(self._service, stream).inc(len(rows))
 
     def _message_id(self, row: Row) -> str:
-        return f"{self._service}-notice-{row.number}"
+        # A database that went back gives numbers out again, for other notices.
+        return f"{self._service}-notice-{row.number}-{sha256(row.body.encode()).hexdigest()[:16]}"
 
     # --- batches
 

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from shared.bus import BrokerAway, Bus
 from shared.database import Database
 from shared.deadletters import describe
+from shared.streams import WAY_OUT
 from shared.tasks import background
 
 log = logging.getLogger(__name__)
@@ -79,10 +80,7 @@ class Scrubbing:
             stream = {message.sequence: (message.subject, message.body) for message in messages}
             if other := [place for place, said in stream.items() if journal.get(place) != said]:
                 # Another history, perhaps: what that calls for is an administrator's decision, as with the relay's.
-                return (
-                    f"{self._stream} and the journal differ at {other[0]}: "
-                    "restore the newer database, or delete the stream to have it made anew from this one"
-                )
+                return f"{self._stream} and the journal differ at {other[0]}: {WAY_OUT}"
             if gone := sorted(journal.keys() - stream.keys()):
                 if await self._bus.last_sequence(self._stream) < last:
                     raise BrokerAway(f"{self._stream} is being filled")

@@ -55,6 +55,7 @@ class Sessions:
     async def start(self, token: str, remote: str) -> tuple[str, Caller]:
         """A new session for who holds this token: what its cookie is to hold, and who it is. Raises ``Problem`` 401 or 429."""
         caller = await self._door.caller(token, remote)
+        self._door.spend(caller, requests=1)
         session, now = secrets.token_urlsafe(32), datetime.now(UTC)
         async with self._database.transaction() as transaction:
             await transaction.execute(delete(self._row).where(col(self._row.expires) <= now))

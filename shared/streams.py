@@ -9,6 +9,9 @@ INTAKE_LIMIT = 5_000
 """Messages of one office to one service that wait to be taken in. One more is refused, and that office is told so at once."""
 MESSAGE_LIMIT = 5 * 1024 * 1024
 """Bytes of one message of an office: a body and its headers. With INTAKE_LIMIT it bounds what an office can put on the disk."""
+WAY_OUT = "stop the services and restore the newer database, or a backup; do not delete the stream (docs/backup.md)"
+"""Of a stream that has another history than its journal. Who hears it has applied some of that: what a stream made anew says
+under the same numbers is not heard."""
 
 STREAMS = {
     stream.name or "": stream
@@ -49,10 +52,15 @@ _NAME_IN_USE = 10058
 
 def stream_of(subject: str) -> str:
     """The stream that keeps messages on a subject. Raises LookupError when none does."""
-    for name, stream in STREAMS.items():
-        if any(subject.startswith(pattern.removesuffix(">")) for pattern in stream.subjects or ()):
+    for name in STREAMS:
+        if any(subject.startswith(prefix) for prefix in prefixes(name)):
             return name
     raise LookupError(f"no stream keeps {subject}")
+
+
+def prefixes(stream: str) -> list[str]:
+    """How the subjects begin that a stream keeps."""
+    return [pattern.removesuffix(">") for pattern in STREAMS[stream].subjects or ()]
 
 
 async def ensure_stream(js: JetStreamContext, name: str) -> None:

@@ -24,7 +24,8 @@ from shared.correlation import way_of
 from shared.database import Database
 from shared.deadletters import describe
 from shared.delivery import Delivery
-from shared.outbox import heard_positions
+from shared.outbox import fingerprint
+from shared.streams import WAY_OUT
 
 log = logging.getLogger(__name__)
 
@@ -126,6 +127,8 @@ class Subscription:
                 self._problem = self._batches.problem = None  # another replica hears
             except Exception as error:
                 said = "stream or consumer is gone" if isinstance(error, NotFoundError) else describe(error)
+                if isinstance(error, AnotherHistory):
+                    said = str(error)
                 problem = f"{self.stream} is not heard: {said}"
                 if self._problem != problem:
                     log.warning("%s; trying again", problem)
@@ -159,8 +162,7 @@ class Subscription:
     async def _start(self) -> None:
         info = await self._ensure_consumer()
         if isinstance(self._batches, FactBatches):
-            async with self._database.transaction() as session:
-                heard = (await heard_positions(session)).get(self.stream, 0)
+            heard = await self._heard_of_this_stream()
             # Read after the consumer's floor, so it can only be behind it when the database was restored or emptied.
             await self._hear_from(heard + 1, info)
         await self._subscriber.start()
@@ -169,6 +171,30 @@ class Subscription:
         # FastStream looks the method up for each fetch, and its task has not run yet: nothing awaited since it was made.
         vars(reader)["fetch"] = Fetch(reader, self._link, self._suspect)
         self._last_delivery = monotonic()
+
+    async def _heard_of_this_stream(self) -> int:
+        """Up to where it is applied. Raises AnotherHistory while that is not known to be what the stream has there.
+
+        A stream that was made anew begins with its consumer gone, so nothing of it is taken for heard before this look. If its
+        journal went back in between, facts that were never applied come at positions that are at or before this one.
+        """
+        async with self._database.transaction() as session:
+            select = text("SELECT position, last FROM heard WHERE stream = :stream")
+            row = (await session.execute(select, {"stream": self.stream})).first()
+        if row is None or row.position == 0:
+            return 0
+        heard: int = row.position
+        ends = (await self._link.jetstream.stream_info(self.stream)).state.last_seq
+        if ends < heard:
+            raise AnotherHistory(f"it ends at {ends}, and {heard} are applied here: it is being filled, or went back")
+        if row.last is not None and row.last.startswith(
+            f"{heard} "
+        ):  # else an older copy of the service went on, or a hand
+            with suppress(NotFoundError):
+                there = await self._link.jetstream.get_msg(self.stream, heard)
+                if fingerprint(heard, there.data or b"") != row.last:
+                    raise AnotherHistory(f"it says something else at {heard} than what is applied here: {WAY_OUT}")
+        return heard
 
     async def _watch(self) -> ConsumerInfo | None:
         """Look once, soon, and say what the broker knows of the consumer, if it tells.
@@ -274,6 +300,10 @@ def _status_of(message: Msg | None) -> str | None:
 
 
 JetStreamContext.is_status_msg = staticmethod(_status_of)  # type: ignore[assignment,method-assign]
+
+
+class AnotherHistory(Exception):
+    """What the stream says is not what was heard of it; the text says what is seen, and what to do."""
 
 
 class Stalled(Exception):

@@ -112,15 +112,14 @@ class Issuer:
             await asyncio.sleep(AGAIN_SECONDS)
 
     async def _both(self, connection: AsyncConnection) -> None:
-        looks = [asyncio.create_task(look) for look in (self._standings(connection), self._documents())]
+        looks = [asyncio.create_task(look) for look in (_hold(connection), self._standings(), self._documents())]
         try:
             await asyncio.gather(*looks)
         finally:
             await end(looks, 2.0)
 
-    async def _standings(self, connection: AsyncConnection) -> None:
+    async def _standings(self) -> None:
         while True:
-            await connection.execute(text("SELECT 1"))  # the lock is lost with the connection
             self._woken.clear()
             await self.follow()
             self._more.set()
@@ -285,6 +284,13 @@ class Issuer:
 
     async def _run_in(self, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
         return await self._database.run(work)
+
+
+async def _hold(connection: AsyncConnection) -> None:
+    """Keep the place, however long the looks take, and raise once it is lost."""
+    while True:
+        await connection.execute(text("SELECT 1"))
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 def is_stale(row: Mapping[str, Any], holder: Holder) -> bool:

@@ -98,13 +98,16 @@ def routes(
     @router.post(
         "/v1/offices",
         status_code=201,
-        responses=refusals(400, 403, 413),
+        responses=refusals(400, 403, 409, 413),
         openapi_extra={"requestBody": _OFFICE_BODY},
     )
     async def register_office(request: Request, caller: Annotated[Caller, Depends(administrator)]) -> NewToken:
         """Register an office or one more officer of it. Token and credentials in the answer are never told again."""
         new = await _new_office(request)
-        given = await registry.register(new.office, new.name, new.roles, new.officer, new.expires_days, by=caller)
+        try:
+            given = await registry.register(new.office, new.name, new.roles, new.officer, new.expires_days, by=caller)
+        except TooManyTokens:
+            raise _too_many_tokens(new.officer) from None
         admissions.wake()
         nats = _for_nats(nats_url, new.office, given.nats_credentials)
         return NewToken(office=new.office, officer=new.officer, token=given.token, expires=given.expires, nats=nats)
@@ -191,14 +194,18 @@ async def _rotated(
     try:
         given = await registry.rotate(office, officer, overlap=overlap, expires_days=expires_days, by=caller)
     except TooManyTokens:
-        raise Problem(
-            409,
-            "too_many_tokens",
-            f"{officer} holds {TOKENS_LIMIT} tokens that are good. Wait until some have ended, or revoke the officer's.",
-        ) from None
+        raise _too_many_tokens(officer) from None
     if given is None:
         raise _no_such_officer()
     return RotatedToken(office=office, officer=officer, **given._asdict())
+
+
+def _too_many_tokens(officer: str) -> Problem:
+    return Problem(
+        409,
+        "too_many_tokens",
+        f"{officer} holds {TOKENS_LIMIT} tokens that are good. Wait until some have ended, or revoke the officer's.",
+    )
 
 
 def _for_nats(url: str, office: str, credentials: str) -> ForNats:

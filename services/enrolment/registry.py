@@ -67,7 +67,7 @@ class Registry:
     async def register(
         self, office: str, name: str, roles: Sequence[Role], officer: str, expires_days: int, *, by: Caller
     ) -> HandedOut:
-        """Register an office, or give it another name, other roles and one more officer."""
+        """Register an office, or give it another name, other roles and one more officer. Raises TooManyTokens."""
         token, expires = new_token(office), self._clock() + timedelta(days=expires_days)
         user = self._authority.admit(*office_of(office), expires)
         row = {
@@ -83,6 +83,7 @@ class Registry:
             await publish_lock(session)
             await session.execute(insert(Office).values(row).on_conflict_do_update(index_elements=["office"], set_=row))
             await self._forget_expired(session)
+            await _held(session, office, officer)
             await session.execute(
                 insert(BrokerUser).values(key=user.key, office=office, officer=officer, expires=expires)
             )
@@ -107,14 +108,12 @@ class Registry:
         async def work(session: AsyncSession) -> bool:
             await publish_lock(session)
             await self._forget_expired(session)
-            theirs = (col(Token.office) == office, col(Token.officer) == officer)
-            held = (await session.execute(select(func.count()).select_from(Token).where(*theirs))).scalar_one()
-            if held >= TOKENS_LIMIT:
-                raise TooManyTokens
-            if not held:
+            if not await _held(session, office, officer):
                 return False
             await session.execute(
-                update(Token).where(*theirs).values(expires=func.least(col(Token.expires), others_end))
+                update(Token)
+                .where(col(Token.office) == office, col(Token.officer) == officer)
+                .values(expires=func.least(col(Token.expires), others_end))
             )
             await session.execute(
                 insert(Token).values(sha256=token_digest(token), office=office, officer=officer, expires=expires)
@@ -202,6 +201,15 @@ class Registry:
             return True
 
         return await self._database.run(work)
+
+
+async def _held(session: AsyncSession, office: str, officer: str) -> int:
+    """How many tokens an officer holds. Raises TooManyTokens when there can be no other."""
+    theirs = (col(Token.office) == office, col(Token.officer) == officer)
+    held = (await session.execute(select(func.count()).select_from(Token).where(*theirs))).scalar_one()
+    if held >= TOKENS_LIMIT:
+        raise TooManyTokens
+    return held
 
 
 async def office_by_now(session: AsyncSession, office: str) -> OfficeFact:

@@ -13,6 +13,8 @@ from faststream.middlewares import AckPolicy
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
 from nats.js.errors import NotFoundError
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared import bus as bus_module
 from shared import subscriptions
@@ -22,7 +24,7 @@ from shared.database import Database
 from shared.deadletters import DeadLetters
 from shared.subscriptions import Fetch
 from shared.tasks import end
-from tests.integration.bus.house import OWNED, House, applied, apply, count, eventually, fact, say
+from tests.integration.bus.house import OWNED, House, applied, apply, count, eventually, fact, none, say
 from tests.servers import NatsForTests
 
 
@@ -177,6 +179,36 @@ async def test_broker_away_at_the_start(own_house: House) -> None:
         await eventually(lambda: not bus.health())
         await house.intake("a")
         await eventually(lambda: _applied(database, 1))
+
+
+async def test_while_the_broker_is_away_what_was_kept_long_enough_is_deleted(house: House) -> None:
+    """Given one of those works fails, then it keeps no other from being done."""
+    database = await house.database("enrolment")
+    bus = Bus(
+        "enrolment",
+        database,
+        DeadLetters("enrolment", b"s" * 32),
+        url="nats://127.0.0.1:1",
+        credentials=house.server.keys.service_credentials("enrolment"),
+    )
+    async with database.transaction() as session:
+        letter = "('INTAKE', 1, 'x', 'x', 'x', now(), now() - interval '1 day')"
+        columns = "stream, sequence, subject, error, body, recordedtime, expires"
+        await session.execute(text(f"INSERT INTO dead_letters ({columns}) VALUES {letter}"))  # noqa: S608
+        await session.execute(text("INSERT INTO applied (body) VALUES ('old')"))
+
+    async def fails(_: AsyncSession) -> None:
+        raise LookupError
+
+    async def deletes(session: AsyncSession) -> None:
+        await session.execute(text("DELETE FROM applied"))
+
+    bus.sweep(fails)
+    bus.sweep(deletes)
+    async with bus.running():
+        await eventually(lambda: none(database, "dead_letters"))
+        await eventually(lambda: none(database, "applied"))
+        assert not bus.connected
 
 
 async def test_broker_that_only_stops_answering(own_house: House, monkeypatch: pytest.MonkeyPatch) -> None:

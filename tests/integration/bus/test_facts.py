@@ -260,6 +260,59 @@ async def _go_back(database: Database, position: int) -> None:
         await session.execute(text("DELETE FROM applied WHERE id > :position"), {"position": position})
 
 
+async def test_given_the_publishers_database_went_back_when_the_stream_is_made_anew_then_its_other_facts_are_not_passed_over(
+    house: House,
+) -> None:
+    """They come at positions that are taken for heard: nothing would tell that they were never applied."""
+    database, _, relay = await house.publisher()
+    await say(database, *[fact(f"c{n}", n) for n in range(8)])
+    projector, bus = await _listener(house)
+    await house.run(bus)
+    await eventually(lambda: projector.at(8))
+    await say(database, *[fact(f"c{n}", n) for n in range(8, 12)])
+    await eventually(lambda: projector.at(12))
+    await _publisher_goes_back(house, database, 8)
+    await eventually(lambda: any("journal at 8" in problem for problem in relay.health()))
+    async with house.js() as js:
+        await js.delete_stream("ENROLMENT")
+
+    await eventually(lambda: any("ends at 8" in problem for problem in bus.health()))
+    await say(database, *[fact(f"new{n}", 100 + n) for n in range(4)])
+    await eventually(lambda: any("something else at 12" in problem for problem in bus.health()))
+    await say(database, fact("one-more", 200))
+    await eventually(lambda: house.same(database))
+    assert await projector.at(12)
+    assert numbers(await applied(projector.database)) == list(range(12))
+    _, again = await _listener(house)
+    async with again.running():
+        await eventually(lambda: any("something else at 12" in problem for problem in again.health()))
+
+
+async def _publisher_goes_back(house: House, database: Database, position: int) -> None:
+    async with database.transaction() as session:
+        await session.execute(text("DELETE FROM outbox WHERE position > :position"), {"position": position})
+        await session.execute(text("DELETE FROM things WHERE revision > 0"))
+        await session.execute(text("UPDATE outbox_head SET position = :position"), {"position": position})
+    house.end_lock_sessions()
+
+
+@pytest.mark.parametrize("last", [None, "9 of-before"], ids=["of before the column", "an older copy went on"])
+async def test_given_nothing_is_known_of_the_last_fact_when_the_listener_starts_then_it_goes_on(
+    house: House, last: str | None
+) -> None:
+    database, _, _ = await house.publisher()
+    await say(database, *[fact(f"c{n}", n) for n in range(10)])
+    projector, bus = await _listener(house)
+    async with bus.running():
+        await eventually(lambda: projector.at(10))
+    async with projector.database.transaction() as session:
+        await session.execute(text("UPDATE heard SET last = :last"), {"last": last})
+    await say(database, fact("more", 10))
+    _, again = await _listener(house)
+    await house.run(again)
+    await eventually(lambda: projector.at(11))
+
+
 async def test_two_replicas_apply_each_fact_once(house: House) -> None:
     database, _, _ = await house.publisher()
     projector, first = await _listener(house)

@@ -1,9 +1,11 @@
 """What is public follows what was decided, through crashes, absences and changes of mind."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from services.certification import showing
 from services.certification.handlers import Told
 from services.certification.holders import Holders
 from services.enrolment.holders import Holders as Register
+from shared import database
 from shared.database import Database
 from shared.events.enrolment import CentreFact
 from shared.events.envelope import Event
@@ -101,6 +104,27 @@ async def test_one_document_that_nobody_can_sign_holds_up_no_other(chain: Chain)
     (left,) = await chain.rows("SELECT certificate FROM certificates WHERE due")
     assert str(left["certificate"]) in (chain.issuer.progress.problem or "")
     assert await chain.set_bits() == set(), "lists are signed all the same"
+
+
+async def test_an_issuer_keeps_its_place_however_long_a_look_takes(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "IDLE_HOLDER_SECONDS", 1)
+    began = asyncio.Event()
+
+    async def slow(_: str) -> None:
+        began.set()
+        await asyncio.Event().wait()
+
+    await chain.issue()
+    await chain.live(award("suspended", "stop", 17, "01", reason="review"))
+    async with chain.an_issuer(slow).running():
+        await began.wait()
+        until = monotonic() + 2.5
+        while monotonic() < until:
+            async with chain.own.alone("issuing") as other:
+                assert other is None
+            await asyncio.sleep(0.1)
 
 
 async def test_nothing_is_done_twice(chain: Chain) -> None:

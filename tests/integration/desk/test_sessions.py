@@ -7,6 +7,7 @@ from hashlib import sha256
 import pytest
 from sqlalchemy import text
 
+from shared.limits import Limits, TooFast
 from shared.pages.languages import COOKIE
 from tests.integration.desk.browser import FORM, Browser, Page
 from tests.integration.desk.conftest import Opened
@@ -40,6 +41,25 @@ async def test_the_cookie_is_no_token_and_ends_with_signing_out(
     await browser.see("/", 401)
     await copied.see("/", 401)
     assert await house.rows("SELECT * FROM sessions") == []
+
+
+async def test_signing_in_is_a_request_like_any_other(
+    opened: Opened, tokens: dict[str, str], house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given an office has signed in as often as it may ask, then it is told when to come again."""
+    left = [1]
+
+    def spend(_: Limits, office: str, **amounts: int) -> None:
+        if not left[0]:
+            raise TooFast("requests", 7)
+        left[0] -= amounts["requests"]
+
+    monkeypatch.setattr(Limits, "spend", spend)
+    browser = await opened.browser()
+    await browser.sign_in(tokens[SENDER])
+    refused = await browser.client.post("/session", content=f"token={tokens[SENDER]}", headers=FORM)
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "7")
+    assert len(await house.rows("SELECT 1 FROM sessions")) == 1
 
 
 async def test_a_session_ends_with_its_day_and_with_its_token(house: House, opened: Opened, sender: Browser) -> None:

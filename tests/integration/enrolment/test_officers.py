@@ -78,6 +78,19 @@ async def test_rotating_has_an_end_and_needs_an_officer(client: Client) -> None:
     assert (await client.post(f"{OFFICERS}/desk-1/rotate", headers=bearer(token))).status_code == 403
 
 
+async def test_registering_an_officer_again_and_again_has_the_same_end(client: Client) -> None:
+    body = {"office": SENDER, "name": "NTTI", "roles": ["sending-office"], "officer": "desk-1"}
+    answers = [await client.post("/v1/offices", json=body) for _ in range(8)]
+    assert {answer.status_code for answer in answers} == {201}
+    refused = await client.post("/v1/offices", json={**body, "name": "Renamed", "officer": "desk-1"})
+    assert (refused.status_code, refused.json()["code"]) == (409, "too_many_tokens")
+    assert len(await tokens(client)) == 8
+    assert "Renamed" not in (await client.get("/v1/offices")).text
+    await add(client, "desk-2")
+    await client.delete(f"{OFFICERS}/desk-1")
+    await add(client)
+
+
 async def test_one_officer_is_revoked_and_the_others_stay(client: Client, house: House) -> None:
     first, second = await add(client), await add(client, "desk-2")
     assert (await client.delete(f"{OFFICERS}/desk-1")).status_code == 204

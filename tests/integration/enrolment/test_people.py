@@ -1,16 +1,25 @@
 """Who sees whose details, over HTTP: looks, exports, likely duplicates, crossings, keys."""
 
+import asyncio
 import json
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.enrolment import keys
 from services.enrolment.keys import BATCH
+from services.enrolment.register import Register
 from services.enrolment.tables import Base
+from shared import database as shared_database
+from shared.database import is_transient
 from tests.integration.enrolment.house import ADMIN, REGISTRATIONS, House, checked, registered
 from tests.integration.enrolment.test_persons import in_other
 from tests.remembering import Place, once_told
+from tests.servers import PostgresForTests
 from tests.unit.enrolment.story import (
     COORDINATOR,
     HOST,
@@ -334,6 +343,56 @@ async def test_a_rotation_that_was_cut_off_is_taken_up_by_the_next(client: Clien
     assert (await client.post("/v1/keys/rotate")).json() == {"wrapped": BATCH + 21}
     assert [line["id"] for line in await house.rows("SELECT id FROM master_keys ORDER BY id")] == [1, 3]
     await checked(house)
+
+
+async def test_a_rotation_that_takes_long_keeps_its_place(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two of them would take each other's keys for those still to be wrapped, and neither would ever end."""
+    monkeypatch.setattr(shared_database, "IDLE_HOLDER_SECONDS", 1)
+    monkeypatch.setattr(keys, "BATCH", 1)
+    wrap = keys._wrap_some
+
+    async def slow(session: AsyncSession, register: Register, master: int) -> int:
+        await session.execute(text("SELECT pg_sleep(0.7)"))
+        return await wrap(session, register, master)
+
+    await house.post(*STORY)
+    monkeypatch.setattr(keys, "_wrap_some", slow)
+    rotation = asyncio.create_task(keys.rotate(house.database, house.register, house.audit, ADMIN))
+    others = []
+    while not rotation.done():
+        await asyncio.wait([rotation], timeout=0.3)
+        others.append(await another_may_rotate(house))
+    assert await rotation == len(await house.rows("SELECT 1 FROM register_keys WHERE master = 2"))
+    assert len(others) > 4
+    assert others[1:-1] == [False] * len(others[1:-1])
+
+
+async def test_a_rotation_that_lost_its_place_stops(
+    house: House, postgres: PostgresForTests, migrated_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "BATCH", 1)
+    wrap, wrapped = keys._wrap_some, []
+
+    async def loses_it(session: AsyncSession, register: Register, master: int) -> int:
+        wrapped.append(await wrap(session, register, master))
+        postgres.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_database ON pg_database.oid = database "
+            "WHERE locktype = 'advisory' AND datname = current_database()",
+            migrated_database,
+        )
+        return wrapped[-1]
+
+    await house.post(*STORY)
+    monkeypatch.setattr(keys, "_wrap_some", loses_it)
+    with pytest.raises(DBAPIError) as lost:
+        await keys.rotate(house.database, house.register, house.audit, ADMIN)
+    assert is_transient(lost.value)
+    assert wrapped == [1]
+
+
+async def another_may_rotate(house: House) -> bool:
+    async with house.database.alone("rotation of keys") as connection:
+        return connection is not None
 
 
 async def test_only_administrators_rotate_keys(client: Client, offices: dict[str, dict[str, str]]) -> None:
