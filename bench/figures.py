@@ -14,6 +14,8 @@ Taken = dict[str, Any]
 Figure = dict[str, Any]
 FULL_SIZE = [10_000, 1_000_000]
 """Of the ratios with a million enrolments; other sizes have other lines."""
+FULL_SOAK = 20
+"""Minutes: of the ratio and the memory of a soak. A shorter one tells nothing of either, and has other lines."""
 VOID, NOT_TAKEN = "void", "not taken"
 
 
@@ -61,8 +63,9 @@ def ratios(parts: Taken) -> dict[str, Figure]:
     at_full_size = [one for one in _of(parts, "reads") if one["enrolments"] == FULL_SIZE]
     found: dict[str, list[Any]] = of_rounds | {
         "soak_last_over_first": [
-            VOID if soak["lost"] or soak["doubled"] else soak["a second"]["last"] / soak["a second"]["first"]
+            VOID if _void(soak) else _last_over_first(soak)
             for soak in _of(parts, "soak")
+            if soak["minutes"] >= FULL_SOAK
         ],
         "read_million_over_ten_thousand": [one for reads in at_full_size for one in _of_questions(reads)],
         "write_million_over_ten_thousand": [
@@ -80,10 +83,7 @@ def figures(parts: Taken) -> dict[str, Figure]:
     if rounds := parts.get("rounds", {}).get("rounds", []):
         found |= dict(_of_rounds(rounds))
     for soak in _of(parts, "soak"):
-        found["soak, events/s"] = _one(soak["events"] / (soak["minutes"] * 60))
-        for name in SERVICES:
-            of = soak["memory"][name]
-            found[f"soak, memory of {name}, last / first"] = _one(of["last"] / of["first"], at_most=MEMORY_GROWTH)
+        found |= dict(_of_soak(soak))
     for reads in _of(parts, "reads"):
         found |= dict(_of_reading(reads))
     for remade in _of(parts, "remaking"):
@@ -162,6 +162,28 @@ def _of_rounds(rounds: Sequence[Taken]) -> Iterator[tuple[str, Figure]]:
     for name in SERVICES:
         sizes = [one["memory"][name] / 2**20 for one in rounds]
         yield f"{name}, most memory (MB)", _figure(sizes, at_most=MEMORY_MB)
+
+
+def _void(soak: Taken) -> bool:
+    return bool(soak["lost"] or soak["doubled"] or soak.get("differing"))  # of an older one nothing else was looked at
+
+
+def _last_over_first(soak: Taken) -> float:
+    return float(soak["a second"]["last"] / soak["a second"]["first"])
+
+
+def _of_soak(soak: Taken) -> Iterator[tuple[str, Figure]]:
+    whole = soak["minutes"] >= FULL_SOAK
+    title = "soak" if whole else f"soak of {soak['minutes']:g} minutes"
+    if _void(soak):
+        yield f"{title}, events/s", {"absent": VOID}
+        return
+    yield f"{title}, events/s", _one(soak["events"] / (soak["minutes"] * 60))
+    if not whole:
+        yield f"{title}, last window / first", _one(_last_over_first(soak))
+    for name in SERVICES:
+        ratio = soak["memory"][name]["last"] / soak["memory"][name]["first"]
+        yield f"{title}, memory of {name}, last / first", _one(ratio, at_most=MEMORY_GROWTH if whole else None)
 
 
 def _of_questions(reads: Taken) -> list[float]:

@@ -46,6 +46,7 @@ def taken(*rounds: dict[str, Any]) -> dict[str, Any]:
             "events": 600_000,
             "a second": {"first": 500.0, "last": 480.0},
             "memory": {name: {"first": 100.0, "last": 101.0} for name in SERVICES},
+            "differing": 0,
             "lost": 0,
             "doubled": 0,
         },
@@ -128,6 +129,28 @@ def test_other_sizes_are_not_passed_off_as_a_million() -> None:
     assert ratios(smaller)["write_million_over_ten_thousand"]["absent"] == NOT_TAKEN
     assert ratios(smaller)["read_million_over_ten_thousand"]["absent"] == NOT_TAKEN
     assert "reading, 10,000 / 1,000, each question" in figures(smaller)
+
+
+def test_a_short_soak_is_not_passed_off_as_one_of_twenty_minutes() -> None:
+    short = taken(a_round())
+    short["soak"] |= {"minutes": 0.6, "a second": {"first": 500.0, "last": 100.0}}
+    short["soak"]["memory"]["reporting"]["last"] = 200.0
+    assert ratios(short)["soak_last_over_first"]["absent"] == NOT_TAKEN
+    found = figures(short)
+    assert {name: "target" in figure for name, figure in found.items() if name.startswith("soak of")} == {
+        "soak of 0.6 minutes, events/s": False,
+        "soak of 0.6 minutes, last window / first": False,
+        **{f"soak of 0.6 minutes, memory of {service}, last / first": False for service in SERVICES},
+    }
+    assert missed(found) == []
+    assert not any(name.startswith("soak, memory") for name in found)
+
+
+def test_a_soak_of_which_one_row_differs_is_void_though_nothing_is_lost() -> None:
+    spoilt = taken(a_round())
+    spoilt["soak"] |= {"differing": 1}
+    assert ratios(spoilt)["soak_last_over_first"]["absent"] == VOID
+    assert missed(figures(spoilt)) == ["soak, last window / first: a run is void", "soak, events/s: a run is void"]
 
 
 def test_what_could_not_be_run_is_not_taken() -> None:
