@@ -26,6 +26,8 @@ class Ratio:
     title: str
     at_least: float | None = None
     at_most: float | None = None
+    part: str = "rounds"
+    """Of what was taken, where it comes from."""
 
 
 RATIOS = {
@@ -35,9 +37,11 @@ RATIOS = {
     "post_over_copy": Ratio("POST of 500 events / COPY of 500 rows", at_least=0.05),
     "read_loaded_over_idle": Ratio("reading while taking in / idle, p99", at_most=2),
     "intake_with_readers_over_without": Ratio("intake with live readers / without", at_least=0.9),
-    "soak_last_over_first": Ratio("soak, last window / first", at_least=0.9),
-    "read_million_over_ten_thousand": Ratio("reading, 1,000,000 / 10,000 enrolments", at_most=1),
-    "write_million_over_ten_thousand": Ratio("writing an event, 1,000,000 / 10,000 enrolments", at_most=1.3),
+    "soak_last_over_first": Ratio("soak, last window / first", at_least=0.9, part="soak"),
+    "read_million_over_ten_thousand": Ratio("reading, 1,000,000 / 10,000 enrolments", at_most=1, part="reads"),
+    "write_million_over_ten_thousand": Ratio(
+        "writing an event, 1,000,000 / 10,000 enrolments", at_most=1.3, part="reads"
+    ),
 }
 
 
@@ -75,6 +79,22 @@ def ratios(parts: Taken) -> dict[str, Figure]:
         ],
     }
     return {key: _ratio(found[key], ratio) for key, ratio in RATIOS.items()}
+
+
+def taken_with(parts: Taken) -> dict[str, Taken | None]:
+    """Of each ratio that was taken its part, with when, the machine and the version: parts can be of different ones."""
+    found = ratios(parts)
+    return {
+        key: {
+            "part": ratio.part,
+            "taken": parts[ratio.part]["taken"],
+            "machine": parts[ratio.part]["machine"],
+            "version": parts[ratio.part]["versions"]["sampan"],
+        }
+        if "median" in found[key]
+        else None
+        for key, ratio in RATIOS.items()
+    }
 
 
 def figures(parts: Taken) -> dict[str, Figure]:

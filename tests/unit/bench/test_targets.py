@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bench.figures import NOT_TAKEN, RATIOS, SERVICES, VOID, figures, lost_and_doubled, missed, ratios
+from bench.figures import NOT_TAKEN, RATIOS, SERVICES, VOID, figures, lost_and_doubled, missed, ratios, taken_with
 
 FINE = {"void": False, "lost": 0, "doubled": 0}
 KEYS = {
@@ -79,6 +79,24 @@ def test_every_ratio_is_there_by_its_name() -> None:
     }
     bare = found["pipeline_over_bare"]
     assert (bare["lowest"], bare["highest"], bare["met"]) == (0.6, 0.8, True)
+
+
+def test_each_ratio_names_the_machine_and_the_version_of_its_own_part() -> None:
+    found = taken(a_round())
+    for name, cores in (("rounds", 2), ("soak", 8), ("reads", 4)):
+        found[name] |= {"taken": f"on {cores}", "machine": {"cores": cores}, "versions": {"sampan": f"v{cores}"}}
+    found["soak"]["minutes"] = 1
+    named = taken_with(found)
+    assert set(named) == KEYS
+    assert named["soak_last_over_first"] is None
+    assert named["pipeline_over_bare"] == {"part": "rounds", "taken": "on 2", "machine": {"cores": 2}, "version": "v2"}
+    assert named["read_million_over_ten_thousand"] == named["write_million_over_ten_thousand"]
+    assert named["read_million_over_ten_thousand"] == {
+        "part": "reads",
+        "taken": "on 4",
+        "machine": {"cores": 4},
+        "version": "v4",
+    }
 
 
 def test_all_targets_met() -> None:
