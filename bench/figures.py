@@ -179,6 +179,11 @@ def _of_rounds(rounds: Sequence[Taken]) -> Iterator[tuple[str, Figure]]:
         for way in rounds[0]["latency"][load]:
             times = [time for one in rounds for time in one["latency"][load][way]]
             yield from _times(f"POST to report, {load}, by {way}", times, p99=limit).items()
+    if loads := [one["half load"] for one in rounds if "half load" in one]:
+        yield (
+            "half load, posted / half of what the program took",
+            _figure([it["reached"] / it["asked"] for it in loads]),
+        )
     for name in SERVICES:
         sizes = [one["memory"][name] / 2**20 for one in rounds]
         yield f"{name}, most memory (MB)", _figure(sizes, at_most=MEMORY_MB)

@@ -81,8 +81,11 @@ class Flow:
 
     @property
     def a_second(self) -> float:
-        """How many were taken a second, from the start to the last answer."""
-        return self.events / self.done[-1][0] if self.done else 0.0
+        """How many were taken a second, from the first answer to the last."""
+        if len(self.done) < 2:
+            return 0.0
+        (first, before), (last, _) = self.done[0], self.done[-1]
+        return (self.events - before) / (last - first)
 
     def answered(self) -> Iterator[bytes]:
         """Every event that was answered, made anew: nobody had to keep them meanwhile."""

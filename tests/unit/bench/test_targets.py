@@ -32,6 +32,7 @@ def a_round(program: float = 600.0, megabytes: float = 120.0) -> dict[str, Any]:
         "skipped": {"redis streams": "Redis is not installed."},
         "copying": {"post": 1000.0, "copy": 10_000.0},
         "latency": {load: {"enrolment": [100.0, 110.0, 120.0]} for load in ("idle", "half load")},
+        "half load": {"asked": 300.0, "reached": 285.0},
         "reading": {"idle": of_questions(all=4.0), "flowing": of_questions(all=6.0)},
         "readers": {"without": [500.0, 510.0], "with": [495.0, 490.0]},
         "memory": dict.fromkeys(SERVICES, megabytes * 2**20),
@@ -169,6 +170,11 @@ def test_a_soak_of_which_one_row_differs_is_void_though_nothing_is_lost() -> Non
     spoilt["soak"] |= {"differing": 1}
     assert ratios(spoilt)["soak_last_over_first"]["absent"] == VOID
     assert missed(figures(spoilt)) == ["soak, last window / first: a run is void", "soak, events/s: a run is void"]
+
+
+def test_the_load_that_was_reached_stands_beside_the_one_that_was_asked_for() -> None:
+    shown = figures(taken(a_round()))["half load, posted / half of what the program took"]
+    assert shown == {"median": 0.95, "lowest": 0.95, "highest": 0.95}
 
 
 def test_what_could_not_be_run_is_not_taken() -> None:
