@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.dataset import EVENTS
-from bench.figures import figures, lost_and_doubled, missed, ratios
+from bench.figures import figures, lost_and_doubled, missed, ratios, taken_with
 from bench.following import following
 from bench.issuing import issuing
 from bench.load import load
@@ -62,6 +62,7 @@ def _results(parts: dict[str, Any]) -> dict[str, Any]:
         "versions": newest["versions"],
         "settings": taken_rounds[0]["settings"] if taken_rounds else None,
         "ratios": {name: figure.get("median") for name, figure in ratios(parts).items()},
+        "ratios taken with": taken_with(parts),
         **lost_and_doubled(parts),
         "load average": {name: part["load average"] for name, part in parts.items()},
         "figures": figures(parts),

@@ -14,6 +14,8 @@ Taken = dict[str, Any]
 Figure = dict[str, Any]
 FULL_SIZE = [10_000, 1_000_000]
 """Of the ratios with a million enrolments; other sizes have other lines."""
+FULL_SOAK = 20
+"""Minutes: of the ratio and the memory of a soak. A shorter one tells nothing of either, and has other lines."""
 VOID, NOT_TAKEN = "void", "not taken"
 
 
@@ -24,6 +26,8 @@ class Ratio:
     title: str
     at_least: float | None = None
     at_most: float | None = None
+    part: str = "rounds"
+    """Of what was taken, where it comes from."""
 
 
 RATIOS = {
@@ -33,9 +37,11 @@ RATIOS = {
     "post_over_copy": Ratio("POST of 500 events / COPY of 500 rows", at_least=0.05),
     "read_loaded_over_idle": Ratio("reading while taking in / idle, p99", at_most=2),
     "intake_with_readers_over_without": Ratio("intake with live readers / without", at_least=0.9),
-    "soak_last_over_first": Ratio("soak, last window / first", at_least=0.9),
-    "read_million_over_ten_thousand": Ratio("reading, 1,000,000 / 10,000 enrolments", at_most=1),
-    "write_million_over_ten_thousand": Ratio("writing an event, 1,000,000 / 10,000 enrolments", at_most=1.3),
+    "soak_last_over_first": Ratio("soak, last window / first", at_least=0.9, part="soak"),
+    "read_million_over_ten_thousand": Ratio("reading, 1,000,000 / 10,000 enrolments", at_most=1, part="reads"),
+    "write_million_over_ten_thousand": Ratio(
+        "writing an event, 1,000,000 / 10,000 enrolments", at_most=1.3, part="reads"
+    ),
 }
 
 
@@ -61,8 +67,9 @@ def ratios(parts: Taken) -> dict[str, Figure]:
     at_full_size = [one for one in _of(parts, "reads") if one["enrolments"] == FULL_SIZE]
     found: dict[str, list[Any]] = of_rounds | {
         "soak_last_over_first": [
-            VOID if soak["lost"] or soak["doubled"] else soak["a second"]["last"] / soak["a second"]["first"]
+            VOID if _void(soak) else _last_over_first(soak)
             for soak in _of(parts, "soak")
+            if soak["minutes"] >= FULL_SOAK
         ],
         "read_million_over_ten_thousand": [one for reads in at_full_size for one in _of_questions(reads)],
         "write_million_over_ten_thousand": [
@@ -74,16 +81,29 @@ def ratios(parts: Taken) -> dict[str, Figure]:
     return {key: _ratio(found[key], ratio) for key, ratio in RATIOS.items()}
 
 
+def taken_with(parts: Taken) -> dict[str, Taken | None]:
+    """Of each ratio that was taken its part, with when, the machine and the version: parts can be of different ones."""
+    found = ratios(parts)
+    return {
+        key: {
+            "part": ratio.part,
+            "taken": parts[ratio.part]["taken"],
+            "machine": parts[ratio.part]["machine"],
+            "version": parts[ratio.part]["versions"]["sampan"],
+        }
+        if "median" in found[key]
+        else None
+        for key, ratio in RATIOS.items()
+    }
+
+
 def figures(parts: Taken) -> dict[str, Figure]:
     """The ratios first, then everything else that was taken."""
     found = {RATIOS[key].title: figure for key, figure in ratios(parts).items()}
     if rounds := parts.get("rounds", {}).get("rounds", []):
         found |= dict(_of_rounds(rounds))
     for soak in _of(parts, "soak"):
-        found["soak, events/s"] = _one(soak["events"] / (soak["minutes"] * 60))
-        for name in SERVICES:
-            of = soak["memory"][name]
-            found[f"soak, memory of {name}, last / first"] = _one(of["last"] / of["first"], at_most=MEMORY_GROWTH)
+        found |= dict(_of_soak(soak))
     for reads in _of(parts, "reads"):
         found |= dict(_of_reading(reads))
     for remade in _of(parts, "remaking"):
@@ -159,9 +179,36 @@ def _of_rounds(rounds: Sequence[Taken]) -> Iterator[tuple[str, Figure]]:
         for way in rounds[0]["latency"][load]:
             times = [time for one in rounds for time in one["latency"][load][way]]
             yield from _times(f"POST to report, {load}, by {way}", times, p99=limit).items()
+    if loads := [one["half load"] for one in rounds if "half load" in one]:
+        yield (
+            "half load, posted / half of what the program took",
+            _figure([it["reached"] / it["asked"] for it in loads]),
+        )
     for name in SERVICES:
         sizes = [one["memory"][name] / 2**20 for one in rounds]
         yield f"{name}, most memory (MB)", _figure(sizes, at_most=MEMORY_MB)
+
+
+def _void(soak: Taken) -> bool:
+    return bool(soak["lost"] or soak["doubled"] or soak.get("differing"))  # of an older one nothing else was looked at
+
+
+def _last_over_first(soak: Taken) -> float:
+    return float(soak["a second"]["last"] / soak["a second"]["first"])
+
+
+def _of_soak(soak: Taken) -> Iterator[tuple[str, Figure]]:
+    whole = soak["minutes"] >= FULL_SOAK
+    title = "soak" if whole else f"soak of {soak['minutes']:g} minutes"
+    if _void(soak):
+        yield f"{title}, events/s", {"absent": VOID}
+        return
+    yield f"{title}, events/s", _one(soak["events"] / (soak["minutes"] * 60))
+    if not whole:
+        yield f"{title}, last window / first", _one(_last_over_first(soak))
+    for name in SERVICES:
+        ratio = soak["memory"][name]["last"] / soak["memory"][name]["first"]
+        yield f"{title}, memory of {name}, last / first", _one(ratio, at_most=MEMORY_GROWTH if whole else None)
 
 
 def _of_questions(reads: Taken) -> list[float]:

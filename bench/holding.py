@@ -12,6 +12,9 @@ from bench.program import Program, database_url
 from bench.recount import recount
 from services.reporting.domain import DIMENSIONS
 
+Place = tuple[str, ...]
+"""A measure, and a value of each dimension."""
+
 _JOURNAL = "SELECT source, id FROM enrolment.events UNION ALL SELECT source, id FROM certification.events"
 # Of an award's editions the first says when it was awarded, the last its number; a second one that is issued is one too many.
 _CERTIFICATES = """
@@ -42,15 +45,18 @@ def other_cells(program: Program, taken: Path) -> list[str]:
     async def read() -> list[Any]:
         database = await asyncpg.connect(database_url(program.sampan))
         names = ", ".join(f'"{name}"' for name in ("measure", *dimensions))
-        cells = f"SELECT {names}, value FROM reporting.cube WHERE value <> 0 AND measure = ANY($1)"  # noqa: S608
-        rows = await database.fetch(cells, sorted({place[0] for place in counted}))
+        rows = await database.fetch(f"SELECT {names}, value FROM reporting.cube")  # noqa: S608
         await database.close()
         return list(rows)
 
-    counted = Counter({place: value for place, value in recount(taken, dimensions).items() if place[0] != "people"})
-    there: Counter[tuple[str, ...]] = Counter()
+    there: Counter[Place] = Counter()
     for *place, value in asyncio.run(read()):
         there[tuple(place)] += value
+    return differing_cells(recount(taken, dimensions), there)
+
+
+def differing_cells(counted: Counter[Place], there: Counter[Place]) -> list[str]:
+    """Those of either: a measure that DuckDB counts nothing of must have no cell but of 0. None is left out."""
     return [
         f"cube: {place} is {there[place]}, and must be {counted[place]}"
         for place in sorted({*counted, *there})

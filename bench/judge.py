@@ -44,7 +44,8 @@ WHERE (source, id) NOT IN (
 );
 
 CREATE TEMP TABLE trainee AS
-SELECT cohort, number, coalesce(max(data->>'country') FILTER (WHERE type = 'trainee.proposed.v1'), '_U') AS country,
+SELECT cohort, number,
+       coalesce(max(data->>'country') FILTER (WHERE type IN ('trainee.proposed.v1', 'trainee.enrolled.v1')), '_U') AS country,
        min(day) FILTER (WHERE type = 'trainee.enrolled.v1') AS enrolled,
        min(day) FILTER (WHERE type = 'trainee.completed.v1') AS completed
 FROM event WHERE number IS NOT NULL GROUP BY cohort, number;
@@ -104,7 +105,8 @@ def recomputed(bodies: Iterable[bytes], taken: Path | None = None) -> Held:
     """What must be held of these raw events. With ``taken``, those that can be taken are written there, each once."""
     with tempfile.TemporaryDirectory(prefix="sampan-judge-") as folder, duckdb.connect() as database:
         file = Path(folder) / "events.ndjson"
-        file.write_bytes(b"".join(body + b"\n" for body in bodies))
+        with file.open("wb") as lines:
+            lines.writelines(body + b"\n" for body in bodies)
         database.execute("SET TimeZone = 'UTC'")
         database.execute(_TAKEN.replace("$file", f"'{file}'"))
         if taken is not None:

@@ -69,19 +69,19 @@ def enrolled(number: str, cohort: str = COHORT) -> dict[str, Any]:
 
 def completed(number: str, cohort: str) -> dict[str, Any]:
     """The event with which somebody who passed is certified."""
-    return event("trainee.completed", f"completed-{number}", 9, cohort, number=number, date=_day(9))
+    return event("trainee.completed", f"completed-{number}", 9, cohort, number=number, date=day_of(9))
 
 
 def assessed(number: str, cohort: str) -> dict[str, Any]:
     """Somebody passes; certification's."""
     return event(
-        "trainee.assessed", f"assessed-{number}", 8, cohort, number=number, **_award(), date=_day(8), result="pass"
+        "trainee.assessed", f"assessed-{number}", 8, cohort, number=number, **_award(), date=day_of(8), result="pass"
     )
 
 
 def started(cohort: str) -> dict[str, Any]:
     """The first day."""
-    return event("cohort.started", "started", 7, cohort, date=_day(7))
+    return event("cohort.started", "started", 7, cohort, date=day_of(7))
 
 
 def post(program: Program, event: dict[str, Any]) -> None:
@@ -102,7 +102,14 @@ def prepare(program: Program, numbers: list[str], cohort: str = COHORT) -> None:
 
 
 def register(program: Program) -> None:
-    """The programme, the centre and the scheme of all these cohorts. Once more changes nothing."""
+    """Post the programme, the centre and the scheme of all these cohorts. Once more changes nothing."""
+    *of_enrolment, scheme = registered()
+    program.client.post_events(of_enrolment)
+    program.client.post_events([scheme])
+
+
+def registered() -> list[Line]:
+    """The programme and the centre, and the scheme, which is certification's."""
     programme: dict[str, Any] = {"programme": "bench", "titles": TITLES, "countries": ["KH", "CN"]}
     centre: dict[str, Any] = {"centre": "bench", "names": TITLES, "country": "CN", "kind": "training-institute"}
     scheme: dict[str, Any] = {
@@ -114,12 +121,11 @@ def register(program: Program) -> None:
         "rule": "on_pass",
         "completion_required": True,
     }
-    registered = [
-        event("programme.registered", "programme", 0, **programme),
-        event("centre.registered", "centre", 0, **centre),
+    return [
+        line(event("programme.registered", "programme", 0, **programme), "enrolment"),
+        line(event("centre.registered", "centre", 0, **centre), "enrolment"),
+        line(event("scheme.registered", "scheme", 0, **scheme), "certification"),
     ]
-    program.client.post_events([line(one, "enrolment") for one in registered])
-    program.client.post_events([line(event("scheme.registered", "scheme", 0, **scheme), "certification")])
 
 
 def announced(cohort: str, places: int) -> dict[str, Any]:
@@ -133,8 +139,8 @@ def announced(cohort: str, places: int) -> dict[str, Any]:
         "host_country": "CN",
         "mode": "in-person",
         "trades": ["one"],
-        "starts_on": _day(7),
-        "ends_on": _day(9),
+        "starts_on": day_of(7),
+        "ends_on": day_of(9),
         "language": "en",
         "timezone": "Asia/Shanghai",
         "schemes": [SCHEME],
@@ -164,7 +170,8 @@ def _award() -> dict[str, str]:
     return {"scheme": SCHEME, "occupation": "one", "level": "one"}
 
 
-def _day(number: int) -> str:
+def day_of(number: int) -> str:
+    """The date of one of these cohorts' days."""
     day: date = (FIRST + timedelta(days=number)).date()
     return day.isoformat()
 

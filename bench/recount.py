@@ -112,20 +112,40 @@ def _count(
     return f"SELECT '{measure}', {', '.join(placed)}, {value} FROM {source} WHERE {day} IS NOT NULL GROUP BY ALL"  # noqa: S608
 
 
+_ASSESSED = """(
+    SELECT DISTINCT ON (cohort, number, scheme, level) cohort, number, scheme, level, occupation FROM award
+    WHERE assessed IS NOT NULL ORDER BY cohort, number, scheme, level, assessed, occupation
+)"""
+_PEOPLE = """
+    SELECT coalesce(programme, '_T') AS programme, coalesce(country, '_T') AS country, coalesce(sex, '_T') AS sex,
+           coalesce(cohort, '_T') AS cohort, count(DISTINCT person)
+    FROM trainee WHERE enrolled_on IS NOT NULL
+    GROUP BY GROUPING SETS (CUBE (programme, country, sex), (programme, cohort), (programme, cohort, country))
+"""
+"""People as they are kept counted: `_T` is everybody, whatever it is."""
+
+
 def recount(file: Path, dimensions: tuple[str, ...]) -> Counter[tuple[str, ...]]:
-    """The cells that are not 0, by measure and place in the dimensions; hours in hundredths. People are not among them."""
+    """The cells that are not 0, by measure and place in the dimensions; hours in hundredths.
+
+    People are among them as they are kept: by programme, country and sex, and by cohort and country, with `_T` for everybody.
+    """
     counts = [
         _count(name, "trainee", "count(*)", f"{name}_on", _OF_TRAINEE, dimensions)
         for name in ("proposed", "declined", "enrolled", "started", "withdrawn", "completed")
     ]
+    unstarted = "(SELECT * FROM trainee WHERE started_on IS NULL)"
+    counts.append(_count("completed_outside", unstarted, "count(*)", "completed_on", _OF_TRAINEE, dimensions))
     for name in ("assessed", "passed", "certified", "revoked"):
         first = (
             f"(SELECT DISTINCT ON (cohort, number, scheme, level) * FROM award WHERE {name} IS NOT NULL "  # noqa: S608
             f"ORDER BY cohort, number, scheme, level, {name}, occupation) JOIN trainee USING (cohort, number)"
         )
-        counts.append(
-            _count(name, first, "count(*)", name, (*_OF_TRAINEE, "scheme", "occupation", "level"), dimensions)
-        )
+        of_award = (*_OF_TRAINEE, "scheme", "occupation", "level")
+        counts.append(_count(name, first, "count(*)", name, of_award, dimensions))
+        if name in ("passed", "certified"):
+            outside = f"{first} ANTI JOIN {_ASSESSED} USING (cohort, number, scheme, level, occupation)"
+            counts.append(_count(f"{name}_outside", outside, "count(*)", name, of_award, dimensions))
     for name, kind in (("nominated", "competitor.nominated"), ("placed", "competitor.placed")):
         first = (
             "(SELECT cohort, number, min(day) AS day FROM happened "  # noqa: S608
@@ -148,6 +168,8 @@ def recount(file: Path, dimensions: tuple[str, ...]) -> Counter[tuple[str, ...]]
     ) AS report JOIN trainee USING (cohort, number)"""
     of_outcome = (*_OF_TRAINEE, "outcome", "months_after")
     counts.append(_count("outcomes", outcomes, "count(*)", "day", of_outcome, dimensions))
+    answers = f"(SELECT * FROM {outcomes} WHERE completed_on IS NULL AND outcome <> 'no-answer')"  # noqa: S608
+    counts.append(_count("answered_outside", answers, "count(*)", "day", of_outcome, dimensions))
     for sex, field in (("F", "women"), ("M", "men")):
         taught = f"(SELECT * REPLACE ('{sex}' AS sex) FROM {outcomes})"  # noqa: S608
         columns = tuple(name for name in of_outcome if name not in ("age_band", "disability"))
@@ -167,7 +189,7 @@ def recount(file: Path, dimensions: tuple[str, ...]) -> Counter[tuple[str, ...]]
     for count in counts:
         for *place, value in database.execute(count).fetchall():
             found[tuple(place)] += value
-    people = "SELECT country, count(DISTINCT person) FROM trainee WHERE enrolled_on IS NOT NULL GROUP BY country"
-    for country, number in database.execute(people).fetchall():
-        found["people", country] = number
+    for programme, country, sex, cohort, number in database.execute(_PEOPLE).fetchall():
+        place = {"programme": programme, "country": country, "sex": sex, "cohort": cohort}
+        found["people", *(place.get(name, "_Z") for name in dimensions)] = number
     return Counter({place: value for place, value in found.items() if value})

@@ -128,8 +128,9 @@ class _Round:
             taken["copying"] = copying(program, sizes.posts)
             self._took("POST and COPY")
             taken["latency"] = {"idle": latency(program, sizes.samples)}
-            with Flow(program, "half-load", rate / 2):
+            with Flow(program, "half-load", rate / 2) as flow:
                 taken["latency"]["half load"] = latency(program, sizes.samples, "bench-half-load")
+            taken["half load"] = {"asked": rate / 2, "reached": flow.a_second}
             self._took("latency")
             taken["reading"] = reading(program, sizes.samples)
             self._took("reading")

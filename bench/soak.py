@@ -1,17 +1,22 @@
 """As much as is taken, for minutes: does it stay as fast, does memory stay flat, and is everything there in the end?"""
 
-import asyncio
 import tempfile
 import time
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import asyncpg
 import psutil
 
-from bench.program import Looking, Program, database_url, ports
+from bench.holding import held
+from bench.judge import Held, Verdict, judge, recomputed
+from bench.latency import registered
+from bench.program import Looking, Program, ports
+from bench.rounds import TOLD, say
 from bench.supply import Flow
+from services.errors import ClientError
 from services.standalone import Standalone
 
 WINDOW_SECONDS = 300.0
@@ -20,7 +25,7 @@ LOOK_SECONDS = 2.0
 
 def soak(minutes: float) -> dict[str, Any]:
     """Events a second and resident bytes of each service in the first and the last window (five minutes, or a third of a shorter
-    soak), seconds until all was reported, and what was lost or doubled.
+    soak), seconds until all was reported, and what the judge and a check find to differ.
     """
     seconds = minutes * 60
     window = min(WINDOW_SECONDS, seconds / 3)
@@ -31,7 +36,10 @@ def soak(minutes: float) -> dict[str, Any]:
         behind = time.monotonic()
         program.client.wait_until_reported()
         behind = time.monotonic() - behind
-        lost, doubled = asyncio.run(_lost_and_doubled(sampan, flow.events))
+        verdict = judged(flow.answered(), held(program))
+        differing = [*verdict.differing, *_differences(program)]
+        if differing:
+            say(f"the soak: void, {len(differing)} rows differ: {differing[:TOLD]}")
     first = sum(events for at, events in flow.done if at <= window)
     if not first:
         raise ValueError("nothing was answered in the soak's first window: let it last longer")
@@ -49,8 +57,10 @@ def soak(minutes: float) -> dict[str, Any]:
             for name, sizes in memory.sizes.items()
         },
         "behind seconds": round(behind, 1),
-        "lost": lost,
-        "doubled": doubled,
+        "differing": len(differing),
+        "first": differing[:TOLD],
+        "lost": verdict.lost,
+        "doubled": verdict.doubled,
     }
 
 
@@ -69,23 +79,15 @@ class _Memory(Looking):
             self.sizes[name].append((time.monotonic() - self._began, process.memory_info().rss))
 
 
-async def _lost_and_doubled(sampan: Standalone, acknowledged: int) -> tuple[int, int]:
-    """Of the events that were answered: those that are in no journal, and awards there more than once or counted otherwise."""
-    database = await asyncpg.connect(database_url(sampan))
-    there = await database.fetchval(_THERE)
-    registered = 3  # the programme, the centre and the scheme
-    twice = await database.fetchval(_TWICE)
-    certified = await database.fetchval("SELECT count(*) FROM certification.certificates WHERE status = 'issued'")
-    counted = await database.fetchval(_COUNTED)
-    await database.close()
-    return max(acknowledged + registered - there, 0) + max(certified - counted, 0), twice + max(counted - certified, 0)
+def judged(answered: Iterable[bytes], held: Held) -> Verdict:
+    """What is held of the answered events and of what was registered before them, row by row: as in a round."""
+    return judge(recomputed(chain((one.body for one in registered()), answered)), held)
 
 
-_THERE = "SELECT (SELECT count(*) FROM enrolment.events) + (SELECT count(*) FROM certification.events)"
-_TWICE = """
-    SELECT coalesce(sum(times - 1), 0)::bigint FROM (
-        SELECT count(*) AS times FROM certification.certificates WHERE status = 'issued'
-        GROUP BY enrolment, scheme, data ->> 'occupation', data ->> 'level'
-    ) AS awards
-"""
-_COUNTED = "SELECT coalesce(sum(value), 0)::bigint FROM reporting.cube WHERE measure = 'certified'"
+def _differences(program: Program) -> list[str]:
+    """What a check finds, or why there is none: a soak is not to be lost for it."""
+    try:
+        program.check()
+    except (AssertionError, ClientError) as found:
+        return [str(found)]
+    return []

@@ -4,12 +4,12 @@ import asyncio
 import threading
 import time
 from collections.abc import Iterator
-from itertools import count
+from itertools import count, islice
 from typing import Any, Self
 
 import httpx
 
-from bench.latency import OFFICE, announced, assessed, completed, event, line, person, register, started
+from bench.latency import OFFICE, announced, assessed, completed, day_of, event, line, person, register, started
 from bench.load import Post
 from bench.program import Program, poster
 from services.eventfiles import ServiceName
@@ -42,6 +42,10 @@ class Supply:
         while True:
             yield from self.cohort()
 
+    def anew(self, posts: int) -> Iterator[Post]:
+        """The first so many posts once more: they are the same each time."""
+        return islice(Supply(self._name, self._in_cohort).endless(), posts)
+
 
 class Flow:
     """Supplies that flow into a program while the block runs: so many events a second, or as many as are taken."""
@@ -51,6 +55,7 @@ class Flow:
         self._program = program
         posters = POSTERS if rate is None else 1
         self._supplies = [Supply(f"{name}-{number}", in_cohort) for number in range(posters)]
+        self._answered = [0] * posters
         self._rate = rate
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
@@ -74,26 +79,41 @@ class Flow:
         """How many were taken so far."""
         return sum(events for _, events in self.done)
 
+    @property
+    def a_second(self) -> float:
+        """How many were taken a second, from the first answer to the last."""
+        if len(self.done) < 2:
+            return 0.0
+        (first, before), (last, _) = self.done[0], self.done[-1]
+        return (self.events - before) / (last - first)
+
+    def answered(self) -> Iterator[bytes]:
+        """Every event that was answered, made anew: nobody had to keep them meanwhile."""
+        for supply, posts in zip(self._supplies, self._answered, strict=True):
+            for post in supply.anew(posts):
+                yield from post.events
+
     def _run(self) -> None:
         async def post() -> None:
             async with poster() as http, asyncio.TaskGroup() as posters:
-                for supply in self._supplies:
-                    posters.create_task(self._post(http, supply))
+                for number in range(len(self._supplies)):
+                    posters.create_task(self._post(http, number))
 
         try:
             asyncio.run(post())
         except BaseException as failed:  # told to whoever waits for the thread
             self._failed = failed
 
-    async def _post(self, http: httpx.AsyncClient, supply: Supply) -> None:
+    async def _post(self, http: httpx.AsyncClient, number: int) -> None:
         sent = 0
-        for one in supply.endless():
+        for one in self._supplies[number].endless():
             if self._rate is not None:
                 await asyncio.sleep(max(self._began + sent / self._rate - time.monotonic(), 0))
             if self._stop.is_set():
                 return
             await hand_in(http, self._program, one)
             sent += len(one.events)
+            self._answered[number] += 1
             self.done.append((time.monotonic() - self._began, len(one.events)))
 
 
@@ -138,4 +158,4 @@ def _post(service: ServiceName, events: list[dict[str, Any]]) -> Post:
 def _arrives(number: str, cohort: str) -> dict[str, Any]:
     """Enrolled without having been proposed."""
     fields = {"role": "student", "country": "KH", "trade": "one", "person": person(f"{cohort}-{number}")}
-    return event("trainee.enrolled", f"enrolled-{number}", 2, cohort, number=number, **fields)
+    return event("trainee.enrolled", f"enrolled-{number}", 2, cohort, number=number, date=day_of(2), **fields)

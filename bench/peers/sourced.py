@@ -2,7 +2,7 @@
 
 As its documentation shows it: a command gets its aggregate from the repository, and saves it; a projection runner follows the
 application's sequence, and the projection changes the records and the aggregates and tracks its position in one transaction. The
-aggregates are cached, so that they are not read for each command.
+aggregates are cached, and as there is one writer, no command asks for events that are newer than what is cached.
 """
 
 import asyncio
@@ -39,6 +39,7 @@ async def run(url: str, bodies: Sequence[bytes]) -> tuple[float, Held]:
             "POSTGRES_PASSWORD": unquote(address.password or ""),
             "POSTGRES_SCHEMA": NAME,
             "AGGREGATE_CACHE_MAXSIZE": str(CACHED),
+            "AGGREGATE_CACHE_FASTFORWARD": "n",
         }
         seconds, journal = await asyncio.to_thread(_work, settings, bodies)
         certificates = f"SELECT cohort, number, scheme, occupation, level, day, printed FROM {NAME}.certificates"  # noqa: S608

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bench.figures import NOT_TAKEN, RATIOS, SERVICES, VOID, figures, lost_and_doubled, missed, ratios
+from bench.figures import NOT_TAKEN, RATIOS, SERVICES, VOID, figures, lost_and_doubled, missed, ratios, taken_with
 
 FINE = {"void": False, "lost": 0, "doubled": 0}
 KEYS = {
@@ -32,6 +32,7 @@ def a_round(program: float = 600.0, megabytes: float = 120.0) -> dict[str, Any]:
         "skipped": {"redis streams": "Redis is not installed."},
         "copying": {"post": 1000.0, "copy": 10_000.0},
         "latency": {load: {"enrolment": [100.0, 110.0, 120.0]} for load in ("idle", "half load")},
+        "half load": {"asked": 300.0, "reached": 285.0},
         "reading": {"idle": of_questions(all=4.0), "flowing": of_questions(all=6.0)},
         "readers": {"without": [500.0, 510.0], "with": [495.0, 490.0]},
         "memory": dict.fromkeys(SERVICES, megabytes * 2**20),
@@ -46,6 +47,7 @@ def taken(*rounds: dict[str, Any]) -> dict[str, Any]:
             "events": 600_000,
             "a second": {"first": 500.0, "last": 480.0},
             "memory": {name: {"first": 100.0, "last": 101.0} for name in SERVICES},
+            "differing": 0,
             "lost": 0,
             "doubled": 0,
         },
@@ -78,6 +80,24 @@ def test_every_ratio_is_there_by_its_name() -> None:
     }
     bare = found["pipeline_over_bare"]
     assert (bare["lowest"], bare["highest"], bare["met"]) == (0.6, 0.8, True)
+
+
+def test_each_ratio_names_the_machine_and_the_version_of_its_own_part() -> None:
+    found = taken(a_round())
+    for name, cores in (("rounds", 2), ("soak", 8), ("reads", 4)):
+        found[name] |= {"taken": f"on {cores}", "machine": {"cores": cores}, "versions": {"sampan": f"v{cores}"}}
+    found["soak"]["minutes"] = 1
+    named = taken_with(found)
+    assert set(named) == KEYS
+    assert named["soak_last_over_first"] is None
+    assert named["pipeline_over_bare"] == {"part": "rounds", "taken": "on 2", "machine": {"cores": 2}, "version": "v2"}
+    assert named["read_million_over_ten_thousand"] == named["write_million_over_ten_thousand"]
+    assert named["read_million_over_ten_thousand"] == {
+        "part": "reads",
+        "taken": "on 4",
+        "machine": {"cores": 4},
+        "version": "v4",
+    }
 
 
 def test_all_targets_met() -> None:
@@ -128,6 +148,33 @@ def test_other_sizes_are_not_passed_off_as_a_million() -> None:
     assert ratios(smaller)["write_million_over_ten_thousand"]["absent"] == NOT_TAKEN
     assert ratios(smaller)["read_million_over_ten_thousand"]["absent"] == NOT_TAKEN
     assert "reading, 10,000 / 1,000, each question" in figures(smaller)
+
+
+def test_a_short_soak_is_not_passed_off_as_one_of_twenty_minutes() -> None:
+    short = taken(a_round())
+    short["soak"] |= {"minutes": 0.6, "a second": {"first": 500.0, "last": 100.0}}
+    short["soak"]["memory"]["reporting"]["last"] = 200.0
+    assert ratios(short)["soak_last_over_first"]["absent"] == NOT_TAKEN
+    found = figures(short)
+    assert {name: "target" in figure for name, figure in found.items() if name.startswith("soak of")} == {
+        "soak of 0.6 minutes, events/s": False,
+        "soak of 0.6 minutes, last window / first": False,
+        **{f"soak of 0.6 minutes, memory of {service}, last / first": False for service in SERVICES},
+    }
+    assert missed(found) == []
+    assert not any(name.startswith("soak, memory") for name in found)
+
+
+def test_a_soak_of_which_one_row_differs_is_void_though_nothing_is_lost() -> None:
+    spoilt = taken(a_round())
+    spoilt["soak"] |= {"differing": 1}
+    assert ratios(spoilt)["soak_last_over_first"]["absent"] == VOID
+    assert missed(figures(spoilt)) == ["soak, last window / first: a run is void", "soak, events/s: a run is void"]
+
+
+def test_the_load_that_was_reached_stands_beside_the_one_that_was_asked_for() -> None:
+    shown = figures(taken(a_round()))["half load, posted / half of what the program took"]
+    assert shown == {"median": 0.95, "lowest": 0.95, "highest": 0.95}
 
 
 def test_what_could_not_be_run_is_not_taken() -> None:
