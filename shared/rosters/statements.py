@@ -83,7 +83,7 @@ class Plan:
     events: tuple[Planned, ...] = ()
     flaw: Flaw | None = None
     overtaken: bool = False
-    """Whether the office said something else since: that stands, and nothing is posted."""
+    """Whether the office said something else of it since: that stands, and is not among the events."""
 
 
 def statements_of(row: Row) -> list[Statement]:
@@ -267,6 +267,16 @@ def plan(
             return Plan(flaw=correction)
         events += [correction] if correction else []
     return Plan(tuple(events))
+
+
+def in_its_time(planned: Plan, at: datetime, rows: Remembered | None, record: OnRecord) -> Plan:
+    """The plan of a row that was signed at this moment, without what the office said otherwise since: in ``rows`` with the same
+    key, or another way. What nothing was said of since is taken, however late it comes."""
+    later = rows if rows and rows.at and rows.at > at else Remembered()
+    names = {*later.events, *(["corrected"] if later.carrier else [])}
+    events = tuple(one for one in planned.events if one.name not in names and record.since.get(one.name, at) <= at)
+    overtaken = len(events) < len(planned.events) or (planned.flaw is not None and bool(names))
+    return Plan(events, None if overtaken else planned.flaw, overtaken)
 
 
 def _correction(
