@@ -230,15 +230,14 @@ def plan(
     carrier = before.carrier or (said[-1].name if person else None)
     events: list[Planned] = []
     for statement in said:
-        digests = {f"{statement.name}.{name}": keyed(value) for name, value in statement.data.items()}
-        old = {name: value for name, value in before.digests.items() if name.startswith(f"{statement.name}.")}
+        digests, old = _digests_of(statement, keyed), _of(statement, before)
         untold = {f"{statement.name}.{name}" for name in record.silent} & old.keys()
         digests = {name: value for name, value in digests.items() if name not in untold}
         first = before.events.get(statement.name)
         carries = statement.name == carrier and bool(person)
         new_person = carries and before.carrier is None
         new_consent = carries and consent is not None and before.digests.get("consent") != keyed(consent)
-        changed = digests != {name: value for name, value in old.items() if name not in untold}
+        changed = says_anew(statement, before, record.silent, keyed)
         if first is not None and not changed and not new_person and not new_consent:
             continue
         more = record.kept.get(statement.name, {}) if first is not None else {}
@@ -267,6 +266,21 @@ def plan(
             return Plan(flaw=correction)
         events += [correction] if correction else []
     return Plan(tuple(events))
+
+
+def says_anew(statement: Statement, before: Remembered, silent: Collection[str], keyed: Keyed) -> bool:
+    """Whether it says something else than what is remembered, of what its file has columns for."""
+    mine, old = _digests_of(statement, keyed), _of(statement, before)
+    untold = {f"{statement.name}.{name}" for name in silent} & old.keys()
+    return any(mine.get(name) != old.get(name) for name in (mine.keys() | old.keys()) - untold)
+
+
+def _digests_of(statement: Statement, keyed: Keyed) -> dict[str, str]:
+    return {f"{statement.name}.{name}": keyed(value) for name, value in statement.data.items()}
+
+
+def _of(statement: Statement, before: Remembered) -> dict[str, str]:
+    return {name: value for name, value in before.digests.items() if name.startswith(f"{statement.name}.")}
 
 
 def in_its_time(planned: Plan, at: datetime, rows: Remembered | None, record: OnRecord) -> Plan:
