@@ -90,8 +90,7 @@ def recognise(
     What rows with its key led to comes as ``before``, and counts before what was said otherwise. ``empty`` are fields of which
     the row says that they have nothing in them, ``silent`` those for which its file has no column.
     """
-    levels = {statement.data.get("level") for statement in statements} - {None}
-    said = [one for one in said if not levels or one.data.get("level") in levels]  # another level is another award
+    said = _of_its_level(said, statements, before)
     last = {NAMES[one.type]: one for one in said if one.own}
     statements = _numbered_with_its_award(statements, last)
     known = {name: _whole(one) for name, one in last.items() if name != "corrected"}
@@ -124,6 +123,15 @@ def recognise(
     return Recognised(statements, before, record)
 
 
+def _of_its_level(said: Iterable[Said], statements: Iterable[Statement], before: Remembered | None) -> list[Said]:
+    """What was said of these levels: another level is another award. Marks that a row gave another level are corrected by it."""
+    said = list(said)
+    levels = {statement.data.get("level") for statement in statements} - {None}
+    own = [one for one in said if not levels or one.data.get("level") in levels]
+    moved = before is not None and "assessed" in before.events and not any(NAMES[one.type] == "assessed" for one in own)
+    return own + [one for one in said if moved and NAMES[one.type] == "assessed"]
+
+
 def _since(said: Iterable[Said]) -> dict[str, datetime]:
     """When the office last said each thing by no roster, whose rows are remembered with when they were signed."""
     since: dict[str, datetime] = {}
@@ -138,8 +146,9 @@ def of_row(row: Row, said: Iterable[Said], before: Remembered | None, keyed: Key
     """The same for a row of trainees, assessments or awards."""
     person = person_of(row) if row.kind == "trainees" else {}
     consent = consent_of(row) if person else None
-    said = list(said)
-    statements = [_with_parts(one, said, row.columns) if one.name == "assessed" else one for one in statements_of(row)]
+    statements = statements_of(row)
+    said = _of_its_level(said, statements, before)
+    statements = [_with_parts(one, said, row.columns) if one.name == "assessed" else one for one in statements]
     silent = silent_in(row)
     return recognise(said, statements, keyed, before, person=person, consent=consent, silent=silent)
 
