@@ -191,10 +191,11 @@ class _Taking:
                 before.get(key, Remembered()),
                 standing,
                 desk.keyed,
-                row,
+                known[key].person,
+                known[key].consent,
                 known[key].record,
             )
-            for row, key in rows
+            for _, key in rows
         ]
         records = {key: one.record for key, one in known.items()}
         plans = await self._in_their_time(session, [key for _, key in rows], plans, remembered, records)

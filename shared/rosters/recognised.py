@@ -72,6 +72,8 @@ class Recognised:
     statements: Sequence[Statement]
     before: Remembered | None
     record: OnRecord
+    person: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    consent: Mapping[str, Any] | None = field(default=None, repr=False)
 
 
 def recognise(
@@ -144,13 +146,43 @@ def _since(said: Iterable[Said]) -> dict[str, datetime]:
 
 def of_row(row: Row, said: Iterable[Said], before: Remembered | None, keyed: Keyed) -> Recognised:
     """The same for a row of trainees, assessments or awards."""
-    person = person_of(row) if row.kind == "trainees" else {}
-    consent = consent_of(row) if person else None
     statements = statements_of(row)
     said = _of_its_level(said, statements, before)
+    person, consent = _with_what_was_said(row, said, before, keyed) if row.kind == "trainees" else ({}, None)
     statements = [_with_parts(one, said, row.columns) if one.name == "assessed" else one for one in statements]
     silent = silent_in(row)
-    return recognise(said, statements, keyed, before, person=person, consent=consent, silent=silent)
+    found = recognise(said, statements, keyed, before, person=person, consent=consent, silent=silent)
+    return replace(found, person=person, consent=consent)
+
+
+def _with_what_was_said(
+    row: Row, said: Sequence[Said], before: Remembered | None, keyed: Keyed
+) -> tuple[Mapping[str, Any], Mapping[str, Any] | None]:
+    """The row's person and consent, with what was said of them and the row's file has no column for: the name's language, the
+    country of a document, what the consent is for."""
+    person, consent = person_of(row), consent_of(row)
+    persons = [one.data.get("person") or one.data for one in reversed(said) if one.own]
+    digests = before.digests if before is not None else {}
+
+    def whole(name: str, mine: dict[str, Any], part: str, others: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+        told = [{**mine, part: other[part]} for other in others if other.get(part) is not None] or [mine]
+        # The last one that was told, but for a row that says what an earlier one said: then it was as that one said it.
+        return next((one for one in (*told, mine) if keyed(one) == digests.get(name)), told[0])
+
+    if "names" in person and "name_language" not in row.columns:
+        others = [other.get("names") or {} for other in persons]
+        person["names"] = whole("person.names", person["names"], "language", others)
+    if "identifiers" in person and "country" not in row.columns:
+        documents = [one for other in persons for one in other.get("identifiers") or ()]
+        person["identifiers"] = [
+            whole(
+                f"person.identifiers/{one['kind']}", one, "country", [o for o in documents if o["kind"] == one["kind"]]
+            )
+            for one in person["identifiers"]
+        ]
+    if not person or consent is None or "consent_purposes" in row.columns:
+        return person, consent if person else None
+    return person, whole("consent", consent, "purposes", [other.get("consent") or {} for other in persons])
 
 
 def _with_parts(statement: Statement, said: Sequence[Said], columns: Set[str]) -> Statement:

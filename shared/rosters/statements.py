@@ -6,6 +6,7 @@ Pure: what an office's earlier files led to comes in as ``Remembered`` and goes 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Final
 
 from shared.rosters.cells import Flaw
@@ -216,17 +217,15 @@ def plan(
     before: Remembered,
     standing: Mapping[str, str],
     keyed: Keyed,
-    row: Row | None = None,
+    person: Mapping[str, Any] = MappingProxyType({}),
+    consent: Mapping[str, Any] | None = None,
     record: OnRecord = OnRecord(),
 ) -> Plan:
     """The events that bring the record from what was said before to what is said now.
 
-    ``standing`` is, for each event that is remembered, the one that stands for it now; ``row`` is a trainee's, who is a person
-    too.
+    ``standing`` is, for each event that is remembered, the one that stands for it now; a trainee is a ``person`` too.
     """
     said = list(statements)
-    person = person_of(row) if row is not None and row.kind == "trainees" else {}
-    consent = consent_of(row) if person and row is not None else None
     carrier = before.carrier or (said[-1].name if person else None)
     events: list[Planned] = []
     for statement in said:

@@ -130,3 +130,35 @@ async def test_a_list_of_trainees_without_a_column_keeps_what_was_in_it(
     assert (await facts(database))["enrolment.trainee.kh.wuxi-2025.01"]["trade"] == "cabling"
     shown = await client.get("/v1/cohorts/wuxi-2025/trainees", headers=offices[SENDER])
     assert "A workshop" in shown.text
+
+
+CONSENT = {
+    "Consent by": "self",
+    "Consent on": "2025-03-01",
+    "Privacy notice": "v1",
+    "Consent for": "training, reporting",
+}
+
+
+@pytest.mark.parametrize("column", ["Sending country", "Language of the name", "Consent for"])
+async def test_a_list_of_trainees_without_a_column_changes_nothing_of_a_person(
+    client: Client, offices: dict[str, Bearer], column: str
+) -> None:
+    row = a_trainee("01", **{"Language of the name": "km", **CONSENT})
+    await send(client, offices[SENDER], as_csv([row]))
+    before = await details(client, offices[SENDER])
+    fewer = {name: value for name, value in row.items() if name != column}
+    assert became(await send(client, offices[SENDER], as_csv([fewer]))) == [(2, "duplicate", "duplicate")]
+    changed = fewer | {"Name in Latin letters": "Other", "National identity number": "0999", "Consent on": "2025-03-02"}
+    await send(client, offices[SENDER], as_csv([changed]))
+    after = await details(client, offices[SENDER])
+    assert after["names"] == {**before["names"], "romanised": "Other"}
+    assert after["consent"] == {**before["consent"], "date": "2025-03-02"}
+    assert after["identifiers"] == [{"kind": "national-id", "number": "0999", "country": "KH"}]
+    emptied = {**changed, column: ""}
+    assert (await send(client, offices[SENDER], as_csv([emptied])))["changes"] == {"corrected": 1}
+
+
+async def details(client: Client, bearer: Bearer) -> dict[str, Any]:
+    (one,) = (await client.get("/v1/cohorts/wuxi-2025/trainees", headers=bearer)).json()["items"]
+    return dict(one["details"])
