@@ -265,7 +265,7 @@ class _Taking:
         if not planned.events and planned.overtaken:
             return overtaken(here)
         if not planned.events:
-            return self._unchanged(here, known or Remembered(), stands)
+            return self._unchanged(here, known or Remembered(), stands, otherwise=planned.otherwise)
         status = worst([receipt.status for receipt in received])
         said = next(receipt for receipt in received if receipt.status == status)
         now = said.current or said
@@ -281,7 +281,9 @@ class _Taking:
             more=overtaken(here).remarks() if planned.overtaken else [],
         )
 
-    def _unchanged(self, here: Address, known: Remembered, stands: Mapping[str, ledger.Stands]) -> RowAnswer:
+    def _unchanged(
+        self, here: Address, known: Remembered, stands: Mapping[str, ledger.Stands], *, otherwise: bool = False
+    ) -> RowAnswer:
         events = [
             ledger.Stands(one.undone, "accepted", "voided") if one.undone else one
             for id_ in known.events.values()
@@ -295,7 +297,9 @@ class _Taking:
             status="duplicate",
             change="unchanged",
             code="duplicate",
-            sentence="The same was sent before and is on record.",
+            sentence="The same was sent before; the entry was corrected by hand since, and that stands."
+            if otherwise
+            else "The same was sent before and is on record.",
             event=one.id if one else None,
         )
         if open_ is None:

@@ -23,6 +23,7 @@ from shared.rosters.statements import (
     Statement,
     consent_of,
     person_of,
+    says_anew,
     silent_in,
     statements_of,
 )
@@ -99,8 +100,14 @@ def recognise(
     if "enrolled" in known and "proposed" in known:  # an enrolment names only what differs from the proposal
         known["enrolled"] = {**known["proposed"], "person": None, "date": None, **_named(known["enrolled"])}
     told = _told(last, known)
+    otherwise = False
     if known:
         adopted = _as_remembered(last, known, told, statements, keyed, person or {}, consent, empty)
+        otherwise = any(
+            says_anew(one, adopted, silent, keyed)
+            for one in statements
+            if one.name in known and not last[one.name].id.startswith(OF_ROWS)
+        )
         before = adopted if before is None else _filled(before, adopted)
     if before is None:
         return Recognised(statements, None, OnRecord())
@@ -121,6 +128,7 @@ def recognise(
         max((one.time for one in said if one.own and one.data.get("person")), default=None),
         max((one.time for one in said if one.type == "person.corrected.v1"), default=None),
         _since(said),
+        otherwise,
     )
     return Recognised(statements, before, record)
 

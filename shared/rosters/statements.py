@@ -58,7 +58,8 @@ class OnRecord:
     ``kept`` are, by statement and of the person, fields of events in force that stay when the row corrects these; ``silent`` are
     fields for which the row's file has no column: it says nothing of them. ``told`` is when the office last said who the
     trainee is, ``corrected`` when anybody last corrected that: a correction counts only after both. ``since`` is when each thing
-    was last said by no roster, by the names of planned events.
+    was last said by no roster, by the names of planned events. ``otherwise`` is whether something that was said by no roster
+    differs from the row.
     """
 
     kept: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
@@ -66,6 +67,7 @@ class OnRecord:
     told: datetime | None = None
     corrected: datetime | None = None
     since: Mapping[str, datetime] = field(default_factory=dict)
+    otherwise: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,8 @@ class Plan:
     flaw: Flaw | None = None
     overtaken: bool = False
     """Whether the office said something else of it since: that stands, and is not among the events."""
+    otherwise: bool = False
+    """Whether what is on record was corrected by hand, and differs from the row."""
 
 
 def statements_of(row: Row) -> list[Statement]:
@@ -264,7 +268,7 @@ def plan(
         if isinstance(correction, Flaw):
             return Plan(flaw=correction)
         events += [correction] if correction else []
-    return Plan(tuple(events))
+    return Plan(tuple(events), otherwise=record.otherwise)
 
 
 def says_anew(statement: Statement, before: Remembered, silent: Collection[str], keyed: Keyed) -> bool:
@@ -289,7 +293,7 @@ def in_its_time(planned: Plan, at: datetime, rows: Remembered | None, record: On
     names = {*later.events, *(["corrected"] if later.carrier else [])}
     events = tuple(one for one in planned.events if one.name not in names and record.since.get(one.name, at) <= at)
     overtaken = len(events) < len(planned.events) or (planned.flaw is not None and bool(names))
-    return Plan(events, None if overtaken else planned.flaw, overtaken)
+    return replace(planned, events=events, flaw=None if overtaken else planned.flaw, overtaken=overtaken)
 
 
 def _correction(
