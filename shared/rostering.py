@@ -44,6 +44,7 @@ from shared.rosters.statements import (
     Plan,
     Planned,
     Remembered,
+    in_its_time,
     plan,
 )
 from shared.rosters.survey import Session, Survey, header_flaw, survey
@@ -207,10 +208,11 @@ class _Taking:
                 before.get(key, Remembered()),
                 standing,
                 desk.keyed,
-                row,
+                known[key].person,
+                known[key].consent,
                 known[key].record,
             )
-            for row, key in rows
+            for _, key in rows
         ]
         records = {key: one.record for key, one in known.items()}
         plans = await self._in_their_time(session, [key for _, key in rows], plans, remembered, records)
@@ -221,7 +223,7 @@ class _Taking:
             answers[row.place] = self._answer((row.sheet, row.place), planned, received, there, stands)
             now = _remembering(there or Remembered(), planned, received)
             if now != there:
-                after[key] = replace(now, at=self._at)
+                after[key] = replace(now, at=_later(there, self._at))
         # Events of these were taken, so nobody is forgotten meanwhile; who was before is not brought back by a digest.
         gone = await desk.forgotten(session, after) if desk.forgotten and after else ()
         kept = {key: now for key, now in after.items() if now.events and key not in gone}
@@ -245,20 +247,13 @@ class _Taking:
         """The same plans, but for what the office said otherwise since a bundle was signed; and those that say the same again
         are noted as said now."""
         at = self._at
-        last = {key: known.at for key, known in remembered.items() if known.at}
-        later = {
-            key
-            for key, planned in zip(keys, plans, strict=True)
-            if self.asked.signed
-            and (
-                (key in last and last[key] > at)
-                or any(records[key].since.get(one.name, at) > at for one in planned.events)
-            )
-        }
+        last = {key for key, known in remembered.items() if known.at}
         same = {key for key, planned in zip(keys, plans, strict=True) if not planned.events and not planned.flaw}
-        await ledger.said_again(session, self.asked.source, same & last.keys() - later, at)
+        await ledger.said_again(session, self.asked.source, same & last, at)
+        if not self.asked.signed:
+            return list(plans)
         return [
-            Plan(overtaken=True) if key in later and key not in same else planned
+            in_its_time(planned, at, remembered.get(key), records[key])
             for key, planned in zip(keys, plans, strict=True)
         ]
 
@@ -284,10 +279,10 @@ class _Taking:
     ) -> RowAnswer:
         if planned.flaw:
             return refused_for(*here, planned.flaw)
-        if planned.overtaken:
+        if not planned.events and planned.overtaken:
             return overtaken(here)
         if not planned.events:
-            return self._unchanged(here, known or Remembered(), stands)
+            return self._unchanged(here, known or Remembered(), stands, otherwise=planned.otherwise)
         status = worst([receipt.status for receipt in received])
         said = next(receipt for receipt in received if receipt.status == status)
         now = said.current or said
@@ -300,9 +295,12 @@ class _Taking:
             sentence=now.sentence,
             todo=WHAT_TO_DO[status],
             event=said.id,
+            more=overtaken(here).remarks() if planned.overtaken else [],
         )
 
-    def _unchanged(self, here: Address, known: Remembered, stands: Mapping[str, ledger.Stands]) -> RowAnswer:
+    def _unchanged(
+        self, here: Address, known: Remembered, stands: Mapping[str, ledger.Stands], *, otherwise: bool = False
+    ) -> RowAnswer:
         events = [
             ledger.Stands(one.undone, "accepted", "voided") if one.undone else one
             for id_ in known.events.values()
@@ -316,7 +314,9 @@ class _Taking:
             status="duplicate",
             change="unchanged",
             code="duplicate",
-            sentence="The same was sent before and is on record.",
+            sentence="The same was sent before; the entry was corrected by hand since, and that stands."
+            if otherwise
+            else "The same was sent before and is on record.",
             event=one.id if one else None,
         )
         if open_ is None:
@@ -366,8 +366,7 @@ class _Taking:
             answers += self._of_rows(one, now[key], as_one, there, stands)
             said = _remembering(there or Remembered(), planned, received)
             if said.events and not planned.overtaken:
-                at = max(there.at, self._at) if there and there.at else self._at
-                after[key] = replace(said, said=now[key].remarked, at=at)
+                after[key] = replace(said, said=now[key].remarked, at=_later(there, self._at))
         await ledger.remember(session, desk.table, source, after)
         return answers
 
@@ -419,6 +418,11 @@ class _Taking:
 
 def _some(rows: Iterator[T]) -> list[T]:
     return list(islice(rows, PORTION))
+
+
+def _later(known: Remembered | None, at: datetime) -> datetime:
+    """When a row was said last, now that it is said as of this moment."""
+    return max(known.at, at) if known and known.at else at
 
 
 def _remembering(known: Remembered, planned: Plan, received: Sequence[Receipt]) -> Remembered:

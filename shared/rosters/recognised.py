@@ -23,6 +23,7 @@ from shared.rosters.statements import (
     Statement,
     consent_of,
     person_of,
+    says_anew,
     silent_in,
     statements_of,
 )
@@ -72,6 +73,8 @@ class Recognised:
     statements: Sequence[Statement]
     before: Remembered | None
     record: OnRecord
+    person: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    consent: Mapping[str, Any] | None = field(default=None, repr=False)
 
 
 def recognise(
@@ -90,16 +93,21 @@ def recognise(
     What rows with its key led to comes as ``before``, and counts before what was said otherwise. ``empty`` are fields of which
     the row says that they have nothing in them, ``silent`` those for which its file has no column.
     """
-    levels = {statement.data.get("level") for statement in statements} - {None}
-    said = [one for one in said if not levels or one.data.get("level") in levels]  # another level is another award
+    said = _of_its_level(said, statements, before)
     last = {NAMES[one.type]: one for one in said if one.own}
     statements = _numbered_with_its_award(statements, last)
     known = {name: _whole(one) for name, one in last.items() if name != "corrected"}
     if "enrolled" in known and "proposed" in known:  # an enrolment names only what differs from the proposal
         known["enrolled"] = {**known["proposed"], "person": None, "date": None, **_named(known["enrolled"])}
     told = _told(last, known)
+    otherwise = False
     if known:
         adopted = _as_remembered(last, known, told, statements, keyed, person or {}, consent, empty)
+        otherwise = any(
+            says_anew(one, adopted, silent, keyed)
+            for one in statements
+            if one.name in known and not last[one.name].id.startswith(OF_ROWS)
+        )
         before = adopted if before is None else _filled(before, adopted)
     if before is None:
         return Recognised(statements, None, OnRecord())
@@ -120,8 +128,18 @@ def recognise(
         max((one.time for one in said if one.own and one.data.get("person")), default=None),
         max((one.time for one in said if one.type == "person.corrected.v1"), default=None),
         _since(said),
+        otherwise,
     )
     return Recognised(statements, before, record)
+
+
+def _of_its_level(said: Iterable[Said], statements: Iterable[Statement], before: Remembered | None) -> list[Said]:
+    """What was said of these levels: another level is another award. Marks that a row gave another level are corrected by it."""
+    said = list(said)
+    levels = {statement.data.get("level") for statement in statements} - {None}
+    own = [one for one in said if not levels or one.data.get("level") in levels]
+    moved = before is not None and "assessed" in before.events and not any(NAMES[one.type] == "assessed" for one in own)
+    return own + [one for one in said if moved and NAMES[one.type] == "assessed"]
 
 
 def _since(said: Iterable[Said]) -> dict[str, datetime]:
@@ -136,12 +154,43 @@ def _since(said: Iterable[Said]) -> dict[str, datetime]:
 
 def of_row(row: Row, said: Iterable[Said], before: Remembered | None, keyed: Keyed) -> Recognised:
     """The same for a row of trainees, assessments or awards."""
-    person = person_of(row) if row.kind == "trainees" else {}
-    consent = consent_of(row) if person else None
-    said = list(said)
-    statements = [_with_parts(one, said, row.columns) if one.name == "assessed" else one for one in statements_of(row)]
+    statements = statements_of(row)
+    said = _of_its_level(said, statements, before)
+    person, consent = _with_what_was_said(row, said, before, keyed) if row.kind == "trainees" else ({}, None)
+    statements = [_with_parts(one, said, row.columns) if one.name == "assessed" else one for one in statements]
     silent = silent_in(row)
-    return recognise(said, statements, keyed, before, person=person, consent=consent, silent=silent)
+    found = recognise(said, statements, keyed, before, person=person, consent=consent, silent=silent)
+    return replace(found, person=person, consent=consent)
+
+
+def _with_what_was_said(
+    row: Row, said: Sequence[Said], before: Remembered | None, keyed: Keyed
+) -> tuple[Mapping[str, Any], Mapping[str, Any] | None]:
+    """The row's person and consent, with what was said of them and the row's file has no column for: the name's language, the
+    country of a document, what the consent is for."""
+    person, consent = person_of(row), consent_of(row)
+    persons = [one.data.get("person") or one.data for one in reversed(said) if one.own]
+    digests = before.digests if before is not None else {}
+
+    def whole(name: str, mine: dict[str, Any], part: str, others: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+        told = [{**mine, part: other[part]} for other in others if other.get(part) is not None] or [mine]
+        # The last one that was told, but for a row that says what an earlier one said: then it was as that one said it.
+        return next((one for one in (*told, mine) if keyed(one) == digests.get(name)), told[0])
+
+    if "names" in person and "name_language" not in row.columns:
+        others = [other.get("names") or {} for other in persons]
+        person["names"] = whole("person.names", person["names"], "language", others)
+    if "identifiers" in person and "country" not in row.columns:
+        documents = [one for other in persons for one in other.get("identifiers") or ()]
+        person["identifiers"] = [
+            whole(
+                f"person.identifiers/{one['kind']}", one, "country", [o for o in documents if o["kind"] == one["kind"]]
+            )
+            for one in person["identifiers"]
+        ]
+    if not person or consent is None or "consent_purposes" in row.columns:
+        return person, consent if person else None
+    return person, whole("consent", consent, "purposes", [other.get("consent") or {} for other in persons])
 
 
 def _with_parts(statement: Statement, said: Sequence[Said], columns: Set[str]) -> Statement:

@@ -6,6 +6,7 @@ Pure: what an office's earlier files led to comes in as ``Remembered`` and goes 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Final
 
 from shared.rosters.cells import Flaw
@@ -57,7 +58,8 @@ class OnRecord:
     ``kept`` are, by statement and of the person, fields of events in force that stay when the row corrects these; ``silent`` are
     fields for which the row's file has no column: it says nothing of them. ``told`` is when the office last said who the
     trainee is, ``corrected`` when anybody last corrected that: a correction counts only after both. ``since`` is when each thing
-    was last said by no roster, by the names of planned events.
+    was last said by no roster, by the names of planned events. ``otherwise`` is whether something that was said by no roster
+    differs from the row.
     """
 
     kept: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
@@ -65,6 +67,7 @@ class OnRecord:
     told: datetime | None = None
     corrected: datetime | None = None
     since: Mapping[str, datetime] = field(default_factory=dict)
+    otherwise: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,9 @@ class Plan:
     events: tuple[Planned, ...] = ()
     flaw: Flaw | None = None
     overtaken: bool = False
-    """Whether the office said something else since: that stands, and nothing is posted."""
+    """Whether the office said something else of it since: that stands, and is not among the events."""
+    otherwise: bool = False
+    """Whether what is on record was corrected by hand, and differs from the row."""
 
 
 def statements_of(row: Row) -> list[Statement]:
@@ -216,29 +221,26 @@ def plan(
     before: Remembered,
     standing: Mapping[str, str],
     keyed: Keyed,
-    row: Row | None = None,
+    person: Mapping[str, Any] = MappingProxyType({}),
+    consent: Mapping[str, Any] | None = None,
     record: OnRecord = OnRecord(),
 ) -> Plan:
     """The events that bring the record from what was said before to what is said now.
 
-    ``standing`` is, for each event that is remembered, the one that stands for it now; ``row`` is a trainee's, who is a person
-    too.
+    ``standing`` is, for each event that is remembered, the one that stands for it now; a trainee is a ``person`` too.
     """
     said = list(statements)
-    person = person_of(row) if row is not None and row.kind == "trainees" else {}
-    consent = consent_of(row) if person and row is not None else None
     carrier = before.carrier or (said[-1].name if person else None)
     events: list[Planned] = []
     for statement in said:
-        digests = {f"{statement.name}.{name}": keyed(value) for name, value in statement.data.items()}
-        old = {name: value for name, value in before.digests.items() if name.startswith(f"{statement.name}.")}
+        digests, old = _digests_of(statement, keyed), _of(statement, before)
         untold = {f"{statement.name}.{name}" for name in record.silent} & old.keys()
         digests = {name: value for name, value in digests.items() if name not in untold}
         first = before.events.get(statement.name)
         carries = statement.name == carrier and bool(person)
         new_person = carries and before.carrier is None
         new_consent = carries and consent is not None and before.digests.get("consent") != keyed(consent)
-        changed = digests != {name: value for name, value in old.items() if name not in untold}
+        changed = says_anew(statement, before, record.silent, keyed)
         if first is not None and not changed and not new_person and not new_consent:
             continue
         more = record.kept.get(statement.name, {}) if first is not None else {}
@@ -266,7 +268,32 @@ def plan(
         if isinstance(correction, Flaw):
             return Plan(flaw=correction)
         events += [correction] if correction else []
-    return Plan(tuple(events))
+    return Plan(tuple(events), otherwise=record.otherwise)
+
+
+def says_anew(statement: Statement, before: Remembered, silent: Collection[str], keyed: Keyed) -> bool:
+    """Whether it says something else than what is remembered, of what its file has columns for."""
+    mine, old = _digests_of(statement, keyed), _of(statement, before)
+    untold = {f"{statement.name}.{name}" for name in silent} & old.keys()
+    return any(mine.get(name) != old.get(name) for name in (mine.keys() | old.keys()) - untold)
+
+
+def _digests_of(statement: Statement, keyed: Keyed) -> dict[str, str]:
+    return {f"{statement.name}.{name}": keyed(value) for name, value in statement.data.items()}
+
+
+def _of(statement: Statement, before: Remembered) -> dict[str, str]:
+    return {name: value for name, value in before.digests.items() if name.startswith(f"{statement.name}.")}
+
+
+def in_its_time(planned: Plan, at: datetime, rows: Remembered | None, record: OnRecord) -> Plan:
+    """The plan of a row that was signed at this moment, without what the office said otherwise since: in ``rows`` with the same
+    key, or another way. What nothing was said of since is taken, however late it comes."""
+    later = rows if rows and rows.at and rows.at > at else Remembered()
+    names = {*later.events, *(["corrected"] if later.carrier else [])}
+    events = tuple(one for one in planned.events if one.name not in names and record.since.get(one.name, at) <= at)
+    overtaken = len(events) < len(planned.events) or (planned.flaw is not None and bool(names))
+    return replace(planned, events=events, flaw=None if overtaken else planned.flaw, overtaken=overtaken)
 
 
 def _correction(

@@ -80,9 +80,8 @@ Said = Callable[[RowAnswer], Sequence[str]]
 
 def receipt(answer: RowAnswer) -> Sequence[str]:
     """What is written beside a row for programs and in English, under ``RECEIPT``."""
-    where = f"{answer.column}: " if answer.column else ""
-    more = " ".join(f"{one.column or ''}: {one.sentence}" for one in answer.more)
-    return answer.status, f"{where}{answer.sentence} {more}".strip(), answer.todo
+    said = [f"{one.column}: {one.sentence}" if one.column else one.sentence for one in answer.remarks()]
+    return answer.status, " ".join(said), answer.todo
 
 
 def annotated(

@@ -16,11 +16,12 @@ from shared.bundles import Roster, Signer
 from shared.database import Database
 from shared.events.enrolment import OfficeFact
 from tests.integration.certification import test_http as over_http
-from tests.integration.certification.given import fields, tell
+from tests.integration.certification.given import a_cohort, fields, tell
+from tests.integration.certification.given import a_trainee as told_of
 from tests.integration.certification.test_http import by, items, post
-from tests.integration.certification.test_rosters import assessed, awarded
+from tests.integration.certification.test_rosters import AWARD, assessed, awarded
 from tests.sheets import a_trainee, as_xlsx
-from tests.unit.certification.given import BODY, SENDER, registered
+from tests.unit.certification.given import BODY, SENDER, day, registered, trainee
 
 THEN = datetime.now(UTC) - timedelta(days=20)
 
@@ -88,6 +89,38 @@ async def test_in_whatever_order_they_come_there_is_one_certificate_with_what_wa
     assert f"{BODY}#desk-1" in said, "the office's own officer said it, not the courier"
     acts = [(act["office"], act["action"]) for act in await items(client, "/v1/audit?limit=100", None)]
     assert acts.count((SENDER, "bundle.brought")) == len(order)
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0), (1, 0, 1, 0)])
+async def test_an_award_is_taken_though_a_later_list_with_its_number_came_first(
+    client: httpx.AsyncClient, database: Database, signer: Signer, order: tuple[int, ...]
+) -> None:
+    await tell(database, a_cohort(), told_of(trainee("001", completion="in-force", completed_on=day(13))))
+    lines = [
+        signed(signer, 0, Assessments=[assessed()], Awards=[awarded()]),
+        signed(signer, 1, Awards=[{**AWARD, "Certificate number": "S-1", "Numbered on": "2025-04-14"}]),
+    ]
+    for at in order:
+        await bring(client, lines[at])
+    (certificate,) = await items(client, "/v1/certificates", None)
+    assert (certificate["status"], certificate["number"]) == ("issued", "S-1")
+    for again in lines:
+        assert {code for _, code in became(await bring(client, again))} == {"duplicate"}
+
+
+async def test_of_an_older_list_what_is_said_otherwise_since_is_left_and_the_rest_taken(
+    client: httpx.AsyncClient, signer: Signer
+) -> None:
+    await bring(client, signed(signer, 2, Awards=[awarded(**{"Awarded on": "2025-04-15"})]))
+    older = signed(signer, 0, Assessments=[assessed()], Awards=[awarded("S-1")])
+    mark, award = (await bring(client, older))["rows"]
+    assert (mark["code"], award["code"]) == ("applied", "applied")
+    assert [remark["code"] for remark in award["more"]] == ["said_later"]
+    (certificate,) = await items(client, "/v1/certificates", None)
+    assert (certificate["awarded_on"], certificate["number"]) == ("2025-04-15", "S-1")
+    # The newer list is still what was signed last.
+    between = signed(signer, 1, Awards=[awarded(**{"Awarded on": "2025-04-16"})])
+    assert became(await bring(client, between)) == [("duplicate", "said_later")]
 
 
 async def test_what_was_changed_on_the_way_or_signed_with_a_revoked_key_is_not_taken(

@@ -7,9 +7,9 @@ from sqlalchemy import text
 
 from shared.database import Database
 from tests.integration.certification.given import caller, post
+from tests.integration.certification.test_rosters import AWARD, became, certificates, number_of, send, told
 from tests.integration.certification.test_rosters import assessed as a_row
 from tests.integration.certification.test_rosters import awarded as an_award
-from tests.integration.certification.test_rosters import became, certificates, number_of, send, told
 from tests.sheets import as_csv, as_xlsx
 from tests.unit.certification.given import BODY, CENTRE, assessed, awarded, numbered
 
@@ -41,6 +41,17 @@ async def test_marks_that_came_as_events_are_recognised_and_corrected(told: Data
     assert body["data"]["assessor"] == "A board"
     assert [part["mark"] for part in body["data"]["parts"]] == [91, 88]
     assert await conflicts(told) == 0
+
+
+async def test_marks_of_another_level_are_no_part_of_a_row(told: Database) -> None:
+    await post(told, assessed("by-hand", 11, source=BODY, more={"parts": PARTS, "assessor": "A board"}))
+    row = {**AWARD, "Date": "2025-04-11", "Result": "pass", "Level": "senior", "Theory mark": 41}
+    await send(told, as_csv([row]))
+    async with told.transaction() as session:
+        said = (await session.execute(text("SELECT body FROM events WHERE type LIKE '%assessed%'"))).scalars().all()
+    (senior,) = [body["data"] for body in said if body["data"]["level"] == "senior"]
+    assert [(part["name"], part["mark"]) for part in senior["parts"]] == [("theory", 41)]
+    assert "assessor" not in senior
 
 
 @pytest.mark.parametrize("printed_with_the_award", [True, False])

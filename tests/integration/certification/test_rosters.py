@@ -133,6 +133,16 @@ async def test_a_file_without_columns_says_nothing_of_them(told: Database) -> No
     assert (now.get("assessor"), [part["name"] for part in now["parts"]]) == (None, ["theory"])
 
 
+async def test_a_corrected_level_keeps_what_its_file_has_no_columns_for(told: Database) -> None:
+    marks = {"Theory mark": 40, "Theory out of": 50}
+    await send(told, as_csv([{**PLAIN, "Assessor": "A board", "Practice mark": 88, **marks}]))
+    whole = await standing(told)
+    senior = as_csv([{**PLAIN, "Level": "senior", "Theory mark": 40}])
+    assert became(await send(told, senior)) == [("accepted", "applied")]
+    assert await standing(told) == {**whole, "level": "senior"}
+    assert became(await send(told, senior)) == [("duplicate", "duplicate")]
+
+
 async def test_resits_are_rows_of_their_own(told: Database) -> None:
     failed = assessed("fail", **{"Theory passed": "yes", "Practice passed": "no"})
     again = assessed(Attempt=2, Date="2025-04-20", **{"Theory carried over from attempt": 1})

@@ -128,6 +128,21 @@ async def test_of_two_that_were_signed_the_arrival_is_no_matter(
         assert became(await bring(client, signed, courier)) == [(2, "accepted", "applied")]
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0), (1, 0, 1, 0)])
+async def test_a_proposal_is_taken_though_a_later_list_with_the_enrolment_came_first(
+    client: Client, database: Database, sender: tuple[Bearer, Signer], courier: Bearer, order: tuple[int, ...]
+) -> None:
+    _, signer = sender
+    lines = [
+        line(signer, as_csv([a_trainee("01", **{"Proposed on": "2025-03-04", "Enrolled on": ""})]), days=0),
+        line(signer, as_csv([a_trainee("01", Sex="M")]), days=1),
+    ]
+    for at in order:
+        await bring(client, lines[at], courier)
+    fact = (await facts(database))["enrolment.trainee.kh.wuxi-2025.01"]
+    assert (fact["proposed_on"], fact["enrolled_on"], fact["sex"]) == ("2025-03-04", "2025-03-12", "M")
+
+
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (2, 0, 1), (1, 2, 0), (0, 2, 1, 0, 1, 2)])
 @pytest.mark.parametrize("more", [{}, {"Held for": "listed"}])
 async def test_of_each_trainee_the_remark_stands_that_was_signed_last(

@@ -4,9 +4,10 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from shared.database import Database
-from tests.integration.enrolment.test_rosters import Bearer, became, facts, offices, say, send
+from tests.integration.enrolment.test_rosters import Bearer, became, facts, number_of_facts, offices, say, send
 from tests.sheets import a_trainee, as_csv, was_there
 from tests.unit.enrolment.story import HOST, SENDER, voided
 
@@ -55,6 +56,71 @@ async def test_a_list_of_attendance_without_columns_says_nothing_of_them(
     assert (held.get("trade"), held.get("group")) == (None, None)
 
 
+async def held(database: Database) -> dict[str, Any]:
+    (session,) = (await facts(database))["enrolment.cohort.cn.wuxi-2025"]["sessions"]
+    return dict(session)
+
+
+async def test_who_is_added_to_a_listed_session_without_saying_so_again_is_in_it(
+    client: Client, offices: dict[str, Bearer], database: Database
+) -> None:
+    await send(client, offices[SENDER], as_csv([a_trainee(f"0{number}") for number in (1, 2, 3, 4)]))
+    await send(client, offices[HOST], as_csv([was_there(one, **{"Held for": "listed"}) for one in ("01", "02")]))
+    longer = as_csv([was_there("01"), was_there("02"), was_there("03")])
+    assert (await send(client, offices[HOST], longer))["counts"] == {"accepted": 1, "duplicate": 2}
+    assert (await held(database))["group"] == ["01", "02", "03"]
+    assert (await send(client, offices[HOST], longer))["counts"] == {"duplicate": 3}
+    await send(client, offices[HOST], as_csv([was_there("04", attendance="absent")]))
+    session = await held(database)
+    assert (session["group"], session["absent"]) == (["01", "02", "03", "04"], ["04"])
+
+
+async def by_hand(client: Client, database: Database, replaced: str, **fields: Any) -> None:
+    """The office corrects its session by hand."""
+    async with database.transaction() as session:
+        data = (await session.execute(text("SELECT data FROM events WHERE id = :id"), {"id": replaced})).scalar_one()
+    event = {"id": "by-hand", "source": HOST, "type": "session.held.v1", "time": "2025-04-01T12:00:00+00:00"}
+    event |= {"specversion": "1.0", "datacontenttype": "application/json"}
+    await say(client, {**event, "replaces": replaced, "data": {**data, **fields}})
+
+
+@pytest.mark.parametrize(
+    ("corrected", "more", "absent", "group"),
+    [
+        ({"absent": ["02"]}, {}, ["02"], None),
+        ({"absent": ["01", "02", "03"]}, {}, ["01", "02", "03"], None),
+        ({"absent": ["02"], "group": ["02", "03"]}, {"Held for": "listed"}, ["02"], ["02", "03", "04"]),
+        ({"absent": ["02"], "group": ["02", "03"]}, {}, ["02"], ["02", "03", "04"]),
+    ],
+)
+async def test_what_was_corrected_in_a_session_by_hand_stands_when_a_list_tells_of_others(
+    client: Client,
+    offices: dict[str, Bearer],
+    database: Database,
+    corrected: dict[str, Any],
+    more: dict[str, Any],
+    absent: list[str],
+    group: list[str] | None,
+) -> None:
+    await send(client, offices[SENDER], as_csv([a_trainee(f"0{number}") for number in (1, 2, 3, 4)]))
+    first = as_csv([was_there(one, attendance="absent", **more) for one in ("01", "02")])
+    row, _ = (await send(client, offices[HOST], first))["rows"]
+    await by_hand(client, database, row["event"], **corrected)
+    before = await number_of_facts(database)
+    assert (await send(client, offices[HOST], first))["counts"] == {"duplicate": 2}
+    assert await number_of_facts(database) == before
+    there = as_csv([was_there("04", **more)])
+    assert (await send(client, offices[HOST], there))["counts"] == {"accepted" if group else "duplicate": 1}
+    session = await held(database)
+    assert (session["absent"], session.get("group")) == (absent, group)
+    assert (await send(client, offices[HOST], there))["counts"] == {"duplicate": 1}
+    await send(client, offices[HOST], as_csv([was_there("04", attendance="absent", **more)]))
+    assert (await held(database))["absent"] == [*absent, "04"]
+    # Who says it again after that says it anew.
+    await send(client, offices[HOST], first)
+    assert (await held(database))["absent"] == sorted({"01", *absent, "04"})
+
+
 async def test_a_list_of_trainees_without_a_column_keeps_what_was_in_it(
     client: Client, offices: dict[str, Bearer], database: Database
 ) -> None:
@@ -64,3 +130,35 @@ async def test_a_list_of_trainees_without_a_column_keeps_what_was_in_it(
     assert (await facts(database))["enrolment.trainee.kh.wuxi-2025.01"]["trade"] == "cabling"
     shown = await client.get("/v1/cohorts/wuxi-2025/trainees", headers=offices[SENDER])
     assert "A workshop" in shown.text
+
+
+CONSENT = {
+    "Consent by": "self",
+    "Consent on": "2025-03-01",
+    "Privacy notice": "v1",
+    "Consent for": "training, reporting",
+}
+
+
+@pytest.mark.parametrize("column", ["Sending country", "Language of the name", "Consent for"])
+async def test_a_list_of_trainees_without_a_column_changes_nothing_of_a_person(
+    client: Client, offices: dict[str, Bearer], column: str
+) -> None:
+    row = a_trainee("01", **{"Language of the name": "km", **CONSENT})
+    await send(client, offices[SENDER], as_csv([row]))
+    before = await details(client, offices[SENDER])
+    fewer = {name: value for name, value in row.items() if name != column}
+    assert became(await send(client, offices[SENDER], as_csv([fewer]))) == [(2, "duplicate", "duplicate")]
+    changed = fewer | {"Name in Latin letters": "Other", "National identity number": "0999", "Consent on": "2025-03-02"}
+    await send(client, offices[SENDER], as_csv([changed]))
+    after = await details(client, offices[SENDER])
+    assert after["names"] == {**before["names"], "romanised": "Other"}
+    assert after["consent"] == {**before["consent"], "date": "2025-03-02"}
+    assert after["identifiers"] == [{"kind": "national-id", "number": "0999", "country": "KH"}]
+    emptied = {**changed, column: ""}
+    assert (await send(client, offices[SENDER], as_csv([emptied])))["changes"] == {"corrected": 1}
+
+
+async def details(client: Client, bearer: Bearer) -> dict[str, Any]:
+    (one,) = (await client.get("/v1/cohorts/wuxi-2025/trainees", headers=bearer)).json()["items"]
+    return dict(one["details"])

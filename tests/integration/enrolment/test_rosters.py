@@ -191,9 +191,12 @@ async def test_a_correction_by_hand_is_followed_and_a_void_is_not_undone(
     await say(client, voided({"id": two, "type": "trainee.enrolled.v1", "source": SENDER}))
     same = await send(client, offices[SENDER], as_csv([a_trainee("01"), a_trainee("02")]))
     assert became(same) == [(2, "duplicate", "duplicate"), (3, "duplicate", "voided")]
+    assert "corrected by hand since" in same["rows"][0]["sentence"]
     answer = await send(client, offices[SENDER], as_csv([a_trainee("01", Role="worker")]))
     assert became(answer) == [(2, "accepted", "applied")]
     assert (await facts(database))["enrolment.trainee.kh.wuxi-2025.01"]["role"] == "worker"
+    (again,) = (await send(client, offices[SENDER], as_csv([a_trainee("01", Role="worker")])))["rows"]
+    assert again["sentence"] == "The same was sent before and is on record."
 
 
 async def test_rows_that_a_later_file_has_not_change_nothing_and_are_listed(

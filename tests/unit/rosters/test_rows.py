@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from shared.events.envelope import keyed
 from shared.rosters.books import open_book
 from shared.rosters.rows import Key, Row, read_rows
-from shared.rosters.statements import Remembered, held, plan, statements_of
+from shared.rosters.statements import Remembered, held, person_of, plan, statements_of
 from shared.rosters.survey import Survey, survey
 from tests.sheets import a_trainee, as_csv, was_there
 
@@ -104,7 +104,7 @@ def planned(
 ) -> tuple[list[dict[str, Any]], Remembered]:
     (row,) = rows(line)
     assert row.key
-    found = plan("/offices/kh/ntti", row.key, statements_of(row), before, standing or {}, digest, row)
+    found = plan("/offices/kh/ntti", row.key, statements_of(row), before, standing or {}, digest, person_of(row))
     assert found.flaw is None
     for event in found.events:
         before = event.remember(before)
@@ -133,7 +133,7 @@ def test_details_that_a_correction_would_take_away_are_asked_for() -> None:
     _, known = planned(a_trainee("01", **{"Passport number": "N1"}), Remembered())
     (row,) = rows(a_trainee("01", **{"National identity number": "0999"}))
     assert row.key
-    found = plan("/offices/kh/ntti", row.key, statements_of(row), known, {}, digest, row)
+    found = plan("/offices/kh/ntti", row.key, statements_of(row), known, {}, digest, person_of(row))
     assert found.flaw
     assert found.flaw.code == "details_missing"
 
