@@ -20,7 +20,7 @@ from shared.rosters.answers import RosterAnswer
 from shared.rosters.books import kinds_named, open_book
 from shared.rosters.cells import OFFERS
 from shared.rosters.refusing import BookRefused
-from shared.uploads import ANSWERS, answered, file_refused
+from shared.uploads import ANSWERS, FileRefused, answered
 
 STATUSES: Final = {"bundle_unreadable": 400, "signature_wrong": 400, "signer_unknown": 403}
 _BODY: Final[dict[str, Any]] = {
@@ -86,4 +86,4 @@ async def _book(roster: Roster) -> Any:
         kind = sheets[0] if len(sheets) == 1 else None
         return await asyncio.to_thread(open_book, roster.content, name=roster.name, kind=kind, encoding=roster.encoding)
     except BookRefused as refused:
-        raise file_refused(refused) from None
+        raise FileRefused(refused) from None

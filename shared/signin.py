@@ -30,9 +30,10 @@ log = logging.getLogger(__name__)
 
 TOKEN_LIMIT = 4096
 """Bytes of a sign-in form: a token and nothing else."""
-FORM_LIMIT = 262_144
-"""Bytes of any other form: what a person types, in a script of three bytes a letter."""
-FIELDS_LIMIT = 2_000
+FORM_LIMIT = 1_048_576
+"""Bytes of any other form: what a person types, with each byte of another script sent as three letters."""
+FIELDS_LIMIT = 10_000
+"""More than any form that the desk shows with all its lines, which a test counts."""
 FORM = "application/x-www-form-urlencoded"
 _OURS = re.compile(r"/(?:[a-z0-9-]+(?:[./][a-z0-9-]+)*)?(?:\?[A-Za-z0-9=&%._~+-]*)?")
 """Where a form may lead to; an address of somebody else's making leads to the first page."""

@@ -150,7 +150,7 @@ async def taken(desk: Desk, book: Book, asked: Asked) -> tuple[RosterAnswer, Cou
             elif isinstance(line, LeftSheet):
                 answer.left.append(line)
     except BookRefused as refused:
-        raise file_refused(refused) from None
+        raise FileRefused(refused) from None
     order = {sheet.name: at for at, sheet in enumerate(book.sheets)}
     answer.rows.sort(key=lambda row: (order[row.sheet], row.row))
     answer.counts, answer.changes, answer.accept = map(dict, (counts.statuses, counts.changes, counts.accept))
@@ -178,7 +178,7 @@ async def received(request: Request, door: Doorkeeper, caller: Caller, wishes: W
         named = sheets[0] if len(sheets) == 1 else None
         book = await asyncio.to_thread(open_book, content, name=name, kind=named, encoding=wishes.encoding)
     except BookRefused as refused:
-        raise file_refused(refused) from None
+        raise FileRefused(refused) from None
     asked = Asked(source, caller, frozenset(wishes.accept or ()), tuple(sheets), wishes.dry_run)
     return book, asked
 
@@ -228,7 +228,7 @@ async def _bounded(request: Request, limit: int = FILE_LIMIT) -> AsyncGenerator[
     async for chunk in request.stream():
         size += len(chunk)
         if size > limit + 4096:  # what a form has around the file
-            raise file_refused(
+            raise FileRefused(
                 BookRefused("file_too_large", f"The file is larger than {limit // 1024 // 1024} MB. Send it in parts.")
             )
         yield chunk
@@ -239,7 +239,7 @@ async def first_of(lines: AsyncIterator[Line]) -> Line:
     try:
         return await anext(lines)
     except BookRefused as refused:
-        raise file_refused(refused) from None
+        raise FileRefused(refused) from None
 
 
 async def _as_lines(first: Line, lines: AsyncIterator[Line], asked: Asked) -> AsyncIterator[bytes]:
@@ -271,7 +271,10 @@ def _workbook(content: bytes, name: str) -> Response:
     return Response(content, media_type=XLSX, headers={"Content-Disposition": f'attachment; filename="{name}.xlsx"'})
 
 
-def file_refused(refused: BookRefused) -> Problem:
+class FileRefused(Problem):
     """The answer to a file that cannot be taken."""
-    status = 413 if refused.code in TOO_LARGE else 400
-    return Problem(status, refused.code, f"{refused.sentence} Nothing was taken.")
+
+    def __init__(self, refused: BookRefused) -> None:
+        status = 413 if refused.code in TOO_LARGE else 400
+        super().__init__(status, refused.code, f"{refused.sentence} Nothing was taken.")
+        self.row = refused.row

@@ -26,15 +26,13 @@ from services.enrolment.links import LINKING, Links, tells_of
 from services.enrolment.register import Fading, Register, person_in
 from services.enrolment.store import ENROLMENT, Held, Store
 from services.enrolment.tables import ForgottenRow
+from services.enrolment.telling import contact_tells, number_tells, tells
 from shared.database import write
 from shared.deadletters import DeadLetters
 from shared.events.codes import TEXT_LIMIT, AgeBand
 from shared.events.identity import enrolment_id, office_of
 from shared.kept import plain
 from shared.rejected import RejectedBodies
-
-SHORT = 4
-"""Latin letters or digits that tell somebody also within a longer text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +73,7 @@ async def forget(
 
     def about(event: Any) -> bool:
         return enrolment_named(event) in everyone or any(
-            _tells(detail, said) for text_ in _texts(event) for said in {text_, plain(text_)} for detail in telling
+            tells(detail, said) for text_ in _texts(event) for said in {text_, plain(text_)} for detail in telling
         )
 
     await _strike_reused(session, register, about)
@@ -178,9 +176,9 @@ async def _telling(session: AsyncSession, register: Register, persons: Sequence[
         person = person_in(row.type, opened)
         names = person.get("names") or {}
         found |= {names[script] for script in ("original", "romanised") if script in names}
-        # A short number, in a field that we do not know, is how many or which, and would be found everywhere.
-        found |= {said for said in _texts(person.get("contact")) if not said.isdecimal() or len(said) >= SHORT}
-        found |= {identifier["number"] for identifier in person.get("identifiers") or ()}
+        found |= {said for said in _texts(person.get("contact")) if contact_tells(said)}
+        numbers = {identifier["number"] for identifier in person.get("identifiers") or ()}
+        found |= {number for number in numbers if number_tells(number)}
     return frozenset(form for detail in found for form in _forms(detail))
 
 
@@ -190,11 +188,6 @@ def _forms(detail: str) -> Iterator[str]:
     if len(detail) <= TEXT_LIMIT:  # every name is; over some longer texts Python takes minutes
         yield unicodedata.normalize("NFC", detail)
         yield unicodedata.normalize("NFD", detail)
-
-
-def _tells(detail: str, said: str) -> bool:
-    """Whether a text holds the detail; a very short one is looked for as a whole, or it would be found in everything."""
-    return detail == said or (len(detail) >= (SHORT if detail.isascii() else 2) and detail in said)
 
 
 def _texts(value: Any) -> Iterator[str]:

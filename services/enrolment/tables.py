@@ -143,12 +143,13 @@ class EnrolmentRow(Base, table=True):
     """An enrolment by now, or, with status ``void``, as it last was."""
 
     __tablename__ = "enrolments"
+    __table_args__ = (Index("enrolments_void_idx", "enrolment", postgresql_where=text("status = 'void'")),)
 
     enrolment: str = Field(primary_key=True, sa_type=Text)
     cohort: str = Field(index=True, sa_type=Text)
     status: str = Field(sa_type=Text)
     country: str = Field(sa_type=Text)
-    person: str = Field(sa_type=Text)
+    person: str = Field(index=True, sa_type=Text)
     state: dict[str, Any] = Field(sa_type=JSONB)
     """All of it but the birth date."""
     sealed: bytes | None = Field(default=None, sa_type=LargeBinary)

@@ -64,6 +64,18 @@ COUNTED_AT_ONCE = 5
 WAIT_SECONDS = 10.0
 
 
+class NoTurn(Problem):
+    """As many as may are asking what takes long."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            503,
+            "unavailable",
+            "The service has all hands full with questions like this one. Try again shortly.",
+            {"Retry-After": str(RETRY_AFTER_SECONDS)},
+        )
+
+
 class Turns:
     """Lets so many at once do what takes the database long, so that everybody else is served meanwhile."""
 
@@ -73,17 +85,12 @@ class Turns:
 
     @asynccontextmanager
     async def one(self) -> AsyncIterator[None]:
-        """Wait for a turn. Raises ``Problem`` 503 when it does not come."""
+        """Wait for a turn. Raises ``NoTurn`` when it does not come."""
         try:
             async with asyncio.timeout(self._seconds):
                 await self._free.acquire()
         except TimeoutError:
-            raise Problem(
-                503,
-                "unavailable",
-                "The service has all hands full with questions like this one. Try again shortly.",
-                {"Retry-After": str(RETRY_AFTER_SECONDS)},
-            ) from None
+            raise NoTurn from None
         try:
             yield
         finally:

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.reporting import charts, codes, dashboard, explain, moves, queries, questions, targets, values, wording
 from services.reporting.dashboard import COUNTS, Table
 from services.reporting.domain import DIMENSIONS, EXCEPTIONS, MEASURES
-from services.reporting.explain_api import EXPLAINED_AT_ONCE, Turns, own_of, refuse_others_detail, sight_of
+from services.reporting.explain_api import EXPLAINED_AT_ONCE, NoTurn, Turns, own_of, refuse_others_detail, sight_of
 from services.reporting.links import Chosen
 from services.reporting.queries import Aggregates
 from services.reporting.questions import Question, UnknownQuestion
@@ -69,6 +69,7 @@ MESSAGES: Final = {
     429: _("Your office asks more than can be answered. Wait %(seconds)s seconds and try again."),
     503: _("The database does not answer. Try again in a moment."),
 }
+_NO_TURN: Final = _("Many are asking for figures like this one. Try again in a moment.")
 _OTHERWISE: Final = _("Something went wrong. Go back and try again.")
 
 
@@ -289,7 +290,7 @@ class ReportingPages:
             "problem.html",
             self._frame(request),
             heading=HEADINGS.get(problem.status, _("That did not work")),
-            message=MESSAGES.get(problem.status, _OTHERWISE),
+            message=_NO_TURN if isinstance(problem, NoTurn) else MESSAGES.get(problem.status, _OTHERWISE),
             seconds=problem.headers.get("Retry-After", "1"),
         )
         answer = signin.answered(request, content, problem.status)

@@ -32,7 +32,7 @@ ROWS: Final[Mapping[str, str]] = {
     "level_by_number": _("Write the level by its name: old and new numbers run in opposite directions."),
     "unknown_country": _("There is no such country code."),
     "unknown_language": _("Write a language code such as km, lo, my, zh-Hans or en."),
-    "not_a_number": _("Write a number."),
+    "not_a_number": _("Write a number such as 3 or 3.5. In the place of 1.000 or 1,000 write 1000 or 1."),
     "not_whole": _("Write a whole number."),
     "hours_impossible": _("At most 24, with at most two decimals."),
     "mark_impossible": _("Write a mark that is not negative."),
@@ -62,7 +62,7 @@ FILES: Final[Mapping[str, str]] = {
     "file_empty": _("The file is empty."),
     "file_too_large": _("The file is too large. Send it in parts."),
     "unpacked_too_large": _("The file is too large. Leave out pictures, or send it in parts."),
-    "too_many_rows": _("A sheet has too many rows. Send it in parts."),
+    "too_many_rows": _("A sheet has too many rows or cells. Send it in parts."),
     "too_many_columns": _("A sheet has something far beyond its columns. Delete it there."),
     "too_many_sheets": _("The file has too many sheets. Leave those that belong here."),
     "old_form": _("The file is an old .xls, or has a password. Save it as .xlsx or .ods without a password."),
@@ -75,6 +75,8 @@ FILES: Final[Mapping[str, str]] = {
     "invalid_query": _("Write the office as country and code, such as kh/ntti."),
     "content_type": _("Use the form on the page."),
 }
+FILE_AT_ROW: Final = _("The file cannot be read. In row %(row)s, look for a quotation mark that is not closed.")
+"""The same, of a text file of which it is known where."""
 OFFERS: Final[Mapping[str, str]] = {
     BUDDHIST: _("Take Buddhist years as the year 543 less"),
     ZAWGYI: _("Turn Burmese in Zawgyi into Unicode"),
@@ -103,6 +105,11 @@ def told(one: Remark, language: Language, codes: Mapping[str, str]) -> str:
             return f"{one.sentence} {one.todo}".strip()
         return language.say(ROWS[one.code])
     return language.say(codes.get(one.code) or WRONG.get(one.code, WRONG["other"]))
+
+
+def file_told(code: str, row: int | None, language: Language) -> str:
+    """What is said of a file that was refused, in which row if that is known."""
+    return language.say(FILES[code]) if row is None else language.say(FILE_AT_ROW, row=row)
 
 
 def column(named: str | None, language: Language) -> str:

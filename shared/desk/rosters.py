@@ -32,7 +32,7 @@ from shared.rosters.books import Book, open_book
 from shared.rosters.cells import OFFERS
 from shared.rosters.refusing import BookRefused
 from shared.rosters.workbooks import annotated, template
-from shared.uploads import XLSX, first_of, multipart, taken
+from shared.uploads import XLSX, FileRefused, first_of, multipart, taken
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,9 @@ def routes(desk: Desk, rosters: Rosters) -> APIRouter:
         except Problem as problem:
             if problem.code not in remarks.FILES:
                 raise
-            wrong = remarks.FILES[problem.code]
+            wrong = remarks.file_told(
+                problem.code, problem.row if isinstance(problem, FileRefused) else None, visit.language
+            )
             return desk.page(request, visit, "rosters.html", problem.status, **_words(rosters), wrong=wrong)
         kept = await rosters.keeping.keep(visit.visitor, name, content, {"source": source})
         return RedirectResponse(f"/rosters/{kept}", 303)

@@ -177,6 +177,7 @@ def _never_closed(place: int) -> BookRefused:
     return BookRefused(
         "file_unreadable",
         f"The file cannot be read as CSV: look for a quotation mark that is not closed, or not doubled, in row {place}.",
+        row=place,
     )
 
 

@@ -10,10 +10,12 @@ COLUMNS_LIMIT: Final = 200
 class BookRefused(Exception):
     """A whole file that cannot be read: nothing in it was taken."""
 
-    def __init__(self, code: str, sentence: str) -> None:
+    def __init__(self, code: str, sentence: str, row: int | None = None) -> None:
+        """``row`` is where to look, of a text file."""
         super().__init__(sentence)
         self.code = code
         self.sentence = sentence
+        self.row = row
 
 
 def unreadable() -> BookRefused:

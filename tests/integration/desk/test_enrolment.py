@@ -125,6 +125,18 @@ async def test_a_correction_keeps_long_lists_and_titles_in_every_language(house:
     assert after.fields["targets.79.value"] == "79"
 
 
+async def test_a_correction_of_the_longest_lists_that_a_form_shows_can_be_sent(house: House, opened: Opened) -> None:
+    said = long_programme(190)
+    said["data"]["trades"] = [{"trade": f"t-{n}", "titles": {"km": "អគ្គិសនី", "my": "လျှပ်စစ်"}} for n in range(190)]
+    assert [receipt.code for receipt in await house.post(said)] == ["applied"]
+    administrator = await opened.browser(ADMINISTRATOR)
+    entry = f"{said['source'].removeprefix('/offices/')}/{said['id']}"
+    answer = await administrator.fill(f"/record/{said['type']}?correct={entry}", donor="Somebody")
+    assert answer.status_code == 303, Page(answer.text).shown
+    (row,) = await house.rows("SELECT data FROM events WHERE target IS NOT NULL")
+    assert row["data"] == {**said["data"], "donor": "Somebody"}
+
+
 async def test_what_a_form_has_no_room_for_is_not_corrected_in_one(house: House, opened: Opened) -> None:
     said = long_programme(400)
     await house.post(said)

@@ -14,6 +14,7 @@ from services.enrolment.tables import KeptFile
 from shared.desk import remarks
 from shared.keeping import Keeping
 from shared.limits import Limits, TooFast
+from shared.pages.languages import language
 from shared.rosters.books import FILE_LIMIT
 from shared.rosters.cells import OFFERS
 from tests.integration.desk.browser import Browser, Page
@@ -201,12 +202,24 @@ async def test_a_file_is_gone_after_its_hour_also_when_nobody_shows_another(hous
         assert len(await house.rows("SELECT id FROM kept_files")) == left
 
 
+UNCLOSED = b'cohort,number,trade,remark\nc,01,x,good\nc,02,x,"good\nc,03,x,good\nc,04,x,good"\n'
+
+
+async def test_where_a_file_is_wrong_is_said_in_other_languages_too(sender: Browser) -> None:
+    await sender.see("/rosters?lang=km")
+    answer = await show(sender, UNCLOSED)
+    assert "នៅជួរដេក 3" in Page(answer.text).shown
+    flaw = remarks.Remark(code="not_a_number", sentence="", todo="")
+    assert "1,000" in remarks.told(flaw, language("km"), {})
+
+
 async def test_a_file_that_cannot_be_read_is_said_so_on_the_page(sender: Browser) -> None:
     for content, sentence in (
         (b"", "The file is empty."),
         (b"\x89PNG\r\n\x1a\n" * 20, "This is no spreadsheet."),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" * 20, "or has a password"),
         (b"PK\x03\x04" + bytes(FILE_LIMIT), "The file is too large."),
+        (UNCLOSED, "In row 3, look for a quotation mark that is not closed."),
     ):
         answer = await show(sender, content)
         assert answer.status_code in (400, 413)

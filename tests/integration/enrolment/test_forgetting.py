@@ -30,6 +30,7 @@ from tests.unit.enrolment.story import (
     person,
     place,
     proposed,
+    session,
     trainee,
     voided,
     whole,
@@ -270,6 +271,55 @@ async def test_what_was_rejected_is_found_by_a_number_that_was_written_as_one(ho
     opened = await sealed(house)
     assert "Sokha 04" not in opened
     assert "Sokha 05" in opened  # of a short number too much would be found
+
+
+CONTACT = {"phone": None, "app": "in-person", "language": "km", "since": 2025, "floor": "12"}
+
+
+@pytest.mark.parametrize("number", ["12", "A-12", "01", "2025", "2025-03", "2025-03-31", "202503", "wuxi-2025"])
+async def test_what_is_kept_of_others_stays_whatever_is_short_in_somebodys_numbers(house: House, number: str) -> None:
+    identifiers = [{"kind": "centre-number", "number": number}, PASSPORT]
+    who = {**WHO, "identifiers": identifiers, "contact": CONTACT}
+    await house.post(*REGISTRATIONS, announced(), proposed("03", person=who), proposed("01"))
+    others = [
+        session(12, 30, id_="sheet-202503-12"),
+        trainee("outcome.reported", "01", 90, months_after=12, status="employed"),
+        proposed("02"),
+        cohort("cohort.changed", 12, mode="in-person"),
+    ]
+    again = {**proposed("01", person=person("again")), "id": proposed("01")["id"]}
+    assert said(await house.post(again)) == ["rejected id_reused"]
+    async with house.database.transaction() as opened:
+        for sequence, event in enumerate([*others, others, [*others, proposed("04", person=WHO)]]):
+            delivery = Delivery("intake.enrolment.kh.ntti", json.dumps(event).encode(), "INTAKE", sequence, 1, {})
+            await house.archive.dead_letters.bury(opened, delivery, ValueError())
+        kept = [Said(place, "invalid_data", event) for place, event in enumerate(others)]
+        await house.archive.rejected.keep(opened, SENDER, "x", kept, NOW)
+    assert said(await house.post(forgotten("03"))) == ["accepted applied"]
+    async with house.database.transaction() as opened:
+        letters, rejected = house.archive.dead_letters, house.archive.rejected
+        bodies = [await letters.body(opened, letter.id) for letter in await letters.entries(opened)]
+        [line] = await rejected.entries(opened)
+        assert [event["event"] for event in await rejected.events(opened, line.id) or ()] == others
+    assert [json.loads(body or b"") for body in bodies] == [*others, others, others]
+    assert len(await house.rows("TABLE reused_ids")) == 1
+
+
+@pytest.mark.parametrize("number", ["N123456", "0312456789", "1-2345-67890-12-3", "၁၂/သဘက(နိုင်)၁၂၃၄၅၆"])
+async def test_a_long_number_is_found_in_what_is_written_about_somebody_else(house: House, number: str) -> None:
+    who = {**WHO, "identifiers": [{"kind": "national-id", "number": number}]}
+    await house.post(*REGISTRATIONS, announced(), proposed("03", person=who), proposed("01"))
+    bad = [trainee("trainee.withdrawn", "01", note=f"not {number}, but her sister"), proposed("01", id_number=number)]
+    torn = f'[{{"data": {{"identifiers": [{{"number": "{number}"'.encode()
+    async with house.database.transaction() as opened:
+        for sequence, body in enumerate([json.dumps(bad).encode(), torn]):
+            delivery = Delivery("intake.enrolment.kh.ntti", body, "INTAKE", sequence, 1, {})
+            await house.archive.dead_letters.bury(opened, delivery, ValueError())
+        kept = [Said(place, "invalid_data", event) for place, event in enumerate(bad)]
+        await house.archive.rejected.keep(opened, SENDER, "x", [*kept, Said.unread(0, "invalid_json", torn)], NOW)
+    await house.post(forgotten("03"))
+    assert not await house.rows("TABLE dead_letters")
+    assert number not in await sealed(house)
 
 
 async def test_who_is_linked_to_somebody_forgotten_before_is_forgotten_too(house: House) -> None:

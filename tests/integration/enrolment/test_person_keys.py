@@ -1,6 +1,6 @@
 """Data of an older backup with the newest person keys: whoever was forgotten in between is not back, and nobody else is lost."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +8,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from sqlalchemy import event
 
 from services.backups import Server, dump
 from services.person_keys import PersonKeys
@@ -60,7 +61,9 @@ class Installation:
         async with inside(self._postgres, self.databases[-1][0]) as connection:
             return PersonKeys.from_bytes((await PersonKeys.read(connection)).to_bytes())
 
-    async def restore(self, keys: PersonKeys) -> tuple[House, list[dict[str, Any]]]:
+    async def restore(
+        self, keys: PersonKeys, asked: Callable[[asyncpg.connection.LoggedQuery], None] | None = None
+    ) -> tuple[House, list[dict[str, Any]]]:
         """The data that were backed up, with these keys, and the events that are to be posted."""
         name = self._postgres.create_database()
         self._postgres.execute(f"DROP DATABASE {name}")
@@ -68,7 +71,20 @@ class Installation:
         house = self.house(name)
         Server.of(self._postgres).run("pg_restore", "--exit-on-error", f"--dbname={name}", str(self._file))
         async with inside(self._postgres, name) as connection:
+            if asked:
+                connection.add_query_logger(asked)
             return house, await keys.put(connection)
+
+    async def plans(self, asked: list[tuple[Any, ...]], said: str) -> list[str]:
+        """How those of these statements that say this are answered, each with its values, in a table that is long."""
+        async with inside(self._postgres, self.databases[-1][0]) as connection:
+            await connection.execute("SET search_path TO enrolment; SET enable_seqscan TO off")
+            explained = [
+                await connection.fetch(f"EXPLAIN {statement}", *values)
+                for statement, *values in asked
+                if said in statement
+            ]
+        return ["\n".join(line for (line,) in plan) for plan in explained]
 
     async def left(self, keys: PersonKeys) -> int:
         async with inside(self._postgres, self.databases[-1][0]) as connection:
@@ -288,6 +304,36 @@ async def test_given_the_office_that_named_them_has_left_then_it_is_asked_all_th
     assert said(await restored.post(*again)) == ["accepted applied"] * 2
     assert await still_there(restored) == []
     await checked(restored)
+
+
+async def test_given_many_are_enrolled_then_neither_forgetting_nor_a_restore_reads_them_all(
+    installation: Installation,
+) -> None:
+    asked: list[tuple[Any, ...]] = []
+    house = installation.house()
+    await house.post(*STORY)
+    installation.back_up_data()
+    event.listen(
+        house.database.engine.sync_engine,
+        "before_cursor_execute",
+        lambda _1, _2, statement, values, _3, many: None if many else asked.append((statement, *values)),
+    )
+    await house.post(forgotten("03"))
+    [persons], [void] = (
+        await installation.plans(asked, "WHERE person IN"),
+        await installation.plans(asked, "WHERE status = 'void'"),
+    )
+    assert "enrolments_person_idx" in persons
+    assert "enrolments_void_idx" in void
+
+    asked.clear()
+    await installation.restore(await installation.keys(), lambda said: asked.append((said.query, *said.args)))
+    [places], [void] = (
+        await installation.plans(asked, "other.person"),
+        await installation.plans(asked, "WHERE status = 'void'"),
+    )
+    assert "enrolments_person_idx" in places
+    assert "enrolments_void_idx" in void
 
 
 async def test_given_an_event_waited_for_somebody_then_it_waits_again(installation: Installation) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.pool import QueuePool
 
 from services.reporting import dashboard, pages, queries, values
+from services.reporting.explain_api import NoTurn, Turns
 from services.reporting.measures import MEASURES
 from services.reporting.questions import Question, UnknownQuestion
 from shared.database import Database
@@ -155,6 +156,21 @@ async def test_a_figure_of_too_many_to_list_is_shown_by_its_parts_down_to_those_
         assert "compare=2020-01-01" in address
     monkeypatch.setattr(pages, "EXPLAINED_ON_A_PAGE", 100)
     assert "Choose a part of it." not in (await browser.get(address)).text
+
+
+async def test_who_gets_no_turn_for_an_explanation_is_not_told_that_the_database_is_away(
+    browser: httpx.AsyncClient, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crowded(_turns: Turns) -> None:
+        raise NoTurn
+
+    await hear(database, a_history())
+    await sign_in(browser)
+    monkeypatch.setattr(Turns, "one", crowded)
+    answer = await browser.get("/explain?measure=enrolled")
+    assert (answer.status_code, int(answer.headers["Retry-After"]) > 0) == (503, True)
+    assert "Many are asking for figures like this one." in answer.text
+    assert "database" not in answer.text
 
 
 async def test_every_page_answers_in_every_language(browser: httpx.AsyncClient, database: Database) -> None:

@@ -4,11 +4,14 @@ from typing import Any
 
 import pytest
 
-from shared.desk.forms import LINES_LIMIT, fields_of, languages_of, lines_of, read, typed
+from shared.desk.forms import LINES_LIMIT, Field, fields_of, languages_of, lines_of, read, typed
 from shared.events.codes import Model
 from shared.events.offices_to_certification import TYPES as AT_CERTIFICATION
+from shared.events.offices_to_enrolment import TYPES as AT_ENROLMENT
 from shared.events.offices_to_enrolment import ProgrammeRegistered, SessionHeld
 from shared.http import Problem
+from shared.pages.languages import LANGUAGES
+from shared.signin import FIELDS_LIMIT
 
 MANY = LINES_LIMIT - 1
 SESSION: dict[str, Any] = {
@@ -73,3 +76,15 @@ def test_every_list_of_certification_comes_back_whole() -> None:
         "parts.70.name": "y",
     }
     assert [line["name"] for line in read(model, values).data["parts"]] == ["x", "y"]
+
+
+def sent(fields: tuple[Field, ...]) -> int:
+    """How many fields a browser sends of a form with all its lines."""
+    sizes = {"texts": len(LANGUAGES), "table": LINES_LIMIT, "group": 1}
+    return sum(sizes.get(field.kind, 1) * (sent(field.fields) if field.fields else 1) for field in fields)
+
+
+@pytest.mark.parametrize("model", [*AT_ENROLMENT.values(), *AT_CERTIFICATION.values()])
+def test_every_form_that_is_shown_can_be_sent(model: type[Model]) -> None:
+    more_languages_and_what_is_hidden = 2
+    assert more_languages_and_what_is_hidden * sent(fields_of(model)) <= FIELDS_LIMIT

@@ -1,0 +1,37 @@
+"""What tells who somebody is wherever it stands, and whether it stands in what somebody wrote.
+
+Too little leaves a detail of somebody who is forgotten; too much takes with it what was said of others, and a dead letter is the
+only copy of what it says.
+"""
+
+import re
+
+SHORT = 4
+"""Latin letters or digits of a name that tell somebody also within a longer text."""
+_DATE = len("20250331")
+
+
+def number_tells(number: str) -> bool:
+    """Whether a number of somebody is like no other: six digits in a row, or nine in all.
+
+    Fewer are how many, which or when: the year, a day and the numbers of trainees and sessions stand in everybody's events.
+    """
+    return re.search(r"\d{6}", number) is not None or sum(map(str.isdecimal, number)) >= 9
+
+
+def contact_tells(contact: str) -> bool:
+    """Whether somebody is found by this: a number, or an address with an @. A word in a field that we do not know says how."""
+    return "@" in contact or number_tells(contact)
+
+
+def tells(detail: str, said: str) -> bool:
+    """Whether a text holds the detail; a very short one is looked for as a whole, or it would be found in everything."""
+    if detail == said:
+        return True
+    if len(detail) < (SHORT if detail.isascii() else 2) or detail not in said:
+        return False
+    # Within a longer number it is another one. One that may be a day or a month stands in codes and ids, too.
+    edge = "[0-9A-Za-z_-]" if detail.isdecimal() and len(detail) <= _DATE else r"\d"
+    before = f"(?<!{edge})" if detail[0].isdecimal() else ""
+    after = f"(?!{edge})" if detail[-1].isdecimal() else ""
+    return re.search(before + re.escape(detail) + after, said) is not None
