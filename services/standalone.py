@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Self
 
-from services.embedded import SERVICES, EmbeddedNats, EmbeddedPostgres
+from services.embedded import SERVICES, EmbeddedNats, EmbeddedPostgres, check_way
 from services.processes import (
     LOOPBACK,
     Child,
@@ -172,6 +172,7 @@ class Standalone:
         self._handlers = {}
 
     def _start(self) -> None:
+        check_way(self.folder)
         make_folder(self.folder)
         self._lock = lock_folder(self.folder)
         for private in ("logs", "secrets"):
