@@ -14,7 +14,7 @@ from services.enrolment.registry import TOKENS_LIMIT, Registry, TooManyTokens
 from shared.database import Database
 from shared.events.codes import CODE_PATTERN, Code, Role, Source, Text
 from shared.events.identity import office_of
-from shared.http import Page, Paging, Problem
+from shared.http import Page, Paged, Problem
 from shared.offices import Caller, Doorkeeper, require_administrator
 from shared.openapi import refusals
 from shared.rights import inbox_prefix, office_durable
@@ -110,7 +110,7 @@ def routes(
         return NewToken(office=new.office, officer=new.officer, token=given.token, expires=given.expires, nats=nats)
 
     @router.get("/v1/offices", dependencies=[Depends(administrator)], responses=refusals(403))
-    async def offices(paging: Annotated[Paging, Depends()]) -> Page[OfficeAnswer]:
+    async def offices(paging: Paged) -> Page[OfficeAnswer]:
         """All offices, their roles and officers."""
         async with database.transaction() as session:
             return await queries.offices(session, paging)

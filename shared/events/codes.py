@@ -237,7 +237,6 @@ Many = Annotated[list[T], Field(fail_fast=True)]
 """A list that is refused at its first bad item: a million of them would cost seconds and a gigabyte to describe."""
 
 
-
 def each_once(*names: str) -> AfterValidator:
     """For a list from outside: no item stands in it twice, each known by the fields that are named, or by itself."""
 
