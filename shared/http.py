@@ -318,7 +318,6 @@ async def _http_error(_: Request, error: Exception) -> Response:
     messages = {
         404: "There is nothing at this address.",
         405: "This address does not take that method.",
-        413: "The body is larger than this address takes. Send it in parts; sending twice is safe. Nothing was taken.",
     }
     return JSONResponse(
         {

@@ -149,6 +149,7 @@ async def test_no_stranger_is_read_to_the_end(app: FastAPI, client: httpx.AsyncC
             assert taken <= BODY_LIMIT // (1 << 20) + 1, f"{method} {path} read {taken} MiB"
             if answer.status_code == 413 and "json" in answer.headers["content-type"]:
                 assert answer.json()["code"] == "body_too_large"
+                assert answer.json()["message"].startswith(f"The body is larger than {BODY_LIMIT} bytes. Send it in")
                 assert "x-correlation-id" in answer.headers
 
 
