@@ -15,9 +15,11 @@ import typer
 from services import demo as demonstration
 from services.client import Client
 from services.commands.options import DATA, Data, say, say_indented
+from services.errors import ClientError
 from services.eventfiles import read_events
 from services.printing import print_demo
 from services.restoring import refuse_unfinished
+from services.rosters import SUFFIXES
 from services.standalone import INTERRUPTS, Standalone
 
 app = typer.Typer()
@@ -40,7 +42,14 @@ def demo(
     events: Annotated[Path, typer.Option(help="Another file of events, in any order.")] = demonstration.EXAMPLE,
 ) -> None:
     """Start on a fresh folder, post the first cohort's events as its offices would, and show the report."""
+    if events.suffix.lower() in SUFFIXES:
+        raise ClientError(
+            f"{events} is a spreadsheet, and the demo posts events: give it .ndjson (one to a line) or .json. A roster is posted "
+            "with `sampan post` to a Sampan that runs."
+        )
     lines = read_events(events)
+    if not lines:
+        raise ClientError(f"{events} holds no event: there is nothing to show.")
     here = {"SAMPAN_PUBLIC_URL": "http://127.0.0.1", **os.environ}  # documents say that only this machine reaches it
     with folder_for_now() as folder, Standalone(folder, here, say.print) as sampan:
         say.print(f"Sampan runs; {len(lines)} events of {events.name} are posted by their offices:")

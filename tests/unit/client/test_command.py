@@ -11,8 +11,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from services.cli import app
 from services.commands.running import folder_for_now
+from services.errors import ClientError
 
 ROOT = Path(__file__).parents[3]
 
@@ -70,3 +73,17 @@ def test_given_the_demo_is_interrupted_when_it_is_again_then_its_secrets_are_rem
         raise KeyboardInterrupt
     assert not folder.exists()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [("roster.xlsx", "is a spreadsheet, and the demo posts events"), ("empty.ndjson", "holds no event")],
+)
+def test_given_a_file_without_events_when_the_demo_is_asked_for_it_then_it_says_so_and_starts_nothing(
+    name: str, sentence: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).touch()
+    run = CliRunner().invoke(app, ["demo", "--events", str(tmp_path / name)])
+    assert isinstance(run.exception, ClientError)
+    assert sentence in str(run.exception)
+    assert "form that is taken" not in str(run.exception)
