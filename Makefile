@@ -10,8 +10,9 @@ help: ## show this list
 demo: .venv/runtime ## run everything with the example from Wuxi and show the report; Ctrl-C stops it
 	@$(BIN)/sampan demo
 
-up: .venv/runtime ## run everything on this machine, with its data in ./data; Ctrl-C stops it
-	@$(BIN)/sampan up --data data
+DATA := $(or $(SAMPAN_DATA),data)
+up: .venv/runtime ## run everything on this machine, with its data in ./data or where DATA=... says; Ctrl-C stops it
+	@$(BIN)/sampan up --data "$(DATA)"
 
 # What is compiled is kept, also where the environment says otherwise: tests start hundreds of processes.
 test long faults: export PYTHONDONTWRITEBYTECODE :=

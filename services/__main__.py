@@ -1,5 +1,11 @@
 """`python -m services` is the `sampan` command."""
 
-from services.cli import main
+import sys
 
-main()
+try:
+    # Imported here: it takes a second, in which Ctrl-C is a wish to end and no traceback.
+    from services.cli import main
+
+    main()
+except KeyboardInterrupt:
+    sys.exit(130)

@@ -23,6 +23,7 @@ from services.processes import (
     Child,
     Part,
     StandaloneError,
+    can_enter,
     cannot_run,
     check_port,
     free_port,
@@ -99,6 +100,7 @@ class EmbeddedPostgres(Part):
         Raises StandaloneError when the folder, the port or the wheel does not allow it.
         """
         self._account = _account()
+        check_way(self.folder)
         make_folder(self.folder)
         self._check_folder()
         programs = self._programs()
@@ -184,11 +186,6 @@ class EmbeddedPostgres(Part):
             raise StandaloneError(
                 f"The data in {self.folder} belong to user '{self.folder.owner()}': "
                 "start Sampan as that user, or choose another folder with --data."
-            )
-        if self._account is not None and not self._may(["test", "-x", self.folder], self._account):
-            raise StandaloneError(
-                f"PostgreSQL may not run as root and its user '{self._account.pw_name}' cannot enter {self.folder}: "
-                "choose a folder that every user may pass through, for example --data /var/lib/sampan."
             )
 
     def _programs(self) -> Path:
@@ -346,6 +343,24 @@ def nats_configuration(listen: str, store: Path, keys: Keys, **more: str) -> str
     }
     # nats-server reads JSON too, and JSON quotes any path; but it does not know \u escapes.
     return json.dumps(configuration, indent=2, ensure_ascii=False)
+
+
+def check_way(folder: Path) -> None:
+    """Raise StandaloneError, before anything is made, where PostgreSQL's user could not come to a folder.
+
+    What `make_folder` will make, or open because it is empty, is in nobody's way.
+    """
+    account = _account()
+    if account is None:
+        return
+    first = folder if folder.is_dir() and any(folder.iterdir()) else folder.parent
+    while not first.is_dir():
+        first = first.parent
+    if not can_enter(first, account):
+        raise StandaloneError(
+            f"PostgreSQL may not run as root and its user '{account.pw_name}' cannot enter {first}: choose a folder that "
+            "every user may pass through, for example --data /var/lib/sampan, or make up DATA=/var/lib/sampan."
+        )
 
 
 def _account() -> pwd.struct_passwd | None:

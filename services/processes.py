@@ -373,6 +373,21 @@ def make_folder(folder: Path) -> None:
         folder.chmod(0o711)
 
 
+def can_enter(folder: Path, account: pwd.struct_passwd) -> bool:
+    """Whether a user may pass through a folder; asked as root, of the kernel, and of no program that a PATH would name."""
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups([])
+            os.setgid(account.pw_gid)
+            os.setuid(account.pw_uid)
+            os.chdir(folder)
+            os._exit(0)
+        finally:
+            os._exit(1)
+    return os.waitpid(child, 0)[1] == 0
+
+
 def open_to_readers(folder: Path) -> None:
     """Let every user read what is in `folder`, and run what its owner may run."""
     for path in (folder, *folder.rglob("*")):

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from services import upkeep
 from services.backups import Opened, Server, open_backup, put_data, put_secrets
 from services.client import Client
-from services.embedded import EmbeddedPostgres
+from services.embedded import EmbeddedPostgres, check_way
 from services.eventfiles import Line
 from services.processes import StandaloneError, free_port, lock_folder, make_folder, write_whole
 from services.standalone import PORTS, Standalone
@@ -32,8 +32,15 @@ class Restored(NamedTuple):
 
 
 def refuse_unfinished(data: Path) -> None:
-    """Raise StandaloneError where a restore has begun and not ended: whoever is to be forgotten may still be in it."""
-    if (data / UNFINISHED).exists():
+    """Raise StandaloneError where a restore has begun and not ended, and where we may not look.
+
+    Whoever is to be forgotten may still be in what was half restored.
+    """
+    try:
+        unfinished = (data / UNFINISHED).exists()
+    except OSError as error:
+        raise StandaloneError(f"The data folder {data} cannot be used: {error}.") from error
+    if unfinished:
         raise StandaloneError(f"A restore into {data} has not ended: empty the folder and restore again.")
 
 
@@ -47,6 +54,7 @@ def restore(backups: Path, data: Path, key: str, say: Say) -> Restored:
         raise StandaloneError(
             f"{data} is not empty, and a restore overwrites nothing: choose another folder with --data."
         )
+    check_way(data)
     make_folder(data)
     write_whole(data / UNFINISHED, f"{backup.folder}\n", 0o600)
     with lock_folder(data):

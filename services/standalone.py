@@ -6,12 +6,12 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Self
 
-from services.embedded import SERVICES, EmbeddedNats, EmbeddedPostgres
+from services.embedded import SERVICES, EmbeddedNats, EmbeddedPostgres, check_way
 from services.processes import (
     LOOPBACK,
     Child,
@@ -31,6 +31,8 @@ PORTS = {
     "reporting": ("SAMPAN_REPORTING_PORT", 8003),
     "nats-server": ("SAMPAN_NATS_PORT", 4222),
 }
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What ends the program in good order."""
 
 _MIGRATED_DEADLINE = 1800.0  # seconds: one may make something anew from all that there is
 _READY_DEADLINE = 90.0
@@ -94,7 +96,10 @@ class Standalone:
 
     admin_token: str  # from `start` on
 
-    def __init__(self, folder: Path, environment: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self, folder: Path, environment: Mapping[str, str] = os.environ, say: Callable[[str], None] | None = None
+    ) -> None:
+        """``say`` is told what takes long."""
         self.folder = folder.absolute()
         ports = _ports(environment)
         logs = self.folder / "logs"
@@ -111,6 +116,7 @@ class Standalone:
         self.services: list[Service] = []
         self._ports = ports
         self._environment = environment
+        self._say = say
         self._watched: list[_Watched] = []
         self._lock: IO[str] | None = None
         self._interrupted = False
@@ -172,8 +178,11 @@ class Standalone:
         self._handlers = {}
 
     def _start(self) -> None:
+        check_way(self.folder)
         make_folder(self.folder)
         self._lock = lock_folder(self.folder)
+        if self._say is not None:
+            self._say("Starting the broker, the database and three services: up to a minute.")
         for private in ("logs", "secrets"):
             (self.folder / private).mkdir(mode=0o700, exist_ok=True)
         self.admin_token = keep_secret(self.folder / "admin-token", lambda: f"sampan_admin_{secrets.token_urlsafe(32)}")
@@ -254,7 +263,7 @@ class Standalone:
             self._interrupted = True
             raise KeyboardInterrupt
 
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in INTERRUPTS:
             handler = signal.getsignal(number)
             if handler is not signal.SIG_IGN:  # nohup's wish, or a background job's
                 self._handlers[number] = signal.signal(number, interrupt)

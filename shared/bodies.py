@@ -6,7 +6,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared.events.wire import BODY_LIMIT
+from shared.events.wire import BODY_LIMIT, too_large
 
 _ALLOWED: Final = "body_limit"
 
@@ -36,8 +36,9 @@ class BoundedBody:
             nonlocal size
             message = await receive()
             size += len(message.get("body", b""))
-            if size > state.get(_ALLOWED, BODY_LIMIT):
-                raise HTTPException(413)
+            limit = state.get(_ALLOWED, BODY_LIMIT)
+            if size > limit:
+                raise HTTPException(413, f"{too_large(limit)} Nothing was taken.")
             return message
 
         await self._app(scope, counted, send)

@@ -3,18 +3,19 @@
 import asyncio
 import logging
 import resource
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Depends, FastAPI, Query, Request, Response
+from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -72,6 +73,43 @@ class Paging:
 
     limit: Annotated[int, Query(ge=1, le=1000, description="How many items.")] = 100
     after: Annotated[str | None, Query(max_length=200, description="The cursor: ``next`` of the page before.")] = None
+
+
+def _parameters(dependant: Dependant) -> Iterator[str]:
+    yield from (one.alias for one in dependant.query_params)
+    for inner in dependant.dependencies:
+        yield from _parameters(inner)
+
+
+def known_parameters(request: Request) -> None:
+    """Refuse, for a list, what is no parameter of its address: mistyped, it would answer with more than was asked for.
+
+    Raises ``Problem`` 400.
+    """
+    names = list(dict.fromkeys(_parameters(request.scope["route"].dependant)))
+    if any(name not in names for name in request.query_params):
+        # The name itself is not repeated: it may be anything.
+        there_are = f"There are: {', '.join(names)}." if names else "There are none here."
+        raise Problem(400, "unknown_parameter", f"There is no such parameter. {there_are}")
+
+
+def _paged(paging: Annotated[Paging, Depends()], _: Annotated[None, Depends(known_parameters)]) -> Paging:
+    return paging
+
+
+Paged = Annotated[Paging, Depends(_paged)]
+"""Paging of a list, which takes no other parameters than its own."""
+
+
+def one_of(values: Sequence[str]) -> BeforeValidator:
+    """For a filter by what has these values only: another is refused, and named are those that there are."""
+
+    def check(value: Any) -> Any:
+        if value is not None and value not in values:
+            raise ValueError(f"give one of {', '.join(values)}")
+        return value
+
+    return BeforeValidator(check)
 
 
 class Positions(BaseModel):
@@ -280,7 +318,6 @@ async def _http_error(_: Request, error: Exception) -> Response:
     messages = {
         404: "There is nothing at this address.",
         405: "This address does not take that method.",
-        413: "The body is larger than this address takes. Send it in parts; sending twice is safe. Nothing was taken.",
     }
     return JSONResponse(
         {

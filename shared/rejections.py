@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from shared.audit import Act, Audit
 from shared.database import Database
-from shared.http import Page, Paging, Problem
+from shared.http import Page, Paged, Problem
 from shared.offices import Caller, Doorkeeper, require_administrator
 from shared.openapi import refusals
 from shared.rejected import Rejected, RejectedBodies
@@ -56,7 +56,7 @@ def rejections(database: Database, door: Doorkeeper, bodies: RejectedBodies, aud
     router = APIRouter(prefix="/v1", dependencies=[Depends(administrator)], responses=refusals(403))
 
     @router.get("/rejected")
-    async def rejected(paging: Annotated[Paging, Depends()]) -> Page[RejectedLine]:
+    async def rejected(paging: Paged) -> Page[RejectedLine]:
         """What was rejected, oldest first, without what it said."""
         async with database.transaction() as session:
             found = await bodies.entries(session, _after(paging.after), paging.limit + 1)

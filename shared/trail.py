@@ -2,12 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 
 from shared.audit import ACTIONS, SUBJECT_PATTERN, Audit, AuditLine, Head
 from shared.database import Database
 from shared.events.codes import CODE_PATTERN, SOURCE_PATTERN
-from shared.http import Page, Paging, Problem
+from shared.http import Page, Paged, Problem
 
 LARGEST = 2**63 - 1
 """What a number of a row may be."""
@@ -18,7 +18,7 @@ def add_routes(router: APIRouter, database: Database, audit: Audit) -> None:
 
     @router.get("/audit")
     async def trail(
-        paging: Annotated[Paging, Depends()],
+        paging: Paged,
         office: Annotated[str | None, Query(pattern=SOURCE_PATTERN)] = None,
         officer: Annotated[str | None, Query(pattern=CODE_PATTERN)] = None,
         action: Annotated[str | None, Query(description=f"One of {', '.join(ACTIONS)}.", max_length=63)] = None,

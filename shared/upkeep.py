@@ -16,7 +16,7 @@ from shared.bus import BrokerAway, Bus
 from shared.checking import Checked, Findings, one_snapshot
 from shared.database import Database, is_transient
 from shared.deadletters import DeadLetter, DeadLetters, Unreadable, describe
-from shared.http import RETRY_AFTER_SECONDS, Page, Paging, Problem
+from shared.http import RETRY_AFTER_SECONDS, Page, Paged, Problem
 from shared.offices import Caller, Doorkeeper, require_administrator
 from shared.openapi import refusals
 
@@ -107,7 +107,7 @@ def _add_letters(
     Administrator = Annotated[Caller, Depends(administrator)]  # noqa: N806 - a type
 
     @router.get("/deadletters")
-    async def letters(paging: Annotated[Paging, Depends()]) -> Page[DeadLetterLine]:
+    async def letters(paging: Paged) -> Page[DeadLetterLine]:
         """Messages that no handler could settle, oldest first, without their bodies."""
         async with database.transaction() as session:
             found = await dead_letters.entries(session, trail.after(paging.after), paging.limit + 1)

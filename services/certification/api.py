@@ -12,9 +12,21 @@ from services.certification.issued import issuing_metrics
 from services.certification.queries import CertificateAnswer, EventAnswer, EventHistory, PersonExport
 from shared.audit import Act, Audit
 from shared.database import Database
-from shared.events.certification import SchemeFact
+from shared.events.certification import STATUSES, SchemeFact
 from shared.events.codes import CODE_PATTERN
-from shared.http import BUNDLE, EVENTS, Page, Paging, Positions, Problem, events_body, metrics_and, receipts_response
+from shared.events.receipts import STANDINGS
+from shared.http import (
+    BUNDLE,
+    EVENTS,
+    Page,
+    Paged,
+    Positions,
+    Problem,
+    events_body,
+    metrics_and,
+    one_of,
+    receipts_response,
+)
 from shared.offices import Caller, Doorkeeper
 from shared.openapi import refusals
 from shared.outbox import current_position, heard_positions
@@ -23,6 +35,12 @@ from shared.waiting import waiting_metrics
 T = TypeVar("T")
 # Whatever else could stand in an address is no code, and some of it (a NUL) not even a text for the database.
 Filter = Annotated[str | None, Query(pattern=CODE_PATTERN)]
+Status = Annotated[
+    str | None, Query(pattern=CODE_PATTERN, description=f"One of {', '.join(STANDINGS)}."), one_of(STANDINGS)
+]
+StatusOfOne = Annotated[
+    str | None, Query(pattern=CODE_PATTERN, description=f"One of {', '.join(STATUSES)}."), one_of(STATUSES)
+]
 Named = Annotated[str, Path(pattern=CODE_PATTERN)]
 
 
@@ -51,7 +69,7 @@ def routes(handlers: Handlers, database: Database, door: Doorkeeper, audit: Audi
 
     @router.get("/v1/events")
     async def events(
-        caller: Annotated[Caller, Depends(door.open)], paging: Annotated[Paging, Depends()], status: Filter = None
+        caller: Annotated[Caller, Depends(door.open)], paging: Paged, status: Status = None
     ) -> Page[EventAnswer]:
         """The office's own events with their standing, in the order of recording."""
         async with database.transaction() as session:
@@ -67,7 +85,7 @@ def routes(handlers: Handlers, database: Database, door: Doorkeeper, audit: Audi
         return _or_404(found)
 
     @router.get("/v1/schemes", dependencies=[Depends(office)], responses=refusals(403))
-    async def schemes(paging: Annotated[Paging, Depends()]) -> Page[SchemeFact]:
+    async def schemes(paging: Paged) -> Page[SchemeFact]:
         """The registered schemes."""
         async with database.transaction() as session:
             return await queries.schemes(session, paging)
@@ -75,10 +93,10 @@ def routes(handlers: Handlers, database: Database, door: Doorkeeper, audit: Audi
     @router.get("/v1/certificates", responses=refusals(403))
     async def certificates(
         caller: Annotated[Caller, Depends(office)],
-        paging: Annotated[Paging, Depends()],
+        paging: Paged,
         cohort: Filter = None,
         scheme: Filter = None,
-        status: Filter = None,
+        status: StatusOfOne = None,
         enrolment: Filter = None,
     ) -> Page[CertificateAnswer]:
         """The certificates of the cohorts to which the office is a party."""

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from services.certification.log import Log
 from shared.database import Database
 from shared.evidence import LogEvidence, encoded
-from shared.http import Problem
+from shared.http import Problem, known_parameters
 from shared.openapi import OPEN, refusals
 from shared.visitors import Visitors
 
@@ -80,7 +80,7 @@ def routes(there: Log | None, database: Database, visitors: Visitors) -> APIRout
                 raise _no_such_size("Ask from a size to one that is not smaller, and that the log has reached.")
             return LogProof(proof=encoded(await log.consistency(session, first, second)))
 
-    @router.get("/leaves", **open_to_all)
+    @router.get("/leaves", dependencies=[Depends(known_parameters)], **open_to_all)
     async def leaves(
         log: Its,
         start: Annotated[int, Query(ge=0, le=_LARGEST, alias="from")] = 0,

@@ -9,7 +9,7 @@ from services.certification import queries
 from shared.database import Database
 from shared.events.certification import RecognitionFact
 from shared.events.codes import CODE_PATTERN
-from shared.http import Page, Paging
+from shared.http import Page, Paged
 from shared.openapi import OPEN, refusals
 from shared.visitors import Visitors
 
@@ -23,7 +23,7 @@ def routes(database: Database, visitors: Visitors) -> APIRouter:
 
     @router.get("/v1/recognitions", openapi_extra=OPEN, responses=refusals(429, 503))
     async def recognitions(
-        paging: Annotated[Paging, Depends()],
+        paging: Paged,
         scheme: Filter = None,
         occupation: Filter = None,
         level: Filter = None,

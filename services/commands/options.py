@@ -1,5 +1,6 @@
 """What several commands share: the options for where Sampan is and who calls, and where they say things."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from rich.console import Console
 from services.client import Client
 from services.errors import ClientError
 from services.processes import read_secret
+from services.standalone import PORTS
 
 say = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -28,7 +30,9 @@ Token = Annotated[
         "--token", envvar="SAMPAN_TOKEN", help="Your office's token. Without it: the administrator's, from --data."
     ),
 ]
-HERE = "http://127.0.0.1:8001"
+_PORT, _USUAL = PORTS["enrolment"]
+HERE = f"http://127.0.0.1:{os.environ.get(_PORT) or _USUAL}"
+"""Where `sampan up` of this environment has enrolment."""
 
 
 @contextmanager
@@ -41,7 +45,8 @@ def connected(server: str, token: str | None, data: Path) -> Iterator[Client]:
             token = read_secret(data / "admin-token")
         except OSError:
             raise ClientError(
-                f"Give your office's token with --token or SAMPAN_TOKEN (there is no administrator's token in {data}/)."
+                f"Give your office's token with --token or SAMPAN_TOKEN; or say with --data or SAMPAN_DATA where `sampan up` has "
+                f"its data (there is no administrator's token in {data}/)."
             ) from None
     if not token.isascii() or not token.isprintable():
         raise ClientError("The token holds characters that no token has. Copy it again from the hand-over sheet.")

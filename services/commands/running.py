@@ -2,8 +2,11 @@
 
 import json
 import os
+import shutil
+import signal
 import tempfile
-from contextlib import nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -12,10 +15,12 @@ import typer
 from services import demo as demonstration
 from services.client import Client
 from services.commands.options import DATA, Data, say, say_indented
+from services.errors import ClientError
 from services.eventfiles import read_events
 from services.printing import print_demo
 from services.restoring import refuse_unfinished
-from services.standalone import Standalone
+from services.rosters import SUFFIXES
+from services.standalone import INTERRUPTS, Standalone
 
 app = typer.Typer()
 
@@ -24,7 +29,7 @@ app = typer.Typer()
 def up(data: Data = DATA) -> None:
     """Run the whole program on this machine until Ctrl-C; a second start carries on with the same data."""
     refuse_unfinished(data)
-    with Standalone(data) as sampan, suppress(KeyboardInterrupt):  # from here on, Ctrl-C is how it ends
+    with Standalone(data, say=say.print) as sampan, suppress(KeyboardInterrupt):  # from here on, Ctrl-C is how it ends
         _say_addresses(sampan)
         _say_whether_it_issues(sampan)
         _stay_up(sampan, "Stop it with Ctrl-C.")
@@ -37,9 +42,16 @@ def demo(
     events: Annotated[Path, typer.Option(help="Another file of events, in any order.")] = demonstration.EXAMPLE,
 ) -> None:
     """Start on a fresh folder, post the first cohort's events as its offices would, and show the report."""
+    if events.suffix.lower() in SUFFIXES:
+        raise ClientError(
+            f"{events} is a spreadsheet, and the demo posts events: give it .ndjson (one to a line) or .json. A roster is posted "
+            "with `sampan post` to a Sampan that runs."
+        )
     lines = read_events(events)
+    if not lines:
+        raise ClientError(f"{events} holds no event: there is nothing to show.")
     here = {"SAMPAN_PUBLIC_URL": "http://127.0.0.1", **os.environ}  # documents say that only this machine reaches it
-    with tempfile.TemporaryDirectory(prefix="sampan-demo-") as folder, Standalone(Path(folder), here) as sampan:
+    with folder_for_now() as folder, Standalone(folder, here, say.print) as sampan:
         say.print(f"Sampan runs; {len(lines)} events of {events.name} are posted by their offices:")
         with Client(sampan.urls["enrolment"], sampan.admin_token, meanwhile=sampan.look) as client:
             counts = demonstration.post_as_offices(client, lines, say_indented)
@@ -56,6 +68,19 @@ def demo(
                 _say_addresses(sampan)
                 _say_where_certificates_are(sampan)
                 _stay_up(sampan, "Stop it with Ctrl-C; the demo's data are removed then.")
+
+
+@contextmanager
+def folder_for_now() -> Iterator[Path]:
+    """A folder that is removed at the end, whatever interrupts: there are secrets in it."""
+    folder = Path(tempfile.mkdtemp(prefix="sampan-demo-"))
+    try:
+        yield folder
+    finally:
+        before = {number: signal.signal(number, signal.SIG_IGN) for number in INTERRUPTS}
+        shutil.rmtree(folder)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _stay_up(sampan: Standalone, until: str) -> None:

@@ -12,7 +12,19 @@ from services.enrolment.queries import CohortAnswer, EventAnswer, EventHistory
 from shared.database import Database
 from shared.events.codes import CODE_PATTERN, SOURCE_PATTERN
 from shared.events.enrolment import CentreFact, CohortFact, ProgrammeFact, TraineeFact
-from shared.http import BUNDLE, EVENTS, Page, Paging, Positions, Problem, events_body, metrics_and, receipts_response
+from shared.events.receipts import STANDINGS
+from shared.http import (
+    BUNDLE,
+    EVENTS,
+    Page,
+    Paged,
+    Positions,
+    Problem,
+    events_body,
+    metrics_and,
+    one_of,
+    receipts_response,
+)
 from shared.offices import Caller, Doorkeeper
 from shared.openapi import refusals
 from shared.outbox import current_position
@@ -21,6 +33,9 @@ from shared.waiting import waiting_metrics
 T = TypeVar("T")
 # Whatever else could stand in an address is no code, and some of it (a NUL) not even a text for the database.
 Filter = Annotated[str | None, Query(pattern=CODE_PATTERN)]
+Status = Annotated[
+    str | None, Query(pattern=CODE_PATTERN, description=f"One of {', '.join(STANDINGS)}."), one_of(STANDINGS)
+]
 Named = Annotated[str, Path(pattern=CODE_PATTERN)]
 
 
@@ -50,10 +65,10 @@ def routes(handlers: Handlers, database: Database, door: Doorkeeper) -> APIRoute
     @router.get("/v1/events")
     async def events(
         caller: Annotated[Caller, Depends(door.open)],
-        paging: Annotated[Paging, Depends()],
+        paging: Paged,
         source: Annotated[str | None, Query(pattern=SOURCE_PATTERN)] = None,
         id: Filter = None,  # noqa: A002 - the name that users know
-        status: Filter = None,
+        status: Status = None,
         cohort: Filter = None,
     ) -> Page[EventAnswer]:
         """The office's own events with their standing, in the order of recording."""
@@ -69,21 +84,19 @@ def routes(handlers: Handlers, database: Database, door: Doorkeeper) -> APIRoute
             return _or_404(await queries.event(session, caller, f"/offices/{country}/{office}", event))
 
     @router.get("/v1/programmes", dependencies=[Depends(office)], responses=refusals(403))
-    async def programmes(paging: Annotated[Paging, Depends()]) -> Page[ProgrammeFact]:
+    async def programmes(paging: Paged) -> Page[ProgrammeFact]:
         """The registered programmes."""
         async with database.transaction() as session:
             return await queries.programmes(session, paging)
 
     @router.get("/v1/centres", dependencies=[Depends(office)], responses=refusals(403))
-    async def centres(paging: Annotated[Paging, Depends()]) -> Page[CentreFact]:
+    async def centres(paging: Paged) -> Page[CentreFact]:
         """The registered centres."""
         async with database.transaction() as session:
             return await queries.centres(session, paging)
 
     @router.get("/v1/cohorts", responses=refusals(403))
-    async def cohorts(
-        caller: Annotated[Caller, Depends(office)], paging: Annotated[Paging, Depends()]
-    ) -> Page[CohortFact]:
+    async def cohorts(caller: Annotated[Caller, Depends(office)], paging: Paged) -> Page[CohortFact]:
         """The cohorts to which the office is a party."""
         async with database.transaction() as session:
             return await queries.cohorts(session, caller, paging)

@@ -5,16 +5,17 @@ from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from services.enrolment import queries
 from services.enrolment.admissions import Admissions
 from services.enrolment.queries import OfficeAnswer
 from services.enrolment.registry import TOKENS_LIMIT, Registry, TooManyTokens
 from shared.database import Database
-from shared.events.codes import CODE_PATTERN, Code, Role, Source, Text
+from shared.events.codes import CODE_PATTERN, ISO_COUNTRIES, Code, Role, Source, Text
 from shared.events.identity import office_of
-from shared.http import Page, Paging, Problem
+from shared.http import Page, Paged, Problem
 from shared.offices import Caller, Doorkeeper, require_administrator
 from shared.openapi import refusals
 from shared.rights import inbox_prefix, office_durable
@@ -24,10 +25,16 @@ OFFICE_LIMIT = 16_384
 """Bytes in the description of an office."""
 
 
+def _of_a_country(office: str) -> str:
+    if office_of(office)[0].upper() not in ISO_COUNTRIES:
+        raise PydanticCustomError("unknown_country", "begins with no ISO 3166-1 alpha-2 country code, such as kh")
+    return office
+
+
 class NewOffice(BaseModel):
     """An office to register, or one more officer of it."""
 
-    office: Source
+    office: Annotated[Source, AfterValidator(_of_a_country)]
     name: Text
     roles: Annotated[list[Role], Field(min_length=1)]
     officer: Code
@@ -113,7 +120,7 @@ def routes(
         return NewToken(office=new.office, officer=new.officer, token=given.token, expires=given.expires, nats=nats)
 
     @router.get("/v1/offices", dependencies=[Depends(administrator)], responses=refusals(403))
-    async def offices(paging: Annotated[Paging, Depends()]) -> Page[OfficeAnswer]:
+    async def offices(paging: Paged) -> Page[OfficeAnswer]:
         """All offices, their roles and officers."""
         async with database.transaction() as session:
             return await queries.offices(session, paging)

@@ -22,7 +22,7 @@ from services.enrolment.register import Register
 from shared.audit import Audit
 from shared.database import Database
 from shared.events.codes import CODE_PATTERN
-from shared.http import Problem
+from shared.http import Problem, known_parameters
 from shared.offices import Caller, Doorkeeper, require_administrator
 from shared.openapi import refusals
 
@@ -65,7 +65,9 @@ def people(
         return await persons.ask(database, register, audit, clock, question)
 
     # Before the address with a name in it, which would take this for one.
-    @router.get("/persons/likely-duplicates")
+    @router.get(
+        "/persons/likely-duplicates", dependencies=[Depends(seer), Depends(known_parameters)], responses=refusals(400)
+    )
     async def likely_duplicates(caller: Annotated[Caller, Depends(seer)]) -> Duplicates:
         """Enrolments that may be one person's, among those whose details the office sees; the likeliest first."""
         return await ask(lambda people: people.duplicates(caller))
@@ -80,12 +82,14 @@ def people(
         """All that enrolment holds about a person, to give to them: details, events, receipts, and who looked."""
         return _or_404(await ask(lambda people: people.export(caller, person)))
 
-    @router.get("/cohorts/{cohort}/trainees")
+    @router.get(
+        "/cohorts/{cohort}/trainees", dependencies=[Depends(seer), Depends(known_parameters)], responses=refusals(400)
+    )
     async def trainees(cohort: Named, caller: Annotated[Caller, Depends(seer)]) -> Trainees:
         """The trainees of a cohort with the details that the office sees, by number."""
         return Trainees(items=await ask(lambda people: people.cohort(caller, cohort)))
 
-    @router.get("/crossings", dependencies=[Depends(administrator)])
+    @router.get("/crossings", dependencies=[Depends(administrator), Depends(known_parameters)], responses=refusals(400))
     async def crossings() -> Crossings:
         """How often personal details were shown or given to an office of another country, by year and office."""
         return await ask(lambda people: people.crossings())

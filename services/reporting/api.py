@@ -24,7 +24,7 @@ from shared import signin
 from shared.audit import Act, Audit
 from shared.bus import BrokerAway
 from shared.database import Database
-from shared.http import Positions, Problem, metrics
+from shared.http import Positions, Problem, known_parameters, metrics
 from shared.offices import Caller, Doorkeeper, require_administrator
 from shared.openapi import refusals
 from shared.sessions import Sessions
@@ -93,8 +93,8 @@ def routes(
             heard = await queries.positions(session)
         return Positions(position=heard, heard=heard)
 
-    @router.get("/v1/measures")
-    async def measures(_: asked) -> Measures:
+    @router.get("/v1/measures", dependencies=[Depends(door.open), Depends(known_parameters)], responses=refusals(400))
+    async def measures() -> Measures:
         """Which measures and dimensions there are, and which of them go together."""
         return Measures(
             measures=_lines(MEASURES),

@@ -1,7 +1,7 @@
 """The addresses for fitting in: what codes and indicators mean, and DHIS2 by somebody's own mapping."""
 
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -16,8 +16,9 @@ from services.reporting.formats.dhis2 import Ids
 from services.reporting.indicators import INDICATORS, Framework, question
 from services.reporting.questions import UnknownQuestion
 from shared.database import Database
-from shared.http import Problem
+from shared.http import Problem, known_parameters
 from shared.offices import Caller, Doorkeeper
+from shared.openapi import refusals
 
 
 class Asked(BaseModel):
@@ -70,14 +71,19 @@ def routes(database: Database, door: Doorkeeper) -> APIRouter:
     turns = Turns(SENT_AT_ONCE)
     asked = Annotated[Caller, Depends(door.open)]
 
-    @router.get("/v1/codes")
-    async def meanings(_: asked) -> codes.Codes:
+    a_list: dict[str, Any] = {
+        "dependencies": [Depends(door.open), Depends(known_parameters)],
+        "responses": refusals(400),
+    }
+
+    @router.get("/v1/codes", **a_list)
+    async def meanings() -> codes.Codes:
         """What the codes in answers mean, in five languages."""
         async with database.transaction() as session:
             return await codes.codes(session)
 
-    @router.get("/v1/indicators")
-    async def indicators(_: asked) -> list[Asked]:
+    @router.get("/v1/indicators", **a_list)
+    async def indicators() -> list[Asked]:
         """The measures in the ILO's and donors' terms, and what contributes to the Sustainable Development Goals."""
         return _INDICATORS
 

@@ -12,7 +12,7 @@ from services.reporting.periods import NoSuchPeriod, PeriodReport, Periods, Peri
 from shared.audit import Act, Audit
 from shared.database import Database
 from shared.events.codes import Text
-from shared.http import Problem
+from shared.http import Problem, known_parameters
 from shared.offices import Caller, Doorkeeper
 from shared.openapi import refusals
 
@@ -28,8 +28,8 @@ def routes(database: Database, door: Doorkeeper, audit: Audit) -> APIRouter:
     router = APIRouter()
     asked = Annotated[Caller, Depends(door.open)]
 
-    @router.get("/v1/periods")
-    async def every(_: asked) -> Periods:
+    @router.get("/v1/periods", dependencies=[Depends(door.open), Depends(known_parameters)], responses=refusals(400))
+    async def every() -> Periods:
         """Every programme's periods, with what it meant to reach in each and what it reached."""
         async with database.snapshot() as session:
             return await periods.every(session)

@@ -12,7 +12,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from shared.desk.wording import FIELDS, HINTS, WRONG
-from shared.events.codes import Model
+from shared.events.codes import FROM_OUTSIDE, Model
 from shared.http import Problem
 from shared.pages.languages import LANGUAGES
 
@@ -87,7 +87,7 @@ def read(model: type[Model], typed: Values, before: Mapping[str, Any] | None = N
     data = {field.name: [] for field in fields if before and before.get(field.name) == []} | data
     if not wrong:
         try:
-            model.model_validate(data)
+            model.model_validate(data, context=FROM_OUTSIDE)
         except ValidationError as error:
             for one in error.errors(include_url=False, include_input=False, include_context=False):
                 path, field = _place(fields, one["loc"])

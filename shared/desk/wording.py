@@ -303,6 +303,7 @@ WRONG: Final[Mapping[str, str]] = {
     "the enrolment is not the one of this cohort and number": _("Give the cohort and the trainee number."),
     "ends_on lies before starts_on": _("The last day lies before the first day."),
     "places names a country twice": _("A country stands twice among the places."),
+    "names one twice": _("Something stands twice in this list."),
     "the mark is more than out_of": _("The mark is more than it is out of."),
     "somebody was present for more hours than the session had": _(
         "Somebody was there for more hours than the session had."

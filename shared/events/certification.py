@@ -1,11 +1,15 @@
 """Facts that certification publishes on ``certification.>``."""
 
-from typing import Literal
+from typing import Final, Literal, get_args
 
 from shared.events.codes import Country as CountryCode
 from shared.events.codes import Day, Model
 from shared.events.facts import Fact
 from shared.events.offices_to_certification import RecognitionGranted, SchemeRegistered
+
+CertificateStatus = Literal["assessed", "eligible", "issued", "suspended", "revoked", "superseded", "void"]
+STATUSES: Final[tuple[CertificateStatus, ...]] = get_args(CertificateStatus)
+"""Those of certificates."""
 
 
 class SchemeFact(SchemeRegistered):
@@ -38,7 +42,7 @@ class CertificateFact(Model):
     occupation: str
     level: str
     edition: int
-    status: Literal["assessed", "eligible", "issued", "suspended", "revoked", "superseded", "void"]
+    status: CertificateStatus
     reason: str | None = None
     number: str | None = None
     attempts: list[Attempt] = []

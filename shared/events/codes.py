@@ -236,6 +236,20 @@ T = TypeVar("T")
 Many = Annotated[list[T], Field(fail_fast=True)]
 """A list that is refused at its first bad item: a million of them would cost seconds and a gigabyte to describe."""
 
+
+def each_once(*names: str) -> AfterValidator:
+    """For a list from outside: no item stands in it twice, each known by the fields that are named, or by itself."""
+
+    def check(items: list[T], info: ValidationInfo) -> list[T]:
+        if info.context == FROM_OUTSIDE:
+            known = {tuple(getattr(item, name) for name in names) if names else item for item in items}
+            if len(known) != len(items):
+                raise PydanticCustomError("invalid_data", "names one twice")
+        return items
+
+    return AfterValidator(check)
+
+
 Role = Literal["coordinator", "sending-office", "host-centre", "awarding-body", "recognition-authority", "reader"]
 Sex = Literal["F", "M", "U"]
 """SDMX: F, M, or U for not known or not stated."""

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from shared.events.codes import Code, Day, Link, Many, Model, Reason, Text, Titles
+from shared.events.codes import Code, Day, Link, Many, Model, Reason, Text, Titles, each_once
 from shared.events.offices_to_enrolment import EventVoided
 from shared.events.persons import TraineeRef
 
@@ -41,8 +41,8 @@ class SchemeRegistered(Model):
     scheme: Code
     titles: Titles
     awarding_body: Titles
-    occupations: Annotated[Many[Occupation], Field(min_length=1)]
-    levels: Annotated[Many[Level], Field(min_length=1)]
+    occupations: Annotated[Many[Occupation], Field(min_length=1), each_once("occupation")]
+    levels: Annotated[Many[Level], Field(min_length=1), each_once("level")]
     rule: Literal["on_pass", "by_awarding_body"]
     completion_required: bool
     valid_months: Annotated[int, Field(ge=1, le=1200)] | None = None

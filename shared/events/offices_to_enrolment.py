@@ -23,6 +23,7 @@ from shared.events.codes import (
     Timezone,
     Titles,
     TraineeRole,
+    each_once,
 )
 from shared.events.identity import enrolment_id
 from shared.events.persons import (
@@ -66,11 +67,11 @@ class ProgrammeRegistered(Model):
 
     programme: Code
     titles: Titles
-    countries: Annotated[Many[Country], Field(min_length=1)]
+    countries: Annotated[Many[Country], Field(min_length=1), each_once()]
     donor: Text | None = None
-    trades: Many[Trade] = []
-    periods: Many[Period] = []
-    targets: Many[Target] = []
+    trades: Annotated[Many[Trade], each_once("trade")] = []
+    periods: Annotated[Many[Period], each_once("period")] = []
+    targets: Annotated[Many[Target], each_once("indicator", "period")] = []
 
 
 class CentreRegistered(Model):
@@ -107,13 +108,13 @@ class CohortAnnounced(Model):
     host_country: Country
     trainers: Many[Text] = []
     mode: Mode
-    trades: Annotated[Many[Code], Field(min_length=1)]
+    trades: Annotated[Many[Code], Field(min_length=1), each_once()]
     starts_on: Day
     ends_on: Day
     language: Language
     timezone: Timezone
-    schemes: Many[Code] = []
-    parties: Annotated[Many[Party], Field(min_length=1)]
+    schemes: Annotated[Many[Code], each_once()] = []
+    parties: Annotated[Many[Party], Field(min_length=1), each_once("office", "role")]
 
     @model_validator(mode="after")
     def _in_order(self) -> "CohortAnnounced":
@@ -134,13 +135,13 @@ class CohortChanged(Model):
     host_centre: Code | None = None
     trainers: Many[Text] | None = None
     mode: Mode | None = None
-    trades: Annotated[Many[Code], Field(min_length=1)] | None = None
+    trades: Annotated[Many[Code], Field(min_length=1), each_once()] | None = None
     starts_on: Day | None = None
     ends_on: Day | None = None
     language: Language | None = None
     timezone: Timezone | None = None
-    schemes: Many[Code] | None = None
-    parties: Annotated[Many[Party], Field(min_length=1)] | None = None
+    schemes: Annotated[Many[Code], each_once()] | None = None
+    parties: Annotated[Many[Party], Field(min_length=1), each_once("office", "role")] | None = None
 
     @model_validator(mode="after")
     def _in_order(self) -> "CohortChanged":

@@ -1,10 +1,13 @@
 """Receipts: the answer to one event, over HTTP and on ``receipts.<country>.<office>`` alike."""
 
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from shared.events.codes import Model, Moment
 
 Status = Literal["accepted", "duplicate", "waiting", "conflict", "rejected"]
+Stands = Literal["accepted", "waiting", "conflict"]
+"""How an event that was taken may stand."""
+STANDINGS: Final[tuple[Stands, ...]] = get_args(Stands)
 
 
 REFUSALS: Final[dict[str, str]] = {
@@ -24,7 +27,7 @@ DUPLICATE: Final = "The same event came before and is not taken twice. `current`
 class Standing(Model):
     """What an event's status is by now; ``number`` counts its changes from 1."""
 
-    status: Literal["accepted", "waiting", "conflict"]
+    status: Stands
     code: str
     sentence: str
     number: int

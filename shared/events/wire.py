@@ -26,6 +26,11 @@ NDJSON: Final = "application/x-ndjson"
 CONTENT_TYPES: Final = (ONE, BATCH, NDJSON)
 
 
+def too_large(limit: int) -> str:
+    """What is said of a body of more bytes than are read."""
+    return f"The body is larger than {limit} bytes. Send it in parts; sending twice is safe."
+
+
 class BodyRefused(Exception):
     """A whole body that cannot be read: nothing in it was taken."""
 
@@ -104,9 +109,7 @@ def read_body(content_type: str, body: bytes) -> list[Raw]:
     if kind not in CONTENT_TYPES:
         raise BodyRefused("content_type", f"Send events as one of {', '.join(CONTENT_TYPES)}.")
     if len(body) > BODY_LIMIT:
-        raise BodyRefused(
-            "body_too_large", f"The body is larger than {BODY_LIMIT} bytes. Send it in parts; sending twice is safe."
-        )
+        raise BodyRefused("body_too_large", too_large(BODY_LIMIT))
     if body[:3] == b"\xef\xbb\xbf":
         raise BodyRefused("byte_order_mark", "The body begins with a byte order mark. Save it as UTF-8 without one.")
     if kind == NDJSON:

@@ -57,6 +57,7 @@ def test_given_shuffled_doubled_and_bad_lines_when_the_demo_runs_once_then_the_r
     assert "bad.ndjson:2: rejected, invalid_json" in out_of_order.stderr
     assert "bad.ndjson:3: rejected, not_a_number" in out_of_order.stderr
     assert "Traceback" not in out_of_order.stderr
+    assert out_of_order.stderr.startswith("Starting the broker, the database and three services")
     report = json.loads(out_of_order.stdout)
     assert report["by"] == ["trade", "role", "sex"]
     assert STORY.items() <= report["totals"].items()

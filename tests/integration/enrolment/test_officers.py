@@ -56,6 +56,14 @@ async def tokens(client: Client) -> list[dict[str, str]]:
     return next(line["tokens"] for line in offices if line["office"] == SENDER)
 
 
+async def test_an_office_is_of_a_country_that_there_is(client: Client) -> None:
+    body = {"office": "/offices/zz/aa", "name": "AA", "roles": ["reader"], "officer": "desk-1"}
+    answer = await client.post("/v1/offices", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_office")
+    assert answer.json()["message"] == "office: begins with no ISO 3166-1 alpha-2 country code, such as kh."
+    assert not [line for line in (await client.get("/v1/offices")).json()["items"] if "zz" in line["office"]]
+
+
 async def test_without_an_overlap_the_old_token_ends_at_once(client: Client) -> None:
     old = await add(client)
     new = (await client.post(f"{OFFICERS}/desk-1/rotate?overlap_hours=0")).json()["token"]

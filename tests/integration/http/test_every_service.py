@@ -149,7 +149,66 @@ async def test_no_stranger_is_read_to_the_end(app: FastAPI, client: httpx.AsyncC
             assert taken <= BODY_LIMIT // (1 << 20) + 1, f"{method} {path} read {taken} MiB"
             if answer.status_code == 413 and "json" in answer.headers["content-type"]:
                 assert answer.json()["code"] == "body_too_large"
+                assert answer.json()["message"].startswith(f"The body is larger than {BODY_LIMIT} bytes. Send it in")
                 assert "x-correlation-id" in answer.headers
+
+
+LISTS = {
+    "/v1/events",
+    "/v1/programmes",
+    "/v1/centres",
+    "/v1/cohorts",
+    "/v1/cohorts/a1/trainees",
+    "/v1/persons/likely-duplicates",
+    "/v1/crossings",
+    "/v1/offices",
+    "/v1/schemes",
+    "/v1/certificates",
+    "/v1/audit",
+    "/v1/rejected",
+    "/v1/deadletters",
+    "/v1/periods",
+    "/v1/codes",
+    "/v1/indicators",
+    "/v1/measures",
+}
+
+
+async def test_a_list_has_no_parameters_but_its_own_and_names_them(app: FastAPI, client: httpx.AsyncClient) -> None:
+    token = {"authorization": f"Bearer {ADMINISTRATOR}"}
+    found = [path for method, path in doors(app) if method == "GET" and path in LISTS]
+    assert found
+    for path in found:
+        for mistyped in ({"nonsense": "1"}, {"Limit": "5"}, {"": ""}):
+            answer = await client.get(path, params=mistyped, headers=token)
+            assert (path, answer.status_code) == (path, 400)
+            assert answer.json()["code"] == "unknown_parameter", path
+            assert "nonsense" not in answer.text
+        assert (await client.get(path, params={"nonsense": "1"})).status_code == 401, path
+    if "/v1/events" in found:
+        answer = await client.get("/v1/events", params={"cursor": "10"}, headers=token)
+        assert "There are: " in answer.json()["message"]
+        assert {"status", "limit", "after"} <= set(re.findall(r"[a-z]+", answer.json()["message"]))
+
+
+async def test_a_list_names_the_statuses_that_there_are(app: FastAPI, client: httpx.AsyncClient) -> None:
+    token = {"authorization": f"Bearer {ADMINISTRATOR}"}
+    statuses = {
+        "/v1/events": "accepted, waiting, conflict",
+        "/v1/certificates": "assessed, eligible, issued, suspended, revoked, superseded, void",
+    }
+    for path in [path for method, path in doors(app) if method == "GET" and path in statuses]:
+        for status in ("nonsense", "Accepted", ""):
+            answer = await client.get(path, params={"status": status}, headers=token)
+            assert (path, answer.status_code) == (path, 400)
+            assert answer.json()["message"] == f"status: give one of {statuses[path]}."
+
+
+async def test_what_anybody_may_list_has_no_parameters_but_its_own(app: FastAPI, client: httpx.AsyncClient) -> None:
+    there = {route.path for route in _routes(app.routes) if isinstance(route, APIRoute)}
+    for path in {"/v1/recognitions", "/v1/log/leaves"} & there:
+        answer = await client.get(path, params={"nonsense": "1"})
+        assert (path, answer.status_code, answer.json()["code"]) == (path, 400, "unknown_parameter")
 
 
 async def test_a_dead_database_is_a_503_everywhere(app: FastAPI, client: httpx.AsyncClient) -> None:

@@ -1,6 +1,7 @@
 """What keeps a backup from being made, opened or restored is said in one sentence, and nothing is touched."""
 
 import asyncio
+import errno
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -133,6 +134,17 @@ def test_nothing_starts_on_what_was_half_restored(tmp_path: Path) -> None:
     refuse_unfinished(tmp_path)
     (tmp_path / UNFINISHED).touch()
     with pytest.raises(StandaloneError, match="has not ended"):
+        refuse_unfinished(tmp_path)
+
+
+def test_a_folder_that_nobody_may_look_into_is_said_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(path: Path, **_: object) -> object:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))  # root meets none
+
+    monkeypatch.setattr(Path, "stat", closed)
+    with pytest.raises(StandaloneError, match=f"data folder {tmp_path} cannot be used: .*Permission denied"):
         refuse_unfinished(tmp_path)
 
 

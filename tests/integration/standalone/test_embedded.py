@@ -20,7 +20,7 @@ import psutil
 import pytest
 
 from services import embedded, pinned
-from services.embedded import SERVICES, EmbeddedNats, EmbeddedPostgres
+from services.embedded import SERVICES, EmbeddedNats, EmbeddedPostgres, check_way
 from services.processes import StandaloneError, free_port, installed, keep_secret, lock_folder
 from shared.credentials import Keys
 from tests.servers import NatsForTests, PostgresForTests
@@ -335,6 +335,31 @@ def test_as_root_a_closed_folder_is_said_in_one_sentence(folder: Path) -> None:
     with pytest.raises(StandaloneError, match=r"user 'nobody' cannot enter .* --data /var/lib/sampan"):
         EmbeddedPostgres(folder).start()
     assert mode(folder.parent) == 0o700
+    assert not folder.exists(), "nothing is made where it could not be used"
+
+
+@only_root
+def test_as_root_whether_a_folder_is_closed_is_asked_of_no_program(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = folder.parent / "programs"
+    programs.mkdir()
+    (programs / "test").write_text("#!/bin/sh\nexit 0\n")
+    (programs / "test").chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs))
+    check_way(folder)
+    folder.parent.chmod(0o700)
+    with pytest.raises(StandaloneError, match=f"cannot enter {folder.parent}"):
+        check_way(folder / "deep" / "down")
+
+
+@only_root
+def test_as_root_what_is_opened_at_the_start_is_in_nobodys_way(folder: Path) -> None:
+    folder.mkdir(mode=0o700)
+    check_way(folder)
+    (folder / "something").touch()
+    with pytest.raises(StandaloneError, match=f"cannot enter {folder}:"):
+        check_way(folder)
 
 
 @pytest.mark.long

@@ -102,6 +102,23 @@ def test_uv_is_used_when_there_is_one(tree: Path) -> None:
     assert make(tree, uv=uv).returncode == 0
 
 
+@pytest.mark.parametrize(
+    ("said", "environment", "folder"),
+    [
+        ([], {}, "data"),
+        ([], {"SAMPAN_DATA": "/var/lib/sampan"}, "/var/lib/sampan"),
+        (["DATA=/srv/two words"], {"SAMPAN_DATA": "/var/lib/sampan"}, "/srv/two words"),
+    ],
+)
+def test_up_keeps_its_data_where_it_is_told_to(
+    tree: Path, said: list[str], environment: dict[str, str], folder: str
+) -> None:
+    command = [tree / "path" / "make", "-n", "-o", ".venv/runtime", "up", *said]
+    env = {"PATH": str(tree / "path")} | environment
+    asked = subprocess.run(command, cwd=tree, env=env, capture_output=True, text=True, check=True)
+    assert asked.stdout.splitlines()[-1] == f'.venv/bin/sampan up --data "{folder}"'
+
+
 def test_help_names_every_target() -> None:
     program = shutil.which("make")
     assert program is not None

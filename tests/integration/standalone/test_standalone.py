@@ -259,6 +259,13 @@ def test_a_folder_that_is_a_file_is_said_in_one_sentence(place: Place) -> None:
     assert f"The data folder {place.data} cannot be used: " in place.refuses()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_as_root_nothing_is_made_in_a_closed_folder(place: Place) -> None:
+    place.data.parent.chmod(0o700)
+    assert "cannot enter" in place.refuses()
+    assert not place.data.exists()
+
+
 @pytest.mark.long
 def test_ctrl_c_during_the_start_leaves_nothing(place: Place) -> None:
     process = place.run()
