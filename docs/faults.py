@@ -20,8 +20,12 @@ class Row(NamedTuple):
 FAULTS = (
     Row(
         "a service killed before its commit",
-        "PostgreSQL waits within the commit (a deferred trigger of the test's); `kill -9`; the session is ended",
-        ("faults/test_kills.py::test_killed_before_the_commit",),
+        "PostgreSQL waits within the commit (a deferred trigger of the test's); `kill -9`; the session is ended. Of what came "
+        "over HTTP, and of a message that only the broker holds",
+        (
+            "faults/test_kills.py::test_killed_before_the_commit",
+            "faults/test_kills.py::test_killed_before_the_commit_of_a_message",
+        ),
         ("killed before the commit",),
     ),
     Row(
@@ -139,8 +143,8 @@ FAULTS = (
     ),
     Row(
         "deadlock, serialization failure",
-        "a real deadlock that the service loses; SQLSTATE 40001 and 40P01, three times and for ever; two workers in "
-        "opposite order",
+        "a real deadlock that the service loses; SQLSTATE 40001 and 40P01, three times and for ever; two posts in opposite "
+        "order, both held until they wait",
         (
             "faults/test_contention.py::test_a_deadlock_that_a_service_loses_is_done_again",
             "faults/test_contention.py::test_a_conflict_of_transactions_is_done_again",

@@ -19,11 +19,24 @@ from services.client import Client
 from services.standalone import Service, Standalone
 from services.upkeep import check
 from tests.e2e.conftest import EXAMPLE, environment
+from tests.faults.moments import superuser
 from tests.faults.recoveries import Recoveries
 from tests.faults.ways import Way
 
 SERVICES = ("enrolment", "certification", "reporting")
 APPRAISAL, TVET = "/offices/cn/wuxi-appraisal", "/offices/la/tvet"
+TWICE = """
+    SELECT one.certificate FROM certification.certificates AS one
+    JOIN certification.trainees AS its ON its.enrolment = one.enrolment
+    JOIN certification.trainees AS others ON others.person = its.person
+    JOIN certification.certificates AS other ON other.enrolment = others.enrolment AND other.certificate > one.certificate
+    WHERE one.status IN ('issued', 'suspended') AND other.status IN ('issued', 'suspended')
+    AND (one.scheme, one.data ->> 'occupation', one.data ->> 'level')
+        = (other.scheme, other.data ->> 'occupation', other.data ->> 'level')
+    AND daterange((one.data ->> 'awarded_on')::date, (one.data ->> 'valid_until')::date, '[]')
+        && daterange((other.data ->> 'awarded_on')::date, (other.data ->> 'valid_until')::date, '[]')
+"""
+"""Live certificates of a person that has another of the same award on the same day."""
 KINDS = {"one": "application/cloudevents+json", "batch": "application/cloudevents-batch+json"}
 
 
@@ -189,6 +202,8 @@ class River:
         for start in range(0, len(accepted), 500):
             answer = self.post_to(service, accepted[start : start + 500], "batch")
             assert {receipt["status"] for receipt in answer.json()["receipts"]} == {"duplicate"}
+        with superuser(self.sampan.postgres) as session:
+            assert session.ask(TWICE) == [], "somebody has two certificates of one award"
         assert self.check() == []
 
     def check(self) -> list[dict[str, str]]:
