@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from services.enrolment.journal import _lock_key
+from tests.faults.cohorts import owner
 from tests.faults.conftest import River, centre
-from tests.faults.events import effects, meanwhile, over_nats, owner
+from tests.faults.events import effects, meanwhile, over_nats
 from tests.faults.moments import Superuser, in_the_commit, raising, superuser
 from tests.faults.patience import eventually
 from tests.faults.recoveries import Recoveries
@@ -135,11 +136,11 @@ def test_a_message_that_always_fails_becomes_a_dead_letter_alone(
         took = eventually(lambda: len(letters(river, service)) == 1, "it is no dead letter", 60)
         eventually(lambda: effects(session, last) == effects(session, first) == 1, "its neighbours wait")
         assert effects(session, poison) == 0
-        river.assert_nothing_lost([first, last], service)
+        river.assert_nothing_lost([first, last])
     recoveries.tell(f"a message that always fails at {service}", took)
     replayed(river, service)
     eventually(river.all_ready, river.say)
-    river.assert_nothing_lost([first, poison, last], service)
+    river.assert_nothing_lost([first, poison, last])
     assert effects(session, poison) == 1
 
 

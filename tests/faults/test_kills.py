@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from tests.faults.cohorts import owner
 from tests.faults.conftest import SERVICES, River
-from tests.faults.events import effects, meanwhile, over_nats, owner
+from tests.faults.events import effects, meanwhile, over_nats
 from tests.faults.moments import Superuser, in_the_commit, superuser
 from tests.faults.patience import eventually
 from tests.faults.recoveries import Recoveries
@@ -54,7 +55,7 @@ def back(river: River, session: Superuser, service: str, event: dict[str, Any], 
     assert river.post_to(owner(event), event).json()["receipts"][0]["status"] in {"accepted", "duplicate"}
     eventually(river.all_ready, river.say)
     took = time.monotonic() - killed
-    river.assert_nothing_lost([event], owner(event))
+    river.assert_nothing_lost([event])
     assert effects(session, event) == 1
     return took
 
