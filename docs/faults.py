@@ -20,8 +20,12 @@ class Row(NamedTuple):
 FAULTS = (
     Row(
         "a service killed before its commit",
-        "PostgreSQL waits within the commit (a deferred trigger of the test's); `kill -9`; the session is ended",
-        ("faults/test_kills.py::test_killed_before_the_commit",),
+        "PostgreSQL waits within the commit (a deferred trigger of the test's); `kill -9`; the session is ended. Of what came "
+        "over HTTP, and of a message that only the broker holds",
+        (
+            "faults/test_kills.py::test_killed_before_the_commit",
+            "faults/test_kills.py::test_killed_before_the_commit_of_a_message",
+        ),
         ("killed before the commit",),
     ),
     Row(
@@ -99,7 +103,8 @@ FAULTS = (
     ),
     Row(
         "a flipped bit in a stream's files",
-        "in the middle of a block, the broker stopped or killed before: the stream is made anew from the journal",
+        "in the middle of a block, the broker stopped or killed before: messages are lost by it, and the stream is made whole "
+        "from the journal",
         (
             "faults/test_disks.py::test_a_flipped_bit_in_a_streams_files",
             "integration/bus/test_facts.py::test_facts_that_are_gone_are_waited_for_until_their_owner_brings_them_back",
@@ -139,8 +144,8 @@ FAULTS = (
     ),
     Row(
         "deadlock, serialization failure",
-        "a real deadlock that the service loses; SQLSTATE 40001 and 40P01, three times and for ever; two workers in "
-        "opposite order",
+        "a real deadlock that the service loses; SQLSTATE 40001 and 40P01, three times and for ever; two posts in opposite "
+        "order, both held until they wait",
         (
             "faults/test_contention.py::test_a_deadlock_that_a_service_loses_is_done_again",
             "faults/test_contention.py::test_a_conflict_of_transactions_is_done_again",
@@ -273,8 +278,11 @@ def page(note: str) -> str:
         "# Faults",
         note,
         "What is done to the running program, by `make faults`: the services, the broker and the database are processes, and "
-        "the fault is a real one. After each: nothing that was acknowledged is lost, every event has one effect, "
-        "`sampan check` finds nothing, no certificate is there twice, and readiness said what was wrong. "
+        "the fault is a real one. Under load, offices' events come all the while: cohort after cohort, from the announcement "
+        "to the certificates, at both services. After each fault: nothing that was acknowledged is lost or done twice, "
+        "`sampan check` finds nothing, and nobody has two certificates of one award on the same day. While a server is away, "
+        "does not answer or cannot keep anything, and while a service is dead, readiness says so; what is over within a moment "
+        "it may never have seen. "
         "`make test` has a short form of most, "
         "`make long` nearly all of it.",
         f"Last taken {taken['taken']} on {taken['cores']} cores (load {taken['load']} before it): {taken['tests']} tests in "

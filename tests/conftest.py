@@ -39,6 +39,36 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
+class Telling:
+    """Says what tests count as they go: a run that is ended from outside comes to no summary."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._counts: Counter[str] = Counter()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        if report.when != "call" or terminal is None:
+            return
+        for what, number in counted(report):
+            self._counts[what] += number
+            terminal.ensure_newline()
+            terminal.write_line(f"so far: {what}: {self._counts[what]}")
+
+
+def counted(report: pytest.TestReport) -> Iterator[tuple[str, int]]:
+    """What a test has counted."""
+    for name, value in report.user_properties:
+        kind, _, what = name.partition(": ")
+        if kind == "count" and isinstance(value, int):
+            yield what, value
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # workers have no terminal
+        config.pluginmanager.register(Telling(config))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """What tests have told of faults: recovery times, and numbers of schedules and questions."""
     recoveries: dict[str, list[float]] = defaultdict(list)

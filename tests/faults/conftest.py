@@ -1,11 +1,13 @@
 """The whole program with parts that a test may kill and start: nobody else brings them back."""
 
 import json
+import math
 import os
 import secrets
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count, product
@@ -18,12 +20,43 @@ import pytest
 from services.client import Client
 from services.standalone import Service, Standalone
 from services.upkeep import check
-from tests.e2e.conftest import EXAMPLE, environment
+from tests.e2e.conftest import environment
+from tests.faults.cohorts import TRAINEES, cohorts, example, owner
+from tests.faults.moments import superuser
+from tests.faults.patience import BACK_SECONDS
 from tests.faults.recoveries import Recoveries
 from tests.faults.ways import Way
 
 SERVICES = ("enrolment", "certification", "reporting")
 APPRAISAL, TVET = "/offices/cn/wuxi-appraisal", "/offices/la/tvet"
+TWICE = """
+    SELECT one.certificate FROM certification.certificates AS one
+    JOIN certification.trainees AS its ON its.enrolment = one.enrolment
+    JOIN certification.trainees AS others ON others.person = its.person
+    JOIN certification.certificates AS other ON other.enrolment = others.enrolment AND other.certificate > one.certificate
+    WHERE one.status IN ('issued', 'suspended') AND other.status IN ('issued', 'suspended')
+    AND (one.scheme, one.data ->> 'occupation', one.data ->> 'level')
+        = (other.scheme, other.data ->> 'occupation', other.data ->> 'level')
+    AND daterange((one.data ->> 'awarded_on')::date, (one.data ->> 'valid_until')::date, '[]')
+        && daterange((other.data ->> 'awarded_on')::date, (other.data ->> 'valid_until')::date, '[]')
+"""
+"""Live certificates of a person that has another of the same award on the same day."""
+EFFECTS = """
+    SELECT (SELECT count(*) FROM enrolment.outbox WHERE CAST(body AS jsonb) ->> 'cause' = asked.cause)
+    FROM unnest($1::text[]) AS asked (cause)
+"""
+"""How many facts each of these events has caused."""
+ISSUED = """
+    WITH facts AS (SELECT position, CAST(body AS jsonb) -> 'data' AS data FROM certification.outbox
+                   WHERE subject LIKE 'certification.certificate.%'),
+         steps AS (SELECT data, lag(data ->> 'status') OVER (PARTITION BY data ->> 'certificate' ORDER BY position) AS before
+                   FROM facts WHERE data ->> 'cohort' = ANY($1::text[]))
+    SELECT (data ->> 'cohort') || '/' || (data ->> 'trainee') FROM steps
+    WHERE data ->> 'status' = 'issued' AND before IS DISTINCT FROM 'issued'
+"""
+"""Whose certificate was issued, as often as one was."""
+KEPT = {"accepted", "duplicate", "waiting", "conflict"}
+"""What becomes of an event that is taken: what it rests on may not have been heard of yet."""
 KINDS = {"one": "application/cloudevents+json", "batch": "application/cloudevents-batch+json"}
 
 
@@ -72,39 +105,54 @@ class Routed(Standalone):
 
 
 class Poster:
-    """Posts one event after the other and keeps what it was answered."""
+    """Posts cohort after cohort, one event after the other, to the service that takes it, and keeps what it was answered."""
 
     def __init__(self, post: Callable[[dict[str, Any]], httpx.Response], name: str, *, breaking: bool = False) -> None:
         """``breaking`` says that the service itself will die: an answer that does not come is then no wonder."""
         self._breaking = breaking
         self.accepted: list[dict[str, Any]] = []
+        self.cohorts: list[str] = []
+        """Those of which everything was accepted."""
         self.put_off = 0
         self.wrong: list[str] = []
         self._post = post
         self._name = name
         self._ended = threading.Event()
+        self._patience = math.inf
 
     def run(self) -> None:
-        number = 0
-        while not self._ended.wait(0.02):
-            event = centre(f"{self._name}-{number}")
-            try:
-                answer = self._post(event)
-            except httpx.TransportError as error:
-                if self._breaking:
-                    self.put_off += 1
-                    continue
-                self.wrong.append(type(error).__name__)
-                continue
-            if answer.status_code == 200 and answer.json()["receipts"][0]["status"] in {"accepted", "duplicate"}:
+        """Until it is to end; the cohort that it then posts is finished."""
+        for cohort in cohorts(self._name):
+            for event in cohort:
+                while not self._accepts(event):
+                    if self._ended.is_set() and time.monotonic() > self._patience:
+                        self.wrong.append(f"{event['id']} is not accepted")
+                        return
                 self.accepted.append(event)
-                number += 1
-            elif answer.status_code == 503 and int(answer.headers["Retry-After"]) > 0:
-                self.put_off += 1  # and the same event again
+            self.cohorts.append(cohort[0]["data"]["cohort"])
+            if self._ended.is_set():
+                return
+
+    def _accepts(self, event: dict[str, Any]) -> bool:
+        time.sleep(0.02)  # leaves the others some of the processor
+        try:
+            answer = self._post(event)
+        except httpx.TransportError as error:
+            if self._breaking:
+                self.put_off += 1
             else:
-                self.wrong.append(f"{answer.status_code} {answer.text}")
+                self.wrong.append(type(error).__name__)
+            return False
+        if answer.status_code == 200 and answer.json()["receipts"][0]["status"] in KEPT:
+            return True
+        if answer.status_code == 503 and int(answer.headers["Retry-After"]) > 0:
+            self.put_off += 1  # and the same event again
+        else:
+            self.wrong.append(f"{answer.status_code} {answer.text}")
+        return False
 
     def end(self) -> None:
+        self._patience = time.monotonic() + BACK_SECONDS
         self._ended.set()
 
 
@@ -124,14 +172,9 @@ class River:
             self.http.post(f"{self.sampan.urls['enrolment']}/v1/offices", json=new).raise_for_status()
         with Client(self.sampan.urls["enrolment"], self.sampan.admin_token) as client:
             client.wait_until_reported()
-        owned = {"scheme.registered.v1", "trainee.assessed.v1"}
-        events = [json.loads(line) for line in EXAMPLE.read_text().splitlines()]
+        events = example()
         for service in ("enrolment", "certification"):
-            its = [
-                event
-                for event in events
-                if (event["type"] in owned or event["type"].startswith("certificate.")) == (service == "certification")
-            ]
+            its = [event for event in events if owner(event) == service]
             answer = self.post_to(service, its, "batch")
             assert answer.status_code == 200, answer.text
         assert self.check() == []
@@ -172,8 +215,8 @@ class River:
 
     @contextmanager
     def posting(self, name: str, *, breaking: bool = False) -> Iterator[Poster]:
-        """Post all the while; afterwards nothing that was acknowledged is lost, and all services agree with each other."""
-        poster = Poster(self.post, name, breaking=breaking)
+        """Post all the while; afterwards nothing that was acknowledged is lost or done twice, and all services agree."""
+        poster = Poster(lambda event: self.post_to(owner(event), event), name, breaking=breaking)
         thread = threading.Thread(target=poster.run)
         thread.start()
         try:
@@ -182,14 +225,35 @@ class River:
             poster.end()
             thread.join()
         assert poster.wrong == []
-        assert poster.accepted
+        assert poster.cohorts
         self.assert_nothing_lost(poster.accepted)
+        self._assert_done_once(poster)
 
-    def assert_nothing_lost(self, accepted: list[dict[str, Any]], service: str = "enrolment") -> None:
-        for start in range(0, len(accepted), 500):
-            answer = self.post_to(service, accepted[start : start + 500], "batch")
-            assert {receipt["status"] for receipt in answer.json()["receipts"]} == {"duplicate"}
+    def assert_nothing_lost(self, accepted: list[dict[str, Any]]) -> None:
+        """Each is known where it was posted, nobody has a certificate twice, and the services agree with each other."""
+        for service in ("enrolment", "certification"):
+            its = [event for event in accepted if owner(event) == service]
+            for start in range(0, len(its), 500):
+                receipts = self.post_to(service, its[start : start + 500], "batch").json()["receipts"]
+                assert {receipt["status"] for receipt in receipts} == {"duplicate"}
+        with superuser(self.sampan.postgres) as session:
+            assert session.ask(TWICE) == [], "somebody has two certificates of one award"
         assert self.check() == []
+
+    def _assert_done_once(self, poster: Poster) -> None:
+        """Every event stands, those of enrolment's with one fact; every trainee was issued one certificate, counted once."""
+        for service in ("enrolment", "certification"):
+            its = [one for one in poster.accepted if owner(one) == service]
+            for receipt in self.post_to(service, its, "batch").json()["receipts"]:
+                assert receipt["current"]["status"] == "accepted", receipt
+        with superuser(self.sampan.postgres) as session:
+            causes = [f"{one['source']}/{one['id']}" for one in poster.accepted if owner(one) == "enrolment"]
+            assert session.ask(EFFECTS, causes) == [1] * len(causes)
+            issued = session.ask(ISSUED, poster.cohorts)
+        assert sorted(issued) == sorted(f"{cohort}/{number}" for cohort in poster.cohorts for number in TRAINEES)
+        for cohort in poster.cohorts:
+            report = f"{self.sampan.urls['reporting']}/v1/aggregates?measure=certified&cohort={cohort}"
+            assert self.http.get(report).raise_for_status().json()["totals"]["certified"] == len(TRAINEES)
 
     def check(self) -> list[dict[str, str]]:
         """What `sampan check` finds."""

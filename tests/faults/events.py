@@ -5,14 +5,18 @@ import json
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 from nats.js import JetStreamContext
+from nats.js.errors import NotFoundError
 
+from tests.faults.cohorts import owner
 from tests.faults.conftest import River
 from tests.faults.moments import Superuser
 from tests.servers import connect_with_every_right
+
+T = TypeVar("T")
 
 
 def over_nats(river: River, *events: dict[str, Any]) -> None:
@@ -28,10 +32,6 @@ def over_nats(river: River, *events: dict[str, Any]) -> None:
             await connection.close()
 
     asyncio.run(send())
-
-
-def owner(event: dict[str, Any]) -> str:
-    return "certification" if event["type"].startswith("certificate.") else "enrolment"
 
 
 @contextmanager
@@ -67,6 +67,22 @@ def in_the_intake(river: River) -> int:
     return _ask(river, look)
 
 
+def lacking(river: River, stream: str, upto: int) -> list[int]:
+    """Which messages of a stream the broker cannot give; all of them, if it does not have the stream."""
+
+    async def look(streams: JetStreamContext) -> list[int]:
+        async def there(sequence: int) -> bool:
+            try:
+                await streams.get_msg(stream, sequence)
+            except NotFoundError:
+                return False
+            return True
+
+        return [sequence for sequence in range(1, upto + 1) if not await there(sequence)]
+
+    return _ask(river, look)
+
+
 def deliveries(river: River, service: str) -> int:
     """How often the broker has delivered a message of the intake to the service, again or not."""
 
@@ -77,8 +93,8 @@ def deliveries(river: River, service: str) -> int:
     return _ask(river, look)
 
 
-def _ask(river: River, look: Callable[[JetStreamContext], Awaitable[int]]) -> int:
-    async def connected() -> int:
+def _ask(river: River, look: Callable[[JetStreamContext], Awaitable[T]]) -> T:
+    async def connected() -> T:
         connection = await connect_with_every_right(river.sampan.nats.url, river.sampan.nats.keys)
         try:
             return await look(connection.jetstream(timeout=10))

@@ -1,13 +1,16 @@
 """Transactions that meet: deadlocks, serialization failures, and an event that fails whenever it is tried."""
 
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from services.enrolment.journal import _lock_key
+from tests.faults.cohorts import owner
 from tests.faults.conftest import River, centre
-from tests.faults.events import effects, meanwhile, over_nats, owner
+from tests.faults.events import effects, meanwhile, over_nats
 from tests.faults.moments import Superuser, in_the_commit, raising, superuser
 from tests.faults.patience import eventually
 from tests.faults.recoveries import Recoveries
@@ -71,24 +74,42 @@ def test_a_conflict_that_never_ends_is_said_and_costs_nobody_else(river: River, 
 
 @pytest.mark.long
 def test_two_that_name_the_same_things_in_opposite_order_never_meet(river: River, session: Superuser) -> None:
-    """Locks are taken in one order, whatever the order in which events name things."""
-    before, wrong = deadlocks(session), list[Any]()
+    """Locks of cohorts are taken in one order, whatever the order in which events name them: both wait, and both get them."""
+    before, wrong = deadlocks(session), list[str]()
+    cohorts = [f"both-{place}" for place in range(5)]
 
-    def post(who: str, order: int) -> None:
-        for turn in range(15):
-            events = [{**centre(f"both-{place}"), "id": f"{who}-{turn}-{place}"} for place in range(5)][::order]
-            answer = river.post_to("enrolment", events, "batch")
-            if answer.status_code != 200 or any(one["status"] == "rejected" for one in answer.json()["receipts"]):
-                wrong.append(answer.text)
+    def post(number: str, order: int) -> None:
+        answer = river.post_to("enrolment", [proposed(cohort, number) for cohort in cohorts[::order]], "batch")
+        if {one["status"] for one in answer.json()["receipts"]} != {"waiting"}:
+            wrong.append(answer.text)
 
-    workers = [threading.Thread(target=post, args=one) for one in (("there", 1), ("back", -1))]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    workers = [threading.Thread(target=post, args=one) for one in (("001", 1), ("002", -1))]
+    held = _lock_key(f"cohort/{cohorts[2]}")
+    session.do(f"SELECT pg_advisory_lock({held})")
+    try:
+        for worker in workers:
+            worker.start()
+        eventually(lambda: waiting(session) == 2, "they do not wait for the cohort in their middle")
+    finally:
+        session.do(f"SELECT pg_advisory_unlock({held})")
+        for worker in workers:
+            worker.join()
     assert wrong == []
+    told = time.monotonic() + 2  # PostgreSQL counts a deadlock up to a second after it
+    eventually(lambda: time.monotonic() > told or deadlocks(session) > before, "")
     assert deadlocks(session) == before
     assert river.check() == []
+
+
+def proposed(cohort: str, number: str) -> dict[str, Any]:
+    """For a cohort of which nobody has heard."""
+    data = {"cohort": cohort, "number": number, "role": "student", "country": "LA", "trade": "one"}
+    return {**centre(cohort), "id": f"{cohort}-{number}", "type": "trainee.proposed.v1", "data": data}
+
+
+def waiting(session: Superuser) -> int:
+    (number,) = session.ask("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+    return int(number)
 
 
 def letters(river: River, service: str) -> list[dict[str, Any]]:
@@ -115,11 +136,11 @@ def test_a_message_that_always_fails_becomes_a_dead_letter_alone(
         took = eventually(lambda: len(letters(river, service)) == 1, "it is no dead letter", 60)
         eventually(lambda: effects(session, last) == effects(session, first) == 1, "its neighbours wait")
         assert effects(session, poison) == 0
-        river.assert_nothing_lost([first, last], service)
+        river.assert_nothing_lost([first, last])
     recoveries.tell(f"a message that always fails at {service}", took)
     replayed(river, service)
     eventually(river.all_ready, river.say)
-    river.assert_nothing_lost([first, poison, last], service)
+    river.assert_nothing_lost([first, poison, last])
     assert effects(session, poison) == 1
 
 

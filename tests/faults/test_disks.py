@@ -1,6 +1,7 @@
 """Disks that are full, that fail to sync, that lose their power, and that give back other bits than were written."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -8,7 +9,7 @@ import pytest
 
 from tests.faults.conftest import Poster, River, centre
 from tests.faults.disks import Disk, as_root, failing_to_sync, folders, on_a_disk, with_strace
-from tests.faults.events import over_nats
+from tests.faults.events import lacking, over_nats
 from tests.faults.patience import eventually
 from tests.faults.recoveries import Recoveries
 from tests.faults.test_pauses import paused
@@ -77,10 +78,11 @@ def test_a_broker_whose_disk_fails_to_sync(river: River, recoveries: Recoveries)
         recoveries.tell("a broker whose disk failed to sync", time.monotonic() - began)
 
 
-def without_power(river: River, disk: Disk) -> None:
+def without_power(river: River, disk: Disk, noticed: Callable[[], bool] = lambda: True) -> None:
     disk.cut_the_power()
     for part in (river.sampan.nats, river.sampan.postgres):
         part.kill()
+    eventually(noticed, river.say)
     disk.unmount()
     disk.mount("ext4")
     for part in (river.sampan.nats, river.sampan.postgres):
@@ -96,7 +98,7 @@ def test_a_power_loss(river: River, recoveries: Recoveries) -> None:
             with river.posting(f"power-{turn}") as poster:
                 acknowledged(poster, 10)
                 began = time.monotonic()
-                without_power(river, disk)
+                without_power(river, disk, lambda: river.all_say("database"))
                 eventually(river.all_ready, river.say, 120)
                 recoveries.tell("a power loss", time.monotonic() - began)
                 acknowledged(poster, 3)
@@ -118,11 +120,12 @@ def blocks(river: River, stream: str) -> list[Path]:
 @pytest.mark.long
 @pytest.mark.parametrize("end", ["stopped", pytest.param("killed", marks=pytest.mark.hurts)])
 def test_a_flipped_bit_in_a_streams_files(river: River, recoveries: Recoveries, end: str) -> None:
-    """The stream is made anew from the journal."""
+    """The broker has lost messages by it, and the stream is made whole from the journal."""
     accepted = [centre(f"bit-{end}-{number}") for number in range(20)]
     for event in accepted:
         assert river.post(event).status_code == 200
     river.assert_nothing_lost(accepted)
+    position = river.post(accepted[-1]).json()["position"]["ENROLMENT"]
     if end == "stopped":
         river.sampan.nats.stop()
     else:
@@ -132,7 +135,10 @@ def test_a_flipped_bit_in_a_streams_files(river: River, recoveries: Recoveries, 
     content[len(content) // 2] ^= 0x10
     block.write_bytes(content)
     began = time.monotonic()
-    river.sampan.nats.start()
+    with paused(river.service("enrolment").pid):  # who would mend it at once
+        river.sampan.nats.start()
+        assert lacking(river, "ENROLMENT", position), "no message was lost by it"
+    eventually(lambda: not lacking(river, "ENROLMENT", position), "the stream is not made whole")
     eventually(river.all_ready, river.say)
     eventually(lambda: river.check() == [], river.check, 60)
     recoveries.tell(f"a flipped bit, the broker {end}", time.monotonic() - began)

@@ -155,6 +155,7 @@ def test_sessions_that_the_database_ends_are_made_anew(river: River, recoveries:
         for _ in range(3):
             number = len(poster.accepted)
             river.sampan.postgres.stop()
+            eventually(lambda: river.all_say("database"), river.say)
             river.sampan.postgres.start()
             eventually(lambda: len(poster.accepted) > number + 2, "POST does not work again")  # noqa: B023
         recoveries.tell("database sessions ended", eventually(river.all_ready, river.say))
@@ -173,7 +174,7 @@ def test_a_check_while_events_come_in_finds_nothing(river: River) -> None:
 
 @pytest.mark.long
 def test_a_service_that_is_killed_in_the_middle_of_its_work(river: River) -> None:
-    with river.posting("killed") as poster:
+    with river.posting("killed", breaking=True) as poster:
         for name in ("reporting", "certification"):
             number = len(poster.accepted)
             eventually(lambda: len(poster.accepted) > number + 5, "nothing is posted")  # noqa: B023

@@ -98,7 +98,7 @@ def test_a_service_that_is_paused_for_longer_than_the_broker_waits(
         eventually(lambda: in_the_intake(river) == 0, "it is delivered for ever", 60)
         eventually(river.all_ready, river.say)
         recoveries.tell(f"{service} paused for longer than the broker waits", time.monotonic() - began)
-        river.assert_nothing_lost([event], service)
+        river.assert_nothing_lost([event])
         assert effects(session, event) == 1
 
 

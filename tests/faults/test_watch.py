@@ -55,10 +55,11 @@ def test_consumers_deleted(river: River, recoveries: Recoveries) -> None:
             for consumer in await streams.consumers_info(stream):
                 await streams.delete_consumer(stream, consumer.name)
 
-    on_the_broker(river, delete)
-    eventually(reported(river, "no-consumers"), river.say, WITHIN)
-    eventually(river.all_ready, river.say, WITHIN)
-    recoveries.tell("every consumer deleted", time.monotonic() - began)
+    with river.posting("consumers"):
+        on_the_broker(river, delete)
+        eventually(reported(river, "no-consumers"), river.say, WITHIN)
+        eventually(river.all_ready, river.say, WITHIN)
+        recoveries.tell("every consumer deleted", time.monotonic() - began)
     assert restarts(river) >= before + 5
     assert "ENROLMENT is not heard: stream or consumer is gone" in river.log("reporting")
     river.assert_nothing_lost([centre("no-consumers")])
@@ -72,11 +73,12 @@ def test_streams_deleted(river: River, recoveries: Recoveries) -> None:
         for stream in ("INTAKE", "ENROLMENT", "CERTIFICATION", "RECEIPTS", "DEADLETTERS"):
             await streams.delete_stream(stream)
 
-    on_the_broker(river, delete)
-    eventually(lambda: restarts(river) >= before + 5, river.say, WITHIN)
-    eventually(reported(river, "no-streams"), river.say, WITHIN)
-    eventually(river.all_ready, river.say, WITHIN)
-    recoveries.tell("every stream deleted", time.monotonic() - began)
+    with river.posting("streams"):
+        on_the_broker(river, delete)
+        eventually(lambda: restarts(river) >= before + 5, river.say, WITHIN)
+        eventually(reported(river, "no-streams"), river.say, WITHIN)
+        eventually(river.all_ready, river.say, WITHIN)
+        recoveries.tell("every stream deleted", time.monotonic() - began)
     assert "stream ENROLMENT is gone: it is made anew" in river.log("enrolment")
     river.assert_nothing_lost([centre("no-streams")])
 

@@ -165,6 +165,29 @@ async def test_facts_beyond_a_gap_wait_for_it(house: House) -> None:
     assert projector.batches == [[1], [2, 3, 4]]
 
 
+async def test_what_another_replica_could_apply_is_no_dead_letter_of_this_one(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It failed here as often as it may, and meanwhile the position has passed it: nothing goes back, nothing is buried."""
+    projector, _ = await _listener(house)
+    letters = DeadLetters("reporting", b"s" * 32)
+    here = FactBatches(projector.database, letters, "ENROLMENT", projector.project, _being_delivered)
+    other = Projector(projector.database)
+    elsewhere = FactBatches(projector.database, letters, "ENROLMENT", other.project, _being_delivered)
+    projector.poison = {1}
+    bury = here._bury
+
+    async def after_the_other(delivery: Delivery, error: Exception) -> int:
+        assert await elsewhere.settle([_delivery(1), _delivery(2)]) == {}
+        return await bury(delivery, error)
+
+    monkeypatch.setattr(here, "_bury", after_the_other)
+    monkeypatch.setattr(batches, "STRIKES", 1)
+    assert await here.settle([_delivery(1)]) == {}
+    assert await count(projector.database, "dead_letters") == 0
+    assert await projector.position() == 2
+
+
 async def test_facts_that_are_gone_for_good_are_skipped_with_a_warning(
     house: House, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -341,6 +364,10 @@ async def test_what_another_replica_hears_is_no_longer_this_ones_trouble(house: 
                 async with asyncio.timeout(4):
                     await eventually(lambda: well.at(1))
         await eventually(lambda: not first.health())
+
+
+async def _being_delivered(sequence: int) -> int:
+    return sequence
 
 
 def _delivery(sequence: int, deliveries: int = 1) -> Delivery:

@@ -285,6 +285,14 @@ async def test_a_pass_that_is_taken_back_or_corrected_changes_what_is_public(cha
     assert await chain.differences() == []
 
 
+async def test_a_scheme_with_another_title_is_said_in_the_document(chain: Chain) -> None:
+    await chain.issue()
+    await chain.live(registered("renamed", 16, replaces="scheme", titles={"en": "Skills Certification"}))
+    await chain.issue()
+    assert "Skills Certification" in (await chain.documents.for_holder(await chain.public_id("01"))).document.json
+    assert await chain.differences() == []
+
+
 @pytest.mark.long
 async def test_the_host_is_called_by_its_name_as_soon_as_it_is_heard(chain: Chain) -> None:
     await chain.issue()

@@ -53,6 +53,16 @@ async def test_a_date_means_what_was_recorded_up_to_its_end(
     assert answer["totals"] == {"enrolled": enrolled}
 
 
+async def test_what_was_recorded_earlier_and_heard_later_was_not_known_before_what_had_been_heard(
+    client: httpx.AsyncClient, database: Database
+) -> None:
+    """As when certification's stream is behind enrolment's: a step is not before the one that it follows."""
+    await hear(database, [known(a_cohort()), known(a_trainee("01"))], 3)  # recorded on 13 April
+    await hear(database, [known(a_trainee("02"))], 4, recorded="2025-04-10T10:00:00.000Z")
+    for asked, enrolled in (("2025-04-11", 0), ("2025-04-13", 2)):
+        assert (await ask(client, f"{QUESTION}&as_of={asked}"))["totals"] == {"enrolled": enrolled}
+
+
 async def test_changes_that_do_not_add_up_are_found(database: Database) -> None:
     await hear(database, a_history(), 30)
     async with database.transaction() as session:

@@ -26,13 +26,13 @@ from shared.outbox import heard_positions
 from tests.contract.models import example
 from tests.integration.reporting.conftest import empty
 from tests.properties import examples
-from tests.unit.reporting.facts import a_certificate, a_cohort, a_trainee, known, wire
+from tests.unit.reporting.facts import RECORDED, a_certificate, a_cohort, a_trainee, known, wire
 from tests.unit.reporting.histories import arrivals, histories
 
 
-async def hear(database: Database, facts: Iterable[Known], position: int = 0) -> None:
+async def hear(database: Database, facts: Iterable[Known], position: int = 0, recorded: str = RECORDED) -> None:
     """As the bus does, with the position of both streams."""
-    batch = [projection.read(wire(fact), position) for fact in facts]
+    batch = [projection.read(wire(fact, recorded), position) for fact in facts]
 
     async def work(session: AsyncSession) -> None:
         for stream in ledger.STREAMS if position else ():

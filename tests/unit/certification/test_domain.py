@@ -1,7 +1,7 @@
 """Given these events and facts, then these certificates and outcomes: a test for each rule."""
 
 from dataclasses import replace as changed
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -195,6 +195,11 @@ class TestBasis:
         assert (fact.status, fact.reason, fact.suspended_on) == ("suspended", "basis_withdrawn", day(20))
         assert fact.awarded_on == day(14)
         assert the_certificate(fold([awarded("c", 14)], world())).status == "issued"
+
+    def test_the_day_is_that_of_the_cohorts_place(self) -> None:
+        evening = datetime(2025, 4, 20, 20, tzinfo=UTC)  # four in the morning in Wuxi
+        gone = trainee(completion="withdrawn", completion_withdrawn_at=evening)
+        assert the_certificate(fold([awarded("c", 14)], world(gone))).suspended_on == day(21)
 
     @pytest.mark.parametrize(("withdrawn", "taken"), [(13, False), (14, False), (15, True)])
     def test_no_award_after_completion_was_withdrawn(self, withdrawn: int, taken: bool) -> None:

@@ -17,6 +17,7 @@ from tests.unit.enrolment.story import (
     SENDER,
     STRANGER,
     announced,
+    at,
     centre,
     cohort,
     completed,
@@ -141,6 +142,11 @@ KEPT: dict[str, tuple[list[Fields], Fields, str]] = {
     "started twice": (RUNNING, started(31), "conflict already_started"),
     "session after the close": ([*RUNNING, CLOSED], session(9, 46), "conflict cohort_closed"),
     "proposed after the close": ([*RUNNING, CLOSED], proposed("02", 50), "conflict cohort_closed"),
+    "proposed when the next day has begun at the cohort's place": (
+        [*RUNNING, CLOSED],
+        {**proposed("02", 44), "time": at(44, hour=20)},
+        "conflict cohort_closed",
+    ),
     "closed twice": ([*RUNNING, CLOSED], cohort("cohort.closed", 45, date=on(45)), "conflict cohort_closed"),
     "cancelled after the close": (
         [*RUNNING, CLOSED],

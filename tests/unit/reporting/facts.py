@@ -10,6 +10,7 @@ from shared.events.codes import Model
 from shared.events.enrolment import CentreFact, CohortFact, ProgrammeFact, TraineeFact
 from shared.events.identity import certificate_id, enrolment_id
 
+RECORDED = "2025-04-13T10:00:00.000Z"
 KINDS: dict[type[Model], tuple[str, str, str]] = {
     CohortFact: ("cohort", "cohort", "/services/enrolment"),
     TraineeFact: ("trainee", "enrolment", "/services/enrolment"),
@@ -93,7 +94,7 @@ def known(data: Model, revision: int = 1, epoch: int = 1) -> Known:
     return Known(kind, getattr(data, key), Version(epoch, revision), data)
 
 
-def wire(fact: Known) -> bytes:
+def wire(fact: Known, recorded: str = RECORDED) -> bytes:
     """The message on the stream."""
     return json.dumps(
         {
@@ -102,7 +103,7 @@ def wire(fact: Known) -> bytes:
             "source": KINDS[type(fact.data)][2],
             "type": f"{fact.kind}.v1",
             "subject": fact.key,
-            "time": "2025-04-13T10:00:00.000Z",
+            "time": recorded,
             "datacontenttype": "application/json",
             "epoch": fact.version.epoch,
             "revision": fact.version.revision,

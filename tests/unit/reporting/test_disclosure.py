@@ -38,6 +38,13 @@ def test_the_nine_of_wuxi_are_hidden_down_to_the_men() -> None:
     assert hidden_rows(enrolled(F=3, M=6)) == {"F", "M"}
 
 
+@pytest.mark.parametrize(("assessed", "hidden"), [(9, {"F", "M"}), (10, set())])
+def test_all_but_a_few_are_hidden_as_a_few_are(assessed: int, hidden: set[str]) -> None:
+    """Five of nine passed: four did not, and the figure would tell so."""
+    now = shown(sex={"F": {"assessed": assessed, "passed": 5}, "M": {"assessed": 30, "passed": 15}})
+    assert {row for measure, table, row in protect(now, []) or () if measure == "passed" and table} == hidden
+
+
 def test_a_released_exception_is_shown_and_nothing_is_left_to_hide() -> None:
     now = enrolled(F=3, M=6)
     assert protect(now, [], released=[Place("enrolled", "sex", "F")]) == frozenset()
