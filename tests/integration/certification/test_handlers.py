@@ -127,7 +127,8 @@ class TestTaking:
     async def test_bad_events_leave_their_neighbours_alone(self, database: Database) -> None:
         await ready(database)
         huge = fields(registered("huge", 1, code="huge"))
-        huge["data"]["occupations"] *= 5000
+        [occupation, *_] = huge["data"]["occupations"]
+        huge["data"]["occupations"] = [occupation | {"occupation": f"o-{number}"} for number in range(5000)]
         bodies = [
             {},
             fields(awarded("c", 14), type="trainee.enrolled.v1"),

@@ -11,7 +11,7 @@ depends_on = None
 
 def upgrade() -> None:
     # A copy of the version before goes on without it: what it says is good for its own position only.
-    op.add_column("heard", sa.Column("last", sa.Text))
+    op.add_column("heard", sa.Column("last", sa.Text), if_not_exists=True)
 
 
 def downgrade() -> None:
