@@ -1,21 +1,15 @@
 """What is public follows what was decided, through crashes, absences and changes of mind."""
 
-import asyncio
 import json
-from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
-from time import monotonic
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 
 from services.certification import showing
 from services.certification.handlers import Told
 from services.certification.holders import Holders
 from services.enrolment.holders import Holders as Register
-from shared import database
 from shared.database import Database
 from shared.events.enrolment import CentreFact
 from shared.events.envelope import Event
@@ -23,7 +17,6 @@ from shared.http import Problem
 from shared.offices import Caller
 from tests.integration.certification.given import tell
 from tests.integration.chain.issuing import ADMINISTRATOR, Chain
-from tests.integration.chain.strangers import found, judged_by_two
 from tests.integration.chain.test_both_services import ALL, award
 from tests.integration.enrolment.house import REGISTRATIONS, House
 from tests.unit.certification.given import registered, voided
@@ -106,27 +99,6 @@ async def test_one_document_that_nobody_can_sign_holds_up_no_other(chain: Chain)
     assert await chain.set_bits() == set(), "lists are signed all the same"
 
 
-async def test_an_issuer_keeps_its_place_however_long_a_look_takes(
-    chain: Chain, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(database, "IDLE_HOLDER_SECONDS", 1)
-    began = asyncio.Event()
-
-    async def slow(_: str) -> None:
-        began.set()
-        await asyncio.Event().wait()
-
-    await chain.issue()
-    await chain.live(award("suspended", "stop", 17, "01", reason="review"))
-    async with chain.an_issuer(slow).running():
-        await began.wait()
-        until = monotonic() + 2.5
-        while monotonic() < until:
-            async with chain.own.alone("issuing") as other:
-                assert other is None
-            await asyncio.sleep(0.1)
-
-
 async def test_nothing_is_done_twice(chain: Chain) -> None:
     await chain.issue()
     before = await chain.rows("SELECT * FROM attestations ORDER BY certificate")
@@ -159,64 +131,6 @@ async def test_an_edition_that_is_replaced_in_its_turn_is_valid_since_its_own_da
     rows = await chain.rows("SELECT since::text FROM attestations WHERE status = 'valid' ORDER BY since")
     assert [row["since"] for row in rows] == ["2025-04-15", "2025-04-25"]
     assert await chain.differences() == []
-
-
-@pytest.mark.parametrize("steps", [(2, 4), pytest.param(range(6), marks=pytest.mark.long)])
-async def test_a_crash_at_any_step_ends_in_one_of_the_two_good_states(
-    both: tuple[House, Database], steps: Sequence[int]
-) -> None:
-    states = []
-    for crashes_at in steps:
-        chain = await Chain(*both).begin()
-        chain.now = datetime.now(UTC)  # the others' verifier has no other clock
-        await chain.live(*STORY)
-        await chain.issue()
-        await chain.live(REPLACED)
-        crashed = await _crashed(chain, crashes_at)
-        states.append(await found(chain))
-        assert states[-1].editions == (1 if crashed else 2), "nothing is public before the last step"
-        await chain.issue()
-        states.append(await found(chain))
-        assert states[-1].editions == 2, "after the restart"
-        assert await chain.rows("SELECT 1 FROM attestation_drafts") == []
-    judged_by_two(states)
-
-
-STEPS = ["settle", "sign", "store", "confirm", "publish"]
-
-
-async def _crashed(chain: Chain, at: int) -> bool:
-    """Let the issuer look and end at a step; whether it came so far."""
-    steps: list[str] = []
-
-    async def step(name: str) -> None:
-        if len(steps) == at:
-            raise Crash
-        steps.append(name)
-
-    try:
-        await chain.an_issuer(step).look()
-    except Crash:
-        assert steps == STEPS[:at]
-        return True
-    assert steps == STEPS
-    return False
-
-
-@pytest.mark.long
-async def test_what_was_not_stored_well_is_signed_anew(chain: Chain) -> None:
-    async def crash(name: str) -> None:
-        if name == "confirm":
-            raise Crash
-
-    with pytest.raises(Crash):
-        await chain.an_issuer(crash).look()
-    async with chain.own.transaction() as session:
-        await session.execute(text("UPDATE attestation_drafts SET sealed = overlay(sealed placing 'x'::bytea from 40)"))
-    await chain.issue()
-    assert await chain.standings() == {}
-    await chain.issue()
-    assert await chain.standings() == {("01", 1): "valid", ("02", 1): "valid"}
 
 
 async def test_a_replacement_that_is_revoked_before_it_is_signed_leaves_nothing_valid(chain: Chain) -> None:

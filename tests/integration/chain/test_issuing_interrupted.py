@@ -1,0 +1,103 @@
+"""The issuer ends in the middle, or takes long: what is public is whole all the same."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from time import monotonic
+
+import pytest
+from sqlalchemy import text
+
+from shared import database
+from shared.database import Database
+from tests.integration.chain.issuing import Chain
+from tests.integration.chain.strangers import found, judged_by_two
+from tests.integration.chain.test_both_services import award
+from tests.integration.chain.test_issuing import REPLACED, STORY, Crash
+from tests.integration.enrolment.house import House
+
+
+@pytest.fixture
+async def chain(both: tuple[House, Database]) -> Chain:
+    """The story, and nothing of it issued."""
+    made = Chain(*both)
+    return await made.begin_after("the story of issuing", lambda: made.live(*STORY))
+
+
+@pytest.mark.parametrize("steps", [(2, 4), pytest.param(range(6), marks=pytest.mark.long)])
+async def test_a_crash_at_any_step_ends_in_one_of_the_two_good_states(
+    both: tuple[House, Database], steps: Sequence[int]
+) -> None:
+    states = []
+    for crashes_at in steps:
+        chain = await Chain(*both).begin()
+        chain.now = datetime.now(UTC)  # the others' verifier has no other clock
+        await chain.live(*STORY)
+        await chain.issue()
+        await chain.live(REPLACED)
+        crashed = await _crashed(chain, crashes_at)
+        states.append(await found(chain))
+        assert states[-1].editions == (1 if crashed else 2), "nothing is public before the last step"
+        await chain.issue()
+        states.append(await found(chain))
+        assert states[-1].editions == 2, "after the restart"
+        assert await chain.rows("SELECT 1 FROM attestation_drafts") == []
+    judged_by_two(states)
+
+
+STEPS = ["settle", "sign", "store", "confirm", "publish"]
+
+
+async def _crashed(chain: Chain, at: int) -> bool:
+    """Let the issuer look and end at a step; whether it came so far."""
+    steps: list[str] = []
+
+    async def step(name: str) -> None:
+        if len(steps) == at:
+            raise Crash
+        steps.append(name)
+
+    try:
+        await chain.an_issuer(step).look()
+    except Crash:
+        assert steps == STEPS[:at]
+        return True
+    assert steps == STEPS
+    return False
+
+
+@pytest.mark.long
+async def test_what_was_not_stored_well_is_signed_anew(chain: Chain) -> None:
+    async def crash(name: str) -> None:
+        if name == "confirm":
+            raise Crash
+
+    with pytest.raises(Crash):
+        await chain.an_issuer(crash).look()
+    async with chain.own.transaction() as session:
+        await session.execute(text("UPDATE attestation_drafts SET sealed = overlay(sealed placing 'x'::bytea from 40)"))
+    await chain.issue()
+    assert await chain.standings() == {}
+    await chain.issue()
+    assert await chain.standings() == {("01", 1): "valid", ("02", 1): "valid"}
+
+
+async def test_an_issuer_keeps_its_place_however_long_a_look_takes(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "IDLE_HOLDER_SECONDS", 1)
+    began = asyncio.Event()
+
+    async def slow(_: str) -> None:
+        began.set()
+        await asyncio.Event().wait()
+
+    await chain.issue()
+    await chain.live(award("suspended", "stop", 17, "01", reason="review"))
+    async with chain.an_issuer(slow).running():
+        await began.wait()
+        until = monotonic() + 2.5
+        while monotonic() < until:
+            async with chain.own.alone("issuing") as other:
+                assert other is None
+            await asyncio.sleep(0.1)
