@@ -220,9 +220,8 @@ class Relay:
         What is forgotten goes by the ids that were sent: a slower transaction may still commit a lower one.
         """
         done = 0
-        failed: list[
-            str
-        ] = []  # one stream that is away must not hold up the others, nor be read through at each attempt
+        # One stream that is away must not hold up the others, nor be read through at each attempt.
+        failed: list[str] = []
         while True:
             found = await connection.execute(
                 text(

@@ -187,9 +187,8 @@ class Subscription:
         ends = (await self._link.jetstream.stream_info(self.stream)).state.last_seq
         if ends < heard:
             raise AnotherHistory(f"it ends at {ends}, and {heard} are applied here: it is being filled, or went back")
-        if row.last is not None and row.last.startswith(
-            f"{heard} "
-        ):  # else an older copy of the service went on, or a hand
+        # Of another position it says nothing: an older copy of the service went on, or a hand.
+        if row.last is not None and row.last.startswith(f"{heard} "):
             with suppress(NotFoundError):
                 there = await self._link.jetstream.get_msg(self.stream, heard)
                 if fingerprint(heard, there.data or b"") != row.last:

@@ -26,7 +26,7 @@ from services.enrolment.links import LINKING, Links, tells_of
 from services.enrolment.register import Fading, Register, person_in
 from services.enrolment.store import ENROLMENT, Held, Store
 from services.enrolment.tables import ForgottenRow
-from services.enrolment.telling import contact_tells, number_tells, tells
+from services.enrolment.telling import contact_tells, identifier_tells, tells
 from shared.database import write
 from shared.deadletters import DeadLetters
 from shared.events.codes import TEXT_LIMIT, AgeBand
@@ -177,8 +177,8 @@ async def _telling(session: AsyncSession, register: Register, persons: Sequence[
         names = person.get("names") or {}
         found |= {names[script] for script in ("original", "romanised") if script in names}
         found |= {said for said in _texts(person.get("contact")) if contact_tells(said)}
-        numbers = {identifier["number"] for identifier in person.get("identifiers") or ()}
-        found |= {number for number in numbers if number_tells(number)}
+        identifiers = {(one["kind"], one["number"]) for one in person.get("identifiers") or ()}
+        found |= {number for kind, number in identifiers if identifier_tells(kind, number)}
     return frozenset(form for detail in found for form in _forms(detail))
 
 

@@ -8,6 +8,8 @@ import re
 
 SHORT = 4
 """Latin letters or digits of a name that tell somebody also within a longer text."""
+DOCUMENT = 7
+"""Characters of a passport's or national number that tells somebody with few digits in a row."""
 _DATE = len("20250331")
 
 
@@ -17,6 +19,13 @@ def number_tells(number: str) -> bool:
     Fewer are how many, which or when: the year, a day and the numbers of trainees and sessions stand in everybody's events.
     """
     return re.search(r"\d{6}", number) is not None or sum(map(str.isdecimal, number)) >= 9
+
+
+def identifier_tells(kind: str, number: str) -> bool:
+    """The same of an identifier. A document's number with letters among its digits (C01X00T47) is like no other, too; a centre's
+    may be A-2025."""
+    document = kind != "centre-number" and len(number) >= DOCUMENT and re.search("[A-Za-z]", number) is not None
+    return number_tells(number) or (document and sum(map(str.isdecimal, number)) >= SHORT)
 
 
 def contact_tells(contact: str) -> bool:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.enrolment.telling import contact_tells, number_tells, tells
+from services.enrolment.telling import contact_tells, identifier_tells, number_tells, tells
 from tests.properties import examples
 from tests.unit.enrolment.story import person, proposed, session, trainee
 
@@ -26,6 +26,18 @@ def test_a_long_number_tells(number: str) -> None:
 def test_a_short_number_and_a_day_tell_nobody(number: str) -> None:
     assert not number_tells(number)
     assert not contact_tells(number)
+
+
+@pytest.mark.parametrize("number", ["C01X00T47", "AB12345", "P1234-5A"])
+def test_a_documents_number_tells_with_few_digits_in_a_row_and_a_centres_does_not(number: str) -> None:
+    assert identifier_tells("passport", number)
+    assert identifier_tells("national-id", number)
+    assert not identifier_tells("centre-number", number)
+
+
+@pytest.mark.parametrize("number", [number for number in BLUNT if number != "wuxi-2025-03"])
+def test_a_short_number_tells_nobody_whatever_it_is_of(number: str) -> None:
+    assert not any(identifier_tells(kind, number) for kind in ("passport", "national-id", "centre-number"))
 
 
 def test_an_address_tells_and_a_word_does_not() -> None:
