@@ -72,10 +72,10 @@ class Judging:
         finally:
             self._waiting -= 1
 
-    async def made_anew(self, found: Verdict) -> bool:
-        """Whether a file is one of ours, and its certificate's document says something else by now."""
+    async def made_anew(self, content: bytes, found: Verdict) -> bool:
+        """Whether a file is one of ours by its verdict, and its certificate's document says something else by now."""
         public_id = self.public_id(found)
-        return public_id is not None and await self._documents.says_otherwise(public_id, found.document or {})
+        return public_id is not None and await self._documents.says_otherwise(public_id, content, found.document or {})
 
     def public_id(self, found: Verdict) -> str | None:
         """Of which certificate of ours a file with a good signature is."""

@@ -46,7 +46,8 @@ def routes(judging: Judging | None, visitors: Visitors) -> APIRouter:
         if judging is None:
             raise Problem(404, "nothing_issued", "This installation issues nothing: its public address is not set.")
         try:
-            found = await judging.verdict(await content_of(request))
+            content = await content_of(request)
+            found = await judging.verdict(content)
         except Busy:
             raise Problem(
                 503,
@@ -60,7 +61,7 @@ def routes(judging: Judging | None, visitors: Visitors) -> APIRouter:
             reason=found.sentence,
             known_at=found.known_at,
             credential=address if isinstance(address, str) else None,
-            made_anew=await judging.made_anew(found),
+            made_anew=await judging.made_anew(content, found),
         )
 
     return router

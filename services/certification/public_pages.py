@@ -216,7 +216,7 @@ class PublicPages:
                 page=f"/c/{public_id}" if public_id else None,
                 signed=signed,
                 corrected=bool(public_id and signed and await self._corrected(public_id, signed.names)),
-                made_anew=await self._judging.made_anew(found),
+                made_anew=await self._judging.made_anew(content, found),
             )
 
         @router.get("/w/{token}")

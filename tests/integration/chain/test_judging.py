@@ -58,7 +58,7 @@ async def test_a_file_whose_content_was_corrected_since_is_said_to_be_an_older_o
 
     async def said(file: str) -> tuple[str, bool]:
         found = await judging.verdict(file.encode())
-        return found.word, await judging.made_anew(found)
+        return found.word, await judging.made_anew(file.encode(), found)
 
     assert [await said(file) for file in before] == [("valid", False)] * 2
     await chain.live(award("numbered", "number", 16, "02", certificate_number="S-2"))
@@ -68,7 +68,8 @@ async def test_a_file_whose_content_was_corrected_since_is_said_to_be_an_older_o
     assert [await said(file) for file in after] == [("valid", False)] * 2
     chain.enrolment_answers = False
     assert await said(before.json) == ("valid", False), "nobody can tell"
-    assert not await judging.made_anew(await judging.verdict(json.dumps(signed()).encode()))
+    strange = json.dumps(signed()).encode()
+    assert not await judging.made_anew(strange, await judging.verdict(strange))
 
 
 @pytest.mark.parametrize(
