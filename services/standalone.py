@@ -23,6 +23,7 @@ from services.processes import (
     make_folder,
     write_whole,
 )
+from shared.addresses import address_flaw
 
 ROOT = Path(__file__).resolve().parent.parent  # the folder of alembic.ini and of the packages
 PORTS = {
@@ -104,12 +105,10 @@ class Standalone:
         ports = _ports(environment)
         logs = self.folder / "logs"
         self.urls = {service: f"http://{LOOPBACK}:{ports[service]}" for service in SERVICES}
-        # What others are told, behind a proxy that brings them here: SAMPAN_ENROLMENT_URL ..., or SAMPAN_PUBLIC_URL for all.
-        start = environment.get("SAMPAN_PUBLIC_URL", "").rstrip("/")
-        public = {name: f"{start}:{ports[name]}" for name in SERVICES} if start else self.urls
-        self._told = {name: environment.get(f"SAMPAN_{name.upper()}_URL", url) for name, url in public.items()}
+        said = _addresses(environment, ports)
+        self._told = self.urls | said
         # It stands in every document that is issued, so it is somebody's decision.
-        self.issuing_at = self._told["certification"] if start or "SAMPAN_CERTIFICATION_URL" in environment else None
+        self.issuing_at = said.get("certification")
         nats_log = logs / "nats-server.log"
         self.nats = EmbeddedNats(self.folder / "nats", ports["nats-server"], nats_log, self.folder / "secrets")
         self.postgres = EmbeddedPostgres(self.folder / "postgres", log=logs / "postgresql.log")
@@ -324,6 +323,26 @@ class _Watched:
 def _python(name: str, log: Path, environment: Mapping[str, str], *arguments: str) -> Child:
     # From the project's folder, so that its packages are found also when it is not installed.
     return Child(name, [sys.executable, *arguments], log, environment=environment, folder=ROOT)
+
+
+def _addresses(environment: Mapping[str, str], ports: Mapping[str, int]) -> dict[str, str]:
+    """What others are told, behind a proxy that brings them here: SAMPAN_ENROLMENT_URL ..., or SAMPAN_PUBLIC_URL for all."""
+    told: dict[str, str] = {}
+    if start := environment.get("SAMPAN_PUBLIC_URL", "").rstrip("/"):
+        told = {name: f"{start}:{ports[name]}" for name in SERVICES}
+        if flaw := address_flaw(told["certification"]):
+            raise StandaloneError(
+                f"SAMPAN_PUBLIC_URL is {start!r}. Each service's port comes behind it: give it without one, such as "
+                f"http://127.0.0.1, or give each service's whole address (SAMPAN_CERTIFICATION_URL and so on). "
+                f"{told['certification']} {flaw}."
+            )
+    for name in SERVICES:
+        variable = f"SAMPAN_{name.upper()}_URL"
+        if given := environment.get(variable):
+            if flaw := address_flaw(given):
+                raise StandaloneError(f"{variable}: {given} {flaw}.")
+            told[name] = given
+    return told
 
 
 def _ports(environment: Mapping[str, str]) -> dict[str, int]:

@@ -5,6 +5,8 @@ from pathlib import Path
 from pydantic import field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.addresses import address_flaw
+
 
 class Settings(BaseSettings):
     """Read from variables that begin with ``SAMPAN_``."""
@@ -35,6 +37,14 @@ class Settings(BaseSettings):
     def _set(cls, value: object) -> object:
         """A variable that is there and empty is not set: docker-compose.yml has no other way to pass one on."""
         return value or None
+
+    @field_validator("public_url")
+    @classmethod
+    def _whole(cls, value: str | None) -> str | None:
+        flaw = None if value is None else address_flaw(value)
+        if flaw:
+            raise ValueError(f"{value!r} {flaw}")
+        return value
 
     @property
     def address(self) -> str:
