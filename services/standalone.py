@@ -330,7 +330,8 @@ def _addresses(environment: Mapping[str, str], ports: Mapping[str, int]) -> dict
     told: dict[str, str] = {}
     if start := environment.get("SAMPAN_PUBLIC_URL", "").rstrip("/"):
         told = {name: f"{start}:{ports[name]}" for name in SERVICES}
-        if flaw := address_flaw(told["certification"]):
+        own = all(environment.get(f"SAMPAN_{name.upper()}_URL") for name in SERVICES)
+        if not own and (flaw := address_flaw(told["certification"])):
             raise StandaloneError(
                 f"SAMPAN_PUBLIC_URL is {start!r}. Each service's port comes behind it: give it without one, such as "
                 f"http://127.0.0.1, or give each service's whole address (SAMPAN_CERTIFICATION_URL and so on). "
@@ -341,7 +342,7 @@ def _addresses(environment: Mapping[str, str], ports: Mapping[str, int]) -> dict
         if given := environment.get(variable):
             if flaw := address_flaw(given):
                 raise StandaloneError(f"{variable}: {given} {flaw}.")
-            told[name] = given
+            told[name] = given.rstrip("/")
     return told
 
 

@@ -10,7 +10,8 @@ def address_flaw(address: str) -> str | None:
         port = parts.port
     except ValueError:
         return "is no address: its port must be one number, behind the host"
-    if parts.scheme not in {"http", "https"} or not parts.hostname or any(map(str.isspace, address)):
+    strange = set(address) & set('"<>,\\') or "//" in parts.path or parts.netloc.endswith(":")
+    if parts.scheme not in {"http", "https"} or not parts.hostname or strange or any(map(str.isspace, address)):
         return "is no address: give the whole of it, such as https://skills.example.org"
     if ":" in parts.path:  # a port that was put behind a path
         return "is no address: its port must be one number, behind the host"

@@ -195,7 +195,7 @@ class RejectedBodies:
 
 def _untold(event: Any) -> bool:
     """Whether nobody can tell who an event is about."""
-    return isinstance(event, dict) and event.get("encoding") == BASE64
+    return isinstance(event, dict) and event.keys() == {"written", "encoding"} and event["encoding"] == BASE64
 
 
 def _line(event: Mapping[str, Any]) -> bytes:

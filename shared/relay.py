@@ -169,6 +169,7 @@ class Relay:
                 raise JournalDiffers(f"the journal has no position {known + 1}: it was changed by hand")
             try:
                 known = last = await self._send_facts(stream, rows, known)
+                self._problems.pop("facts", None)  # not only at the end: of millions of facts, minutes from now
             except Refused as refused:
                 if refused.code != _WRONG_LAST_SEQUENCE:
                     raise

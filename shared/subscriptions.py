@@ -38,6 +38,9 @@ WATCH_SECONDS = 2.0
 QUIET_SECONDS = 6.0
 """Messages that wait for so long while nothing is done are a problem, though perhaps one that mends itself."""
 STALL_SECONDS = 20.0
+STANDS_STILL_SECONDS = 5.0
+"""A stream that ends before what was heard of it is being filled as long as it grew within this time: minutes, where there are
+millions of facts, in which nothing is wrong."""
 """Longer than any message waits after a nak or for want of an ack."""
 
 RESTARTS = Counter("sampan_bus_restarts", "Subscriptions, streams and connections made anew", ["service", "what"])
@@ -80,6 +83,7 @@ class Subscription:
         self._subscriber = subscriber
         self._batches = batches
         self._problem: str | None = f"{stream} is not heard yet"
+        self._end: tuple[int, float] | None = None  # of a stream that is being filled, and since when it has been there
         self._suspect = asyncio.Event()
         self._busy = False
         self._last_delivery = 0.0
@@ -125,6 +129,8 @@ class Subscription:
                     if lock is not None:
                         await self._hear(lock)
                 self._problem = self._batches.problem = None  # another replica hears
+            except BeingFilled:
+                self._problem = None
             except Exception as error:
                 said = "stream or consumer is gone" if isinstance(error, NotFoundError) else describe(error)
                 if isinstance(error, AnotherHistory):
@@ -186,7 +192,8 @@ class Subscription:
         heard: int = row.position
         ends = (await self._link.jetstream.stream_info(self.stream)).state.last_seq
         if ends < heard:
-            raise AnotherHistory(f"it ends at {ends}, and {heard} are applied here: it is being filled, or went back")
+            self._look_whether_it_grows(ends, heard)
+        self._end = None
         # Of another position it says nothing: an older copy of the service went on, or a hand.
         if row.last is not None and row.last.startswith(f"{heard} "):
             with suppress(NotFoundError):
@@ -194,6 +201,15 @@ class Subscription:
                 if fingerprint(heard, there.data or b"") != row.last:
                     raise AnotherHistory(f"it says something else at {heard} than what is applied here: {WAY_OUT}")
         return heard
+
+    def _look_whether_it_grows(self, ends: int, heard: int) -> NoReturn:
+        """Raise BeingFilled, which is nothing to tell anybody of, or AnotherHistory once it stands still."""
+        now, (before, since) = monotonic(), self._end or (-1, 0.0)
+        if ends != before:
+            self._end = ends, now
+        elif now - since > STANDS_STILL_SECONDS:
+            raise AnotherHistory(f"it ends at {ends}, and {heard} are applied here: nobody fills it, or it went back")
+        raise BeingFilled
 
     async def _watch(self) -> ConsumerInfo | None:
         """Look once, soon, and say what the broker knows of the consumer, if it tells.
@@ -299,6 +315,10 @@ def _status_of(message: Msg | None) -> str | None:
 
 
 JetStreamContext.is_status_msg = staticmethod(_status_of)  # type: ignore[assignment,method-assign]
+
+
+class BeingFilled(Exception):
+    """The stream was made anew, and its owner brings its facts back."""
 
 
 class AnotherHistory(Exception):

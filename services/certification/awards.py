@@ -115,7 +115,6 @@ class Edition:
     reinstated_at: datetime | None = None
     superseded: tuple[date, str] | None = None
     revoked: tuple[date, str] | None = None
-    revoked_by: Moment | None = None
 
 
 @dataclass(frozen=True, slots=True)

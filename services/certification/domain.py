@@ -390,7 +390,7 @@ def _reinstated(award: Award, event: Event) -> Award:
 
 def _revoked(award: Award, event: Event) -> Award:
     data = cast(CertificateRevoked, event.data)
-    return award.with_last(replace(award.last, revoked=(data.date, data.reason), revoked_by=moment_of(event)))
+    return award.with_last(replace(award.last, revoked=(data.date, data.reason)))
 
 
 _EVOLVE: Final[dict[str, Callable[[Award, Event], Award]]] = {

@@ -193,16 +193,6 @@ def _already_certified(case: Case) -> bool:
     return holds_one(case.state, case.world, case.key, cast(CertificateAwarded, case.event.data).date)
 
 
-def _revoked_since(case: Case) -> bool:
-    # Else a duplicate, held back until then, would undo a revocation in the moment that it comes. Another enrolment's award is
-    # another course's: revoked is often the one that somebody has twice, and they must keep the other.
-    said, day = moment_of(case.event), cast(CertificateAwarded, case.event.data).date
-    return any(
-        one.revoked_by and one.made_by < said < one.revoked_by and day <= (case.holding.valid_until(one) or date.max)
-        for one in case.award.editions
-    )
-
-
 def _already_revoked(case: Case) -> bool:
     if case.award.last.revoked:
         return True
@@ -346,17 +336,10 @@ GUARDS: Final[dict[str, tuple[Guard, ...]]] = {
             _not_passed,
         ),
         Guard(
-            "revoked_since",
-            "conflict",
-            "The certificate of this enrolment, scheme, occupation and level was revoked after this was said, and that is final. "
-            "To certify the person again, post a new award.",
-            _revoked_since,
-        ),
-        Guard(
             "already_certified",
             "conflict",
-            "The person holds a live certificate of this scheme, occupation and level: the first stays. When that one is voided, "
-            "or revoked as another enrolment's, this one is taken up by itself.",
+            "The person holds a live certificate of this scheme, occupation and level: the first stays. When that one is revoked "
+            "or voided, this one is taken up by itself: void this one before you revoke that one for good.",
             _already_certified,
         ),
         _NUMBER_FREE,

@@ -46,7 +46,6 @@ CODES: Final[Mapping[str, str]] = {
     ),
     "assessment_not_passed": _("The marks on record show no pass. This counts as soon as a pass comes."),
     "already_certified": _("The person holds a valid certificate of this occupation and level. The first stays."),
-    "revoked_since": _("The certificate is revoked, and that is final. Award a new one."),
     "number_taken": _("Another certificate of this scheme has this number. Check both and correct the wrong one."),
     "limit_reached": _("There are too many certificates of this award. Withdraw those that should never have been."),
     "already_revoked": _("The certificate is revoked, and that is final. Award a new one."),

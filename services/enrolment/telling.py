@@ -10,15 +10,16 @@ SHORT = 4
 """Latin letters or digits of a name that tell somebody also within a longer text."""
 DOCUMENT = 7
 """Characters of a passport's or national number that tells somebody with few digits in a row."""
-_DATE = len("20250331")
+_DATE = re.compile(r"(19|20)\d\d(0\d|1[0-2])(\d\d)?|\d\d(0\d|1[0-2])(19|20)\d\d")
 
 
 def number_tells(number: str) -> bool:
-    """Whether a number of somebody is like no other: six digits in a row, or nine in all.
+    """Whether a number of somebody is like no other: six digits in a row, or seven in all that are no date.
 
     Fewer are how many, which or when: the year, a day and the numbers of trainees and sessions stand in everybody's events.
     """
-    return re.search(r"\d{6}", number) is not None or sum(map(str.isdecimal, number)) >= 9
+    digits = "".join(filter(str.isdecimal, number))
+    return re.search(r"\d{6}", number) is not None or (len(digits) >= 7 and not _DATE.fullmatch(digits))
 
 
 def identifier_tells(kind: str, number: str) -> bool:
@@ -40,7 +41,7 @@ def tells(detail: str, said: str) -> bool:
     if len(detail) < (SHORT if detail.isascii() else 2) or detail not in said:
         return False
     # Within a longer number it is another one. One that may be a day or a month stands in codes and ids, too.
-    edge = "[0-9A-Za-z_-]" if detail.isdecimal() and len(detail) <= _DATE else r"\d"
+    edge = "[0-9A-Za-z_-]" if _DATE.fullmatch(detail) else r"\d"
     before = f"(?<!{edge})" if detail[0].isdecimal() else ""
     after = f"(?!{edge})" if detail[-1].isdecimal() else ""
     return re.search(before + re.escape(detail) + after, said) is not None

@@ -311,6 +311,27 @@ async def test_given_the_publishers_database_went_back_when_the_stream_is_made_a
         await eventually(lambda: any("something else at 12" in problem for problem in again.health()))
 
 
+async def test_given_a_stream_that_is_being_filled_when_it_grows_nothing_is_wrong_and_when_it_stands_still_it_is_said(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscriptions, "STANDS_STILL_SECONDS", 1)
+    database, _, _ = await house.publisher()
+    await say(database, *[fact(f"c{n}", n) for n in range(4)])
+    await eventually(lambda: house.same(database))
+    projector, bus = await _listener(house)
+    async with projector.database.transaction() as session:
+        await session.execute(text("INSERT INTO heard (stream, position) VALUES ('ENROLMENT', 6)"))
+    await house.run(bus)
+    for ends in (4, 5):
+        said = f"ends at {ends}"
+        await eventually(lambda said=said: any(said in problem for problem in bus.health()))
+        await say(database, fact(f"c{ends}", ends))
+        await eventually(lambda: not bus.health())
+    await say(database, fact("c6", 6))
+    await eventually(lambda: projector.at(7))
+    assert numbers(await applied(projector.database)) == [6]
+
+
 async def _publisher_goes_back(house: House, database: Database, position: int) -> None:
     async with database.transaction() as session:
         await session.execute(text("DELETE FROM outbox WHERE position > :position"), {"position": position})

@@ -283,16 +283,6 @@ class TestOneLiveCertificate:
             assert standing(decided, "d") == ["accepted"]
             assert certificates(decided)[-1].status == "issued"
 
-    def test_an_award_said_twice_does_not_undo_a_revocation(self) -> None:
-        first, revocation = awarded("c", 14), revoked("r", 20)
-        twice = [first, awarded("d", 15)]
-        assert standing(fold([*twice, revocation], world()), "d") == ["conflict revoked_since"]
-        assert [fact.status for fact in certificates(fold([*twice, revocation], world()))] == ["revoked"]
-        anew = fold([*twice, revocation, awarded("e", 21)], world())
-        assert standing(anew, "d", "e") == ["conflict revoked_since", "accepted"]
-        back = fold([*twice, revocation, voided("v", 22, first)], world())  # the second is the one that is revoked then
-        assert [(fact.status, fact.awarded_on) for fact in certificates(back)] == [("revoked", day(15))]
-
     def test_other_people_and_other_levels_do_not_matter(self) -> None:
         others = world(trainee(), trainee("002"))
         decided = fold([awarded("c", 14), awarded("d", 15, "002"), awarded("e", 16, more={"level": "senior"})], others)

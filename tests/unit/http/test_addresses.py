@@ -31,6 +31,7 @@ def test_a_whole_address_has_no_flaw(address: str) -> None:
         ("https://desk@example.org", "nothing else"),
         ("https://example.org/?a=1", "nothing else"),
         ("https://example.org#a", "nothing else"),
+        *((f"https://{host}", "give the whole of it") for host in ("h:", "h,https://g", '"h"', "h/a\\b", "https://h")),
     ],
 )
 def test_another_is_told_what_is_wrong(address: str, said: str) -> None:
