@@ -73,7 +73,14 @@ def centre(number: str) -> dict[str, Any]:
 
 def awards() -> Iterator[dict[str, Any]]:
     """Certificates that the example's trainees have not been awarded yet."""
-    levels = ("apprentice", "intermediate", "senior", "technician", "senior-technician", "special", "chief")
+    levels = (
+        "apprentice",
+        "senior",
+        "technician",
+        "senior-technician",
+        "special",
+        "chief",
+    )  # theirs are the two between
     for level, occupation, number in product(levels, ("4-04-02-02", "6-31-01-03"), range(1, 8)):
         said = {"cohort": "wuxi-2025-spring", "number": f"{number:03}", "scheme": "cn-vslc", "occupation": occupation}
         yield {
