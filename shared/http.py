@@ -26,7 +26,8 @@ from shared.bodies import BoundedBody
 from shared.collecting import collect_seldom
 from shared.database import is_crowded, is_transient
 from shared.deadletters import describe
-from shared.events.receipts import Receipts
+from shared.events.codes import CODE_PATTERN
+from shared.events.receipts import STANDINGS, Receipts
 from shared.events.wire import BODY_LIMIT, BodyRefused, Raw, read_body
 from shared.heartbeat import heartbeat
 from shared.openapi import BUNDLE_BODY, CORRELATION, EVENTS_BODY, OPEN, refusals
@@ -110,6 +111,12 @@ def one_of(values: Sequence[str]) -> BeforeValidator:
         return value
 
     return BeforeValidator(check)
+
+
+EventStatus = Annotated[
+    str | None, Query(pattern=CODE_PATTERN, description=f"One of {', '.join(STANDINGS)}."), one_of(STANDINGS)
+]
+"""A filter of events by how they stand."""
 
 
 class Positions(BaseModel):

@@ -14,10 +14,10 @@ from shared.audit import Act, Audit
 from shared.database import Database
 from shared.events.certification import STATUSES, SchemeFact
 from shared.events.codes import CODE_PATTERN
-from shared.events.receipts import STANDINGS
 from shared.http import (
     BUNDLE,
     EVENTS,
+    EventStatus,
     Page,
     Paged,
     Positions,
@@ -35,9 +35,6 @@ from shared.waiting import waiting_metrics
 T = TypeVar("T")
 # Whatever else could stand in an address is no code, and some of it (a NUL) not even a text for the database.
 Filter = Annotated[str | None, Query(pattern=CODE_PATTERN)]
-Status = Annotated[
-    str | None, Query(pattern=CODE_PATTERN, description=f"One of {', '.join(STANDINGS)}."), one_of(STANDINGS)
-]
 StatusOfOne = Annotated[
     str | None, Query(pattern=CODE_PATTERN, description=f"One of {', '.join(STATUSES)}."), one_of(STATUSES)
 ]
@@ -69,7 +66,7 @@ def routes(handlers: Handlers, database: Database, door: Doorkeeper, audit: Audi
 
     @router.get("/v1/events")
     async def events(
-        caller: Annotated[Caller, Depends(door.open)], paging: Paged, status: Status = None
+        caller: Annotated[Caller, Depends(door.open)], paging: Paged, status: EventStatus = None
     ) -> Page[EventAnswer]:
         """The office's own events with their standing, in the order of recording."""
         async with database.transaction() as session:

@@ -12,17 +12,16 @@ from services.enrolment.queries import CohortAnswer, EventAnswer, EventHistory
 from shared.database import Database
 from shared.events.codes import CODE_PATTERN, SOURCE_PATTERN
 from shared.events.enrolment import CentreFact, CohortFact, ProgrammeFact, TraineeFact
-from shared.events.receipts import STANDINGS
 from shared.http import (
     BUNDLE,
     EVENTS,
+    EventStatus,
     Page,
     Paged,
     Positions,
     Problem,
     events_body,
     metrics_and,
-    one_of,
     receipts_response,
 )
 from shared.offices import Caller, Doorkeeper
@@ -33,9 +32,6 @@ from shared.waiting import waiting_metrics
 T = TypeVar("T")
 # Whatever else could stand in an address is no code, and some of it (a NUL) not even a text for the database.
 Filter = Annotated[str | None, Query(pattern=CODE_PATTERN)]
-Status = Annotated[
-    str | None, Query(pattern=CODE_PATTERN, description=f"One of {', '.join(STANDINGS)}."), one_of(STANDINGS)
-]
 Named = Annotated[str, Path(pattern=CODE_PATTERN)]
 
 
@@ -68,7 +64,7 @@ def routes(handlers: Handlers, database: Database, door: Doorkeeper) -> APIRoute
         paging: Paged,
         source: Annotated[str | None, Query(pattern=SOURCE_PATTERN)] = None,
         id: Filter = None,  # noqa: A002 - the name that users know
-        status: Status = None,
+        status: EventStatus = None,
         cohort: Filter = None,
     ) -> Page[EventAnswer]:
         """The office's own events with their standing, in the order of recording."""
