@@ -182,7 +182,8 @@ class Subscription:
         """Up to where it is applied. Raises AnotherHistory while that is not known to be what the stream has there.
 
         A stream that was made anew begins with its consumer gone, so nothing of it is taken for heard before this look. If its
-        journal went back in between, facts that were never applied come at positions that are at or before this one.
+        journal went back in between, facts that were never applied come at positions that are at or before this one. A broker
+        whose disk went back has its consumers still: that is seen at the next start only.
         """
         async with self._database.transaction() as session:
             select = text("SELECT position, last FROM heard WHERE stream = :stream")
