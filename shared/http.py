@@ -1,21 +1,19 @@
-"""What the three services' HTTP sides have in common: errors with a code, health, bodies of events, pages of lists."""
+"""What the three services' HTTP sides have in common: errors with a code, health, bodies of events."""
 
 import asyncio
 import logging
 import resource
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Any
 
-from fastapi import Depends, FastAPI, Query, Request, Response
-from fastapi.dependencies.models import Dependant
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from pydantic import BaseModel, BeforeValidator
+from pydantic import BaseModel
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -26,15 +24,13 @@ from shared.bodies import BoundedBody
 from shared.collecting import collect_seldom
 from shared.database import is_crowded, is_transient
 from shared.deadletters import describe
-from shared.events.codes import CODE_PATTERN
-from shared.events.receipts import STANDINGS, Receipts
+from shared.events.receipts import Receipts
 from shared.events.wire import BODY_LIMIT, BodyRefused, Raw, read_body
 from shared.heartbeat import heartbeat
 from shared.openapi import BUNDLE_BODY, CORRELATION, EVENTS_BODY, OPEN, refusals
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
 RETRY_AFTER_SECONDS = 2
 CONNECTIONS = 10_000
 """So many may be open in a process, files among them."""
@@ -59,64 +55,6 @@ class Problem(Exception):
         self.code = code
         self.message = message
         self.headers = dict(headers or {})
-
-
-class Page(BaseModel, Generic[T]):
-    """One page of a list; ``next`` is the cursor to ask for the following one with ``?after=``, or null at the end."""
-
-    items: list[T]
-    next: str | None = None
-
-
-@dataclass(frozen=True)
-class Paging:
-    """Where in a list to go on, and how much of it to answer."""
-
-    limit: Annotated[int, Query(ge=1, le=1000, description="How many items.")] = 100
-    after: Annotated[str | None, Query(max_length=200, description="The cursor: ``next`` of the page before.")] = None
-
-
-def _parameters(dependant: Dependant) -> Iterator[str]:
-    yield from (one.alias for one in dependant.query_params)
-    for inner in dependant.dependencies:
-        yield from _parameters(inner)
-
-
-def known_parameters(request: Request) -> None:
-    """Refuse, for a list, what is no parameter of its address: mistyped, it would answer with more than was asked for.
-
-    Raises ``Problem`` 400.
-    """
-    names = list(dict.fromkeys(_parameters(request.scope["route"].dependant)))
-    if any(name not in names for name in request.query_params):
-        # The name itself is not repeated: it may be anything.
-        there_are = f"There are: {', '.join(names)}." if names else "There are none here."
-        raise Problem(400, "unknown_parameter", f"There is no such parameter. {there_are}")
-
-
-def _paged(paging: Annotated[Paging, Depends()], _: Annotated[None, Depends(known_parameters)]) -> Paging:
-    return paging
-
-
-Paged = Annotated[Paging, Depends(_paged)]
-"""Paging of a list, which takes no other parameters than its own."""
-
-
-def one_of(values: Sequence[str]) -> BeforeValidator:
-    """For a filter by what has these values only: another is refused, and named are those that there are."""
-
-    def check(value: Any) -> Any:
-        if value is not None and value not in values:
-            raise ValueError(f"give one of {', '.join(values)}")
-        return value
-
-    return BeforeValidator(check)
-
-
-EventStatus = Annotated[
-    str | None, Query(pattern=CODE_PATTERN, description=f"One of {', '.join(STANDINGS)}."), one_of(STANDINGS)
-]
-"""A filter of events by how they stand."""
 
 
 class Positions(BaseModel):

@@ -9,7 +9,8 @@ from pydantic import BaseModel
 
 from shared.audit import Act, Audit
 from shared.database import Database
-from shared.http import Page, Paged, Problem
+from shared.http import Problem
+from shared.lists import Page, Paged
 from shared.offices import Caller, Doorkeeper, require_administrator
 from shared.openapi import refusals
 from shared.rejected import Rejected, RejectedBodies

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Query
 from shared.audit import ACTIONS, SUBJECT_PATTERN, Audit, AuditLine, Head
 from shared.database import Database
 from shared.events.codes import CODE_PATTERN, SOURCE_PATTERN
-from shared.http import Page, Paged, Problem
+from shared.http import Problem
+from shared.lists import Page, Paged
 
 LARGEST = 2**63 - 1
 """What a number of a row may be."""

@@ -16,7 +16,8 @@ from shared.bus import BrokerAway, Bus
 from shared.checking import Checked, Findings, one_snapshot
 from shared.database import Database, is_transient
 from shared.deadletters import DeadLetter, DeadLetters, Unreadable, describe
-from shared.http import RETRY_AFTER_SECONDS, Page, Paged, Problem
+from shared.http import RETRY_AFTER_SECONDS, Problem
+from shared.lists import Page, Paged
 from shared.offices import Caller, Doorkeeper, require_administrator
 from shared.openapi import refusals
 

@@ -14,19 +14,8 @@ from shared.audit import Act, Audit
 from shared.database import Database
 from shared.events.certification import STATUSES, SchemeFact
 from shared.events.codes import CODE_PATTERN
-from shared.http import (
-    BUNDLE,
-    EVENTS,
-    EventStatus,
-    Page,
-    Paged,
-    Positions,
-    Problem,
-    events_body,
-    metrics_and,
-    one_of,
-    receipts_response,
-)
+from shared.http import BUNDLE, EVENTS, Positions, Problem, events_body, metrics_and, receipts_response
+from shared.lists import EventStatus, Page, Paged, one_of
 from shared.offices import Caller, Doorkeeper
 from shared.openapi import refusals
 from shared.outbox import current_position, heard_positions

@@ -23,7 +23,8 @@ from shared.desk.rosters import Rosters
 from shared.desk.saying import day_of
 from shared.events.codes import CODE_PATTERN
 from shared.events.offices_to_certification import TYPES
-from shared.http import Paging, Problem
+from shared.http import Problem
+from shared.lists import Paging
 from shared.offices import Caller
 from shared.pages.languages import noted as _
 from shared.pages.rendering import Link

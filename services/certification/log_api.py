@@ -9,7 +9,8 @@ from pydantic import BaseModel
 from services.certification.log import Log
 from shared.database import Database
 from shared.evidence import LogEvidence, encoded
-from shared.http import Problem, known_parameters
+from shared.http import Problem
+from shared.lists import known_parameters
 from shared.openapi import OPEN, refusals
 from shared.visitors import Visitors
 

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.certification import queries, store
 from shared.desk.entries import Said
 from shared.events.certification import CertificateFact, RecognitionFact, SchemeFact
-from shared.http import Paging
+from shared.lists import Paging
 from shared.offices import Caller
 
 _ALL = Paging(limit=1000)

@@ -13,7 +13,8 @@ from services.certification.rules import sentence
 from shared.events.certification import CertificateFact, RecognitionFact, SchemeFact
 from shared.events.codes import CODE_PATTERN
 from shared.events.receipts import Standing
-from shared.http import Page, Paging, Problem
+from shared.http import Problem
+from shared.lists import Page, Paging
 from shared.offices import Caller
 from shared.waiting import SINCE
 

@@ -9,7 +9,7 @@ from services.certification import queries
 from shared.database import Database
 from shared.events.certification import RecognitionFact
 from shared.events.codes import CODE_PATTERN
-from shared.http import Page, Paged
+from shared.lists import Page, Paged
 from shared.openapi import OPEN, refusals
 from shared.visitors import Visitors
 

@@ -12,18 +12,8 @@ from services.enrolment.queries import CohortAnswer, EventAnswer, EventHistory
 from shared.database import Database
 from shared.events.codes import CODE_PATTERN, SOURCE_PATTERN
 from shared.events.enrolment import CentreFact, CohortFact, ProgrammeFact, TraineeFact
-from shared.http import (
-    BUNDLE,
-    EVENTS,
-    EventStatus,
-    Page,
-    Paged,
-    Positions,
-    Problem,
-    events_body,
-    metrics_and,
-    receipts_response,
-)
+from shared.http import BUNDLE, EVENTS, Positions, Problem, events_body, metrics_and, receipts_response
+from shared.lists import EventStatus, Page, Paged
 from shared.offices import Caller, Doorkeeper
 from shared.openapi import refusals
 from shared.outbox import current_position

@@ -23,7 +23,8 @@ from shared.desk.leaves import LINES, From, leaf
 from shared.desk.rosters import Rosters
 from shared.events.codes import CODE_PATTERN
 from shared.events.offices_to_enrolment import TYPES
-from shared.http import Paging, Problem
+from shared.http import Problem
+from shared.lists import Paging
 from shared.offices import Caller
 from shared.pages.languages import noted as _
 from shared.pages.rendering import Link

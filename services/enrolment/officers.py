@@ -15,7 +15,8 @@ from services.enrolment.registry import TOKENS_LIMIT, Registry, TooManyTokens
 from shared.database import Database
 from shared.events.codes import CODE_PATTERN, ISO_COUNTRIES, Code, Role, Source, Text
 from shared.events.identity import office_of
-from shared.http import Page, Paged, Problem
+from shared.http import Problem
+from shared.lists import Page, Paged
 from shared.offices import Caller, Doorkeeper, require_administrator
 from shared.openapi import refusals
 from shared.rights import inbox_prefix, office_durable

@@ -11,7 +11,7 @@ from services.enrolment import queries
 from shared.desk.entries import Said
 from shared.events.codes import hundredths
 from shared.events.enrolment import CohortFact
-from shared.http import Paging
+from shared.lists import Paging
 from shared.offices import Caller
 
 _ALL = Paging(limit=1000)

@@ -22,7 +22,8 @@ from services.enrolment.register import Register
 from shared.audit import Audit
 from shared.database import Database
 from shared.events.codes import CODE_PATTERN
-from shared.http import Problem, known_parameters
+from shared.http import Problem
+from shared.lists import known_parameters
 from shared.offices import Caller, Doorkeeper, require_administrator
 from shared.openapi import refusals
 

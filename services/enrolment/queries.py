@@ -17,7 +17,8 @@ from services.enrolment.sentences import SENTENCES
 from shared.events.codes import CODE_PATTERN, SOURCE_PATTERN
 from shared.events.enrolment import CentreFact, CohortFact, ProgrammeFact, TraineeFact
 from shared.events.receipts import Standing
-from shared.http import Page, Paging, Problem
+from shared.http import Problem
+from shared.lists import Page, Paging
 from shared.offices import Caller
 from shared.waiting import SINCE
 

@@ -24,7 +24,8 @@ from shared import signin
 from shared.audit import Act, Audit
 from shared.bus import BrokerAway
 from shared.database import Database
-from shared.http import Positions, Problem, known_parameters, metrics
+from shared.http import Positions, Problem, metrics
+from shared.lists import known_parameters
 from shared.offices import Caller, Doorkeeper, require_administrator
 from shared.openapi import refusals
 from shared.sessions import Sessions

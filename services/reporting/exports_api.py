@@ -16,7 +16,8 @@ from services.reporting.formats.dhis2 import Ids
 from services.reporting.indicators import INDICATORS, Framework, question
 from services.reporting.questions import UnknownQuestion
 from shared.database import Database
-from shared.http import Problem, known_parameters
+from shared.http import Problem
+from shared.lists import known_parameters
 from shared.offices import Caller, Doorkeeper
 from shared.openapi import refusals
 

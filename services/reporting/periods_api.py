@@ -12,7 +12,8 @@ from services.reporting.periods import NoSuchPeriod, PeriodReport, Periods, Peri
 from shared.audit import Act, Audit
 from shared.database import Database
 from shared.events.codes import Text
-from shared.http import Problem, known_parameters
+from shared.http import Problem
+from shared.lists import known_parameters
 from shared.offices import Caller, Doorkeeper
 from shared.openapi import refusals
 

@@ -15,7 +15,7 @@ from services.certification.handlers import Told
 from shared.database import Database
 from shared.events.certification import CertificateFact
 from shared.events.envelope import Event
-from shared.http import Paging
+from shared.lists import Paging
 from tests.integration.certification.conftest import empty
 from tests.integration.certification.given import ADMINISTRATOR, a_cohort, a_trainee, post, tell
 from tests.properties import examples

@@ -13,7 +13,7 @@ from shared.checking import Checked, Findings, one_snapshot
 from shared.database import Database
 from shared.events.envelope import canonical
 from shared.events.wire import Raw
-from shared.http import Paging
+from shared.lists import Paging
 from tests.integration.certification.given import (
     ADMINISTRATOR,
     SECRET,

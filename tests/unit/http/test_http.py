@@ -14,7 +14,8 @@ from services.processes import LOOPBACK, free_port
 from shared.database import Database
 from shared.events.receipts import Receipt, Receipts, Status
 from shared.events.wire import BATCH, BODY_LIMIT, NDJSON, ONE
-from shared.http import READY_SECONDS, Paging, Problem, create_app, events_body, receipts_response
+from shared.http import READY_SECONDS, Problem, create_app, events_body, receipts_response
+from shared.lists import Paging
 
 A_NAME = "Sok Dara"
 
