@@ -38,10 +38,10 @@ WATCH_SECONDS = 2.0
 QUIET_SECONDS = 6.0
 """Messages that wait for so long while nothing is done are a problem, though perhaps one that mends itself."""
 STALL_SECONDS = 20.0
+"""Longer than any message waits after a nak or for want of an ack."""
 STANDS_STILL_SECONDS = 5.0
 """A stream that ends before what was heard of it is being filled as long as it grew within this time: minutes, where there are
 millions of facts, in which nothing is wrong."""
-"""Longer than any message waits after a nak or for want of an ack."""
 
 RESTARTS = Counter("sampan_bus_restarts", "Subscriptions, streams and connections made anew", ["service", "what"])
 LAG = Gauge(
@@ -56,6 +56,9 @@ class Link(Protocol):
 
     @property
     def connected(self) -> bool: ...
+
+    @property
+    def connections(self) -> int: ...
 
     @property
     def jetstream(self) -> JetStreamContext: ...
@@ -84,6 +87,7 @@ class Subscription:
         self._batches = batches
         self._problem: str | None = f"{stream} is not heard yet"
         self._end: tuple[int, float] | None = None  # of a stream that is being filled, and since when it has been there
+        self._looked: int | None = None  # over which connection it was last made sure that the stream is the one it was
         self._suspect = asyncio.Event()
         self._busy = False
         self._last_delivery = 0.0
@@ -149,6 +153,8 @@ class Subscription:
             self._problem = None
             while True:
                 info = await self._watch()
+                if info is not None and self._link.connections != self._looked:
+                    await self._look()
                 if lock is not None:  # asked also when there is nothing to compare: a lost lock must be noticed
                     heard = await lock.scalar(
                         text("SELECT position FROM heard WHERE stream = :stream"), {"stream": self.stream}
@@ -167,23 +173,38 @@ class Subscription:
 
     async def _start(self) -> None:
         info = await self._ensure_consumer()
+        heard = await self._look()
         if isinstance(self._batches, FactBatches):
-            heard = await self._heard_of_this_stream()
             # Read after the consumer's floor, so it can only be behind it when the database was restored or emptied.
             await self._hear_from(heard + 1, info)
         await self._subscriber.start()
         reader = self._subscriber.subscription
         assert reader is not None
         # FastStream looks the method up for each fetch, and its task has not run yet: nothing awaited since it was made.
-        vars(reader)["fetch"] = Fetch(reader, self._link, self._suspect)
+        vars(reader)["fetch"] = Fetch(reader, self._may_fetch, self._suspect)
         self._last_delivery = monotonic()
+
+    def _may_fetch(self) -> bool:
+        """Not over a new connection before the look, which is then due: the broker may have been put back, disk and all."""
+        if not self._link.connected:
+            return False
+        if self._link.connections != self._looked:
+            self._suspect.set()
+            return False
+        return True
+
+    async def _look(self) -> int:
+        """Up to where the stream is applied, 0 where that is not counted; from then on it is fetched over this connection."""
+        connections = self._link.connections
+        heard = await self._heard_of_this_stream() if isinstance(self._batches, FactBatches) else 0
+        self._looked = connections
+        return heard
 
     async def _heard_of_this_stream(self) -> int:
         """Up to where it is applied. Raises AnotherHistory while that is not known to be what the stream has there.
 
-        A stream that was made anew begins with its consumer gone, so nothing of it is taken for heard before this look. If its
-        journal went back in between, facts that were never applied come at positions that are at or before this one. A broker
-        whose disk went back has its consumers still: that is seen at the next start only.
+        If its journal went back as well as the stream, facts that were never applied come at positions that are at or before
+        this one, and would be taken for heard.
         """
         async with self._database.transaction() as session:
             select = text("SELECT position, last FROM heard WHERE stream = :stream")
@@ -339,16 +360,18 @@ class Fetch:
     After a time without messages it takes more time than FastStream gives it.
     """
 
-    def __init__(self, reader: JetStreamContext.PullSubscription, link: Link, suspect: asyncio.Event) -> None:
+    def __init__(
+        self, reader: JetStreamContext.PullSubscription, allowed: Callable[[], bool], suspect: asyncio.Event
+    ) -> None:
         self._fetch: Callable[..., Awaitable[list[Msg]]] = reader.fetch
-        self._link = link
+        self._allowed = allowed
         self._suspect = suspect
         self._idle = False
 
     async def __call__(self, batch: int, timeout: float) -> list[Msg]:  # noqa: ASYNC109 - nats-py's signature
         patience = IDLE_SECONDS if self._idle else timeout
         ends = monotonic() + patience
-        if not self._link.connected:  # requests would pile up in the client and all be answered at the reconnect
+        if not self._allowed():  # requests would pile up in the client and all be answered at the reconnect
             await asyncio.sleep(0.2)
             raise nats.errors.TimeoutError
         try:

@@ -306,7 +306,7 @@ async def test_bare_timeouts_do_not_leave_the_fetch(house: House) -> None:
         async def fetch(self, **_: object) -> list[object]:
             raise TimeoutError
 
-    fetch = Fetch(Reader(), bus, asyncio.Event())  # type: ignore[arg-type]
+    fetch = Fetch(Reader(), lambda: True, asyncio.Event())  # type: ignore[arg-type]
     with pytest.raises(nats.errors.TimeoutError):
         await fetch(batch=1, timeout=0.05)
 
@@ -333,7 +333,7 @@ async def test_where_nothing_came_one_message_is_waited_for_and_what_comes_with_
                 raise answer
             return answer
 
-    fetch = Fetch(Reader(), bus, asyncio.Event())  # type: ignore[arg-type]
+    fetch = Fetch(Reader(), lambda: True, asyncio.Event())  # type: ignore[arg-type]
     got: list[object] = []
     while answers:
         with suppress(nats.errors.TimeoutError):

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import shutil
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from nats.js import JetStreamContext
@@ -311,6 +313,34 @@ async def test_given_the_publishers_database_went_back_when_the_stream_is_made_a
         await eventually(lambda: any("something else at 12" in problem for problem in again.health()))
 
 
+async def test_given_broker_and_publisher_went_back_under_a_listener_when_it_is_connected_again_then_it_hears_nothing_of_theirs(
+    own_house: House, tmp_path: Path
+) -> None:
+    """The broker's consumers come back with its disk, and nobody starts the listener anew."""
+    house = own_house
+    database, _, _ = await house.publisher()
+    projector, bus = await _listener(house)
+    await house.run(bus)
+    await say(database, *[fact(f"c{n}", n) for n in range(8)])
+    await eventually(lambda: projector.at(8))
+    await _broker_stopped(house)
+    shutil.copytree(house.server.folder, tmp_path / "before")
+    house.server.start()
+    await say(database, *[fact(f"c{n}", n) for n in range(8, 12)])
+    await eventually(lambda: projector.at(12))
+
+    await _broker_stopped(house)
+    await _publisher_goes_back(house, database, 8)
+    await say(database, *[fact(f"new{n}", 100 + n) for n in range(6)])
+    shutil.rmtree(house.server.folder)
+    shutil.copytree(tmp_path / "before", house.server.folder)
+    house.server.start()
+
+    await eventually(lambda: any("something else at 12" in problem for problem in bus.health()), seconds=30)
+    assert await projector.at(12)
+    assert numbers(await applied(projector.database)) == list(range(12))
+
+
 async def test_given_a_stream_that_is_being_filled_when_it_grows_nothing_is_wrong_and_when_it_stands_still_it_is_said(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -330,6 +360,12 @@ async def test_given_a_stream_that_is_being_filled_when_it_grows_nothing_is_wron
     await say(database, fact("c6", 6))
     await eventually(lambda: projector.at(7))
     assert numbers(await applied(projector.database)) == [6]
+
+
+async def _broker_stopped(house: House) -> None:
+    """Once everybody has seen it, so that nobody takes the next broker for this one."""
+    house.server.stop()
+    await eventually(lambda: all(not bus.connected for bus in house.buses))
 
 
 async def _publisher_goes_back(house: House, database: Database, position: int) -> None:
