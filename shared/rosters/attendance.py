@@ -61,9 +61,9 @@ def attended(
     if record is None or known is None or not says_anew(statement, known, silent, keyed):
         return Attended(statement, {**rows, **mine}, recognised)
     # It says something new: that goes with what is on record by now, which the office may have corrected by hand since.
-    statement = held(key, one.terms, {**there, **mine})
+    statement = held(key, one.terms, {**there, **{number: mine[number] for number in new}})
     if joined or (group and "group" in statement.data):
-        statement = _in_a_group(statement, {*group, *(new if joined else mine)})
+        statement = _in_a_group(statement, {*group, *new})
     recognised = recognise(said, [statement], keyed, known, empty=empty, silent=silent)
     return Attended(statement, {**there, **mine}, recognised)
 

@@ -121,6 +121,26 @@ async def test_what_was_corrected_in_a_session_by_hand_stands_when_a_list_tells_
     assert (await held(database))["absent"] == sorted({"01", *absent, "04"})
 
 
+@pytest.mark.parametrize("more", [{}, {"Held for": "listed"}], ids=["of everyone", "of a group"])
+async def test_given_a_row_corrected_by_hand_when_a_longer_list_has_it_as_before_then_the_correction_stands(
+    client: Client, offices: dict[str, Bearer], database: Database, more: dict[str, Any]
+) -> None:
+    await send(client, offices[SENDER], as_csv([a_trainee(f"0{number}") for number in (1, 2, 3, 4)]))
+    first = [was_there("01", attendance="absent", **more), was_there("02", **more), was_there("03", **more)]
+    row, *_ = (await send(client, offices[HOST], as_csv(first)))["rows"]
+    await by_hand(client, database, row["event"], absent=[], **({"group": ["01", "02"]} if more else {}))
+    longer = as_csv([*first, was_there("04", attendance="absent", **more)])
+
+    assert (await send(client, offices[HOST], longer))["counts"] == {"accepted": 1, "duplicate": 3}
+
+    session = await held(database)
+    assert (session["absent"], session.get("group")) == (["04"], ["01", "02", "04"] if more else None)
+    assert (await send(client, offices[HOST], longer))["counts"] == {"duplicate": 4}
+    await send(client, offices[HOST], as_csv([was_there("01", attendance="partly", hours=1, **more)]))
+    session = await held(database)
+    assert (session["absent"], [one["number"] for one in session["partial"]]) == (["04"], ["01"])
+
+
 async def test_a_list_of_trainees_without_a_column_keeps_what_was_in_it(
     client: Client, offices: dict[str, Bearer], database: Database
 ) -> None:
