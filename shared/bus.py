@@ -31,15 +31,16 @@ from shared.deadletters import DeadLetters, describe
 from shared.delivery import Delivery
 from shared.rights import inbox_prefix
 from shared.streams import STREAMS, ensure_stream
-from shared.subscriptions import COLLECT_SECONDS, RESTARTS, WATCH_SECONDS, Subscription, as_it_came
+from shared.subscriptions import RESTARTS, WATCH_SECONDS, Subscription, as_it_came
 from shared.tasks import background, end
 
 __all__ = ["BrokerAway", "Bus", "Delivery", "Extent"]
 
 log = logging.getLogger(__name__)
 
-INTAKE_BATCH = 50  # messages of up to 8 MiB, each with many events
-FACT_BATCH = 500
+# A partial batch waits no longer than its timeout, in seconds.
+INTAKE_BATCH = PullSub(batch_size=50, timeout=0.05, batch=True)  # messages of up to 8 MiB, each with many events
+FACT_BATCH = PullSub(batch_size=500, timeout=0.02, batch=True)  # facts of one transaction come at once, and somebody waits
 CONNECT_SECONDS = 5
 PING_SECONDS = 5  # two unanswered: a half-open connection is noticed in seconds rather than minutes
 PUBLISH_SECONDS = 5.0
@@ -156,7 +157,7 @@ class Bus:
         stream: str,
         subject: str,
         filter_subject: str | None,
-        batch_size: int,
+        batch: PullSub,
         batches: Batches,
         description: str | None,
     ) -> Subscription:
@@ -170,7 +171,7 @@ class Bus:
             no_reply=True,
             title=f"{stream} to {self.service}",
             description=description,
-            pull_sub=PullSub(batch_size=batch_size, timeout=COLLECT_SECONDS, batch=True),
+            pull_sub=batch,
         )
         assert isinstance(subscriber, BatchPullStreamSubscriber)
         subscription = Subscription(self, self._database, self.service, stream, filter_subject, subscriber, batches)

@@ -30,8 +30,6 @@ from shared.streams import WAY_OUT
 log = logging.getLogger(__name__)
 
 ACK_WAIT_SECONDS = 15.0
-COLLECT_SECONDS = 0.05
-"""A partial batch waits no longer."""
 IDLE_SECONDS = 0.5
 """Where nothing came, the next is waited for so long at a time: to ask twenty times a second kept an idle machine busy."""
 WATCH_SECONDS = 2.0

@@ -10,6 +10,9 @@ SHORT = 4
 """Latin letters or digits of a name that tell somebody also within a longer text."""
 DOCUMENT = 7
 """Characters of a passport's or national number that tells somebody with few digits in a row."""
+OF_A_CENTRE = 9
+"""Digits of a centre's number that tells somebody: a shorter one may be a year and a serial number, as those of trainees and
+certificates are."""
 _DATE = re.compile(r"(19|20)\d\d(0\d|1[0-2])(\d\d)?|\d\d(0\d|1[0-2])(19|20)\d\d")
 
 
@@ -24,8 +27,10 @@ def number_tells(number: str) -> bool:
 
 def identifier_tells(kind: str, number: str) -> bool:
     """The same of an identifier. A document's number with letters among its digits (C01X00T47) is like no other, too; a centre's
-    may be A-2025."""
-    document = kind != "centre-number" and len(number) >= DOCUMENT and re.search("[A-Za-z]", number) is not None
+    may be A-2025 or 2025001."""
+    if kind == "centre-number":
+        return sum(map(str.isdecimal, number)) >= OF_A_CENTRE
+    document = len(number) >= DOCUMENT and re.search("[A-Za-z]", number) is not None
     return number_tells(number) or (document and sum(map(str.isdecimal, number)) >= SHORT)
 
 

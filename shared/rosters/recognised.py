@@ -22,6 +22,7 @@ from shared.rosters.statements import (
     Remembered,
     Statement,
     consent_of,
+    digests_of_person,
     person_of,
     says_anew,
     silent_in,
@@ -108,6 +109,9 @@ def recognise(
             for one in statements
             if one.name in known and not last[one.name].id.startswith(OF_ROWS)
         )
+        otherwise |= _person_by_hand(said) and any(
+            adopted.digests.get(name) != digest for name, digest in digests_of_person(person or {}, keyed).items()
+        )
         before = adopted if before is None else _filled(before, adopted)
     if before is None:
         return Recognised(statements, None, OnRecord())
@@ -134,12 +138,14 @@ def recognise(
 
 
 def _of_its_level(said: Iterable[Said], statements: Iterable[Statement], before: Remembered | None) -> list[Said]:
-    """What was said of these levels: another level is another award. Marks that a row gave another level are corrected by it."""
+    """What was said of these levels: another level is another award. Marks that a row gave another level are corrected by it; but
+    not those that the office gave a third one by hand."""
     said = list(said)
     levels = {statement.data.get("level") for statement in statements} - {None}
     own = [one for one in said if not levels or one.data.get("level") in levels]
     moved = before is not None and "assessed" in before.events and not any(NAMES[one.type] == "assessed" for one in own)
-    return own + [one for one in said if moved and NAMES[one.type] == "assessed"]
+    given = [one for one in said if moved and NAMES[one.type] == "assessed"]
+    return own + ([one for one in given if one.id.startswith(OF_ROWS)] or given)
 
 
 def _since(said: Iterable[Said]) -> dict[str, datetime]:
@@ -251,6 +257,12 @@ def _as_remembered(
     if carrier:
         digests |= _person(told, person, consent, keyed)
     return Remembered({name: last[name].id for name in known}, digests, carrier)
+
+
+def _person_by_hand(said: Iterable[Said]) -> bool:
+    """Whether who the trainee is was last said by no roster."""
+    told = [one for one in said if one.own and (one.type == "person.corrected.v1" or one.data.get("person"))]
+    return bool(told) and not told[-1].id.startswith(OF_ROWS)
 
 
 def _person_in(known: Mapping[str, Mapping[str, Any]], name: str) -> Mapping[str, Any]:
@@ -366,7 +378,7 @@ def remarked_in(said: Iterable[Said]) -> dict[str, list[Any]]:
     if held is None:
         return {}
     absent = {number: ["absent", None] for number in held.data.get("absent") or ()}
-    return absent | {one["number"]: ["partly", one["hours"]] for one in held.data.get("partial") or ()}
+    return absent | {one["number"]: ["partly", whole_numbers(one)["hours"]] for one in held.data.get("partial") or ()}
 
 
 def whole_numbers(said: Mapping[str, Any]) -> dict[str, Any]:

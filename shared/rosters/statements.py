@@ -253,7 +253,7 @@ def plan(
             data["person"] = _joined({"sex": "U", **more.get("person", {})}, person)
             data["person"] |= {"consent": consent} if consent else {}
             remembered |= {"consent": keyed(consent)} if consent else {}
-            remembered |= _digests(person, keyed) if new_person else {}
+            remembered |= digests_of_person(person, keyed) if new_person else {}
         replaced = standing.get(first, first) if first is not None else None
         id_ = f"{OF_ROWS}{keyed([source, *key, statement.name, statement.day, data, replaced])}"
         events.append(
@@ -288,12 +288,20 @@ def _of(statement: Statement, before: Remembered) -> dict[str, str]:
 
 def in_its_time(planned: Plan, at: datetime, rows: Remembered | None, record: OnRecord) -> Plan:
     """The plan of a row that was signed at this moment, without what the office said otherwise since: in ``rows`` with the same
-    key, or another way. What nothing was said of since is taken, however late it comes."""
+    key, or another way. What nothing was said of since is taken, however late it comes: an enrolment without the place, if the
+    proposal that stands names another one."""
     later = rows if rows and rows.at and rows.at > at else Remembered()
     names = {*later.events, *(["corrected"] if later.carrier else [])}
     events = tuple(one for one in planned.events if one.name not in names and record.since.get(one.name, at) <= at)
     overtaken = len(events) < len(planned.events) or (planned.flaw is not None and bool(names))
+    if {"proposed"} == {one.name for one in planned.events} - {one.name for one in events} - {"corrected"}:
+        events = tuple(_without_its_place(one) if one.name == "enrolled" else one for one in events)
     return replace(planned, events=events, flaw=None if overtaken else planned.flaw, overtaken=overtaken)
+
+
+def _without_its_place(enrolled: Planned) -> Planned:
+    data = {name: value for name, value in enrolled.fields["data"].items() if name not in _PLACE}
+    return replace(enrolled, fields={**enrolled.fields, "data": data})
 
 
 def _correction(
@@ -306,14 +314,14 @@ def _correction(
     record: OnRecord,
 ) -> Planned | Flaw | None:
     """What the row says of the person that it did not say before: enrolment, marks and certificates stand."""
-    digests = _digests(person, keyed)
+    digests = digests_of_person(person, keyed)
     changed = {name for name, value in digests.items() if before.digests.get(name) != value}
     if not changed:
         return None
     differs = {one.partition("/")[0].removeprefix("person.") for one in changed}
     whole = _joined({name: value for name, value in record.kept.get("person", {}).items() if name in differs}, person)
     data = {name: value for name, value in whole.items() if name in differs}
-    there = _digests(data, keyed)
+    there = digests_of_person(data, keyed)
     for listed in ("identifiers", "contact"):
         # These are told as a whole: one that was said before and that nobody here knows would be taken away.
         if listed in data and any(
@@ -344,7 +352,8 @@ def _joined(there: Mapping[str, Any], person: Mapping[str, Any]) -> dict[str, An
     return joined
 
 
-def _digests(person: Mapping[str, Any], keyed: Keyed) -> dict[str, str]:
+def digests_of_person(person: Mapping[str, Any], keyed: Keyed) -> dict[str, str]:
+    """By part, one for each document and each way to reach them."""
     digests: dict[str, str] = {}
     for name, value in person.items():
         if name == "identifiers":

@@ -95,7 +95,7 @@ async def test_a_durable_of_another_kind_is_brought_up_to_date(house: House, old
         config = (await js.consumer_info("INTAKE", "enrolment")).config
     assert 10 <= (config.ack_wait or 0) <= 20
     assert config.max_deliver == -1
-    assert config.max_ack_pending == bus_module.INTAKE_BATCH
+    assert config.max_ack_pending == bus_module.INTAKE_BATCH.batch_size
     assert config.filter_subject == "intake.enrolment.>"
 
 

@@ -6,12 +6,12 @@ import pytest
 from sqlalchemy import text
 
 from shared.database import Database
-from tests.integration.certification.given import caller, post
+from tests.integration.certification.given import ADMINISTRATOR, caller, post
 from tests.integration.certification.test_rosters import AWARD, became, certificates, number_of, send, told
 from tests.integration.certification.test_rosters import assessed as a_row
 from tests.integration.certification.test_rosters import awarded as an_award
 from tests.sheets import as_csv, as_xlsx
-from tests.unit.certification.given import BODY, CENTRE, assessed, awarded, numbered
+from tests.unit.certification.given import BODY, CENTRE, assessed, awarded, numbered, registered
 
 __all__ = ["told"]
 PARTS = [
@@ -80,6 +80,25 @@ async def test_an_award_of_another_level_is_another_award(told: Database) -> Non
     await send(told, as_xlsx(Assessments=[a_row(**senior)], Awards=[an_award("S-2", **senior)]))
     live = {one["level"]: one["status"] for one in (await certificates(told)).values()}
     assert live == {"junior": "issued", "senior": "issued"}
+
+
+async def test_given_marks_of_another_level_by_hand_when_a_row_corrects_its_level_then_it_keeps_its_own_marks(
+    told: Database,
+) -> None:
+    levels = [{"level": level, "titles": {"en": level}} for level in ("junior", "senior", "master")]
+    await post(told, registered("three", 1, replaces="scheme", levels=levels), by=ADMINISTRATOR)
+    await send(told, as_csv([a_row(Assessor="A board", **{"Practice mark": ""})]))
+    await post(told, assessed("by-hand", 12, source=BODY, more={"level": "senior", "parts": PARTS, "assessor": "B"}))
+    without_columns = {**AWARD, "Level": "master", "Date": "2025-04-11", "Result": "pass"}
+
+    assert became(await send(told, as_csv([without_columns]))) == [("accepted", "applied")]
+
+    async with told.transaction() as session:
+        select = text("SELECT body FROM events WHERE type LIKE '%assessed%' AND code = 'applied'")
+        bodies = (await session.execute(select)).scalars().all()
+    now = {body["data"]["level"]: body["data"] for body in bodies}
+    assert now.keys() == {"senior", "master"}
+    assert (now["master"]["assessor"], [part["name"] for part in now["master"]["parts"]]) == ("A board", ["theory"])
 
 
 async def test_two_offices_that_send_the_whole_workbook_find_no_row_to_decide(told: Database) -> None:

@@ -14,7 +14,7 @@ from tests.integration.enrolment.test_bundles import Bearer, add, trail
 from tests.integration.enrolment.test_recognised_rows import by_hand
 from tests.integration.enrolment.test_rosters import became, facts, number_of_facts, say, send
 from tests.sheets import a_trainee, as_csv, as_xlsx, was_there
-from tests.unit.enrolment.story import HOST, PARTIES, SENDER, STRANGER, announced, trainee
+from tests.unit.enrolment.story import HOST, PARTIES, SENDER, STRANGER, announced, proposed, trainee
 
 Client = httpx.AsyncClient
 THEN = datetime.now(UTC) - timedelta(days=20)
@@ -117,6 +117,20 @@ async def test_what_the_office_has_said_since_by_a_program_stands_too(
     assert became(await bring(client, renamed, courier)) == [(2, "duplicate", "said_later")]
     ahead = line(signer, as_csv([a_trainee("02", **{"Name in Latin letters": "By Row"})]), days=4000)
     assert became(await bring(client, ahead, courier)) == [(2, "accepted", "applied")]
+
+
+async def test_given_a_proposal_since_when_an_older_list_has_the_enrolment_then_the_place_is_that_of_the_proposal(
+    client: Client, database: Database, sender: tuple[Bearer, Signer], courier: Bearer
+) -> None:
+    _, signer = sender
+    both = line(signer, as_csv([a_trainee("01", **{"Proposed on": "2025-03-04"})]))
+    await say(client, proposed("01", trade="cabling"))
+
+    await bring(client, both, courier)
+
+    fact = (await facts(database))["enrolment.trainee.kh.wuxi-2025.01"]
+    assert (fact["status"], fact["trade"]) == ("enrolled", "cabling")
+    assert became(await bring(client, both, courier)) == [(2, "duplicate", "said_later")]
 
 
 async def test_of_two_that_were_signed_the_arrival_is_no_matter(

@@ -136,9 +136,27 @@ async def test_given_a_row_corrected_by_hand_when_a_longer_list_has_it_as_before
     session = await held(database)
     assert (session["absent"], session.get("group")) == (["04"], ["01", "02", "04"] if more else None)
     assert (await send(client, offices[HOST], longer))["counts"] == {"duplicate": 4}
-    await send(client, offices[HOST], as_csv([was_there("01", attendance="partly", hours=1, **more)]))
+    await send(client, offices[HOST], as_csv([partly("01", **more)]))
     session = await held(database)
     assert (session["absent"], [one["number"] for one in session["partial"]]) == (["04"], ["01"])
+
+
+def partly(number: str, **more: Any) -> dict[str, Any]:
+    return was_there(number, attendance="partly", **{"Hours present": 3, **more})
+
+
+async def test_a_list_that_comes_again_after_one_of_others_says_nothing_anew(
+    client: Client, offices: dict[str, Bearer], database: Database
+) -> None:
+    await send(client, offices[SENDER], as_csv([a_trainee("01"), a_trainee("02")]))
+    for rows in ([partly("01")], [was_there("02", attendance="absent")]):
+        await send(client, offices[HOST], as_csv(rows))
+    async with database.transaction() as session:
+        number = (await session.execute(text("SELECT count(*) FROM events"))).scalar_one()
+
+        assert (await send(client, offices[HOST], as_csv([partly("01")])))["counts"] == {"duplicate": 1}
+
+        assert (await session.execute(text("SELECT count(*) FROM events"))).scalar_one() == number
 
 
 async def test_a_list_of_trainees_without_a_column_keeps_what_was_in_it(

@@ -100,6 +100,24 @@ async def test_a_row_counts_after_a_correction_by_hand(client: Client, offices: 
     assert "By Row" in str(await details(client, offices[SENDER]))
 
 
+@pytest.mark.parametrize("passport", ["", "N123"], ids=["name", "name, and a passport in the list"])
+async def test_given_a_person_corrected_by_hand_when_the_row_comes_as_before_then_it_is_told_that_the_correction_stands(
+    client: Client, offices: dict[str, Bearer], passport: str
+) -> None:
+    row = as_csv([a_trainee("01", **{"Passport number": passport})])
+    await send(client, offices[SENDER], row)
+    (as_it_is,) = (await send(client, offices[SENDER], row))["rows"]
+    assert "by hand" not in as_it_is["sentence"]
+    names = {"original": "សុខា", "romanised": "By Hand"}
+    await say(client, trainee("person.corrected", "01", day=50, names=names))
+
+    (again,) = (await send(client, offices[SENDER], row))["rows"]
+
+    assert (again["status"], again["code"]) == ("duplicate", "duplicate")
+    assert "corrected by hand" in again["sentence"]
+    assert "By Hand" in str(await details(client, offices[SENDER]))
+
+
 PROPOSAL = {"Proposed on": "2025-03-04", "Enrolled on": ""}
 RENAMED = {"Name in Latin letters": "Sok Kha", "Passport number": "N99"}
 

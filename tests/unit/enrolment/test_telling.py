@@ -40,6 +40,15 @@ def test_a_short_number_tells_nobody_whatever_it_is_of(number: str) -> None:
     assert not any(identifier_tells(kind, number) for kind in ("passport", "national-id", "centre-number"))
 
 
+@pytest.mark.parametrize("number", ["2025001", "202503", "20250001", "NTTI-2025-0012"])
+def test_a_year_with_a_serial_number_is_a_centres_number_that_others_have_as_well(number: str) -> None:
+    assert not identifier_tells("centre-number", number)
+
+
+def test_a_long_number_of_a_centre_tells() -> None:
+    assert identifier_tells("centre-number", "KH-2025-0012-7731")
+
+
 def test_an_address_tells_and_a_word_does_not() -> None:
     assert contact_tells("sokha@example.org")
     assert not contact_tells("telegram")
