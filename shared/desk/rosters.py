@@ -193,7 +193,7 @@ async def _book(content: bytes, name: str) -> Book:
     try:
         return await asyncio.to_thread(open_book, content, name=name)
     except BookRefused as refused:
-        raise Problem(400, refused.code, refused.sentence) from None
+        raise FileRefused(refused) from None
 
 
 async def _read(rosters: Rosters, book: Book, asked: Asked) -> None:
