@@ -17,7 +17,7 @@ from shared.audit import Act, Audit
 from shared.database import Database
 from shared.events.certification import SchemeFact
 from shared.events.codes import CODE_PATTERN
-from shared.http import Problem
+from shared.http import Problem, holds
 from shared.offices import Doorkeeper
 from shared.openapi import OPEN, refusals
 from shared.visitors import Visitors
@@ -145,10 +145,9 @@ def _private(request: Request, content: str, media_type: str) -> Response:
 
 
 def _cached(request: Request, content: str, media_type: str, cache_control: str) -> Response:
-    """The content, or that it has not changed since it was asked for last (RFC 9110, If-None-Match)."""
+    """The content, or that it has not changed since it was asked for last."""
     etag = f'"{hashlib.sha256(content.encode()).hexdigest()[:32]}"'
     headers = {"ETag": etag, "Cache-Control": cache_control, "Access-Control-Allow-Origin": "*"}
-    asked = {one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")}
-    if asked & {etag, "*"}:
+    if holds(request, etag):
         return Response(status_code=304, headers=headers)
     return Response(content, media_type=media_type, headers=headers)
