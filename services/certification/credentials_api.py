@@ -1,7 +1,6 @@
 """What anybody may ask about certificates, without a token: the issuer's keys, the status lists, and documents."""
 
 import hashlib
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
@@ -43,7 +42,6 @@ def routes(
     documents: Documents | None,
     audit: Audit,
     visitors: Visitors,
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> APIRouter:
     """The public addresses. Without an operator's address they all say that nothing is issued here."""
     router = APIRouter(dependencies=[Depends(visitors.open)])
@@ -65,7 +63,7 @@ def routes(
 
     async def the_list(number: int) -> SignedList:
         there, _ = issuing()
-        found = await signed_list(database, keys, there, number, clock())
+        found = await signed_list(database, keys, there, number, datetime.now(UTC))
         if found is None:
             raise Problem(404, "not_found", "There is no status list of this number.")
         return found
