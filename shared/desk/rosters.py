@@ -50,8 +50,6 @@ class Rosters:
     keeping: Keeping
     choices: Callable[[Caller], Awaitable[Mapping[str, Sequence[str]]]]
     codes: Mapping[str, str]
-    sheets: tuple[str, ...]
-    """The kinds of sheets that are taken here."""
 
 
 def routes(desk: Desk, rosters: Rosters) -> APIRouter:
@@ -203,7 +201,7 @@ async def _read(rosters: Rosters, book: Book, asked: Asked) -> None:
 
 
 def _words(rosters: Rosters) -> dict[str, Any]:
-    return {"remarks": remarks, "codes": rosters.codes, "sheets": rosters.sheets}
+    return {"remarks": remarks, "codes": rosters.codes, "sheets": tuple(rosters.taking.roles)}
 
 
 def _shown(answer: RosterAnswer, accepted: Sequence[str]) -> dict[str, Any]:
