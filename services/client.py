@@ -108,10 +108,6 @@ class Client:
         more = {} if timeout is None else {"timeout": timeout}
         return self._json("POST", f"{self.address(service)}{path}", **more)
 
-    def make(self, service: ServiceName, path: str) -> Any:
-        """The same of a POST that must not be done twice: it makes something, and its answer may get lost."""
-        return self._json("POST", f"{self.address(service)}{path}", again=False)
-
     def every(
         self, service: ServiceName, path: str, parameters: Sequence[tuple[str, str]] = ()
     ) -> Iterator[dict[str, Any]]:
@@ -175,10 +171,6 @@ class Client:
         self._wait("certification", "heard", enrolment)
         self._wait("reporting", "position", enrolment | self._position("certification")["position"])
 
-    def wait_until_reporting_has(self, position: Mapping[str, int]) -> None:
-        """Wait until reporting has heard so much of each stream."""
-        self._wait("reporting", "position", position)
-
     def _position(self, service: ServiceName) -> dict[str, dict[str, int]]:
         answer: dict[str, dict[str, int]] = self.get(service, "/v1/position")
         return answer
@@ -197,13 +189,10 @@ class Client:
                     f"{service} is still behind, and has not moved for {BEHIND_SECONDS} s (it has {has}, wanted {dict(wanted)}). "
                     f"Nothing is lost; see {self.address(service)}/readyz for the reason."
                 )
-            self._pause(0.05)
+            self.pause(0.05)
 
     def pause(self, seconds: float) -> None:
         """Wait, and look meanwhile after what is to be looked after."""
-        self._pause(seconds)
-
-    def _pause(self, seconds: float) -> None:
         ends = time.monotonic() + seconds
         while (left := ends - time.monotonic()) > 0:
             if self._meanwhile is not None:
@@ -229,7 +218,7 @@ class Client:
         problem = ""
         for attempt in range(ATTEMPTS):
             if attempt:
-                self._pause(min(0.2 * 2**attempt, 5))
+                self.pause(min(0.2 * 2**attempt, 5))
             try:
                 answer = (
                     self._streamed(method, url, **request) if stream else self._http.request(method, url, **request)
@@ -249,7 +238,7 @@ class Client:
             self.token_expires = answer.headers.get("Sampan-Token-Expires", self.token_expires)
             if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
                 problem = f"{url}: {_message(answer)}"
-                self._pause(min(_seconds(answer), LONGEST_WAIT_SECONDS))
+                self.pause(min(_seconds(answer), LONGEST_WAIT_SECONDS))
                 continue
             if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
                 if stream and not answer.is_success:

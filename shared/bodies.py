@@ -16,6 +16,16 @@ def allow_body(request: Request, limit: int) -> None:
     request.scope.setdefault("state", {})[_ALLOWED] = limit
 
 
+async def whole(request: Request, limit: int, refusal: Exception) -> bytes:
+    """The body, of which no more than ``limit`` bytes and a chunk are ever in memory. Raises ``refusal`` for a longer one."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise refusal
+    return bytes(body)
+
+
 class BoundedBody:
     """Ends the reading of a body with a 413 after ``BODY_LIMIT``, or after what the route allowed.
 

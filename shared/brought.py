@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Request, Response
 
 from shared.audit import Act, Audit
-from shared.bodies import allow_body
+from shared.bodies import allow_body, whole
 from shared.bundles import ROSTER_LINE_LIMIT, Refused, Roster, opened_roster
 from shared.events.receipts import REFUSALS
 from shared.http import Problem
@@ -55,13 +55,9 @@ def routes(desk: Desk, audit: Audit) -> APIRouter:
 
 
 async def _line(request: Request) -> bytes:
-    content = bytearray()
     allow_body(request, ROSTER_LINE_LIMIT + (1 << 20))  # refused below
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > ROSTER_LINE_LIMIT:
-            raise Problem(413, "file_too_large", "The line is longer than that of any roster. Nothing was taken.")
-    return bytes(content)
+    refusal = Problem(413, "file_too_large", "The line is longer than that of any roster. Nothing was taken.")
+    return await whole(request, ROSTER_LINE_LIMIT, refusal)
 
 
 async def _opened(desk: Desk, line: bytes) -> tuple[Caller, Roster]:

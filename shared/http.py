@@ -1,4 +1,4 @@
-"""What the three services' HTTP sides have in common: errors with a code, health, bodies of events."""
+"""What the three services' HTTP sides have in common: errors with a code, health, bodies of events, entity tags."""
 
 import asyncio
 import logging
@@ -238,6 +238,14 @@ async def events_body(request: Request, keep: Callable[[str, bytes], Awaitable[N
         if keep is not None and 0 < len(body) <= BODY_LIMIT:
             await keep(refused.code, bytes(body))
         raise Problem(status, refused.code, f"{refused.sentence} Nothing was taken.") from None
+
+
+def holds(request: Request, tag: str) -> bool:
+    """Whether the caller holds the answer with this entity tag: If-None-Match, a list or ``*``, in weak comparison
+    (RFC 9110, 13.1.2), since whoever compresses an answer on its way makes its tag a weak one.
+    """
+    held = {one.strip().removeprefix("W/") for one in ",".join(request.headers.getlist("if-none-match")).split(",")}
+    return bool(held & {tag, "*"})
 
 
 def receipts_response(receipts: Receipts) -> Response:

@@ -71,8 +71,6 @@ class Relay:
 
     def __init__(self, database: Database, bus: Bus, *, service: str, stream: str | None) -> None:
         """`stream` is where the service's facts go; None for a service that publishes notices only."""
-        self.lag = 0
-        """Facts that are committed and not yet in the stream, as of the last look."""
         self._database = database
         self._bus = bus
         self._service = service
@@ -103,7 +101,6 @@ class Relay:
                     if connection is not None:
                         await self._lead(connection)
                 self._problems.clear()  # another process publishes, and says what keeps it from that
-                self.lag = 0
             except Exception as error:
                 self._problems["database"] = f"the relay has no database: {describe(error)}"
                 log.warning("relay of %s: %s", self._service, describe(error))
@@ -156,7 +153,6 @@ class Relay:
         while True:
             select = text("SELECT position FROM outbox_head WHERE id = 1")
             head = (await connection.execute(select)).scalar_one()  # read after the stream's end, so never behind it
-            self.lag = max(head - known, 0)
             if known > head:
                 raise JournalDiffers(f"{stream} ends at {known} but the journal at {head}: {WAY_OUT}")
             if known not in (0, last):  # not where this relay left it

@@ -17,6 +17,7 @@ from fastapi.routing import APIRoute
 
 from shared import pages
 from shared.audit import Act, Audit
+from shared.bodies import whole
 from shared.database import is_transient
 from shared.http import Problem
 from shared.offices import Caller, Doorkeeper, remote_of
@@ -196,13 +197,9 @@ async def form(request: Request, limit: int = FORM_LIMIT) -> list[tuple[str, str
     """The fields of a form that was sent, in its order. Raises ``Problem`` 413 or 415 for anything else."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
         raise Problem(415, "content_type", "Use the form on the page.")
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise Problem(413, "body_too_large", _TOO_LONG)
+    body = await whole(request, limit, Problem(413, "body_too_large", _TOO_LONG))
     try:
-        return parse_qsl(bytes(body).decode("ascii", errors="replace"), max_num_fields=FIELDS_LIMIT)
+        return parse_qsl(body.decode("ascii", errors="replace"), max_num_fields=FIELDS_LIMIT)
     except ValueError:
         raise Problem(413, "body_too_large", _TOO_LONG) from None
 

@@ -162,7 +162,7 @@ def create(settings: Settings) -> FastAPI:
     choices = partial(rosters.choices, database)
     keeping = Keeping(database, KeptFile, secret)
     bus.sweep(keeping.forget_expired)
-    pages = Rosters(taking, keeping, choices, CODES, tuple(taking.roles))
+    pages = Rosters(taking, keeping, choices, CODES)
     for part in (
         uploads.routes(taking, door, choices),
         brought.routes(taking, audit),

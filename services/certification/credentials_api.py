@@ -1,7 +1,6 @@
 """What anybody may ask about certificates, without a token: the issuer's keys, the status lists, and documents."""
 
 import hashlib
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
@@ -17,7 +16,7 @@ from shared.audit import Act, Audit
 from shared.database import Database
 from shared.events.certification import SchemeFact
 from shared.events.codes import CODE_PATTERN
-from shared.http import Problem
+from shared.http import Problem, holds
 from shared.offices import Doorkeeper
 from shared.openapi import OPEN, refusals
 from shared.visitors import Visitors
@@ -43,7 +42,6 @@ def routes(
     documents: Documents | None,
     audit: Audit,
     visitors: Visitors,
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> APIRouter:
     """The public addresses. Without an operator's address they all say that nothing is issued here."""
     router = APIRouter(dependencies=[Depends(visitors.open)])
@@ -65,7 +63,7 @@ def routes(
 
     async def the_list(number: int) -> SignedList:
         there, _ = issuing()
-        found = await signed_list(database, keys, there, number, clock())
+        found = await signed_list(database, keys, there, number, datetime.now(UTC))
         if found is None:
             raise Problem(404, "not_found", "There is no status list of this number.")
         return found
@@ -145,10 +143,9 @@ def _private(request: Request, content: str, media_type: str) -> Response:
 
 
 def _cached(request: Request, content: str, media_type: str, cache_control: str) -> Response:
-    """The content, or that it has not changed since it was asked for last (RFC 9110, If-None-Match)."""
+    """The content, or that it has not changed since it was asked for last."""
     etag = f'"{hashlib.sha256(content.encode()).hexdigest()[:32]}"'
     headers = {"ETag": etag, "Cache-Control": cache_control, "Access-Control-Allow-Origin": "*"}
-    asked = {one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")}
-    if asked & {etag, "*"}:
+    if holds(request, etag):
         return Response(status_code=304, headers=headers)
     return Response(content, media_type=media_type, headers=headers)

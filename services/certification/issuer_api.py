@@ -1,6 +1,5 @@
 """What an administrator asks of the issuer: how far it is, and what to do with its keys."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -61,7 +60,6 @@ def routes(
     operator: Operator | None,
     keys: IssuerKeys,
     issuer: Issuer | None,
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> APIRouter:
     """The addresses below /v1/issuer."""
 
@@ -94,7 +92,7 @@ def routes(
         _must_issue(operator)
 
         async def work(session: AsyncSession) -> Rotated:
-            key = await keys.rotate(session, clock())
+            key = await keys.rotate(session, datetime.now(UTC))
             await audit.record(session, Act(caller, "issuer.rotated", key.name))
             return Rotated(key=key.name, signed_anew=0)
 
@@ -106,7 +104,7 @@ def routes(
         _must_issue(operator)
 
         async def work(session: AsyncSession) -> Rotated:
-            current, number = await keys.compromise(session, key, clock())
+            current, number = await keys.compromise(session, key, datetime.now(UTC))
             await audit.record(session, Act(caller, "issuer.compromised", name_of(key), number=number))
             return Rotated(key=current.name, signed_anew=number)
 

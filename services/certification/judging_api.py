@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
 from services.certification.judging import LARGEST_FILE, Busy, Judging
+from shared.bodies import whole
 from shared.http import RETRY_AFTER_SECONDS, Problem
 from shared.openapi import OPEN, refusals
 from shared.vc.verdict import Word
@@ -45,8 +46,9 @@ def routes(judging: Judging | None, visitors: Visitors) -> APIRouter:
         await visitors.open(request)
         if judging is None:
             raise Problem(404, "nothing_issued", "This installation issues nothing: its public address is not set.")
+        refusal = Problem(413, "file_too_large", f"A certificate's file has at most {LARGEST_FILE:,} bytes.")
+        content = await whole(request, LARGEST_FILE, refusal)
         try:
-            content = await content_of(request)
             found = await judging.verdict(content)
         except Busy:
             raise Problem(
@@ -65,13 +67,3 @@ def routes(judging: Judging | None, visitors: Visitors) -> APIRouter:
         )
 
     return router
-
-
-async def content_of(request: Request) -> bytes:
-    """The body. Raises ``Problem`` 413."""
-    content = bytearray()
-    async for part in request.stream():
-        content += part
-        if len(content) > LARGEST_FILE:
-            raise Problem(413, "file_too_large", f"A certificate's file has at most {LARGEST_FILE:,} bytes.")
-    return bytes(content)

@@ -13,7 +13,6 @@ from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final, Literal
-from zlib import crc32
 
 import segno
 import typst
@@ -21,6 +20,7 @@ import typst
 from services.certification.showing import Course
 from shared.pages.languages import Language, language
 from shared.pages.languages import noted as _
+from shared.vc.embedding import write_png
 
 TEMPLATE: Final = Path(__file__).parent / "templates" / "paper.typ"
 FONTS: Final = Path(__file__).parent / "fonts"
@@ -30,9 +30,6 @@ PIXELS_PER_INCH: Final = 150
 _BOX: Final = "\u25a1"
 _AS_IT_IS: Final = {"credential", "address", "qr"}
 _STANDARD: Final = "a-3a"
-BADGE: Final = b"openbadgecredential"
-_AFTER_HEADER: Final = 33
-"""Where a picture's first chunk ends, which is its header."""
 
 Titles = Mapping[str, str]
 Standing = Literal["valid", "suspended", "revoked", "superseded", "expired", "void"]
@@ -122,13 +119,7 @@ def png(paper: Paper) -> bytes:
         ppi=PIXELS_PER_INCH,
     )
     assert isinstance(found, bytes)
-    return _with_credential(found, paper.credential) if paper.credential else found
-
-
-def _with_credential(picture: bytes, credential: str) -> bytes:
-    said = BADGE + b"\0\0\0\0\0" + credential.encode()
-    chunk = len(said).to_bytes(4, "big") + b"iTXt" + said + crc32(b"iTXt" + said).to_bytes(4, "big")
-    return picture[:_AFTER_HEADER] + chunk + picture[_AFTER_HEADER:]
+    return write_png(found, paper.credential) if paper.credential else found
 
 
 def covered(texts: Iterable[str]) -> bool:

@@ -1,7 +1,6 @@
 """The register of recognitions: rows that follow the fold, and what a certificate is worth in a country."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import date
 
 from sqlalchemy import select, text
@@ -14,56 +13,9 @@ from shared.events.certification import CertificateFact, RecognitionFact
 from shared.events.identity import recognised_id
 
 
-@dataclass(frozen=True, slots=True)
-class Worth:
-    """What a country's authority says of certificates like one."""
-
-    fact: RecognitionFact
-
-    @property
-    def country(self) -> str:
-        return self.fact.country
-
-    @property
-    def framework(self) -> str:
-        """As it is usually written: CQF, PQF."""
-        return self.fact.framework.upper()
-
-    @property
-    def framework_level(self) -> str:
-        return self.fact.framework_level
-
-    @property
-    def degree(self) -> str:
-        """``equal`` or ``partial``."""
-        return self.fact.degree
-
-    @property
-    def from_(self) -> date:
-        return self.fact.starts_on
-
-    @property
-    def until(self) -> date | None:
-        """The last day, where there is one."""
-        return self.fact.ends_on
-
-    @property
-    def source(self) -> str:
-        """The document that says so."""
-        return self.fact.source
-
-    @property
-    def source_url(self) -> str | None:
-        return self.fact.source_url
-
-    @property
-    def referenced(self) -> str | None:
-        """The level of a framework of several countries, through the national one, such as AQRF 4."""
-        one = self.fact.referenced
-        return f"{one.framework.upper()} {one.level}" if one else None
-
-
-async def worth(session: AsyncSession, certificate: CertificateFact, country: str | None, on: date) -> list[Worth]:
+async def worth(
+    session: AsyncSession, certificate: CertificateFact, country: str | None, on: date
+) -> list[RecognitionFact]:
     """What a certificate's scheme, occupation and level are recognised as on a day in a country (None: in every one that does);
     empty where nothing is recorded.
 
@@ -86,7 +38,7 @@ async def worth(session: AsyncSession, certificate: CertificateFact, country: st
             "on": on,
         },
     )
-    return [Worth(RecognitionFact.model_validate(data)) for data in rows.scalars()]
+    return [RecognitionFact.model_validate(data) for data in rows.scalars()]
 
 
 async def recognised_under(session: AsyncSession, schemes: Iterable[str]) -> set[str]:

@@ -10,11 +10,6 @@ ROTATE_SECONDS = 3600.0
 """Every key that there is gets wrapped anew."""
 
 
-@keys_app.callback()
-def keys() -> None:
-    """The keys of personal details, and the recovery key (administrator)."""
-
-
 @keys_app.command("rotate", epilog="Example: `sampan keys rotate`")
 def keys_rotate(server: Server = HERE, token: Token = None, data: Data = DATA) -> None:
     """Make a new master key and wrap the key of every enrolment under it; the old one is deleted when none needs it.

@@ -31,7 +31,7 @@ def office_rotate(
     country, code = office_named(office)
     path = f"/v1/offices/{country}/{code}/officers/{officer}/rotate?overlap_hours={overlap}&expires_days={days}"
     with connected(server, token, data) as client:
-        _show(client.make("enrolment", path))
+        _show(client.change("POST", "enrolment", path))
 
 
 @token_app.command("rotate", epilog="Example: `sampan token rotate`")
@@ -46,7 +46,7 @@ def token_rotate(
     if token is None:
         raise ClientError("Give the token that you have now with --token or SAMPAN_TOKEN.")
     with connected(server, token, data) as client:
-        _show(client.make("enrolment", f"/v1/tokens/rotate?overlap_hours={overlap}&expires_days={days}"))
+        _show(client.change("POST", "enrolment", f"/v1/tokens/rotate?overlap_hours={overlap}&expires_days={days}"))
 
 
 @office_app.command("credentials", epilog="Example: `sampan office credentials kh/dgtvet --file dgtvet.creds`")
@@ -64,8 +64,8 @@ def office_credentials(
     if file is not None and file.exists():
         raise ClientError(f"{file} is there already: name another file for the credentials.")
     with connected(server, token, data) as client:
-        made = client.make(
-            "enrolment", f"/v1/offices/{country}/{code}/officers/{officer}/credentials?expires_days={days}"
+        made = client.change(
+            "POST", "enrolment", f"/v1/offices/{country}/{code}/officers/{officer}/credentials?expires_days={days}"
         )
     if file is None:
         print(made["nats"]["credentials"])

@@ -113,7 +113,7 @@ def create(settings: Settings) -> FastAPI:
     app.include_router(brought.routes(taking, audit))
     keeping = Keeping(database, KeptFile, secret)
     bus.sweep(keeping.forget_expired)
-    pages = Rosters(taking, keeping, choices, CODES, tuple(taking.roles))
+    pages = Rosters(taking, keeping, choices, CODES)
     app.include_router(desk.routes(handlers, database, register, audit, sessions, pages, addresses))
     app.include_router(signin.routes(sessions, audit, https=settings.public_url.startswith("https:")))
     tell_browsers(app, signin.nothing_here)

@@ -12,6 +12,7 @@ from services.enrolment import queries
 from services.enrolment.admissions import Admissions
 from services.enrolment.queries import OfficeAnswer
 from services.enrolment.registry import TOKENS_LIMIT, Registry, TooManyTokens
+from shared.bodies import whole
 from shared.database import Database
 from shared.events.codes import CODE_PATTERN, ISO_COUNTRIES, Code, Role, Source, Text
 from shared.events.identity import office_of
@@ -227,13 +228,10 @@ def _no_such_officer() -> Problem:
 
 async def _new_office(request: Request) -> NewOffice:
     """The body by our own rules: FastAPI's answers would differ from ours in form."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > OFFICE_LIMIT:
-            raise Problem(413, "body_too_large", f"The body is larger than {OFFICE_LIMIT} bytes.")
+    refusal = Problem(413, "body_too_large", f"The body is larger than {OFFICE_LIMIT} bytes.")
+    body = await whole(request, OFFICE_LIMIT, refusal)
     try:
-        return NewOffice.model_validate(json.loads(bytes(body)))
+        return NewOffice.model_validate(json.loads(body))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the body"

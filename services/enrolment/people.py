@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -340,18 +340,12 @@ def sees_names(caller: Caller) -> bool:
     return caller.administrator or not caller.roles <= NAMES_NONE
 
 
-async def ask(
-    database: Database,
-    register: Register,
-    audit: Audit,
-    now: Callable[[], datetime],
-    question: Callable[[People], Awaitable[T]],
-) -> T:
+async def ask(database: Database, register: Register, audit: Audit, question: Callable[[People], Awaitable[T]]) -> T:
     """The answer to a question about people. Raises ``Problem`` 503 while keys are being rotated, which is soon over."""
     for _ in range(ATTEMPTS):
         try:
             async with database.transaction() as session:
-                return await question(People(session, register, audit, now()))
+                return await question(People(session, register, audit, datetime.now(UTC)))
         except MasterUnknown:  # keys are being rotated
             await database.run(lambda session: learn(session, register))
     raise Problem(503, "unavailable", "The keys are being rotated. Try again shortly.", {"Retry-After": "1"})

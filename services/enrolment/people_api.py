@@ -1,7 +1,6 @@
 """HTTP to what may be read of persons, and to the administrator's keys."""
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Depends, Path
@@ -43,13 +42,7 @@ class Rotated(BaseModel):
     wrapped: int
 
 
-def people(
-    database: Database,
-    register: Register,
-    door: Doorkeeper,
-    audit: Audit,
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-) -> APIRouter:
+def people(database: Database, register: Register, door: Doorkeeper, audit: Audit) -> APIRouter:
     """The addresses of persons. Each look at details is kept with who looked."""
     router = APIRouter(prefix="/v1", responses=refusals(403))
 
@@ -63,7 +56,7 @@ def people(
         return caller
 
     async def ask(question: Callable[[People], Awaitable[T]]) -> T:
-        return await persons.ask(database, register, audit, clock, question)
+        return await persons.ask(database, register, audit, question)
 
     # Before the address with a name in it, which would take this for one.
     @router.get(

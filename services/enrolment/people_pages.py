@@ -1,7 +1,6 @@
 """Persons on the desk: details and names for those who may see them, and who may be one person. Every look is written down."""
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -42,7 +41,7 @@ def routes(
     router = desk.router()
 
     async def asked(question: Callable[[People], Awaitable[T]]) -> T:
-        return await ask(database, register, audit, lambda: datetime.now(UTC), question)
+        return await ask(database, register, audit, question)
 
     async def trainee(visit: Visit, enrolment: str) -> TraineeFact:
         async with database.transaction() as session:

@@ -1,4 +1,4 @@
-"""The same on NATS: what moved is published on `changes.figures`, by one process at a time, where the last one left off.
+"""What moved, told on NATS: it is published on `changes.figures`, by one process at a time, where the last one left off.
 
 The stream's last message says how far it has come, so nothing is noted here, and nothing is left out while no process ran: it is
 in the first message after.

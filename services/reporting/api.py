@@ -24,7 +24,7 @@ from shared import signin
 from shared.audit import Act, Audit
 from shared.bus import BrokerAway
 from shared.database import Database
-from shared.http import Positions, Problem, metrics
+from shared.http import Positions, Problem, holds, metrics
 from shared.lists import known_parameters
 from shared.offices import Caller, Doorkeeper, require_administrator
 from shared.openapi import refusals
@@ -81,7 +81,7 @@ def routes(
             position, version = await queries.positions_and_version(session)
             tag = form.tag(queries.tag(question, position, version))
             headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Authorization, Accept"}
-            if _has(request, tag):
+            if holds(request, tag):
                 return Response(status_code=304, headers=headers)
             answer = await _answered(session, question, position)
             body = await _written(session, question, answer, form)
@@ -168,9 +168,3 @@ async def _recorded(session: AsyncSession, look: Look, audit: Audit, caller: Cal
     rebuilt = await rebuilding.rebuild(session, look)
     await audit.record(session, Act(caller, "reporting.rebuilt"))
     return rebuilt
-
-
-def _has(request: Request, tag: str) -> bool:
-    """Whether the caller says that they hold this answer (If-None-Match: weak comparison, RFC 9110, 13.1.2)."""
-    held = [one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")]
-    return tag in held or held == ["*"]

@@ -146,12 +146,6 @@ def count(rows: Rows, scope: Scope) -> Counter[Cell]:
     return counted
 
 
-def count_all(rows: Rows) -> Counter[Cell]:
-    """The whole cube."""
-    persons = frozenset(enrolment.person for enrolment in rows.enrolments.values())
-    return count(rows, Scope(frozenset(rows.cohorts), frozenset(rows.enrolments), persons=persons))
-
-
 def cohort_contributions(cohort: CohortFact) -> Counter[Cell]:
     """The places that an announced cohort offers."""
     counted: Counter[Cell] = Counter()

@@ -22,7 +22,7 @@ from services.reporting.rates import RATES
 from shared import pages, signin
 from shared.database import Database
 from shared.desk.wording import VALUES
-from shared.http import Problem
+from shared.http import Problem, holds
 from shared.offices import Caller, Doorkeeper
 from shared.pages.languages import Language, zone_of
 from shared.pages.languages import noted as _
@@ -101,7 +101,7 @@ class ReportingPages:
             tag, body = await self._figures(frame, caller, question)
             if not request.headers.get(PART):
                 return self._page(request, "dashboard.html", frame, caller, question, body=Markup(body))  # noqa: S704 - rendered
-            if request.headers.get("if-none-match") == tag:
+            if holds(request, tag):
                 return Response(status_code=304, headers={**HEADERS, "ETag": tag})
             return signin.html(body, 200, {**HEADERS, "ETag": tag})
 

@@ -50,8 +50,6 @@ class Rosters:
     keeping: Keeping
     choices: Callable[[Caller], Awaitable[Mapping[str, Sequence[str]]]]
     codes: Mapping[str, str]
-    sheets: tuple[str, ...]
-    """The kinds of sheets that are taken here."""
 
 
 def routes(desk: Desk, rosters: Rosters) -> APIRouter:
@@ -193,7 +191,7 @@ async def _book(content: bytes, name: str) -> Book:
     try:
         return await asyncio.to_thread(open_book, content, name=name)
     except BookRefused as refused:
-        raise Problem(400, refused.code, refused.sentence) from None
+        raise FileRefused(refused) from None
 
 
 async def _read(rosters: Rosters, book: Book, asked: Asked) -> None:
@@ -203,7 +201,7 @@ async def _read(rosters: Rosters, book: Book, asked: Asked) -> None:
 
 
 def _words(rosters: Rosters) -> dict[str, Any]:
-    return {"remarks": remarks, "codes": rosters.codes, "sheets": rosters.sheets}
+    return {"remarks": remarks, "codes": rosters.codes, "sheets": tuple(rosters.taking.roles)}
 
 
 def _shown(answer: RosterAnswer, accepted: Sequence[str]) -> dict[str, Any]:

@@ -38,6 +38,8 @@ OUTSIDE_THE_RULE = {
         "shared.events.wire",
         "services.cli",
         "services.reporting.api",
+        "services.reporting.app",
+        "services.reporting.subscribers",
         "services.reporting.queries",
     ],
     "http": ["shared.outbox", "services.cli", "services.reporting.subscribers", "services.reporting.queries"],

@@ -16,7 +16,6 @@ from services.reporting.domain import DIMENSIONS, MEASURES
 from services.reporting.formats import Figures, NotInThisFormat, Number
 
 Uid = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]{10}$", description="DHIS2's own id: a letter and ten more.")]
-ORG_UNITS = ("sending_centre", "host_centre", "country", "host_country", "programme", "cohort")
 NAMED_AT_MOST = 10
 VALUES = 200_000
 """So many are sent at once, empty ones among them: as many as an answer may have cells."""

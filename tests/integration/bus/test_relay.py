@@ -33,7 +33,6 @@ async def test_facts_reach_the_stream_at_their_positions(house: House) -> None:
     assert said[0]["type"] == "cohort.v1"
     assert said[0]["cause"] == "/offices/kh/ntti/e1"
     assert relay.health() == []
-    await eventually(lambda: relay.lag == 0)
 
 
 async def test_more_than_a_batch_and_more_than_its_bytes(house: House) -> None:
@@ -175,7 +174,6 @@ async def test_a_relay_that_lost_its_place_leaves_its_troubles_to_the_one_that_t
             await eventually(lambda: house.same(database))
             await eventually(lambda: not other.health())
             await eventually(lambda: not relay.health())
-            assert relay.lag == 0
 
 
 async def test_notices_are_published_and_forgotten(house: House) -> None:

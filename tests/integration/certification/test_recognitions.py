@@ -62,7 +62,7 @@ async def test_a_recognition_waits_for_its_scheme_and_is_told_on_its_countrys_su
     assert codes(await post(database, recognised("r", 2, starts=1), by=caller(AUTHORITY))) == ["scheme_unknown"]
     assert await worth(database, "KH", day(5)) == []
     await post(database, registered("scheme", 1))
-    assert await worth(database, "KH", day(5)) == [("KH", "CQF", "3")]
+    assert await worth(database, "KH", day(5)) == [("KH", "cqf", "3")]
     (fact,) = await told(database)
     assert fact["on"].startswith("certification.recognition.kh.")
     assert (fact["revision"], fact["data"]["status"]) == (1, "granted")
@@ -70,7 +70,7 @@ async def test_a_recognition_waits_for_its_scheme_and_is_told_on_its_countrys_su
 
 async def test_what_was_recognised_on_a_day_can_be_asked_after_its_withdrawal(database: Database) -> None:
     await post(database, registered("scheme", 1), recognised("r", 2, starts=1), withdrawn("w", 9, ends=10))
-    assert await worth(database, "KH", day(10)) == [("KH", "CQF", "3")]
+    assert await worth(database, "KH", day(10)) == [("KH", "cqf", "3")]
     assert await worth(database, "KH", day(11)) == []
     assert await worth(database, "LA", day(10)) == []
     assert await worth(database, "KH", day(10), level="senior") == []
@@ -79,7 +79,7 @@ async def test_what_was_recognised_on_a_day_can_be_asked_after_its_withdrawal(da
 async def test_every_country_that_recognises_it(database: Database) -> None:
     lao = recognised("r", 2, starts=1, source=LAO, framework="lnqf", framework_level="2")
     await post(database, registered("scheme", 1), recognised("r", 2, starts=1), lao)
-    assert await worth(database, None, day(5)) == [("KH", "CQF", "3"), ("LA", "LNQF", "2")]
+    assert await worth(database, None, day(5)) == [("KH", "cqf", "3"), ("LA", "lnqf", "2")]
 
 
 async def test_a_void_takes_it_back_and_the_fact_says_so(database: Database) -> None:
@@ -97,7 +97,7 @@ async def test_a_scheme_that_changes_has_its_recognitions_decided_again(database
     assert await worth(database, None, day(5), level="chief") == []
     levels = [{"level": "chief", "titles": {"en": "Chief"}}]
     await post(database, registered("scheme-2", 3, replaces="scheme", levels=levels))
-    assert await worth(database, None, day(5), level="chief") == [("KH", "CQF", "3")]
+    assert await worth(database, None, day(5), level="chief") == [("KH", "cqf", "3")]
     assert await worth(database, None, day(5)) == []
 
 
@@ -123,9 +123,9 @@ async def test_any_order(database: Database, seed: int) -> None:
     chance.shuffle(events)
     while events:
         await post(database, *[events.pop() for _ in range(min(len(events), chance.randint(1, 3)))])
-    assert await worth(database, "KH", day(19)) == [("KH", "CQF", "3")]
+    assert await worth(database, "KH", day(19)) == [("KH", "cqf", "3")]
     assert await worth(database, "KH", day(20)) == []
-    assert await worth(database, "KH", day(21)) == [("KH", "CQF", "4b")]
+    assert await worth(database, "KH", day(21)) == [("KH", "cqf", "4b")]
     assert await worth(database, "KH", day(5), level="senior") == []
     async with database.transaction() as session:
         rows = await session.execute(text("SELECT id, code FROM events WHERE type LIKE 'recognition.%' ORDER BY id"))

@@ -203,12 +203,15 @@ async def test_a_file_is_gone_after_its_hour_also_when_nobody_shows_another(hous
 
 
 UNCLOSED = b'cohort,number,trade,remark\nc,01,x,good\nc,02,x,"good\nc,03,x,good\nc,04,x,good"\n'
+NEVER_CLOSED = b'cohort,number,trade,remark\nc,01,x,good\nc,02,x,"good\nc,03,x,good\n'
+"""Its header cannot be looked for: the file is refused before its rows are read."""
 
 
 async def test_where_a_file_is_wrong_is_said_in_other_languages_too(sender: Browser) -> None:
     await sender.see("/rosters?lang=km")
-    answer = await show(sender, UNCLOSED)
-    assert "នៅជួរដេក 3" in Page(answer.text).shown
+    for content in (UNCLOSED, NEVER_CLOSED):
+        answer = await show(sender, content)
+        assert "នៅជួរដេក 3" in Page(answer.text).shown
     flaw = remarks.Remark(code="not_a_number", sentence="", todo="")
     assert "1,000" in remarks.told(flaw, language("km"), {})
 
@@ -220,6 +223,7 @@ async def test_a_file_that_cannot_be_read_is_said_so_on_the_page(sender: Browser
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" * 20, "or has a password"),
         (b"PK\x03\x04" + bytes(FILE_LIMIT), "The file is too large."),
         (UNCLOSED, "In row 3, look for a quotation mark that is not closed."),
+        (NEVER_CLOSED, "In row 3, look for a quotation mark that is not closed."),
     ):
         answer = await show(sender, content)
         assert answer.status_code in (400, 413)

@@ -218,6 +218,20 @@ async def test_a_page_follows_by_asking_for_its_figures_alone(browser: httpx.Asy
     assert "Enrolled 11" in Page(moved.text).shown
 
 
+@pytest.mark.parametrize("held", ["W/{tag}", '"another", W/{tag}', '"another",{tag}', "*"])
+async def test_figures_that_somebody_holds_are_not_sent_again_also_where_their_tag_was_made_weak_on_the_way(
+    browser: httpx.AsyncClient, database: Database, held: str
+) -> None:
+    """Given figures, when they are asked for with their tag, a weak one or among others, then they are not sent again."""
+    await hear(database, a_history())
+    headers = {**BEARER, "Sampan-Part": "figures"}
+    tag = (await browser.get("/", headers=headers)).headers["etag"]
+    same = await browser.get("/", headers={**headers, "If-None-Match": held.format(tag=tag)})
+    assert (same.status_code, same.text) == (304, "")
+    other = await browser.get("/?country=KH", headers={**headers, "If-None-Match": f"W/{tag}"})
+    assert other.status_code == 200
+
+
 async def test_figures_are_shown_as_they_were_known_then(browser: httpx.AsyncClient, database: Database) -> None:
     await hear(database, a_history(), position=20)
     await hear(database, [known(a_trainee("77", enrolled_on="2025-03-01"))], position=21)

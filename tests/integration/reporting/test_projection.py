@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.reporting import coarse, ledger, projection, queries, questions
-from services.reporting.domain import DIMENSIONS, EXCEPTIONS, MEASURES, Cell, Known, Rows, count_all, newest
+from services.reporting.domain import DIMENSIONS, EXCEPTIONS, MEASURES, Cell, Known, Rows, newest
 from services.reporting.ledger import Asked
 from services.reporting.questions import Question
 from services.reporting.tables import Base
@@ -26,7 +26,7 @@ from shared.outbox import heard_positions
 from tests.contract.models import example
 from tests.integration.reporting.conftest import empty
 from tests.properties import examples
-from tests.unit.reporting.facts import RECORDED, a_certificate, a_cohort, a_trainee, known, wire
+from tests.unit.reporting.facts import RECORDED, a_certificate, a_cohort, a_trainee, count_all, known, wire
 from tests.unit.reporting.histories import arrivals, histories
 
 

@@ -110,7 +110,7 @@ def test_the_credential_is_in_the_file_byte_by_byte() -> None:
     assert (name, content.decode()) == ("credential.json", CREDENTIAL)
     picture = paper.png(PLAIN)
     assert picture.startswith(b"\x89PNG")
-    assert b"iTXt" + paper.BADGE + b"\0\0\0\0\0" + CREDENTIAL.encode() in picture
+    assert b"iTXtopenbadgecredential\0\0\0\0\0" + CREDENTIAL.encode() in picture
 
 
 def test_the_page_says_where_the_original_is_and_that_it_is_not_the_original() -> None:

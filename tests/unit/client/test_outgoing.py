@@ -193,7 +193,7 @@ def break_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Line]:
         return line
 
     monkeypatch.setattr(eventfiles, "EVENTS_PER_POST", 2)
-    monkeypatch.setattr(Client, "_pause", lambda *_: None)
+    monkeypatch.setattr(Client, "pause", lambda *_: None)
     return breaking
 
 

@@ -78,7 +78,7 @@ def test_given_a_busy_service_when_a_roster_is_posted_then_it_is_sent_again(serv
 def test_given_a_service_that_stays_busy_when_a_roster_is_posted_then_its_sentence_is_told(
     service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Client, "_pause", lambda *_: None)
+    monkeypatch.setattr(Client, "pause", lambda *_: None)
     service.answers = [BUSY] * ATTEMPTS
 
     with pytest.raises(ClientError, match="Wait a little"):

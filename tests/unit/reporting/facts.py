@@ -1,10 +1,11 @@
 """Facts as the other services would tell them, with only what a test is about spelt out."""
 
 import json
+from collections import Counter
 from datetime import date
 from typing import Any
 
-from services.reporting.domain import Cell, Known, Version
+from services.reporting.domain import Cell, Known, Rows, Scope, Version, count
 from shared.events.certification import CertificateFact, SchemeFact
 from shared.events.codes import Model
 from shared.events.enrolment import CentreFact, CohortFact, ProgrammeFact, TraineeFact
@@ -111,6 +112,12 @@ def wire(fact: Known, recorded: str = RECORDED) -> bytes:
             "data": fact.data.model_dump(mode="json"),
         }
     ).encode()
+
+
+def count_all(rows: Rows) -> Counter[Cell]:
+    """The whole cube."""
+    persons = frozenset(enrolment.person for enrolment in rows.enrolments.values())
+    return count(rows, Scope(frozenset(rows.cohorts), frozenset(rows.enrolments), persons=persons))
 
 
 def of(counted: dict[Cell, int], measure: str) -> dict[Cell, int]:

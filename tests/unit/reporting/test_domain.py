@@ -15,12 +15,11 @@ from services.reporting.domain import (
     cohort_contributions,
     contributions,
     count,
-    count_all,
     newest,
     people_contribution,
 )
 from shared.events.codes import Model
-from tests.unit.reporting.facts import a_certificate, a_cohort, a_trainee, known, months, of
+from tests.unit.reporting.facts import a_certificate, a_cohort, a_trainee, count_all, known, months, of
 
 
 def rows_of(*facts: Model) -> Rows:

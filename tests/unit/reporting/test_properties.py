@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.reporting.difference import effect
-from services.reporting.domain import DIMENSIONS, TOTAL, Cell, Known, Rows, Version, count_all, newest
+from services.reporting.domain import DIMENSIONS, TOTAL, Cell, Known, Rows, Version, newest
 from services.reporting.rates import NOT_BY, RATES
 from tests.properties import examples
+from tests.unit.reporting.facts import count_all
 from tests.unit.reporting.histories import arrivals, histories
 
 
