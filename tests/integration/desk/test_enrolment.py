@@ -1,6 +1,7 @@
 """Enrolment's desk over HTTP: what an officer sees, says and gets to know."""
 
 import asyncio
+import re
 from time import time
 from typing import Any
 from urllib.parse import unquote
@@ -12,10 +13,13 @@ from tests.integration.desk.conftest import READER, Opened
 from tests.integration.enrolment.house import ADMINISTRATOR, REGISTRATIONS, House
 from tests.unit.enrolment.story import (
     HOST,
+    HOURS,
     SENDER,
     STRANGER,
     announced,
+    attended,
     cohort,
+    place,
     programme,
     proposed,
     session,
@@ -44,6 +48,29 @@ async def test_an_officer_sees_who_they_are_and_their_cohorts(house: House, send
     cohort = await sender.see("/cohorts/wuxi-2025")
     person, *_ = [link for link in cohort.links if link.startswith("/people/")]
     assert "Trainee" in (await sender.see(person)).shown
+
+
+async def test_hours_are_those_that_reports_count(house: House, sender: Browser) -> None:
+    """Given trainees who withdrew, declined, did not arrive or are listed twice, then the pages of their cohort and their own
+    count no other hours than ``training_hours`` does."""
+    await house.post(*REGISTRATIONS, *attended())
+    listed = (await sender.see("/cohorts/wuxi-2025")).texts
+    rows = {number: listed[listed.index(number) :] for number in HOURS}
+    assert {number: row[5:7] for number, row in rows.items()} == {
+        number: ["0", f"{sum(hours):g}"] for number, hours in HOURS.items()
+    }
+    pages = {number: (await sender.see(f"/people/{place(number)}")).shown for number in HOURS}
+    assert {
+        number: re.findall(r"(\d+) held, (\d+) missed, ([0-9.]+) hours", page) for number, page in pages.items()
+    } == {number: [(f"{len(hours)}", "0", f"{sum(hours):g}")] for number, hours in HOURS.items()}
+
+
+async def test_a_session_that_was_missed_is_counted_with_its_absences(house: House, sender: Browser) -> None:
+    await house.post(*REGISTRATIONS, *attended(), session(4, 34, absent=["01"]))
+    page = await sender.see(f"/people/{place('01')}")
+    assert "4 held, 1 missed, 18 hours present" in page.shown
+    page = await sender.see(f"/people/{place('03')}")
+    assert "4 held, 0 missed, 20 hours present" in page.shown, "partly there is not missed"
 
 
 async def test_saying_something_by_a_form_and_reading_what_became_of_it(house: House, sender: Browser) -> None:
