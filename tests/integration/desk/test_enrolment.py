@@ -2,15 +2,17 @@
 
 import asyncio
 import re
+from datetime import UTC, datetime, timedelta
 from time import time
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
 
+from services.enrolment.handlers import Handlers
 from tests.integration.desk.browser import Browser, Page
 from tests.integration.desk.conftest import READER, Opened
-from tests.integration.enrolment.house import ADMINISTRATOR, REGISTRATIONS, House
+from tests.integration.enrolment.house import ADMINISTRATOR, CERTIFICATION, REGISTRATIONS, House
 from tests.unit.enrolment.story import (
     HOST,
     HOURS,
@@ -19,6 +21,7 @@ from tests.unit.enrolment.story import (
     announced,
     attended,
     cohort,
+    completed,
     place,
     programme,
     proposed,
@@ -91,6 +94,26 @@ async def test_saying_something_by_a_form_and_reading_what_became_of_it(house: H
     await house.post(*REGISTRATIONS, announced())
     assert "It is part of the record." in (await sender.see(answer.headers["location"])).shown
     assert "Nothing waits." in (await sender.see("/")).shown
+
+
+async def test_for_how_long_it_has_waited_also_when_it_waits_for_something_else(
+    house: House, opened: Opened, tokens: dict[str, str]
+) -> None:
+    """Given a completion that came first, when its cohort and its trainee come days later, then it has waited since it came."""
+
+    async def post(days_ago: int, *events: dict[str, Any]) -> None:
+        there, moment = House(house.database), datetime.now(UTC) - timedelta(days=days_ago)
+        there.handlers = Handlers(
+            house.database, house.register, house.archive, house.audit, CERTIFICATION, clock=lambda: moment
+        )
+        await there.post(*events)
+
+    await post(5, completed())
+    await post(3, *REGISTRATIONS, announced())
+    await post(1, proposed())
+    page = await (await opened.browser(tokens[HOST])).see("/")
+    assert "is not enrolled" in page.shown
+    assert re.findall("For [0-9]+ [a-z]+", page.shown) == ["For 5 days"]
 
 
 async def test_pressing_twice_says_it_once(house: House, sender: Browser) -> None:
