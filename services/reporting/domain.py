@@ -27,16 +27,10 @@ from shared.events.attendance import Given, counted, started_on
 from shared.events.certification import CertificateFact
 from shared.events.codes import Model, month_of
 from shared.events.enrolment import CohortFact, TraineeFact
+from shared.events.facts import Version
 
 __all__ = ["COUNTED", "DIMENSIONS", "EXCEPTIONS", "MEASURES", "NOT_APPLICABLE", "TOTAL", "UNKNOWN", "Cell"]
 """The words in which is counted, for whoever asks here."""
-
-
-class Version(NamedTuple):
-    """Which of two facts of one thing is the newer: a restore raises the epoch, every change the revision."""
-
-    epoch: int
-    revision: int
 
 
 NEVER = datetime(1, 1, 1, tzinfo=UTC)

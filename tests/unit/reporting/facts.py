@@ -4,10 +4,11 @@ import json
 from datetime import date
 from typing import Any
 
-from services.reporting.domain import Cell, Known, Version
+from services.reporting.domain import Cell, Known
 from shared.events.certification import CertificateFact, SchemeFact
 from shared.events.codes import Model
 from shared.events.enrolment import CentreFact, CohortFact, ProgrammeFact, TraineeFact
+from shared.events.facts import Version
 from shared.events.identity import certificate_id, enrolment_id
 
 RECORDED = "2025-04-13T10:00:00.000Z"

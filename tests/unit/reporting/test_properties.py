@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.reporting.difference import effect
-from services.reporting.domain import DIMENSIONS, TOTAL, Cell, Known, Rows, Version, count_all, newest
+from services.reporting.domain import DIMENSIONS, TOTAL, Cell, Known, Rows, count_all, newest
 from services.reporting.rates import NOT_BY, RATES
+from shared.events.facts import Version
 from tests.properties import examples
 from tests.unit.reporting.histories import arrivals, histories
 
