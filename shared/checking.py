@@ -21,6 +21,7 @@ from shared.audit import Head
 from shared.bus import Bus
 from shared.delivery import Delivery
 from shared.events.enrolment import OfficeFact
+from shared.events.facts import Version
 from shared.offices import KeyRow, OfficeRow, TokenRow
 from shared.outbox import heard_positions
 
@@ -52,13 +53,6 @@ class Checked(BaseModel):
     number: int
     differences: list[Difference]
     audit: Head | None = None
-
-
-class Version(NamedTuple):
-    """Which of two facts of one thing is the newer."""
-
-    epoch: int
-    revision: int
 
 
 class Told(NamedTuple):

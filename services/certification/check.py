@@ -18,7 +18,6 @@ from shared.bus import Bus
 from shared.checking import (
     Findings,
     Told,
-    Version,
     compare_journal,
     compare_number,
     compare_offices,
@@ -29,6 +28,7 @@ from shared.checking import (
 )
 from shared.delivery import Delivery
 from shared.events.enrolment import CentreFact, CohortFact, OfficeFact
+from shared.events.facts import Version
 from shared.events.offices_to_certification import RecognitionRef
 
 EVENTS, ENROLMENTS = 200, 100

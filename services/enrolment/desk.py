@@ -135,7 +135,6 @@ def routes(
                 raise Problem(404, "not_found", "")
             places = leaf(found.enrolments, lambda place: place.number, begins)
             facts = await queries.trainees(session, [place.enrolment for place in places.lines])
-        lines = [(fact, overview.attendance(found.cohort, fact.number, fact.trade)) for fact in facts]
         return desk.page(
             request,
             visit,
@@ -143,7 +142,7 @@ def routes(
             cohort=found.cohort,
             counts=found.counts,
             leaf=places,
-            trainees=lines,
+            trainees=overview.attendance(found.cohort, facts),
             latest=sorted(found.cohort.sessions, key=lambda one: one.session)[-SESSIONS:],
             names_shown=sees_names(visit.caller),
             kinds=[type_ for type_ in OF_A_COHORT if type_ in may_say(visit.caller)],
@@ -170,13 +169,14 @@ def routes(
             within = await queries.cohort(session, visit.caller, found.cohort) if found is not None else None
         if found is None or within is None:
             raise Problem(404, "not_found", "")
+        ((_trainee, attendance),) = overview.attendance(within.cohort, [found])
         return desk.page(
             request,
             visit,
             "person.html",
             trainee=found,
             cohort=within.cohort,
-            attendance=overview.attendance(within.cohort, found.number, found.trade),
+            attendance=attendance,
             details_shown=await people_pages.details_shown(database, visit.caller, enrolment),
             kinds=[type_ for type_ in OF_A_TRAINEE if type_ in may_say(visit.caller)],
             certificates=f"{addresses['certification']}/cohorts/{found.cohort}",

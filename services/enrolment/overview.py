@@ -1,6 +1,6 @@
 """What the desk's lists show: an office's entries with the newest first, and the codes that its forms suggest."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -9,10 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.enrolment import queries
 from shared.desk.entries import Said
-from shared.events.codes import hundredths
-from shared.events.enrolment import CohortFact
+from shared.events.attendance import Given, counted
+from shared.events.enrolment import CohortFact, TraineeFact
 from shared.lists import Paging
 from shared.offices import Caller
+from shared.waiting import SINCE
 
 _ALL = Paging(limit=1000)
 
@@ -23,13 +24,13 @@ async def entries(
     """The caller's own events (an administrator's: all) before a place in the order of recording, the newest first."""
     rows = await session.execute(
         text(
-            """
-            SELECT events.*, receipts.recordedtime AS since FROM events JOIN receipts USING (source, id, number)
+            f"""
+            SELECT * FROM events, {SINCE}
             WHERE (CAST(:everything AS boolean) OR source = :office)
-                AND (CAST(:status AS text) IS NULL OR events.status = :status)
+                AND (CAST(:status AS text) IS NULL OR status = :status)
                 AND (CAST(:before AS bigint) IS NULL OR place < :before)
             ORDER BY place DESC LIMIT :limit
-            """
+            """  # noqa: S608 (a constant)
         ),
         {
             "everything": caller.administrator,
@@ -81,26 +82,22 @@ async def suggestions(session: AsyncSession, caller: Caller) -> dict[str, list[t
 
 @dataclass(frozen=True, slots=True)
 class Attendance:
-    """One trainee in a cohort's sessions: those that were for them, how many they missed, and the hours they were there."""
+    """One trainee in a cohort's sessions: those that count for them, how many they missed, and the hours they were there."""
 
     sessions: int = 0
     missed: int = 0
     hours: Decimal = field(default=Decimal(0))
 
 
-def attendance(cohort: CohortFact, number: str, trade: str) -> Attendance:
-    """A trainee's sessions: each was for everyone, for one trade, or for a group."""
-    meant = [
-        held
-        for held in cohort.sessions
-        if (number in held.group if held.group is not None else held.trade in (None, trade))
-    ]
-    total = 0
-    for held in meant:
-        partly = [line.hours for line in held.partial if line.number == number]
-        total += 0 if number in held.absent else hundredths(partly[0] if partly else held.hours)
-    missed = sum(number in held.absent for held in meant)
-    return Attendance(len(meant), missed, Decimal(total) / 100)
+def attendance(cohort: CohortFact, trainees: Iterable[TraineeFact]) -> list[tuple[TraineeFact, Attendance]]:
+    """Some of a cohort's trainees, each with their sessions as reports count them."""
+    sessions = [Given.of(held) for held in cohort.sessions]
+    return [(one, _attendance(counted(cohort, sessions, one), one.number)) for one in trainees]
+
+
+def _attendance(sessions: Collection[Given], number: str) -> Attendance:
+    hours = [session.hours_of(number) for session in sessions]
+    return Attendance(len(hours), hours.count(0), Decimal(sum(hours)) / 100)
 
 
 def _codes(found: Iterable[str]) -> list[tuple[str, Mapping[str, str]]]:

@@ -1,8 +1,13 @@
 """Persons, as those may see them who see their details: one record, all that is held, who may be one, and who looked."""
 
 import asyncio
+<<<<<<< HEAD
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import UTC, datetime
+=======
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from datetime import datetime
+>>>>>>> b1
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -22,10 +27,12 @@ from services.enrolment.details import (
 )
 from services.enrolment.domain import Enrolment
 from services.enrolment.duplicates import PAIRS, likely
+from services.enrolment.facts import cohort_data
 from services.enrolment.keys import learn
 from services.enrolment.register import MasterUnknown, Register
 from shared.audit import Act, Audit
 from shared.database import Database
+from shared.events.attendance import Given, counted
 from shared.events.enrolment import TraineeFact
 from shared.http import Problem
 from shared.offices import Caller
@@ -196,13 +203,14 @@ class People:
             return None
         enrolments = await self._shown(caller, seen, "exported")
         keys = [place.enrolment.enrolment for place in seen]
+        facts = await self._facts(keys)
         export = PersonExport(
             person=person,
             enrolments=enrolments,
             exported=self._now,
-            facts=await self._facts(keys),
+            facts=facts,
             decisions=await self._decisions(keys),
-            sessions=_sessions(seen),
+            sessions=_sessions(seen, facts),
             events=await self._events([place.enrolment for place in seen]),
             looks=await self._looks(keys),
         )
@@ -367,17 +375,13 @@ def _one_of_two(place: Place, details: Details) -> OneOfTwo:
     )
 
 
-def _sessions(seen: Sequence[Place]) -> list[Attended]:
+def _sessions(seen: Sequence[Place], facts: Iterable[TraineeFact]) -> list[Attended]:
+    """The sessions that count for these, as reports count them."""
+    trainees = {fact.enrolment: fact for fact in facts}
     found = []
     for place in seen:
-        number = place.enrolment.number
-        for session in place.cohort.sessions:
-            meant = number in session.group if session.group else session.trade in (None, place.enrolment.trade)
-            if not meant:
-                continue
-            partly = {line.number: line.hours for line in session.partial}
-            hours = 0.0 if number in session.absent else partly.get(number, session.hours)
-            found.append(
-                Attended(cohort=place.enrolment.cohort, session=session.session, date=f"{session.date}", hours=hours)
-            )
+        cohort, trainee = cohort_data(place.cohort), trainees[place.enrolment.enrolment]
+        for session in counted(cohort, map(Given.of, cohort.sessions), trainee):
+            hours = session.hours_of(trainee.number) / 100
+            found.append(Attended(cohort=cohort.cohort, session=session.session, date=f"{session.date}", hours=hours))
     return found

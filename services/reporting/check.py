@@ -6,17 +6,16 @@ from collections.abc import Mapping
 from sqlalchemy import Text, any_, cast, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Mapped
 from sqlmodel import col
 
 from services.reporting import coarse, ledger, periods, projection, registered
 from services.reporting.ledger import STREAMS
-from services.reporting.tables import Certificate, Cohort, Enrolment, Office, Token
+from services.reporting.projection import TABLES
+from services.reporting.tables import Office, Token
 from shared.bus import Bus
 from shared.checking import (
     Findings,
     Told,
-    Version,
     as_read_now,
     compare_number,
     compare_offices,
@@ -24,12 +23,7 @@ from shared.checking import (
     count,
     heard_facts,
 )
-
-_TABLES: Mapping[str, tuple[type[Cohort | Enrolment | Certificate], Mapped[str]]] = {
-    "cohort": (Cohort, col(Cohort.cohort)),
-    "trainee": (Enrolment, col(Enrolment.enrolment)),
-    "certificate": (Certificate, col(Certificate.certificate)),
-}
+from shared.events.facts import Version
 
 
 async def check(session: AsyncSession, findings: Findings, bus: Bus) -> None:
@@ -37,7 +31,7 @@ async def check(session: AsyncSession, findings: Findings, bus: Bus) -> None:
 
     ``session`` must see one snapshot.
     """
-    matched = dict.fromkeys([*_TABLES, *registered.KINDS, "office"], 0)
+    matched = dict.fromkeys([*TABLES, *registered.KINDS, "office"], 0)
     for stream in STREAMS:
         async for batch in heard_facts(session, bus, findings, stream):
             told: dict[str, dict[str, Told]] = {kind: {} for kind in matched}
@@ -48,7 +42,7 @@ async def check(session: AsyncSession, findings: Findings, bus: Bus) -> None:
                     findings.differs("fact", f"{stream} {delivery.sequence}", "cannot be read: see the dead letters")
                     continue
                 if fact.kind in told:
-                    told[fact.kind][fact.key] = Told(Version(*fact.version), fact.data, delivery.sequence)
+                    told[fact.kind][fact.key] = Told(fact.version, fact.data, delivery.sequence)
             matched["office"] += await compare_offices(session, findings, Office, Token, told.pop("office"))
             for kind, facts in told.items():
                 there = await _held(session, kind, facts)
@@ -63,7 +57,7 @@ async def check(session: AsyncSession, findings: Findings, bus: Bus) -> None:
                     for key, (version, row) in there.items()
                 }
                 matched[kind] += compare_rows(findings, kind, data, held)
-    for kind, (table, _) in _TABLES.items():
+    for kind, (table, _) in TABLES.items():
         compare_number(findings, f"{kind}s", await count(session, table.__tablename__), matched[kind])
     compare_number(
         findings, "registered", await count(session, "registered"), sum(matched[kind] for kind in registered.KINDS)
@@ -88,9 +82,8 @@ async def check(session: AsyncSession, findings: Findings, bus: Bus) -> None:
 async def _held(session: AsyncSession, kind: str, told: Mapping[str, Told]) -> dict[str, tuple[Version, str]]:
     """The version and the data, as JSON, of what is held of these."""
     if kind in registered.KINDS:
-        found = await registered.held(session, kind, told)
-        return {name: (Version(*version), data) for name, (version, data) in found.items()}
-    table, key = _TABLES[kind]
+        return await registered.held(session, kind, told)
+    table, key = TABLES[kind]
     which = key == any_(literal(list(told), ARRAY(Text)))
     rows = await session.execute(
         select(key, col(table.epoch), col(table.revision), cast(col(table.data), Text)).where(which)

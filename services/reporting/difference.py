@@ -24,11 +24,9 @@ from services.reporting.domain import (
     count_hours,
     count_outcomes,
     dates_of,
-    left_on,
     place_of,
-    started_on,
 )
-from services.reporting.hours import Given
+from shared.events.attendance import Given, left_on, started_on
 from shared.events.certification import CertificateFact
 from shared.events.enrolment import TraineeFact
 

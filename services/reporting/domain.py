@@ -12,7 +12,6 @@ from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import NamedTuple
 
-from services.reporting.hours import Given, month_of
 from services.reporting.measures import (
     COUNTED,
     DIMENSIONS,
@@ -24,19 +23,14 @@ from services.reporting.measures import (
     UNKNOWN,
     Cell,
 )
+from shared.events.attendance import Given, counted, started_on
 from shared.events.certification import CertificateFact
-from shared.events.codes import Model
+from shared.events.codes import Model, month_of
 from shared.events.enrolment import CohortFact, TraineeFact
+from shared.events.facts import Version
 
 __all__ = ["COUNTED", "DIMENSIONS", "EXCEPTIONS", "MEASURES", "NOT_APPLICABLE", "TOTAL", "UNKNOWN", "Cell"]
 """The words in which is counted, for whoever asks here."""
-
-
-class Version(NamedTuple):
-    """Which of two facts of one thing is the newer: a restore raises the epoch, every change the revision."""
-
-    epoch: int
-    revision: int
 
 
 NEVER = datetime(1, 1, 1, tzinfo=UTC)
@@ -233,17 +227,6 @@ def _cells_of_people(programme: str, country: str, sex: str, cohort: str) -> tup
     return (*wide, *(people._replace(programme=programme, cohort=cohort, country=two) for two in (TOTAL, country)))
 
 
-def started_on(cohort: CohortFact, enrolment: TraineeFact) -> date | None:
-    """When the trainee started, if they did: with the cohort, unless they did not arrive or had left before."""
-    if cohort.started_on is None or enrolment.enrolled_on is None or not enrolment.arrived:
-        return None
-    return None if _left_before(enrolment, cohort.started_on) else cohort.started_on
-
-
-def _left_before(enrolment: TraineeFact, on: date) -> bool:
-    return any(left is not None and left < on for left in (enrolment.declined_on, enrolment.withdrawn_on))
-
-
 def _of_cohort(cohort: CohortFact) -> Cell:
     return Cell(
         programme=cohort.programme,
@@ -341,21 +324,13 @@ def count_hours(
     tally: Tally, trainee: Cell, course: Course, sessions: Iterable[Given], enrolment: TraineeFact, times: int = 1
 ) -> None:
     """The same of the hours that some of the course's sessions gave."""
-    if started_on(course.cohort, enrolment) is None:
-        return
-    left = left_on(enrolment)
     received: dict[str, int] = {}
-    for session in sessions:
-        if session.date <= left:
-            received[session.month] = received.get(session.month, 0) + session.given_to(enrolment)
+    number = enrolment.number
+    for session in counted(course.cohort, sessions, enrolment):
+        received[session.month] = received.get(session.month, 0) + session.hours_of(number)
     for month, hours in received.items():
         if hours:
             tally[_in(trainee, "training_hours", month)] += times * hours
-
-
-def left_on(enrolment: TraineeFact) -> date:
-    """The last day, if there was one."""
-    return min((on for on in (enrolment.declined_on, enrolment.withdrawn_on) if on is not None), default=date.max)
 
 
 def count_outcomes(tally: Tally, trainee: Cell, enrolment: TraineeFact, times: int = 1) -> None:

@@ -17,7 +17,7 @@ from sqlmodel import col
 
 from services.reporting import history, queries
 from services.reporting.comparing import Comparison, compared, parts
-from services.reporting.domain import COUNTED, Known, Rows, Version, newest
+from services.reporting.domain import COUNTED, Known, Rows, newest
 from services.reporting.ledger import Asked, Step, step_at
 from services.reporting.measures import RULES
 from services.reporting.queries import Number
@@ -27,6 +27,7 @@ from services.reporting.reckoning import Counted, Reckoner
 from services.reporting.tables import CubeCell
 from shared.events.certification import CertificateFact
 from shared.events.enrolment import CohortFact, TraineeFact
+from shared.events.facts import Version
 
 LARGEST = 200_000
 """Enrolments in the cohorts behind a figure: one of more is explained in parts."""

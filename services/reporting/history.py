@@ -11,11 +11,12 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.reporting.domain import Known, Rows, Version
+from services.reporting.domain import Known, Rows
 from services.reporting.ledger import Step
 from shared.events.certification import CertificateFact
 from shared.events.codes import Model
 from shared.events.enrolment import CohortFact, TraineeFact
+from shared.events.facts import Version
 
 _MODELS: Mapping[str, type[Model]] = {"cohort": CohortFact, "trainee": TraineeFact, "certificate": CertificateFact}
 _FIELDS = "epoch, revision, position, time, cause, data, step"

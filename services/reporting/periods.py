@@ -20,13 +20,13 @@ from sqlmodel import col
 from services.reporting import explain, queries, registered
 from services.reporting.comparing import Comparison
 from services.reporting.explain import Sight
-from services.reporting.hours import month_of
 from services.reporting.ledger import Asked, last_step
 from services.reporting.measures import MEASURES, RULES
 from services.reporting.queries import Number
 from services.reporting.questions import ASKED, Question
 from services.reporting.rates import RATES
 from services.reporting.tables import PeriodVersion
+from shared.events.codes import month_of
 from shared.events.enrolment import ProgrammeFact
 from shared.events.envelope import canonical
 from shared.events.offices_to_enrolment import Period

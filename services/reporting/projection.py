@@ -13,12 +13,12 @@ from sqlmodel import col
 
 from services.reporting import ledger, registered
 from services.reporting.difference import effect
-from services.reporting.domain import Cell, Known, Rows, Scope, Version, count, newest
+from services.reporting.domain import Cell, Known, Rows, Scope, count, newest
 from services.reporting.tables import Certificate, Cohort, CubeCell, Enrolment, Office, Token
 from shared.events import certification, enrolment
 from shared.events.certification import CertificateFact
 from shared.events.enrolment import CohortFact, OfficeFact, TraineeFact
-from shared.events.facts import FactEnvelope
+from shared.events.facts import FactEnvelope, Version
 from shared.offices import apply_office
 
 _DATA = enrolment.DATA | certification.DATA
@@ -169,16 +169,17 @@ async def _cells(session: AsyncSession) -> AsyncIterator[tuple[Cell, int]]:
 
 # --- rows
 
-_TABLES: Mapping[str, tuple[type[Cohort | Enrolment | Certificate], Mapped[str]]] = {
+TABLES: Mapping[str, tuple[type[Cohort | Enrolment | Certificate], Mapped[str]]] = {
     "cohort": (Cohort, col(Cohort.cohort)),
     "trainee": (Enrolment, col(Enrolment.enrolment)),
     "certificate": (Certificate, col(Certificate.certificate)),
 }
+"""By its kind, where the newest fact of a thing that is counted is kept: the table, and its column of keys."""
 
 
 async def _versions(session: AsyncSession, facts: Iterable[Known]) -> dict[tuple[str, str], Version]:
     held = {}
-    for kind, (table, key) in _TABLES.items():
+    for kind, (table, key) in TABLES.items():
         which = _among(key, (fact.key for fact in facts if fact.kind == kind))
         for name, epoch, revision in await session.execute(
             select(key, col(table.epoch), col(table.revision)).where(which)
@@ -279,7 +280,7 @@ async def _keep_past(session: AsyncSession, facts: Sequence[Known]) -> None:
 
 
 async def _save(session: AsyncSession, facts: Sequence[Known]) -> None:
-    for kind, (table, _) in _TABLES.items():
+    for kind, (table, _) in TABLES.items():
         columns = _COLUMNS[kind]
         of_kind = [fact for fact in facts if fact.kind == kind]
         if of_kind:

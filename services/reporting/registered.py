@@ -8,11 +8,12 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from services.reporting.domain import Known, Version, newest
+from services.reporting.domain import Known, newest
 from services.reporting.tables import Registered
 from shared.database import as_json
 from shared.events.certification import SchemeFact
 from shared.events.enrolment import CentreFact, ProgrammeFact
+from shared.events.facts import Version
 
 KINDS: dict[str, type[ProgrammeFact | CentreFact | SchemeFact]] = {
     "programme": ProgrammeFact,

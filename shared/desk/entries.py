@@ -34,7 +34,7 @@ class Answered(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """An event with since when it stands as it does, and where it stands in the order of recording."""
+    """An event with since when it has its status, and where it stands in the order of recording."""
 
     answered: Answered
     since: datetime

@@ -261,6 +261,11 @@ AgeBand = Literal["Y_LT15", "Y15T24", "Y25T34", "Y35T44", "Y45T54", "Y55T64", "Y
 """Age in completed years on the cohort's first day, in SDMX's manner of writing; _U when the birth date is not known."""
 
 
+def month_of(on: date) -> str:
+    """A date's month as YYYY-MM."""
+    return on.isoformat()[:7]
+
+
 @lru_cache(maxsize=1024)  # few numbers, said again and again
 def hundredths(hours: float) -> int:
     """Hours as whole hundredths, so that sums are exact."""

@@ -5,9 +5,16 @@ than what they hold, so duplicates, redelivery and replays are harmless.
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from shared.events.codes import Model, Moment
+
+
+class Version(NamedTuple):
+    """Which of two facts of one thing is the newer: a restore raises the epoch, every change the revision."""
+
+    epoch: int
+    revision: int
 
 
 class FactEnvelope(Model):

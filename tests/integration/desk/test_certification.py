@@ -1,7 +1,16 @@
 """Certification's desk over HTTP: marks, awards and numbers by form, in the look of the other desk."""
 
+import re
+from datetime import UTC, datetime, timedelta
+
+from services.certification import handlers
+from services.certification.handlers import Handlers
+from shared.database import Database
+from tests.integration.certification import given
+from tests.integration.certification.given import SECRET, a_trainee, raws
 from tests.integration.desk.conftest import AUTHORITYS_TOKEN, BODYS_TOKEN, Opened
 from tests.integration.enrolment.house import ADMINISTRATOR
+from tests.unit.certification.given import awarded, trainee
 
 AWARD = {"cohort": "wuxi", "number": "001", "scheme": "vslc", "occupation": "electrician", "level": "junior"}
 SCHEME = {
@@ -85,6 +94,21 @@ async def test_what_needs_a_decision_is_on_the_first_page_with_what_resolves_it(
     await body.fill("/record/scheme.registered.v1", **{**SCHEME, "rule": "on_pass"}, happened="2025-03-01")
     page = await body.see("/")
     assert "Under this scheme a pass issues the certificate by itself." in page.shown
+
+
+async def test_for_how_long_it_has_waited_also_when_it_waits_for_something_else(
+    at_certification: Opened, migrated_certification: str
+) -> None:
+    """Given an award that came before its trainee and its scheme, when the trainee comes, then it has waited since it came."""
+    database, now = Database(migrated_certification, "certification"), datetime.now(UTC)
+    early = Handlers(database, SECRET, "http://enrolment.example", clock=lambda: now - timedelta(days=5))
+    await early.take(raws(awarded("early", 13, "002")), given.ADMINISTRATOR)
+    told = [a_trainee(trainee("002"))]
+    await database.run(lambda session: handlers.hear(session, told, now - timedelta(days=1)))
+    await database.close()
+    page = await (await at_certification.browser(BODYS_TOKEN)).see("/")
+    assert "This scheme is not registered yet." in page.shown
+    assert re.findall("For [0-9]+ [a-z]+", page.shown) == ["For 5 days"]
 
 
 async def test_an_authority_recognises_a_level_and_ends_it_again(at_certification: Opened) -> None:

@@ -1,21 +1,28 @@
 """Enrolment's desk over HTTP: what an officer sees, says and gets to know."""
 
 import asyncio
+import re
+from datetime import UTC, datetime, timedelta
 from time import time
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
 
+from services.enrolment.handlers import Handlers
 from tests.integration.desk.browser import Browser, Page
 from tests.integration.desk.conftest import READER, Opened
-from tests.integration.enrolment.house import ADMINISTRATOR, REGISTRATIONS, House
+from tests.integration.enrolment.house import ADMINISTRATOR, CERTIFICATION, REGISTRATIONS, House
 from tests.unit.enrolment.story import (
     HOST,
+    HOURS,
     SENDER,
     STRANGER,
     announced,
+    attended,
     cohort,
+    completed,
+    place,
     programme,
     proposed,
     session,
@@ -46,6 +53,29 @@ async def test_an_officer_sees_who_they_are_and_their_cohorts(house: House, send
     assert "Trainee" in (await sender.see(person)).shown
 
 
+async def test_hours_are_those_that_reports_count(house: House, sender: Browser) -> None:
+    """Given trainees who withdrew, declined, did not arrive or are listed twice, then the pages of their cohort and their own
+    count no other hours than ``training_hours`` does."""
+    await house.post(*REGISTRATIONS, *attended())
+    listed = (await sender.see("/cohorts/wuxi-2025")).texts
+    rows = {number: listed[listed.index(number) :] for number in HOURS}
+    assert {number: row[5:7] for number, row in rows.items()} == {
+        number: ["0", f"{sum(hours):g}"] for number, hours in HOURS.items()
+    }
+    pages = {number: (await sender.see(f"/people/{place(number)}")).shown for number in HOURS}
+    assert {
+        number: re.findall(r"(\d+) held, (\d+) missed, ([0-9.]+) hours", page) for number, page in pages.items()
+    } == {number: [(f"{len(hours)}", "0", f"{sum(hours):g}")] for number, hours in HOURS.items()}
+
+
+async def test_a_session_that_was_missed_is_counted_with_its_absences(house: House, sender: Browser) -> None:
+    await house.post(*REGISTRATIONS, *attended(), session(4, 34, absent=["01"]))
+    page = await sender.see(f"/people/{place('01')}")
+    assert "4 held, 1 missed, 18 hours present" in page.shown
+    page = await sender.see(f"/people/{place('03')}")
+    assert "4 held, 0 missed, 20 hours present" in page.shown, "partly there is not missed"
+
+
 async def test_saying_something_by_a_form_and_reading_what_became_of_it(house: House, sender: Browser) -> None:
     answer = await sender.fill("/record/trainee.proposed.v1", **PLACE, person__names__original="សុខា")
     assert answer.status_code == 422, "the person is not whole"
@@ -64,6 +94,26 @@ async def test_saying_something_by_a_form_and_reading_what_became_of_it(house: H
     await house.post(*REGISTRATIONS, announced())
     assert "It is part of the record." in (await sender.see(answer.headers["location"])).shown
     assert "Nothing waits." in (await sender.see("/")).shown
+
+
+async def test_for_how_long_it_has_waited_also_when_it_waits_for_something_else(
+    house: House, opened: Opened, tokens: dict[str, str]
+) -> None:
+    """Given a completion that came first, when its cohort and its trainee come days later, then it has waited since it came."""
+
+    async def post(days_ago: int, *events: dict[str, Any]) -> None:
+        there, moment = House(house.database), datetime.now(UTC) - timedelta(days=days_ago)
+        there.handlers = Handlers(
+            house.database, house.register, house.archive, house.audit, CERTIFICATION, clock=lambda: moment
+        )
+        await there.post(*events)
+
+    await post(5, completed())
+    await post(3, *REGISTRATIONS, announced())
+    await post(1, proposed())
+    page = await (await opened.browser(tokens[HOST])).see("/")
+    assert "is not enrolled" in page.shown
+    assert re.findall("For [0-9]+ [a-z]+", page.shown) == ["For 5 days"]
 
 
 async def test_pressing_twice_says_it_once(house: House, sender: Browser) -> None:

@@ -13,10 +13,12 @@ from tests.remembering import Place, once_told
 from tests.unit.enrolment.story import (
     COORDINATOR,
     HOST,
+    HOURS,
     PARTIES,
     SENDER,
     STRANGER,
     announced,
+    attended,
     completed,
     decided,
     forgotten,
@@ -210,7 +212,8 @@ async def test_names_are_shown_in_one_form_and_need_no_family_name(
 async def test_the_export_holds_all_that_is_held(
     client: Client, house: House, offices: dict[str, dict[str, str]]
 ) -> None:
-    await house.post(in_other(announced()), in_other(proposed("01", person=DARA)), completed("01"))
+    await house.post(in_other(announced()), in_other(proposed("01", person=DARA)))
+    await house.post(trainee("trainee.enrolled", "01"), completed("01"))
     await house.post(decided("merged", "01", "other/01", 20))
     await client.get(f"/v1/persons/{await person_of(house)}", headers=offices[SENDER])
     held = (await client.get(f"/v1/persons/{await person_of(house)}/export", headers=offices[SENDER])).json()
@@ -222,12 +225,24 @@ async def test_the_export_holds_all_that_is_held(
     assert set(events) == {
         "trainee-proposed-01-5",
         "o-trainee-proposed-01-5",
+        "trainee-enrolled-01-10",
         "trainee-completed-01-43",
         "merged-01-other-01-20",
     }
     assert events["trainee-proposed-01-5"]["original"]["data"]["person"]["names"] == DARA["names"]
     assert events["trainee-proposed-01-5"]["receipts"][-1]["code"] == "applied"
     assert [line["why"] for line in held["looks"]] == ["shown", "shown", "exported", "exported"]
+
+
+async def test_the_hours_of_an_export_are_those_that_reports_count(client: Client, house: House) -> None:
+    """Given trainees who withdrew, declined, did not arrive or are listed twice, then what they are given of themselves counts no
+    other hours than ``training_hours`` does."""
+    await house.post(*REGISTRATIONS, *attended())
+    given = {}
+    for number in HOURS:
+        held = (await client.get(f"/v1/persons/{await person_of(house, number)}/export")).json()
+        given[number] = [(line["session"], line["hours"]) for line in held["sessions"]]
+    assert given == {number: list(enumerate(hours, 1)) for number, hours in HOURS.items()}
 
 
 async def test_who_was_forgotten_is_there_without_details(

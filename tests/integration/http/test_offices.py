@@ -9,9 +9,10 @@ from sqlalchemy.orm import registry
 from sqlmodel import SQLModel
 from starlette.requests import Request
 
-from shared.checking import Difference, Findings, Told, Version, compare_offices
+from shared.checking import Difference, Findings, Told, compare_offices
 from shared.database import Database
 from shared.events.enrolment import OfficeFact, SigningKey, Token
+from shared.events.facts import Version
 from shared.http import Problem
 from shared.offices import (
     Caller,

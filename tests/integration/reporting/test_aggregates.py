@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from sqlalchemy import event, text
 
 from services.reporting import coarse, projection
-from services.reporting.domain import DIMENSIONS, EXCEPTIONS, MEASURES, Cell, Known, Version
+from services.reporting.domain import DIMENSIONS, EXCEPTIONS, MEASURES, Cell, Known
 from services.reporting.rates import RATES
 from shared.database import Database
 from shared.events.enrolment import OfficeFact
+from shared.events.facts import Version
 from shared.offices import new_token, token_digest
 from tests.integration.reporting.test_projection import hear, told
 from tests.properties import examples

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from services.reporting import explain, projection, queries, questions
-from services.reporting.domain import Known, Version
+from services.reporting.domain import Known
 from services.reporting.explain import Explanation, Sight
 from services.reporting.explain_api import COUNTED_AT_ONCE, EXPLAINED_AT_ONCE, Turns
 from services.reporting.ledger import Asked
@@ -18,6 +18,7 @@ from services.reporting.questions import Question
 from services.reporting.rates import RATES
 from shared.database import Database
 from shared.events.enrolment import OfficeFact
+from shared.events.facts import Version
 from shared.http import Problem
 from shared.offices import new_token, token_digest
 from tests.integration.bus.house import eventually

@@ -7,9 +7,10 @@ import httpx
 import pytest
 
 from services.reporting import projection
-from services.reporting.domain import Known, Version
+from services.reporting.domain import Known
 from shared.database import Database
 from shared.events.enrolment import OfficeFact
+from shared.events.facts import Version
 from shared.offices import new_token, token_digest
 from tests.integration.reporting.test_aggregates import a_history
 from tests.integration.reporting.test_projection import hear

@@ -10,11 +10,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.reporting import periods, projection, queries
-from services.reporting.domain import Known, Version
+from services.reporting.domain import Known
 from services.reporting.questions import Question
 from shared.database import Database
 from shared.events.enrolment import OfficeFact, ProgrammeFact
 from shared.events.envelope import canonical
+from shared.events.facts import Version
 from shared.offices import new_token, token_digest
 from tests.integration.reporting.test_aggregates import ask
 from tests.integration.reporting.test_projection import hear, replay

@@ -11,12 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.reporting import projection, queries, releasing
 from services.reporting.disclosure import MEASURES, Place, Shown
-from services.reporting.domain import Known, Version
+from services.reporting.domain import Known
 from services.reporting.queries import Aggregates
 from services.reporting.questions import Question
 from services.reporting.releasing import Terms, TooSoon
 from shared.database import Database
 from shared.events.enrolment import OfficeFact
+from shared.events.facts import Version
 from shared.offices import new_token, token_digest
 from tests.integration.reporting.test_projection import hear
 from tests.unit.reporting.facts import a_certificate, a_cohort, a_trainee, known

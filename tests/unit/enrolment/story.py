@@ -155,6 +155,35 @@ def whole() -> list[dict[str, Any]]:
     ]
 
 
+def attended() -> list[dict[str, Any]]:
+    """Three sessions of six hours, and six trainees: 01 is there throughout, 02 withdraws on the day of the second session, 03 is
+    listed both as absent and as partly present, 04 twice as partly present, 05 does not arrive, and 06 declined.
+    """
+    joined = [event for n in range(1, 6) for event in (proposed(f"0{n}"), trainee("trainee.enrolled", f"0{n}"))]
+    return [
+        announced(),
+        *joined,
+        proposed("06"),
+        trainee("trainee.declined", "06", reason="visa"),
+        started(not_arrived=["05"]),
+        session(1, 31, absent=["03"], partial=[{"number": "03", "hours": 2.0}]),
+        session(2, 32, partial=[{"number": "04", "hours": 1.5}, {"number": "04", "hours": 4.0}]),
+        session(3, 33),
+        trainee("trainee.withdrawn", "02", 32, date=on(32), reason="family"),
+    ]
+
+
+HOURS: dict[str, list[float]] = {
+    "01": [6.0, 6.0, 6.0],
+    "02": [6.0, 6.0],
+    "03": [2.0, 6.0, 6.0],
+    "04": [6.0, 1.5, 6.0],
+    "05": [],
+    "06": [],
+}
+"""What the sessions of ``attended`` that count for each trainee gave them, whoever counts."""
+
+
 def given(events: Iterable[dict[str, Any]], known: Known = KNOWN) -> Folded:
     """The fold of these events."""
     return fold([entry(event) for event in events], known)

@@ -5,10 +5,15 @@ from collections import Counter
 from datetime import date
 from typing import Any
 
+<<<<<<< HEAD
 from services.reporting.domain import Cell, Known, Rows, Scope, Version, count
+=======
+from services.reporting.domain import Cell, Known
+>>>>>>> b1
 from shared.events.certification import CertificateFact, SchemeFact
 from shared.events.codes import Model
 from shared.events.enrolment import CentreFact, CohortFact, ProgrammeFact, TraineeFact
+from shared.events.facts import Version
 from shared.events.identity import certificate_id, enrolment_id
 
 RECORDED = "2025-04-13T10:00:00.000Z"

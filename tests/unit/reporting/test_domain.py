@@ -2,6 +2,7 @@
 
 import pytest
 
+from services.enrolment.facts import Completion, cohort_data, trainee_data
 from services.reporting.difference import effect
 from services.reporting.domain import (
     DIMENSIONS,
@@ -19,7 +20,12 @@ from services.reporting.domain import (
     people_contribution,
 )
 from shared.events.codes import Model
+<<<<<<< HEAD
 from tests.unit.reporting.facts import a_certificate, a_cohort, a_trainee, count_all, known, months, of
+=======
+from tests.unit.enrolment import story as enrolment
+from tests.unit.reporting.facts import a_certificate, a_cohort, a_trainee, known, months, of
+>>>>>>> b1
 
 
 def rows_of(*facts: Model) -> Rows:
@@ -194,7 +200,10 @@ SESSION = {"session": 1, "date": "2025-04-01", "hours": 6.25}
         ({"absent": ["02"]}, {}, 625),
         ({"partial": [{"number": "01", "hours": 2.1}]}, {}, 210),
         ({"partial": [{"number": "01", "hours": 0.0}]}, {}, 0),
+        ({"absent": ["01"], "partial": [{"number": "01", "hours": 2.1}]}, {}, 210),
+        ({"partial": [{"number": "01", "hours": 2.1}, {"number": "01", "hours": 4.0}]}, {}, 210),
         ({}, {"arrived": False}, 0),
+        ({}, {"status": "declined", "enrolled_on": None, "declined_on": "2025-02-21"}, 0),
         ({}, {"status": "withdrawn", "withdrawn_on": "2025-03-31"}, 0),
         ({}, {"status": "withdrawn", "withdrawn_on": "2025-04-01"}, 625),
     ],
@@ -204,6 +213,15 @@ def test_training_hours_are_those_that_the_trainee_received(
 ) -> None:
     counted = contributions(a_cohort(sessions=[{**SESSION, **session}]), a_trainee(**trainee), [])
     assert months(counted, "training_hours") == ({"2025-04": hundredths} if hundredths else {})
+
+
+def test_training_hours_are_what_the_desk_and_an_export_say() -> None:
+    state = enrolment.given(enrolment.attended()).state
+    assert state.cohort is not None
+    for number, hours in enrolment.HOURS.items():
+        trainee = trainee_data(state.enrolments[enrolment.place(number)], state.cohort, "p-1", Completion())
+        counted = contributions(cohort_data(state.cohort), trainee, [])
+        assert sum(months(counted, "training_hours").values()) == 100 * sum(hours), number
 
 
 def test_training_hours_belong_to_the_month_of_each_session() -> None:

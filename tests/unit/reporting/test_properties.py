@@ -6,8 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.reporting.difference import effect
+<<<<<<< HEAD
 from services.reporting.domain import DIMENSIONS, TOTAL, Cell, Known, Rows, Version, newest
+=======
+from services.reporting.domain import DIMENSIONS, TOTAL, Cell, Known, Rows, count_all, newest
+>>>>>>> b1
 from services.reporting.rates import NOT_BY, RATES
+from shared.events.facts import Version
 from tests.properties import examples
 from tests.unit.reporting.facts import count_all
 from tests.unit.reporting.histories import arrivals, histories
