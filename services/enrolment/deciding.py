@@ -1,7 +1,8 @@
 """From new events to what is true then: fold the unit of each, save the states and tell the facts.
 
-Most events come in order and take the short way: only the unit's state and what has not applied yet are read. Whatever voids,
-replaces, comes late, or depends on another unit makes its unit be folded from its whole journal.
+Most events come in order and take the short way: only the unit's state and what has not applied yet are read; of trainees
+of whom something comes late, all that was said, too. Whatever voids, replaces, comes late of the cohort itself, or depends on
+another unit makes its unit be folded from its whole journal.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 
 from services.enrolment.domain import APPLIED, Cohort, Enrolment, Entry, Known, Ref, Seers, Standing, State
 from services.enrolment.facts import cohort_data, completion, trainee_data
-from services.enrolment.fold import LINK_CODES, Folded, advance, awaited, fold, late, undone
+from services.enrolment.fold import Folded, Late, advance_late, fold, late, linked, undone
 from services.enrolment.journal import Journal, Kept
 from services.enrolment.links import Links, Two
 from services.enrolment.register import Register
@@ -119,15 +120,18 @@ async def _fold(
     store: Store,
     decision: Decision,
     whole: Collection[str],
-    short: Mapping[str, Sequence[Entry]],
+    short: Mapping[str, Late],
     fresh: Mapping[str, Sequence[Entry]],
 ) -> set[str]:
-    """Fold units: ``whole``, or from the stored state on where only these new events (mostly none) come late. The units of the
-    latter for which the short way turns out not to lead there."""
+    """Fold units: ``whole``, or from the stored state on where only so much (mostly nothing) comes late. The units of the latter
+    for which the short way turns out not to lead there."""
     if not whole and not short:
         return set()
     astray = set()
     kept = {**await journal.journal(whole), **await journal.journal(short, unsettled=True)}
+    again = {unit: one.again for unit, one in short.items() if one.again}
+    for unit, rest in (await journal.settled(again)).items():
+        kept[unit] += rest
     entries = {unit: [*(one.entry for one in kept[unit]), *fresh.get(unit, ())] for unit in kept}
     registered = await store.registered({need for each in entries.values() for entry in each for need in entry.needs})
     elsewhere = await found_elsewhere(journal, {**fresh, **entries})
@@ -140,11 +144,13 @@ async def _fold(
         if unit in whole:
             folded = fold(each, known)
         else:
-            state, before = _state(decision.held[unit.removeprefix("cohort/")], kept[unit], known), short[unit]
-            folded = advance(state, new, known)
-            if awaited(state, before) or any(folded.standings[entry.ref] != APPLIED for entry in before):
+            state = _state(decision.held[unit.removeprefix("cohort/")], kept[unit], known)
+            settled = [one.entry for one in kept[unit] if not linked(one.entry, one.standing)]
+            advanced = advance_late(state, settled, new, short[unit], known)
+            if advanced is None:
                 astray.add(unit)
                 continue
+            folded = advanced
         retold = any(entry.acts_on for entry in each)
         decision.units[unit] = Unit(folded, {one.entry.ref: one for one in kept[unit]}, new, retold)
     return astray
@@ -186,7 +192,7 @@ async def found_elsewhere(journal: Journal, entries: Mapping[str, Sequence[Entry
 
 def _state(held: Held, kept: Iterable[Kept], known: Known) -> State:
     """The state that a unit's fold had come to."""
-    pending = [one.entry for one in kept if one.standing.status != "accepted" and one.standing.code not in LINK_CODES]
+    pending = [one.entry for one in kept if one.standing.status != "accepted" and not linked(one.entry, one.standing)]
     return State(
         cohort=None if held.void else held.cohort,
         enrolments={key: place.enrolment for key, place in held.places.items() if not place.void},

@@ -25,6 +25,8 @@ from shared.events.offices_to_enrolment import EventVoided, SessionHeld
 from shared.events.voids import Said, voids
 
 SESSION = "session.held.v1"
+PLACES = ("trainee.proposed.v1", "trainee.enrolled.v1")
+"""Types that give somebody a place who had none."""
 DETAILS_FORGOTTEN = Standing("accepted", "details_forgotten")
 UNKNOWN = Standing("waiting", "event_unknown")
 TYPE_DIFFERS = Standing("conflict", "type_differs")
@@ -63,8 +65,7 @@ def advance(
 ) -> Folded:
     """The short way: from a state on, with events in order that all come after what it was made from.
 
-    Equal to the whole fold if none of them voids, replaces, or is voided or replaced. So it is where some are ``late`` and
-    nothing ``awaited`` them, if all of those apply.
+    Equal to the whole fold if none of them voids, replaces, or is voided or replaced.
     """
     judged = dict(standings or {})
     for entry in entries:
@@ -80,29 +81,80 @@ class Later(NamedTuple):
     enrolment: str | None
 
 
-def late(entries: Sequence[Entry], later: Sequence[Later]) -> Sequence[Entry] | None:
-    """Those of new events, in order, that come before others of the journal and may take the short way all the same; None when
-    some may not.
+class Late(NamedTuple):
+    """New events that come before others of the journal, where the unit need not be folded whole.
+
+    ``apart`` pass by nothing that touches what they touch. The trainees of ``again`` are folded anew, each by itself.
+    """
+
+    apart: Sequence[Entry]
+    again: frozenset[str]
+
+
+def late(entries: Sequence[Entry], later: Iterable[Later]) -> Late | None:
+    """What of new events comes before others of the journal; None when that concerns the whole unit.
 
     Different trainees, and sessions, have nothing to do with each other; with the cohort's own events everything has.
     """
-    last = max((one.order for one in later), default=None)
-    before = [] if last is None else [entry for entry in entries if entry.order < last]
-    if any(one.order > entry.order and _touch(entry, one) for entry in before for one in later):
+    last: dict[str | None, tuple[datetime, int, str, str]] = {}
+    for one in later:
+        last[_about(one)] = max(one.order, last.get(_about(one), one.order))
+    end = max(last.values(), default=None)
+    before = [] if end is None else [entry for entry in entries if entry.order < end]
+    touched = [
+        entry
+        for entry in before
+        if _about(entry) is None or any(one in last and entry.order < last[one] for one in (None, entry.enrolment))
+    ]
+    if any(entry.enrolment is None for entry in touched):
         return None
-    return before
+    again = frozenset(entry.enrolment for entry in touched if entry.enrolment)
+    return Late([entry for entry in before if entry.enrolment not in again], again)
 
 
-def _touch(entry: Entry, other: Later) -> bool:
-    if any(one.enrolment is None and one.type != SESSION for one in (entry, other)):
-        return True
-    return entry.enrolment is not None and entry.enrolment == other.enrolment
+def _about(one: Entry | Later) -> str | None:
+    """The trainee, or that it is a session; None for the cohort's own events."""
+    return SESSION if one.type == SESSION else one.enrolment
 
 
-def awaited(state: State, late: Sequence[Entry]) -> bool:
+def advance_late(
+    state: State, settled: Iterable[Entry], entries: Sequence[Entry], late: Late, known: Known
+) -> Folded | None:
+    """The short way with events of which some come late; None when only the whole fold tells.
+
+    ``settled`` are the events of the journal, but those that voids and replacements decide, that the trainees to be folded anew
+    need: their own and the cohort's, which read nothing of other trainees or sessions. Sessions ask only who is there:
+    nobody ever goes or comes later for one more event, and if somebody comes earlier all is as it was if none waits.
+    """
+    again = late.again
+    others = replace(state, pending=tuple(one for one in state.pending if one.enrolment not in again))
+    folded = advance(others, [entry for entry in entries if entry.enrolment not in again], known)
+    if _awaited(others, late.apart) or any(folded.standings[entry.ref] != APPLIED for entry in late.apart):
+        return None
+    if not again:
+        return folded
+    comes = any(entry.enrolment in again and entry.type in PLACES for entry in entries)
+    if comes and any(one.type == SESSION for one in (*others.pending, *folded.state.pending)):
+        return None
+    own = [entry for entry in (*settled, *entries) if _about(entry) is None or entry.enrolment in again]
+    anew = advance(State(), sorted(own, key=lambda entry: entry.order), known)
+    enrolments = {key: one for key, one in folded.state.enrolments.items() if key not in again}
+    enrolments |= {key: one for key, one in anew.state.enrolments.items() if key in again}
+    pending = (*folded.state.pending, *(one for one in anew.state.pending if one.enrolment in again))
+    standings = {entry.ref: anew.standings[entry.ref] for entry in own if entry.enrolment in again}
+    ordered = tuple(sorted(pending, key=lambda entry: entry.order))
+    return Folded(replace(folded.state, enrolments=enrolments, pending=ordered), {**folded.standings, **standings})
+
+
+def _awaited(state: State, late: Sequence[Entry]) -> bool:
     """Whether something that could not apply so far may hang on late events: only the whole fold tells in what order it does."""
     trainees = {entry.enrolment for entry in late}
     return bool(late) and any(one.enrolment is None or one.enrolment in trainees for one in state.pending)
+
+
+def linked(entry: Entry, standing: Standing) -> bool:
+    """Whether voids and replacements decided how an event stands, so that it has no part in the fold."""
+    return entry.voids is not None or standing in (VOIDED, REPLACED) or standing.code in LINK_CODES
 
 
 def _step(state: State, entry: Entry, known: Known, judged: dict[Ref, Standing]) -> State:
@@ -156,7 +208,7 @@ class _News:
             return replace(self, sessions=self.sessions | {entry.data.session})
         if entry.enrolment is None:
             return replace(self, cohort=True)
-        someone = self.someone or entry.type in ("trainee.proposed.v1", "trainee.enrolled.v1")
+        someone = self.someone or entry.type in PLACES
         return replace(self, someone=someone, trainees=self.trainees | {entry.enrolment})
 
     def __bool__(self) -> bool:
@@ -225,7 +277,7 @@ def _undone(acts: Iterable[tuple[Entry, Entry]]) -> Undone:
     for act, target in sorted(acts, key=lambda pair: pair[0].time):
         if target.type == "trainee.completed.v1" and target.enrolment:
             completions[target.enrolment] = act.time
-        elif target.type in ("trainee.enrolled.v1", "trainee.proposed.v1") and target.enrolment:
+        elif target.type in PLACES and target.enrolment:
             places[target.enrolment] = act.time
         elif target.type in ("cohort.announced.v1", "cohort.started.v1"):
             cohort = act.time

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.enrolment.domain import Entry, Faded, Identifier, Particulars, Ref, Standing
-from services.enrolment.fold import Later
+from services.enrolment.fold import SESSION, Later
 from services.enrolment.keys import keys_of
 from services.enrolment.register import Register, birth_date_of
 from services.enrolment.tables import (
@@ -199,6 +199,14 @@ class Journal:
 
     async def journal(self, units: Collection[str], *, unsettled: bool = False) -> dict[str, list[Kept]]:
         """All events of these units; or only what the short way needs of them."""
+        return await self._kept(units, UNSETTLED if unsettled else "true")
+
+    async def settled(self, again: Mapping[str, Collection[str]]) -> dict[str, list[Kept]]:
+        """What the short way needs besides where trainees are folded anew: what settled of these, and of the cohort itself."""
+        which = f"NOT ({UNSETTLED}) AND (enrolment = ANY(:trainees) OR enrolment IS NULL AND type <> '{SESSION}')"
+        return await self._kept(again, which, sorted({trainee for each in again.values() for trainee in each}))
+
+    async def _kept(self, units: Collection[str], which: str, trainees: Sequence[str] = ()) -> dict[str, list[Kept]]:
         found: dict[str, list[Kept]] = {unit: [] for unit in units}
         if not units:
             return found
@@ -209,10 +217,10 @@ class Journal:
                     entries.owner, entries.sealed, keys.sealed AS key
                 FROM events LEFT JOIN register_entries AS entries USING (source, id)
                 LEFT JOIN register_keys AS keys USING (owner)
-                WHERE unit = ANY(:units) {f"AND ({UNSETTLED})" if unsettled else ""}
+                WHERE unit = ANY(:units) AND ({which})
                 """  # noqa: S608
             ),
-            {"units": sorted(units)},
+            {"units": sorted(units), **({"trainees": trainees} if trainees else {})},
         )
         for row in rows:
             found[row.unit].append(Kept(self._entry(row), Standing(row.status, row.code), row.number))

@@ -1,13 +1,8 @@
 """Persons, as those may see them who see their details: one record, all that is held, who may be one, and who looked."""
 
 import asyncio
-<<<<<<< HEAD
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import UTC, datetime
-=======
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
-from datetime import datetime
->>>>>>> b1
 from typing import Any, TypeVar
 
 from pydantic import BaseModel

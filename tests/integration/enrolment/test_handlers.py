@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from services.enrolment import handlers as module
+from services.enrolment.domain import Entry, State
 from services.enrolment.tables import Base
 from shared.offices import Caller
-from tests.integration.enrolment.house import REGISTRATIONS, House, empty, said
+from tests.integration.enrolment.house import REGISTRATIONS, House, checked, empty, said
 from tests.unit.enrolment.story import (
     COORDINATOR,
     HOST,
@@ -251,20 +252,26 @@ async def test_in_order_and_past_others_the_journal_is_not_read_again(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await house.post(*STORY)
-    seen: list[Any] = []
-    advance = module.decide.__globals__["advance"]
+    read: list[set[str | None]] = []
+    advance_late = module.decide.__globals__["advance_late"]
+
+    def watched(state: State, settled: list[Entry], *more: Any) -> Any:
+        read.append({one.enrolment for one in settled})
+        return advance_late(state, settled, *more)
+
     monkeypatch.setitem(module.decide.__globals__, "fold", lambda *_: pytest.fail("folded the whole journal"))
-    monkeypatch.setitem(
-        module.decide.__globals__, "advance", lambda state, new, known: seen.append(new) or advance(state, new, known)
-    )
+    monkeypatch.setitem(module.decide.__globals__, "advance_late", watched)
     late = [
         trainee("competitor.placed", "01", 91, competition="asean", skill="18", medal="gold"),
         trainee("person.corrected", "02", 90, sex="M"),  # before the one above, and about somebody else
         cohort("cohort.changed", 95),
+        trainee("person.corrected", "02", 35, sex="F"),  # before the cohort's end
     ]
     for event in late:
         assert said(await house.post(event)) == [APPLIED]
-    assert [len(new) for new in seen] == [1, 1, 1]
+    assert read == [set(), set(), set(), {None, place("02")}]
+    monkeypatch.undo()
+    await checked(house)
 
 
 async def test_a_rollback_leaves_nothing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,10 +5,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.integration.enrolment.house import REGISTRATIONS, House, empty
+from tests.integration.enrolment.house import REGISTRATIONS, House, checked, empty
 from tests.properties import examples
 from tests.unit.enrolment.story import (
     completed,
+    decided,
     on,
     person,
     place,
@@ -50,6 +51,8 @@ STORY = [
     voided(session(2, 32)),
     voided(proposed("04")),
     trainee("person.corrected", "03", 50, identifiers=[{**PASSPORT, "number": "OTHER"}]),
+    decided("merged", "01", "03", 94),
+    trainee("consent.withdrawn", "01", 45, date=on(45), by="self", purposes=["photos"]),
     voided(REGISTRATIONS[2], 95),
     voided(voided(session(2, 32)), 96),
     voided(voided(voided(proposed("04"))), 96),
@@ -65,8 +68,11 @@ def _told(facts: dict[str, Any]) -> dict[str, Any]:
 
 @st.composite
 def portions(draw: st.DrawFn) -> list[list[dict[str, Any]]]:
-    """The story in any order, some of it twice, in several transactions."""
+    """The story in any order, or with some of it late, some of it twice, in several transactions."""
     order = draw(st.permutations(range(len(STORY))))
+    if draw(st.booleans()):
+        late = frozenset(order[:8])
+        order = sorted(order, key=lambda n: n + 12 * (n in late))
     again = draw(st.lists(st.sampled_from(range(len(STORY))), max_size=4))
     events = [STORY[n] for n in (*order, *again)]
     cuts = sorted(draw(st.lists(st.integers(1, len(events) - 1), max_size=6, unique=True)))
@@ -95,3 +101,4 @@ async def test_any_order_gives_the_same(house: House, bodies: list[list[dict[str
         await house.post(*body)
     assert _told(await house.facts()) == EXPECTED["facts"]
     assert await house.standings() == EXPECTED["standings"]
+    await checked(house)

@@ -5,11 +5,7 @@ from collections import Counter
 from datetime import date
 from typing import Any
 
-<<<<<<< HEAD
-from services.reporting.domain import Cell, Known, Rows, Scope, Version, count
-=======
-from services.reporting.domain import Cell, Known
->>>>>>> b1
+from services.reporting.domain import Cell, Known, Rows, Scope, count
 from shared.events.certification import CertificateFact, SchemeFact
 from shared.events.codes import Model
 from shared.events.enrolment import CentreFact, CohortFact, ProgrammeFact, TraineeFact

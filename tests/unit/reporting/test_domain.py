@@ -20,12 +20,8 @@ from services.reporting.domain import (
     people_contribution,
 )
 from shared.events.codes import Model
-<<<<<<< HEAD
-from tests.unit.reporting.facts import a_certificate, a_cohort, a_trainee, count_all, known, months, of
-=======
 from tests.unit.enrolment import story as enrolment
-from tests.unit.reporting.facts import a_certificate, a_cohort, a_trainee, known, months, of
->>>>>>> b1
+from tests.unit.reporting.facts import a_certificate, a_cohort, a_trainee, count_all, known, months, of
 
 
 def rows_of(*facts: Model) -> Rows:

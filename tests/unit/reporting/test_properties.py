@@ -6,11 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.reporting.difference import effect
-<<<<<<< HEAD
-from services.reporting.domain import DIMENSIONS, TOTAL, Cell, Known, Rows, Version, newest
-=======
-from services.reporting.domain import DIMENSIONS, TOTAL, Cell, Known, Rows, count_all, newest
->>>>>>> b1
+from services.reporting.domain import DIMENSIONS, TOTAL, Cell, Known, Rows, newest
 from services.reporting.rates import NOT_BY, RATES
 from shared.events.facts import Version
 from tests.properties import examples
