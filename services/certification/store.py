@@ -167,8 +167,18 @@ async def _same_person(session: AsyncSession, loaded: Loaded, enrolments: set[st
     return set(found) - loaded.enrolments
 
 
-async def enrolments_of(session: AsyncSession, persons: Iterable[str]) -> set[str]:
+async def spoken_of(session: AsyncSession, enrolments: Collection[str]) -> set[str]:
+    """Those of these enrolments of which events speak."""
+    if not enrolments:
+        return set()
+    asked = select(col(EventRow.enrolment)).where(_among(col(EventRow.enrolment), enrolments)).distinct()
+    return {enrolment for enrolment in (await session.execute(asked)).scalars() if enrolment}
+
+
+async def enrolments_of(session: AsyncSession, persons: Collection[str]) -> set[str]:
     """The enrolments of these persons, as far as is known now."""
+    if not persons:
+        return set()
     asked = select(col(TraineeRow.enrolment)).where(_among(col(TraineeRow.person), persons))
     return set((await session.execute(asked)).scalars())
 
