@@ -24,8 +24,8 @@ from shared.offices import apply_office
 _DATA = enrolment.DATA | certification.DATA
 
 # A recount holds so many in memory at a time, with all that hangs on them.
-_COHORTS_AT_A_TIME = 50
-_PERSONS_AT_A_TIME = 500
+_COHORTS_AT_A_TIME = 10
+_PERSONS_AT_A_TIME = 100
 _CELLS_AT_A_TIME = 2000
 
 DIFFERENCES_SHOWN = 100
