@@ -254,8 +254,10 @@ async def hear(session: AsyncSession, told: Sequence[Told], now: datetime) -> No
     lines = [(store.trainee_values(data), fact.epoch, fact.revision) for fact, data in trainees]
     before = await store.put(session, TraineeRow, lines)
     causes = {data.enrolment: fact.cause for fact, data in trainees if data.enrolment in before and fact.cause}
+    # Of most trainees no event speaks yet: nothing is decided of them, nor anew of the same person's other enrolments.
+    touched = await store.spoken_of(session, before)
     # Whoever is found to be another person leaves the others' certificates behind: those are decided again too.
-    touched = before.keys() | await store.enrolments_of(session, {person for person in before.values() if person})
+    touched |= await store.enrolments_of(session, {person for key in touched if (person := before[key])})
     parties = {data.cohort: fact.cause for fact, data in cohorts}
     lines = [(store.cohort_values(data), fact.epoch, fact.revision) for fact, data in cohorts]
     differing = await store.put(session, CohortRow, lines)

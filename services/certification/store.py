@@ -167,8 +167,18 @@ async def _same_person(session: AsyncSession, loaded: Loaded, enrolments: set[st
     return set(found) - loaded.enrolments
 
 
-async def enrolments_of(session: AsyncSession, persons: Iterable[str]) -> set[str]:
+async def spoken_of(session: AsyncSession, enrolments: Collection[str]) -> set[str]:
+    """Those of these enrolments of which events speak."""
+    if not enrolments:
+        return set()
+    asked = select(col(EventRow.enrolment)).where(_among(col(EventRow.enrolment), enrolments)).distinct()
+    return {enrolment for enrolment in (await session.execute(asked)).scalars() if enrolment}
+
+
+async def enrolments_of(session: AsyncSession, persons: Collection[str]) -> set[str]:
     """The enrolments of these persons, as far as is known now."""
+    if not persons:
+        return set()
     asked = select(col(TraineeRow.enrolment)).where(_among(col(TraineeRow.person), persons))
     return set((await session.execute(asked)).scalars())
 
@@ -263,23 +273,20 @@ async def look_again(
     hosts: Collection[str] = (),
 ) -> None:
     """Have the issuer look at the certificates of these: their documents may have to say something else."""
-    if not (enrolments or cohorts or schemes or hosts):
-        return
-    await session.execute(
-        text(
-            """
-            UPDATE certificates SET due = true WHERE NOT due
-            AND (enrolment = ANY(:enrolments) OR cohort = ANY(:cohorts) OR scheme = ANY(:schemes)
-                 OR cohort IN (SELECT cohort FROM cohorts WHERE about ->> 'host_centre' = ANY(:hosts)))
-            """
-        ),
-        {
-            "enrolments": list(enrolments),
-            "cohorts": list(cohorts),
-            "schemes": list(schemes),
-            "hosts": list(hosts),
-        },
-    )
+    asked = {"enrolments": enrolments, "cohorts": cohorts, "schemes": schemes, "hosts": hosts}
+    given = {kind: list(keys) for kind, keys in asked.items() if keys}
+    if given:
+        of_these = " OR ".join(_OF[kind] for kind in given)
+        await session.execute(text(f"UPDATE certificates SET due = true WHERE NOT due AND ({of_these})"), given)  # noqa: S608
+
+
+# Each by its index: a condition on what is not asked for, or a joined set, had every certificate read at each post.
+_OF = {
+    "enrolments": "enrolment = ANY(:enrolments)",
+    "cohorts": "cohort = ANY(:cohorts)",
+    "schemes": "scheme = ANY(:schemes)",
+    "hosts": "cohort = ANY(ARRAY(SELECT cohort FROM cohorts WHERE about ->> 'host_centre' = ANY(:hosts)))",
+}
 
 
 async def save_numbers(session: AsyncSession, enrolments: Iterable[str]) -> None:

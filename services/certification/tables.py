@@ -38,8 +38,9 @@ class EventRow(Base, table=True):
     __tablename__ = "events"
     # The three ways in which events hang together: see store.load.
     __table_args__ = (
-        Index("events_target_idx", "source", "target"),
-        Index("events_number_idx", "source", "number"),
+        Index("events_target_idx", "source", "target", postgresql_where=text("target IS NOT NULL")),
+        Index("events_number_idx", "source", "number", postgresql_where=text("number IS NOT NULL")),
+        Index("events_recognised_idx", "recognised", postgresql_where=text("recognised IS NOT NULL")),
         Index("events_registered_idx", "scheme", postgresql_where=text("type = 'scheme.registered.v1'")),
         Index("events_waiting_idx", "code", postgresql_where=text("status = 'waiting'")),
     )
@@ -58,7 +59,7 @@ class EventRow(Base, table=True):
     """The awarding body's number that the event gives."""
     target: str | None = Field(default=None, sa_type=Text)
     """The id of the event that this one voids or replaces."""
-    recognised: str | None = Field(default=None, index=True, sa_type=Text)
+    recognised: str | None = Field(default=None, sa_type=Text)
     """The id of what a country recognises by it, or recognises no more."""
     recordedtime: datetime = Field(sa_type=DateTime(timezone=True))
     postedby: str = Field(sa_type=Text)

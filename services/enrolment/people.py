@@ -1,7 +1,7 @@
 """Persons, as those may see them who see their details: one record, all that is held, who may be one, and who looked."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 

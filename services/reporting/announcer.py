@@ -58,7 +58,13 @@ class Announcer:
     async def _lead(self, connection: AsyncConnection) -> None:
         last = await self._last_step()
         while True:
-            moved = await moves.since(connection, last)
+            match self._live.after(last):
+                case []:
+                    moved = None
+                case [move] if move.since == last:  # as it mostly is: what moved was looked up a moment ago
+                    moved = move
+                case _:  # several become one; and those kept here may begin before what was said last
+                    moved = await moves.since(connection, last)
             if (
                 moved is None and await moves.newest(connection) < last
             ):  # an older database was restored, or all is made anew

@@ -6,7 +6,7 @@ find the rest equal, was the most that reporting did.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from services.reporting.domain import (
     Cell,
@@ -31,25 +31,51 @@ from shared.events.certification import CertificateFact
 from shared.events.enrolment import TraineeFact
 
 
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What the effect of a change depends on besides the rows that change, their enrolments and cohorts."""
+
+    persons: set[str] = field(default_factory=set)
+    """Who may be counted elsewhere by it, with all their enrolments and those cohorts."""
+    awards: set[str] = field(default_factory=set)
+    """The enrolments whose certificates are counted: by other certificates, or at another place."""
+
+
+def reach(held: Rows, changed: Rows) -> Reach:
+    """``held`` must hold the older selves of what changes, their enrolments and cohorts, and those of the new selves."""
+    reached = Reach(awards={award.enrolment for award in changed.certificates.values()})
+    old, new = _Lines(held), _Lines(held.with_changes(changed))
+    for key in _enrolments(held, changed):
+        was, now = old.line(key), new.line(key)
+        if _elsewhere(was, now):
+            reached.awards.add(key)
+        reached.persons.update(_persons(was, now))
+    return reached
+
+
 def effect(held: Rows, changed: Rows) -> Counter[Cell]:
     """What ``changed`` adds to the cube and takes from it.
 
-    ``held`` must hold the older selves of what is affected, with all enrolments of the persons among them and their cohorts.
-    A cohort's change reaches its enrolments, an enrolment's the person behind it, before and after; a certificate's reaches
-    the awards of its enrolment and nothing else.
+    ``held`` must hold the older selves of what is affected, and whatever else it reaches. A cohort's change reaches its
+    enrolments, an enrolment's the person behind it, before and after; a certificate's reaches the awards of its enrolment and
+    nothing else.
     """
     after = held.with_changes(changed)
     old, new = _Lines(held), _Lines(after)
     certified = {award.enrolment for award in changed.certificates.values()}
-    reached = {key for key, enrolment in held.enrolments.items() if enrolment.cohort in changed.cohorts}
     difference = _Difference(changed.cohorts.keys() & held.cohorts.keys(), old, new)
-    for key in certified | reached | changed.enrolments.keys():
+    for key in certified | _enrolments(held, changed):
         difference.count(old.line(key), new.line(key), certified=key in certified)
     delta = Counter(difference.tally)
     cohorts, persons = frozenset(changed.cohorts), frozenset(difference.persons)
     delta.update(count(after, Scope(cohorts, persons=persons)))
     delta.subtract(count(held, Scope(cohorts, persons=persons)))
     return Counter({cell: value for cell, value in delta.items() if value})
+
+
+def _enrolments(held: Rows, changed: Rows) -> set[str]:
+    """Those that change, and those of cohorts that do."""
+    return {key for key, one in held.enrolments.items() if one.cohort in changed.cohorts} | changed.enrolments.keys()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +130,10 @@ class _Difference:
 
     def count(self, old: _Line | None, new: _Line | None, *, certified: bool) -> None:
         lines = [(line, times) for line, times in ((old, -1), (new, 1)) if line is not None]
+        self.persons |= _persons(old, new)
         if old is None or new is None or old.place != new.place:
             for line, times in lines:
                 contribute(self.tally, line.course, line.enrolment, line.awards, times)
-                self.persons.add(line.enrolment.person)
             return
         was, now = old.enrolment, new.enrolment
         if certified:
@@ -124,8 +150,6 @@ class _Difference:
         if (was.outcomes, completed_on(was) is None) != (now.outcomes, completed_on(now) is None):
             for line, times in lines:
                 count_outcomes(self.tally, line.place, line.enrolment, times)
-        if (was.person, was.enrolled_on) != (now.person, now.enrolled_on):
-            self.persons |= {was.person, now.person}
 
     def _dates(self, old: _Line, new: _Line) -> None:
         before, after = dates_of(old.course.cohort, old.enrolment), dates_of(new.course.cohort, new.enrolment)
@@ -142,6 +166,18 @@ class _Difference:
             gone, come = self._sessions.get(new.enrolment.cohort, ((), ()))
         count_hours(self.tally, old.place, old.course, gone, old.enrolment, -1)
         count_hours(self.tally, new.place, new.course, come, new.enrolment)
+
+
+def _elsewhere(old: _Line | None, new: _Line | None) -> bool:
+    """Whether all of a line is counted at another place, or only before or only after."""
+    return (old and old.place) != (new and new.place)
+
+
+def _persons(old: _Line | None, new: _Line | None) -> set[str]:
+    """Who may be counted elsewhere by it."""
+    lines = [line.enrolment for line in (old, new) if line is not None]
+    same = not _elsewhere(old, new) and len({(line.person, line.enrolled_on) for line in lines}) == 1
+    return set() if same else {line.person for line in lines}
 
 
 def _sessions(old: Course, new: Course) -> tuple[Sequence[Given], Sequence[Given]]:

@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from services.reporting.measures import (
@@ -104,17 +104,21 @@ Tally = defaultdict[Cell, int]
 """Counts on their way into a cube."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Course:
     """A cohort with what the counts of all its trainees have in common, made once for all of them."""
 
     cohort: CohortFact
     cell: Cell
-    sessions: Sequence[Given]
 
     @classmethod
     def of(cls, cohort: CohortFact) -> "Course":
-        return cls(cohort, _of_cohort(cohort), [Given.of(session) for session in cohort.sessions])
+        return cls(cohort, _of_cohort(cohort))
+
+    @cached_property
+    def sessions(self) -> Sequence[Given]:
+        """Its hours: read when they are counted."""
+        return [Given.of(session) for session in self.cohort.sessions]
 
 
 def count(rows: Rows, scope: Scope) -> Counter[Cell]:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped
 from sqlmodel import col
 
 from services.reporting import ledger, registered
-from services.reporting.difference import effect
+from services.reporting.difference import effect, reach
 from services.reporting.domain import Cell, Known, Rows, Scope, count, newest
 from services.reporting.tables import Certificate, Cohort, CubeCell, Enrolment, Office, Token
 from shared.events import certification, enrolment
@@ -24,8 +24,8 @@ from shared.offices import apply_office
 _DATA = enrolment.DATA | certification.DATA
 
 # A recount holds so many in memory at a time, with all that hangs on them.
-_COHORTS_AT_A_TIME = 50
-_PERSONS_AT_A_TIME = 500
+_COHORTS_AT_A_TIME = 10
+_PERSONS_AT_A_TIME = 100
 _CELLS_AT_A_TIME = 2000
 
 DIFFERENCES_SHOWN = 100
@@ -177,51 +177,62 @@ TABLES: Mapping[str, tuple[type[Cohort | Enrolment | Certificate], Mapped[str]]]
 """By its kind, where the newest fact of a thing that is counted is kept: the table, and its column of keys."""
 
 
-async def _versions(session: AsyncSession, facts: Iterable[Known]) -> dict[tuple[str, str], Version]:
+async def _versions(session: AsyncSession, facts: Sequence[Known]) -> dict[tuple[str, str], Version]:
     held = {}
     for kind, (table, key) in TABLES.items():
-        which = _among(key, (fact.key for fact in facts if fact.kind == kind))
-        for name, epoch, revision in await session.execute(
-            select(key, col(table.epoch), col(table.revision)).where(which)
-        ):
-            held[kind, name] = Version(epoch, revision)
+        if which := {fact.key for fact in facts if fact.kind == kind}:
+            asked = select(key, col(table.epoch), col(table.revision)).where(_among(key, which))
+            for name, epoch, revision in await session.execute(asked):
+                held[kind, name] = Version(epoch, revision)
     return held
 
 
 async def _touched_by(session: AsyncSession, changed: Rows) -> Rows:
     """All that the effect of a change depends on, as it was before the change."""
-    trainees = changed.enrolments.values()
     awarded = {award.enrolment for award in changed.certificates.values()}
-    touched = _among(col(Enrolment.enrolment), awarded | changed.enrolments.keys())
-    if trainees or changed.cohorts:  # an award changes nothing of the person's other enrolments
-        moved = or_(
-            _among(col(Enrolment.enrolment), changed.enrolments), _among(col(Enrolment.cohort), changed.cohorts)
-        )
-        persons = set(await session.scalars(select(col(Enrolment.person)).where(moved)))
-        persons.update(trainee.person for trainee in trainees)
-        touched = or_(touched, moved, _among(col(Enrolment.person), persons))
-    return await _load(
-        session,
-        touched,
-        changed.cohorts.keys() | {trainee.cohort for trainee in trainees},
-        awarded | changed.enrolments.keys(),
+    lines = or_(
+        _among(col(Enrolment.enrolment), awarded | changed.enrolments.keys()),
+        _among(col(Enrolment.cohort), changed.cohorts),
     )
+    held = Rows()
+    await _put_enrolments(
+        session, held, lines, {*changed.cohorts, *(one.cohort for one in changed.enrolments.values())}
+    )
+    # Most facts move neither a person nor a place: of theirs, nothing else is read.
+    reached = reach(held, changed)
+    if reached.persons:
+        await _put_enrolments(session, held, _among(col(Enrolment.person), reached.persons))
+    if reached.awards:
+        await _put_certificates(session, held, reached.awards)
+    return held
 
 
-async def _load(
-    session: AsyncSession, which: ColumnElement[bool], cohorts: Iterable[str] = (), enrolments: Iterable[str] = ()
-) -> Rows:
-    """Enrolments with their cohorts and certificates; further cohorts; certificates of enrolments that may not have come."""
+async def _load(session: AsyncSession, which: ColumnElement[bool], cohorts: Iterable[str] = ()) -> Rows:
+    """Enrolments with their cohorts and certificates; further cohorts."""
     rows = Rows()
+    await _put_enrolments(session, rows, which, cohorts)
+    await _put_certificates(session, rows, rows.enrolments)
+    return rows
+
+
+async def _put_enrolments(
+    session: AsyncSession, rows: Rows, which: ColumnElement[bool], cohorts: Iterable[str] = ()
+) -> None:
+    """Enrolments with their cohorts; further cohorts."""
     for data in await session.scalars(select(cast(col(Enrolment.data), Text)).where(which)):
         rows.put(TraineeFact.model_validate_json(data))
-    of_cohorts = _among(col(Cohort.cohort), {*cohorts, *(trainee.cohort for trainee in rows.enrolments.values())})
-    for data in await session.scalars(select(cast(col(Cohort.data), Text)).where(of_cohorts)):
-        rows.put(CohortFact.model_validate_json(data))
-    of_enrolments = _among(col(Certificate.enrolment), {*enrolments, *rows.enrolments})
-    for data in await session.scalars(select(cast(col(Certificate.data), Text)).where(of_enrolments)):
+    of_them = {*cohorts, *(trainee.cohort for trainee in rows.enrolments.values())} - rows.cohorts.keys()
+    if of_them:
+        for data in await session.scalars(
+            select(cast(col(Cohort.data), Text)).where(_among(col(Cohort.cohort), of_them))
+        ):
+            rows.put(CohortFact.model_validate_json(data))
+
+
+async def _put_certificates(session: AsyncSession, rows: Rows, enrolments: Iterable[str]) -> None:
+    of_them = _among(col(Certificate.enrolment), enrolments)
+    for data in await session.scalars(select(cast(col(Certificate.data), Text)).where(of_them)):
         rows.put(CertificateFact.model_validate_json(data))
-    return rows
 
 
 # What is replaced is kept as it was: the copy is made by the database, and nothing is read back.

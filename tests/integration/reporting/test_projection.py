@@ -118,6 +118,20 @@ async def test_a_cell_that_reaches_0_is_gone(database: Database) -> None:
     assert await kept(database) == {}
 
 
+async def test_who_has_two_places_is_one_person_however_far_apart_they_are_told(database: Database) -> None:
+    first, second = a_trainee("01", person="p-1"), a_trainee("02", "other", person="p-1")
+    history = [known(one) for one in (a_cohort(), first, a_cohort("other"), second)]
+    history += [
+        known(second.model_copy(update={"person": "p-2"}), revision=2),
+        known(second, revision=3),
+        known(first.model_copy(update={"status": "void"}), revision=2),
+        known(a_cohort("other", status="void"), revision=2),
+    ]
+    for number, fact in enumerate(history, start=1):
+        await hear(database, [fact])
+        assert await kept(database) == told(history[:number]) == await recounted(database)
+
+
 @examples(10)
 @given(data=st.data())
 async def test_any_order_duplication_and_split_gives_the_same_cube(database: Database, data: st.DataObject) -> None:

@@ -13,17 +13,23 @@ from typing import Any
 import httpx
 import pytest
 
+from services.reporting import moves
+from services.reporting.announcer import Announcer
 from services.reporting.app import create
+from services.reporting.live import Live
 from services.reporting.settings import Settings
+from shared.bus import Bus
 from shared.credentials import Keys
 from shared.database import Database
+from shared.deadletters import DeadLetters
+from shared.rights import CHANGES, FIGURES
 from shared.streams import ensure_stream
 from tests.contract.answers import as_documented
 from tests.integration.reporting.conftest import ADMINISTRATOR, BEARER
 from tests.integration.reporting.test_aggregates import a_history
-from tests.integration.reporting.test_projection import kept, told
+from tests.integration.reporting.test_projection import hear, kept, told
 from tests.servers import NatsForTests
-from tests.unit.reporting.facts import wire
+from tests.unit.reporting.facts import a_cohort, a_trainee, known, wire
 
 
 @pytest.fixture
@@ -108,6 +114,36 @@ async def test_facts_of_both_streams_become_figures_and_what_cannot_be_read_hold
             steps = since = told_on_nats["step"]
             enrolled += told_on_nats["figures"].get("enrolled", 0)
         assert enrolled == 10
+
+
+async def test_what_another_process_announced_is_not_announced_again(
+    nats_server: NatsForTests, database: Database
+) -> None:
+    """Given that another process announced the first step, and that this one holds both steps as one move, when this one
+    announces, then it tells of the second step alone."""
+    await hear(database, [known(a_cohort()), known(a_trainee("01"))])
+    await hear(database, [known(a_trainee("02"))])
+    live = Live(database)
+    async with database.engine.connect() as looking:
+        both = await moves.since(looking, 0)
+    assert both is not None
+    live.take(both)
+    credentials = nats_server.keys.service_credentials("reporting")
+    dead_letters = DeadLetters("reporting", bytes(32))
+    bus = Bus("reporting", database, dead_letters, url=nats_server.url, credentials=credentials, owns=(CHANGES,))
+    async with AsyncExitStack() as stack:
+        connection = await nats_server.connect()
+        stack.push_async_callback(connection.close)
+        js = connection.jetstream()
+        for info in await js.streams_info():
+            await js.delete_stream(info.config.name or "")
+        await ensure_stream(js, CHANGES)
+        await js.publish(FIGURES, b'{"step": 1}', stream=CHANGES)
+        moved = await connection.subscribe(FIGURES)
+        await stack.enter_async_context(bus.running())
+        await stack.enter_async_context(Announcer(database, bus, live).running())
+        told_of = json.loads((await moved.next_msg(timeout=20)).data)
+    assert (told_of["since"], told_of["step"], told_of["figures"]["enrolled"]) == (1, 2, 1)
 
 
 @pytest.mark.long
