@@ -18,6 +18,8 @@ from services.enrolment.fold import Later
 from services.enrolment.keys import keys_of
 from services.enrolment.register import Register, birth_date_of
 from services.enrolment.tables import (
+    NEEDING,
+    OF_TWO,
     UNSETTLED,
     EventRow,
     ReceiptRow,
@@ -164,13 +166,20 @@ class Journal:
                 {"olds": list(units), "news": list(units.values())},
             )
 
-    async def needing(self, needs: Iterable[str]) -> set[str]:
-        """The units whose events need these programmes, centres and enrolments of others."""
-        needs = sorted(needs)
+    async def needing(self, needs: Collection[str]) -> set[str]:
+        """The units whose events need these programmes and centres."""
+        return await self._needing(NEEDING, needs)
+
+    async def deciding_about(self, enrolments: Collection[str]) -> set[str]:
+        """The units of what was decided about these enrolments and others."""
+        return await self._needing(OF_TWO, [f"enrolment/{enrolment}" for enrolment in enrolments])
+
+    async def _needing(self, which: str, needs: Collection[str]) -> set[str]:
         if not needs:
             return set()
         rows = await self.session.execute(
-            text("SELECT DISTINCT unit FROM events WHERE needs && CAST(:needs AS text[])"), {"needs": needs}
+            text(f"SELECT DISTINCT unit FROM events WHERE {which} AND needs && CAST(:needs AS text[])"),  # noqa: S608
+            {"needs": sorted(needs)},
         )
         return set(rows.scalars())
 
