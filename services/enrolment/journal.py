@@ -23,7 +23,6 @@ from services.enrolment.tables import (
     UNSETTLED,
     EventRow,
     ReceiptRow,
-    RegisterEntryRow,
     ReusedIdRow,
 )
 from shared import correlation
@@ -283,19 +282,27 @@ class Journal:
         ]
         await write(self.session, EventRow, rows)
         await self._history([(*new.entry.ref, 1, new.standing) for new in events], now)
-        sealed = [new for new in events if new.original is not None]
-        keys = await keys_of(self.session, self._register, {new.entry.enrolment or SERVICE for new in sealed})
-        await write(
-            self.session,
-            RegisterEntryRow,
-            [
-                {
-                    "source": new.entry.source,
-                    "id": new.entry.id,
-                    **self._sealed(keys, new.entry, new.original or b""),
-                }
-                for new in sealed
-            ],
+        await self._keep_originals([(new.entry, new.original) for new in events if new.original is not None])
+
+    async def _keep_originals(self, originals: Sequence[tuple[Entry, bytes]]) -> None:
+        if not originals:
+            return
+        keys = await keys_of(self.session, self._register, {entry.enrolment or SERVICE for entry, _ in originals})
+        sealed = [self._sealed(keys, entry, original) for entry, original in originals]
+        # As bytes: of whole events, to write and to read them as hexadecimal takes longer than the rest.
+        await self.session.execute(
+            text(
+                """
+                INSERT INTO register_entries (source, id, owner, sealed)
+                SELECT source, id, owner, sealed FROM unnest(CAST(:sources AS text[]), CAST(:ids AS text[]),
+                    CAST(:owners AS text[]), CAST(:sealed AS bytea[])) AS new (source, id, owner, sealed)
+                """
+            ),
+            {
+                **_refs([entry.ref for entry, _ in originals]),
+                "owners": [row["owner"] for row in sealed],
+                "sealed": [row["sealed"] for row in sealed],
+            },
         )
 
     async def change(self, changes: Sequence[tuple[Ref, Standing, int]], now: datetime) -> None:
