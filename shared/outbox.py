@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, NamedTuple
 
+from pydantic_core import to_json
 from sqlalchemy import BigInteger, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -157,7 +158,7 @@ async def publish(session: AsyncSession, service: str, facts: Sequence[Fact]) ->
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     bodies = []
     for position, (fact, revision) in enumerate(said, head.position + 1):
-        around = _json(
+        around = to_json(
             {
                 "specversion": "1.0",
                 "id": f"{head.epoch}-{position}",
@@ -170,7 +171,7 @@ async def publish(session: AsyncSession, service: str, facts: Sequence[Fact]) ->
                 "revision": revision,
                 **({"cause": fact.cause} if fact.cause is not None else {}),
             }
-        )
+        ).decode()
         body = f'{around[:-1]},"data":{data[fact.kind, fact.key]}}}'  # which is JSON by now
         bodies.append(_publishable(_FACT_SUBJECT, fact.address, body))
     await session.execute(

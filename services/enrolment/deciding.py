@@ -238,7 +238,7 @@ async def save(journal: Journal, store: Store, register: Register, decision: Dec
         if name.startswith("cohort/")
     ]
     # What was decided about persons waits for their enrolments, whose cohorts nobody but us changes any more.
-    waiting = await journal.needing(f"enrolment/{key}" for change in changes for key in change.seen_otherwise())
+    waiting = await journal.deciding_about({key for change in changes for key in change.seen_otherwise()})
     pairs = {unit for unit in waiting if unit not in decision.units}
     await _fold(journal, store, decision, pairs, {}, {})
     links = Links(store.session, register)

@@ -105,15 +105,13 @@ def proposed(state: State, entry: Entry) -> State:
     before = state.enrolments.get(data.enrolment_id)
     if before is not None:  # enrolled first, with all that is needed: that word keeps its weight
         return _with(state, replace(before, proposed=entry.when))
-    trainee = replace(_candidate(state, entry), sending_centre=data.sending_centre, proposed=entry.when)
-    return _with(state, trainee)
+    return _with(state, _candidate(state, entry, sending_centre=data.sending_centre, proposed=entry.when))
 
 
 def enrolled(state: State, entry: Entry) -> State:
     said = {name: named(entry.data, name) for name in ("role", "country", "trade", "sending_centre")}
     differs: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
-    trainee = replace(_candidate(state, entry), **differs, status="enrolled", enrolled=entry.when, declined=None)
-    return _with(state, trainee)
+    return _with(state, _candidate(state, entry, **differs, status="enrolled", enrolled=entry.when, declined=None))
 
 
 def corrected(state: State, entry: Entry) -> State:
@@ -164,29 +162,28 @@ def _with(state: State, enrolment: Enrolment) -> State:
     return replace(state, enrolments={**state.enrolments, enrolment.enrolment: enrolment})
 
 
-def _person(enrolment: Enrolment, said: Particulars, source: str) -> Enrolment:
-    """Adds what a proposal or an enrolment says of the person."""
+def _person(enrolment: Enrolment, said: Particulars, source: str) -> dict[str, Any]:
+    """What changes by what a proposal or an enrolment says of the person."""
     new = tuple(known for known in said.identifiers or () if known not in enrolment.identifiers)
     first = not enrolment.identifiers and enrolment.sex == "U" and enrolment.birth_date is None
-    return replace(
-        enrolment,
-        sex=said.sex if said.sex not in (None, "U") else enrolment.sex,
-        birth_date=said.birth_date or enrolment.birth_date,
-        disability=said.disability if said.disability not in (None, "not-stated") else enrolment.disability,
-        identifiers=enrolment.identifiers + new,
-        said_by=source if first else enrolment.said_by,
-        withheld=_withheld(enrolment, said),
-    )
+    return {
+        "sex": said.sex if said.sex not in (None, "U") else enrolment.sex,
+        "birth_date": said.birth_date or enrolment.birth_date,
+        "disability": said.disability if said.disability not in (None, "not-stated") else enrolment.disability,
+        "identifiers": enrolment.identifiers + new,
+        "said_by": source if first else enrolment.said_by,
+        "withheld": _withheld(enrolment, said),
+    }
 
 
 def _withheld(enrolment: Enrolment, said: Particulars) -> Withheld:
     return enrolment.withheld if said.purposes is None else Withheld.with_consent(said.purposes)
 
 
-def _candidate(state: State, entry: Entry) -> Enrolment:
-    """The trainee as there is, or as a first event makes one, with what this event says of the person."""
+def _candidate(state: State, entry: Entry, **changes: Any) -> Enrolment:
+    """The trainee as there is, or as a first event makes one, with what this event says of the person, and these changes."""
     data: Any = entry.data
     trainee = state.enrolments.get(data.enrolment_id) or Enrolment(
         data.enrolment_id, data.cohort, data.number, "proposed", data.role, data.country, data.trade, entry.source
     )
-    return _person(trainee, entry.person, entry.source) if entry.person else trainee
+    return replace(trainee, **(_person(trainee, entry.person, entry.source) if entry.person else {}), **changes)

@@ -18,10 +18,11 @@ from services.enrolment.fold import SESSION, Later
 from services.enrolment.keys import keys_of
 from services.enrolment.register import Register, birth_date_of
 from services.enrolment.tables import (
+    NEEDING,
+    OF_TWO,
     UNSETTLED,
     EventRow,
     ReceiptRow,
-    RegisterEntryRow,
     ReusedIdRow,
 )
 from shared import correlation
@@ -164,13 +165,20 @@ class Journal:
                 {"olds": list(units), "news": list(units.values())},
             )
 
-    async def needing(self, needs: Iterable[str]) -> set[str]:
-        """The units whose events need these programmes, centres and enrolments of others."""
-        needs = sorted(needs)
+    async def needing(self, needs: Collection[str]) -> set[str]:
+        """The units whose events need these programmes and centres."""
+        return await self._needing(NEEDING, needs)
+
+    async def deciding_about(self, enrolments: Collection[str]) -> set[str]:
+        """The units of what was decided about these enrolments and others."""
+        return await self._needing(OF_TWO, [f"enrolment/{enrolment}" for enrolment in enrolments])
+
+    async def _needing(self, which: str, needs: Collection[str]) -> set[str]:
         if not needs:
             return set()
         rows = await self.session.execute(
-            text("SELECT DISTINCT unit FROM events WHERE needs && CAST(:needs AS text[])"), {"needs": needs}
+            text(f"SELECT DISTINCT unit FROM events WHERE {which} AND needs && CAST(:needs AS text[])"),  # noqa: S608
+            {"needs": sorted(needs)},
         )
         return set(rows.scalars())
 
@@ -282,19 +290,27 @@ class Journal:
         ]
         await write(self.session, EventRow, rows)
         await self._history([(*new.entry.ref, 1, new.standing) for new in events], now)
-        sealed = [new for new in events if new.original is not None]
-        keys = await keys_of(self.session, self._register, {new.entry.enrolment or SERVICE for new in sealed})
-        await write(
-            self.session,
-            RegisterEntryRow,
-            [
-                {
-                    "source": new.entry.source,
-                    "id": new.entry.id,
-                    **self._sealed(keys, new.entry, new.original or b""),
-                }
-                for new in sealed
-            ],
+        await self._keep_originals([(new.entry, new.original) for new in events if new.original is not None])
+
+    async def _keep_originals(self, originals: Sequence[tuple[Entry, bytes]]) -> None:
+        if not originals:
+            return
+        keys = await keys_of(self.session, self._register, {entry.enrolment or SERVICE for entry, _ in originals})
+        sealed = [self._sealed(keys, entry, original) for entry, original in originals]
+        # As bytes: of whole events, to write and to read them as hexadecimal takes longer than the rest.
+        await self.session.execute(
+            text(
+                """
+                INSERT INTO register_entries (source, id, owner, sealed)
+                SELECT source, id, owner, sealed FROM unnest(CAST(:sources AS text[]), CAST(:ids AS text[]),
+                    CAST(:owners AS text[]), CAST(:sealed AS bytea[])) AS new (source, id, owner, sealed)
+                """
+            ),
+            {
+                **_refs([entry.ref for entry, _ in originals]),
+                "owners": [row["owner"] for row in sealed],
+                "sealed": [row["sealed"] for row in sealed],
+            },
         )
 
     async def change(self, changes: Sequence[tuple[Ref, Standing, int]], now: datetime) -> None:

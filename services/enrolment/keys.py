@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from services.enrolment.register import FIRST_MASTER, Register
-from services.enrolment.tables import MasterKeyRow, RegisterKeyRow
+from services.enrolment.tables import MasterKeyRow
 from shared.audit import Act, Audit
 from shared.database import Database
 from shared.offices import Caller
@@ -21,8 +21,8 @@ async def keys_of(session: AsyncSession, register: Register, owners: Collection[
     """The owners' wrapped keys; who has none gets one. Raises MasterUnknown."""
     if not owners:
         return {}
-    asked = select(col(RegisterKeyRow.owner), col(RegisterKeyRow.sealed)).where(col(RegisterKeyRow.owner).in_(owners))
-    keys = {row.owner: row.sealed for row in await session.execute(asked)}
+    asked = {"owners": sorted(owners)}
+    keys = {row.owner: row.sealed for row in await session.execute(_OF, asked)}
     missing = sorted(set(owners) - set(keys))
     if missing:
         master = await _newest(session)
@@ -30,10 +30,11 @@ async def keys_of(session: AsyncSession, register: Register, owners: Collection[
         added = await session.execute(_ADD, {"owners": list(made), "sealed": list(made.values()), "master": master})
         keys |= {owner: made[owner] for owner in added.scalars()}
         if not keys.keys() >= made.keys():  # another transaction was faster
-            keys.update({row.owner: row.sealed for row in await session.execute(asked)})
+            keys.update({row.owner: row.sealed for row in await session.execute(_OF, asked)})
     return keys
 
 
+_OF = text("SELECT owner, sealed FROM register_keys WHERE owner = ANY(:owners)")
 _ADD = text(
     """
     INSERT INTO register_keys (owner, sealed, master)

@@ -43,10 +43,11 @@ class Links:
         """Give enrolments other identifiers (old, new), take up what was decided about two, and answer the person of everyone
         who is touched."""
         touched = {link for old, new in changes.values() for link in old | new}
-        if changes:
+        before = sorted(enrolment for enrolment, (old, _) in changes.items() if old)
+        if before:
             await self.session.execute(
                 text(f"DELETE FROM links WHERE enrolment = ANY(:enrolments) AND {IDENTIFIERS}"),  # noqa: S608
-                {"enrolments": sorted(changes)},
+                {"enrolments": before},
             )
         rows = [
             {"enrolment": enrolment, "link": link} for enrolment, (_, new) in changes.items() for link in sorted(new)

@@ -25,6 +25,7 @@ from services.enrolment.duplicates import PAIRS, likely
 from services.enrolment.facts import cohort_data
 from services.enrolment.keys import learn
 from services.enrolment.register import MasterUnknown, Register
+from services.enrolment.tables import OF_TWO
 from shared.audit import Act, Audit
 from shared.database import Database
 from shared.events.attendance import Given, counted
@@ -312,8 +313,8 @@ class People:
         originals = await read_originals(self.session, self._register, enrolments)
         keys = [enrolment.enrolment for enrolment in enrolments]
         mine = text(
-            f"SELECT * FROM events, {SINCE} "  # noqa: S608 (a constant)
-            "WHERE enrolment = ANY(:keys) OR needs && CAST(:needs AS text[]) ORDER BY place"
+            f"SELECT * FROM events, {SINCE} "  # noqa: S608 (constants)
+            f"WHERE enrolment = ANY(:keys) OR ({OF_TWO} AND needs && CAST(:needs AS text[])) ORDER BY place"
         )
         named = {"keys": keys, "needs": [f"enrolment/{key}" for key in keys]}
         rows = await self.session.execute(mine, named)

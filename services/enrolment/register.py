@@ -55,7 +55,8 @@ class Register:
 
     def entry(self, event: Event) -> Entry:
         """The event as the journal holds it."""
-        data = event.data.model_copy(update=dict.fromkeys(PERSONAL.get(type(event.data), ())))
+        personal = PERSONAL.get(type(event.data))
+        data = event.data.model_copy(update=dict.fromkeys(personal)) if personal else event.data
         return Entry(
             source=event.source,
             id=event.id,
@@ -185,6 +186,8 @@ def _master(number: int) -> bytes:
 
 def _plain(number: str) -> str:
     """A number without what people write differently: spaces, hyphens, case, and their own script's digits."""
+    if number.isascii():
+        return "".join(filter(str.isalnum, number)).casefold()
     letters = (str(unicodedata.digit(letter, letter)) for letter in unicodedata.normalize("NFKC", number))
     return "".join(letter for letter in letters if letter.isalnum()).casefold()
 

@@ -3,6 +3,7 @@
 Personal details are in the columns named ``sealed`` and nowhere else.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -32,6 +33,11 @@ NAMES = {
 }
 UNSETTLED = "status <> 'accepted' OR code <> 'applied' OR target IS NOT NULL"
 """Events that the short way needs besides the stored state: what has not applied, what voids and replaces, and what was."""
+OF_TWO = "type IN ('person.merged.v1', 'person.parted.v1')"
+"""Events that decide about two persons: the only ones that need enrolments."""
+NEEDING = "needs <> '{}'"
+"""Events that need something of other units."""
+AT_ONCE: Mapping[str, Any] = {"postgresql_using": "gin", "postgresql_with": {"fastupdate": "off"}}
 
 
 class Base(SQLModel, registry=registry(metadata=MetaData(naming_convention=NAMES))):
@@ -47,7 +53,9 @@ class EventRow(Base, table=True):
         Index("events_unsettled_idx", "unit", postgresql_where=text(UNSETTLED)),
         Index("events_target_idx", "source", "target", postgresql_where=text("target IS NOT NULL")),
         Index("events_waiting_idx", "code", postgresql_where=text("status = 'waiting'")),
-        Index("events_needs_idx", "needs", postgresql_using="gin"),
+        # Written at once: what is put off is gone through for each key that a question has.
+        Index("events_needs_idx", "needs", postgresql_where=text(NEEDING), **AT_ONCE),
+        Index("events_of_two_idx", "needs", postgresql_where=text(OF_TWO), **AT_ONCE),
     )
 
     source: str = Field(primary_key=True, sa_type=Text)
