@@ -187,6 +187,8 @@ def _of_rounds(rounds: Sequence[Taken]) -> Iterator[tuple[str, Figure]]:
     for name in SERVICES:
         sizes = [one["memory"][name] / 2**20 for one in rounds]
         yield f"{name}, most memory (MB)", _figure(sizes, at_most=MEMORY_MB)
+        if checked := [one["memory while checking"][name] / 2**20 for one in rounds if "memory while checking" in one]:
+            yield f"{name}, most memory while it checks (MB)", _figure(checked, at_most=MEMORY_MB)
 
 
 def _void(soak: Taken) -> bool:

@@ -58,7 +58,7 @@ def rounds(number: int, sizes: Sizes) -> Taken:
         found = []
         for nth in range(1, number + 1):
             say(f"round {nth} of {number}")
-            found.append(_Round(given, sizes, must, of_prefix, taken_in).take())
+            found.append(_Round(given, sizes, must, of_prefix, taken_in, checks=nth == 1).take())
     data = given.data
     return {
         "load": {
@@ -77,8 +77,9 @@ def rounds(number: int, sizes: Sizes) -> Taken:
 
 
 class _Round:
-    def __init__(self, given: Load, sizes: Sizes, must: Held, of_prefix: Held, taken_in: Path) -> None:
-        self._given, self._sizes = given, sizes
+    def __init__(self, given: Load, sizes: Sizes, must: Held, of_prefix: Held, taken_in: Path, *, checks: bool) -> None:
+        """`checks`: whether the program checks itself, which takes as long as some of the peers together."""
+        self._given, self._sizes, self._checks = given, sizes, checks
         self._must, self._of_prefix, self._taken_in = must, of_prefix, taken_in
         self._taken: Taken = {"rates": {}, "verdicts": {}, "skipped": {}, "seconds": {}}
 
@@ -90,6 +91,8 @@ class _Round:
             program = Program(sampan, self._given)
             moved = self._program(program)
             self._beside_intake(program, taken["rates"]["program"])
+            if self._checks:
+                self._check(program)
             for service in sampan.services:
                 service.stop()  # what is beside it has the machine, the broker and the database to itself
             taken["bare seconds"] = asyncio.run(bare(sampan, self._given, moved))
@@ -136,9 +139,13 @@ class _Round:
             self._took("reading")
             taken["readers"] = with_readers(program, sizes.readers, sizes.reader_cohorts)
             self._took("readers")
-            program.check()  # a check takes memory too
-            self._took("a check")
         taken["memory"] = {name: max(most, watch.memory[name]) for name, most in taken["memory"].items()}
+
+    def _check(self, program: Program) -> None:
+        with Watch(program.sampan) as watch:
+            program.check()
+        self._taken["memory while checking"] = watch.memory
+        self._took("a check")
 
     def _peer(self, peer: Peer, url: str, bodies: Sequence[bytes]) -> None:
         if (why := peer.missing()) is not None:
