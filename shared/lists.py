@@ -1,10 +1,11 @@
 """What the lists of the three services' HTTP sides have in common: pages, and filters that refuse what they do not know."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Path, Query, Request
 from fastapi.dependencies.models import Dependant
 from pydantic import BaseModel, BeforeValidator
 
@@ -13,6 +14,8 @@ from shared.events.receipts import STANDINGS
 from shared.http import Problem
 
 T = TypeVar("T")
+Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
+"""Of a row, in an address."""
 
 
 class Page(BaseModel, Generic[T]):
@@ -28,6 +31,27 @@ class Paging:
 
     limit: Annotated[int, Query(ge=1, le=1000, description="How many items.")] = 100
     after: Annotated[str | None, Query(max_length=200, description="The cursor: ``next`` of the page before.")] = None
+
+    @property
+    def code(self) -> str:
+        """Where a list goes on that is in the order of codes. Raises ``Problem`` 400."""
+        return self.matching(CODE_PATTERN) or ""
+
+    @property
+    def number(self) -> int:
+        """Where a list goes on that is in the order of numbers. Raises ``Problem`` 400."""
+        return int(self.matching("[0-9]{1,18}") or 0)
+
+    def page(self, found: Sequence[T], cursor: Callable[[T], str]) -> Page[T]:
+        """The page of what was found, which is one more than its limit where more follows."""
+        items = list(found[: self.limit])
+        return Page(items=items, next=cursor(items[-1]) if len(found) > self.limit else None)
+
+    def matching(self, pattern: str) -> str | None:
+        """The cursor, which must be such. Raises ``Problem`` 400."""
+        if self.after is not None and not re.fullmatch(pattern, self.after):
+            raise Problem(400, "invalid_query", "after: use the `next` of the page before.")
+        return self.after
 
 
 def _parameters(dependant: Dependant) -> Iterator[str]:

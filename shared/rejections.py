@@ -4,18 +4,16 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from cryptography.exceptions import InvalidTag
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 
 from shared.audit import Act, Audit
 from shared.database import Database
 from shared.http import Problem
-from shared.lists import Page, Paged
+from shared.lists import Number, Page, Paged
 from shared.offices import Caller, Doorkeeper, require_administrator
 from shared.openapi import refusals
 from shared.rejected import Rejected, RejectedBodies
-
-_LARGEST = 2**63 - 1
 
 
 class RejectedLine(BaseModel):
@@ -60,14 +58,11 @@ def rejections(database: Database, door: Doorkeeper, bodies: RejectedBodies, aud
     async def rejected(paging: Paged) -> Page[RejectedLine]:
         """What was rejected, oldest first, without what it said."""
         async with database.transaction() as session:
-            found = await bodies.entries(session, _after(paging.after), paging.limit + 1)
-        shown = [RejectedLine.of(line) for line in found[: paging.limit]]
-        return Page(items=shown, next=str(shown[-1].id) if len(found) > paging.limit else None)
+            found = await bodies.entries(session, paging.number, paging.limit + 1)
+        return paging.page([RejectedLine.of(line) for line in found], lambda line: str(line.id))
 
     @router.get("/rejected/{number}", responses=refusals(409))
-    async def rejected_body(
-        number: Annotated[int, Path(ge=1, le=_LARGEST)], caller: Annotated[Caller, Depends(administrator)]
-    ) -> OpenRejected:
+    async def rejected_body(number: Number, caller: Annotated[Caller, Depends(administrator)]) -> OpenRejected:
         """What was rejected of one body, as it came: whoever reads it is written into the audit trail."""
         async with database.transaction() as session:
             lines = await bodies.entries(session, number - 1, 1)
@@ -86,11 +81,3 @@ def rejections(database: Database, door: Doorkeeper, bodies: RejectedBodies, aud
         return OpenRejected(**line.model_dump(), events=[RejectedEvent.model_validate(event) for event in events])
 
     return router
-
-
-def _after(cursor: str | None) -> int:
-    if cursor is None:
-        return 0
-    if not (cursor.isascii() and cursor.isdigit() and int(cursor) <= _LARGEST):
-        raise Problem(400, "invalid_query", "after: give the cursor that the page before this one answered.")
-    return int(cursor)

@@ -10,9 +10,6 @@ from shared.events.codes import CODE_PATTERN, SOURCE_PATTERN
 from shared.http import Problem
 from shared.lists import Page, Paged
 
-LARGEST = 2**63 - 1
-"""What a number of a row may be."""
-
 
 def add_routes(router: APIRouter, database: Database, audit: Audit) -> None:
     """Add the trail's addresses to a router that lets only administrators in."""
@@ -30,9 +27,8 @@ def add_routes(router: APIRouter, database: Database, audit: Audit) -> None:
             raise Problem(400, "invalid_query", f"action: one of {', '.join(ACTIONS)}.")
         only = {"office": office, "officer": officer, "action": action, "subject": subject}
         async with database.transaction() as session:
-            found = await audit.lines(session, after(paging.after), paging.limit + 1, only)
-        shown = found[: paging.limit]
-        return Page(items=shown, next=str(shown[-1].place) if len(found) > paging.limit else None)
+            found = await audit.lines(session, paging.number, paging.limit + 1, only)
+        return paging.page(found, lambda line: str(line.place))
 
     @router.get("/audit/head")
     async def trail_head() -> Head:
@@ -42,12 +38,3 @@ def add_routes(router: APIRouter, database: Database, audit: Audit) -> None:
         """
         async with database.transaction() as session:
             return await audit.head(session)
-
-
-def after(cursor: str | None) -> int:
-    """The number that a cursor of these lists is. Raises ``Problem`` 400."""
-    if cursor is None:
-        return 0
-    if not (cursor.isascii() and cursor.isdigit() and int(cursor) <= LARGEST):
-        raise Problem(400, "invalid_query", "after: give the cursor that the page before this one answered.")
-    return int(cursor)

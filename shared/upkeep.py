@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Annotated, Literal, TypeVar
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -17,7 +17,7 @@ from shared.checking import Checked, Findings, one_snapshot
 from shared.database import Database, is_transient
 from shared.deadletters import DeadLetter, DeadLetters, Unreadable, describe
 from shared.http import RETRY_AFTER_SECONDS, Problem
-from shared.lists import Page, Paged
+from shared.lists import Number, Page, Paged
 from shared.offices import Caller, Doorkeeper, require_administrator
 from shared.openapi import refusals
 
@@ -27,8 +27,6 @@ T = TypeVar("T")
 
 Check = Callable[[AsyncSession, Findings], Awaitable[None]]
 """What a service compares, in a session that sees one snapshot."""
-
-Number = Annotated[int, Path(ge=1, le=trail.LARGEST)]
 
 
 class DeadLetterLine(BaseModel):
@@ -111,9 +109,8 @@ def _add_letters(
     async def letters(paging: Paged) -> Page[DeadLetterLine]:
         """Messages that no handler could settle, oldest first, without their bodies."""
         async with database.transaction() as session:
-            found = await dead_letters.entries(session, trail.after(paging.after), paging.limit + 1)
-        shown = [DeadLetterLine.of(letter) for letter in found[: paging.limit]]
-        return Page(items=shown, next=str(shown[-1].id) if len(found) > paging.limit else None)
+            found = await dead_letters.entries(session, paging.number, paging.limit + 1)
+        return paging.page([DeadLetterLine.of(letter) for letter in found], lambda line: str(line.id))
 
     @router.get("/deadletters/{number}", responses=refusals(409))
     async def letter(number: Number, caller: Administrator) -> OpenDeadLetter:

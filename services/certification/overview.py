@@ -9,6 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.certification import queries, store
+from services.certification.sights import A_PARTY, seer, visible
 from shared.desk.entries import Said
 from shared.events.certification import CertificateFact, RecognitionFact, SchemeFact
 from shared.lists import Paging
@@ -16,28 +17,6 @@ from shared.offices import Caller
 from shared.waiting import SINCE
 
 _ALL = Paging(limit=1000)
-# As in queries: who only sends trainees sees those of its own country, who only reads sees none.
-_A_PARTY = """
-(
-    CAST(:everything AS boolean)
-    OR jsonb_path_exists(
-        cohorts.parties,
-        '$[*] ? (@.office == $office && @.role != "reader")',
-        jsonb_build_object('office', CAST(:office AS text))
-    )
-)
-"""
-_SEEN = """
-(
-    CAST(:everything AS boolean)
-    OR jsonb_path_exists(
-        cohorts.parties,
-        '$[*] ? (@.office == $office && @.role != "sending-office" && @.role != "reader")',
-        jsonb_build_object('office', CAST(:office AS text))
-    )
-    OR trainees.country = :country
-)
-"""
 
 
 async def entries(
@@ -54,7 +33,7 @@ async def entries(
             ORDER BY place DESC LIMIT :limit
             """  # noqa: S608 (a constant)
         ),
-        {**_seer(caller), "status": status, "before": before, "limit": limit},
+        {**seer(caller), "status": status, "before": before, "limit": limit},
     )
     return [Said(queries.event_answer(row), row.since, row.place) for row in rows]
 
@@ -62,8 +41,8 @@ async def entries(
 async def cohorts(session: AsyncSession, caller: Caller) -> list[str]:
     """The codes of the cohorts to which the caller is a party."""
     rows = await session.execute(
-        text(f"SELECT cohort FROM cohorts WHERE {_A_PARTY} AND NOT void ORDER BY cohort"),  # noqa: S608
-        _seer(caller),
+        text(f"SELECT cohort FROM cohorts WHERE {A_PARTY} AND NOT void ORDER BY cohort"),  # noqa: S608
+        seer(caller),
     )
     return list(rows.scalars())
 
@@ -114,10 +93,10 @@ async def candidates(session: AsyncSession, caller: Caller, cohort: str) -> list
                 WHERE certificates.enrolment = trainees.enrolment AND status <> 'void'
             ), '[]') AS certificates
             FROM trainees JOIN cohorts USING (cohort)
-            WHERE cohort = :cohort AND {_SEEN} AND NOT trainees.void ORDER BY number
+            WHERE cohort = :cohort AND {visible("trainees")} AND NOT trainees.void ORDER BY number
             """  # noqa: S608 - a constant of this module
         ),
-        {**_seer(caller), "cohort": cohort},
+        {**seer(caller), "cohort": cohort},
     )
     listed = [(row, [CertificateFact.model_validate(one) for one in row.certificates]) for row in rows]
     schemes = await store.schemes(session, {one.scheme for _, certificates in listed for one in certificates})
@@ -204,12 +183,4 @@ async def suggestions(session: AsyncSession, caller: Caller) -> dict[str, list[t
         "scheme": [(scheme.scheme, scheme.titles) for scheme in schemes],
         "occupation": [(one.occupation, one.titles) for scheme in schemes for one in scheme.occupations],
         "level": [(one.level, one.titles) for scheme in schemes for one in scheme.levels],
-    }
-
-
-def _seer(caller: Caller) -> dict[str, object]:
-    return {
-        "everything": caller.administrator,
-        "office": caller.source or "",
-        "country": (caller.country or "").upper(),
     }

@@ -1,6 +1,5 @@
 """Tables to answers. Whether an answer may be seen is part of the question: what may not is not there."""
 
-import re
 from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
@@ -10,10 +9,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.certification.rules import sentence
+from services.certification.sights import named, seer, visible
 from shared.events.certification import CertificateFact, RecognitionFact, SchemeFact
-from shared.events.codes import CODE_PATTERN
 from shared.events.receipts import Standing
-from shared.http import Problem
 from shared.lists import Page, Paging
 from shared.offices import Caller
 from shared.waiting import SINCE
@@ -79,10 +77,10 @@ async def schemes(session: AsyncSession, paging: Paging) -> Page[SchemeFact]:
             ORDER BY scheme LIMIT :limit
             """
         ),
-        {"after": _code(paging), "limit": paging.limit + 1},
+        {"after": paging.code, "limit": paging.limit + 1},
     )
     found = [SchemeFact.model_validate(row.data) for row in rows]
-    return _page(found, paging.limit, lambda scheme: scheme.scheme)
+    return paging.page(found, lambda scheme: scheme.scheme)
 
 
 async def recognitions(
@@ -101,10 +99,10 @@ async def recognitions(
             ORDER BY recognition LIMIT :limit
             """
         ),
-        {**filters, "on": on, "after": _code(paging), "limit": paging.limit + 1},
+        {**filters, "on": on, "after": paging.code, "limit": paging.limit + 1},
     )
     found = [RecognitionFact.model_validate(data) for data in rows.scalars()]
-    return _page(found, paging.limit, lambda fact: fact.recognition)
+    return paging.page(found, lambda fact: fact.recognition)
 
 
 async def roster_codes(session: AsyncSession, caller: Caller) -> dict[str, list[str]]:
@@ -137,7 +135,7 @@ async def certificates(
             f"""
             SELECT {_ANSWERED} FROM certificates LEFT JOIN cohorts USING (cohort)
             LEFT JOIN attestations USING (certificate)
-            WHERE {_VISIBLE} AND certificate > :after
+            WHERE {visible("certificates")} AND certificate > :after
             AND (CAST(:cohort AS text) IS NULL OR cohort = :cohort)
             AND (CAST(:scheme AS text) IS NULL OR scheme = :scheme)
             AND (CAST(:enrolment AS text) IS NULL OR enrolment = :enrolment)
@@ -145,10 +143,10 @@ async def certificates(
             ORDER BY certificate LIMIT :limit
             """  # noqa: S608 - a constant of this module
         ),
-        {**_seer(caller), **filters, "after": _code(paging), "limit": paging.limit + 1},
+        {**seer(caller), **filters, "after": paging.code, "limit": paging.limit + 1},
     )
     found = [_certificate(row) for row in rows]
-    return _page(found, paging.limit, lambda fact: fact.certificate)
+    return paging.page(found, lambda fact: fact.certificate)
 
 
 async def certificate(session: AsyncSession, caller: Caller, certificate: str) -> CertificateAnswer | None:
@@ -158,10 +156,10 @@ async def certificate(session: AsyncSession, caller: Caller, certificate: str) -
             f"""
             SELECT {_ANSWERED} FROM certificates LEFT JOIN cohorts USING (cohort)
             LEFT JOIN attestations USING (certificate)
-            WHERE {_VISIBLE} AND certificate = :certificate
+            WHERE {visible("certificates")} AND certificate = :certificate
             """  # noqa: S608 - a constant of this module
         ),
-        {**_seer(caller), "certificate": certificate},
+        {**seer(caller), "certificate": certificate},
     )
     row = rows.one_or_none()
     return _certificate(row) if row else None
@@ -185,52 +183,13 @@ async def named_certificates(
         text(
             f"""
             SELECT certificates.data FROM certificates JOIN cohorts USING (cohort)
-            WHERE {_NAMED} AND (certificate = :certificate OR cohort = :cohort)
+            WHERE {named("certificates")} AND (certificate = :certificate OR cohort = :cohort)
             AND status NOT IN ('void', 'assessed', 'eligible') ORDER BY certificates.data ->> 'trainee', certificate
             """  # noqa: S608 - a constant of this module
         ),
-        {**_seer(caller), "certificate": certificate, "cohort": cohort},
+        {**seer(caller), "certificate": certificate, "cohort": cohort},
     )
     return [CertificateFact.model_validate(data) for data in rows.scalars()]
-
-
-# Whoever coordinates sees figures and no names: who sends somebody sees theirs, who hosts or assesses a cohort its trainees'.
-_NAMED = """
-(
-    CAST(:everything AS boolean)
-    OR jsonb_path_exists(
-        cohorts.parties,
-        '$[*] ? (@.office == $office && (@.role == "host-centre" || @.role == "awarding-body"))',
-        jsonb_build_object('office', CAST(:office AS text))
-    )
-    OR certificates.country = :country AND cohorts.parties @> jsonb_build_array(
-        jsonb_build_object('office', CAST(:office AS text), 'role', 'sending-office')
-    )
-)
-"""
-
-# A cohort's parties see its certificates; who only sends trainees sees those of its own country, who only reads sees none.
-_VISIBLE = """
-(
-    CAST(:everything AS boolean)
-    OR jsonb_path_exists(
-        cohorts.parties,
-        '$[*] ? (@.office == $office && @.role != "sending-office" && @.role != "reader")',
-        jsonb_build_object('office', CAST(:office AS text))
-    )
-    OR certificates.country = :country AND cohorts.parties @> jsonb_build_array(
-        jsonb_build_object('office', CAST(:office AS text), 'role', 'sending-office')
-    )
-)
-"""
-
-
-def _seer(caller: Caller) -> dict[str, Any]:
-    return {
-        "everything": caller.administrator,
-        "office": caller.source or "",
-        "country": (caller.country or "").upper(),
-    }
 
 
 async def events(session: AsyncSession, caller: Caller, paging: Paging, status: str | None) -> Page[EventAnswer]:
@@ -244,10 +203,10 @@ async def events(session: AsyncSession, caller: Caller, paging: Paging, status: 
             ORDER BY place LIMIT :limit
             """  # noqa: S608 (a constant)
         ),
-        {**_seer(caller), "after": _place(paging), "status": status, "limit": paging.limit + 1},
+        {**seer(caller), "after": paging.number, "status": status, "limit": paging.limit + 1},
     )
     found = list(rows)
-    page = _page(found, paging.limit, lambda row: str(row.place))
+    page = paging.page(found, lambda row: str(row.place))
     return Page(items=[event_answer(row) for row in page.items], next=page.next)
 
 
@@ -267,22 +226,12 @@ async def export(session: AsyncSession, caller: Caller, person: str) -> PersonEx
     """What is held about a person, for those who see their details: who sends them, hosts or assesses their cohort."""
     rows = await session.execute(
         text(
-            """
+            f"""
             SELECT enrolment FROM trainees JOIN cohorts USING (cohort)
-            WHERE person = :person AND NOT trainees.void AND NOT cohorts.void AND (
-                CAST(:everything AS boolean)
-                OR jsonb_path_exists(
-                    cohorts.parties,
-                    '$[*] ? (@.office == $office && (@.role == "host-centre" || @.role == "awarding-body"))',
-                    jsonb_build_object('office', CAST(:office AS text))
-                )
-                OR trainees.country = :country AND cohorts.parties @> jsonb_build_array(
-                    jsonb_build_object('office', CAST(:office AS text), 'role', 'sending-office')
-                )
-            )
-            """
+            WHERE person = :person AND NOT trainees.void AND NOT cohorts.void AND {named("trainees")}
+            """  # noqa: S608 (constants)
         ),
-        {**_seer(caller), "person": person},
+        {**seer(caller), "person": person},
     )
     enrolments = list(rows.scalars())
     if not enrolments:
@@ -334,23 +283,3 @@ def _event(row: Any) -> dict[str, Any]:
 
 def _standing(status: Any, code: str, number: int) -> Standing:
     return Standing(status=status, code=code, sentence=sentence(code), number=number)
-
-
-def _code(paging: Paging) -> str:
-    if paging.after is not None and not re.fullmatch(CODE_PATTERN, paging.after):
-        raise _BAD_CURSOR
-    return paging.after or ""
-
-
-def _place(paging: Paging) -> int:
-    if paging.after is not None and not re.fullmatch(r"[0-9]{1,18}", paging.after):
-        raise _BAD_CURSOR
-    return int(paging.after or 0)
-
-
-_BAD_CURSOR = Problem(400, "invalid_query", "after: use the `next` of the page before.")
-
-
-def _page(found: list[Any], limit: int, cursor: Any) -> Page[Any]:
-    items = found[:limit]
-    return Page(items=items, next=cursor(items[-1]) if len(found) > limit else None)

@@ -3,9 +3,8 @@
 The parties of a cohort see it with its enrolments; who only sends trainees sees those of its own country, who only reads none.
 """
 
-import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -14,10 +13,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.enrolment.sentences import SENTENCES
-from shared.events.codes import CODE_PATTERN, SOURCE_PATTERN
+from shared.events.codes import SOURCE_PATTERN
 from shared.events.enrolment import CentreFact, CohortFact, ProgrammeFact, TraineeFact
 from shared.events.receipts import Standing
-from shared.http import Problem
 from shared.lists import Page, Paging
 from shared.offices import Caller
 from shared.waiting import SINCE
@@ -90,18 +88,18 @@ async def programmes(session: AsyncSession, paging: Paging) -> Page[ProgrammeFac
         text(
             "SELECT data FROM programmes WHERE status = 'registered' AND programme > :after ORDER BY programme LIMIT :limit"
         ),
-        {"after": _code(paging), "limit": paging.limit + 1},
+        {"after": paging.code, "limit": paging.limit + 1},
     )
-    return _page([ProgrammeFact.model_validate(row.data) for row in rows], paging, lambda fact: fact.programme)
+    return paging.page([ProgrammeFact.model_validate(row.data) for row in rows], lambda fact: fact.programme)
 
 
 async def centres(session: AsyncSession, paging: Paging) -> Page[CentreFact]:
     """Registered centres by code."""
     rows = await session.execute(
         text("SELECT data FROM centres WHERE status = 'registered' AND centre > :after ORDER BY centre LIMIT :limit"),
-        {"after": _code(paging), "limit": paging.limit + 1},
+        {"after": paging.code, "limit": paging.limit + 1},
     )
-    return _page([CentreFact.model_validate(row.data) for row in rows], paging, lambda fact: fact.centre)
+    return paging.page([CentreFact.model_validate(row.data) for row in rows], lambda fact: fact.centre)
 
 
 async def cohorts(session: AsyncSession, caller: Caller, paging: Paging) -> Page[CohortFact]:
@@ -115,9 +113,9 @@ async def cohorts(session: AsyncSession, caller: Caller, paging: Paging) -> Page
             ORDER BY cohort LIMIT :limit
             """
         ),
-        {**_seer(caller), "after": _code(paging), "limit": paging.limit + 1},
+        {**_seer(caller), "after": paging.code, "limit": paging.limit + 1},
     )
-    return _page([CohortFact.model_validate(row.body) for row in rows], paging, lambda fact: fact.cohort)
+    return paging.page([CohortFact.model_validate(row.body) for row in rows], lambda fact: fact.cohort)
 
 
 async def cohort(session: AsyncSession, caller: Caller, cohort: str) -> CohortAnswer | None:
@@ -214,11 +212,11 @@ async def events(
             "id": id_,
             "status": status,
             "cohort": cohort,
-            "after": _number(paging),
+            "after": paging.number,
             "limit": paging.limit + 1,
         },
     )
-    page = _page(list(rows), paging, lambda row: str(row.place))
+    page = paging.page(list(rows), lambda row: str(row.place))
     return Page(items=[EventAnswer(**event_answer(row)) for row in page.items], next=page.next)
 
 
@@ -248,8 +246,6 @@ async def history(session: AsyncSession, source: str, event: str) -> list[Change
 
 async def offices(session: AsyncSession, paging: Paging) -> Page[OfficeAnswer]:
     """All offices with their officers."""
-    if paging.after is not None and not re.fullmatch(SOURCE_PATTERN, paging.after):
-        raise _BAD_CURSOR
     rows = await session.execute(
         text(
             """
@@ -261,10 +257,10 @@ async def offices(session: AsyncSession, paging: Paging) -> Page[OfficeAnswer]:
             GROUP BY office ORDER BY office LIMIT :limit
             """
         ),
-        {"after": paging.after or "", "limit": paging.limit + 1},
+        {"after": paging.matching(SOURCE_PATTERN) or "", "limit": paging.limit + 1},
     )
     found = [OfficeAnswer.model_validate(dict(row)) for row in rows.mappings()]
-    return _page(found, paging, lambda office: office.office)
+    return paging.page(found, lambda office: office.office)
 
 
 async def roster_codes(session: AsyncSession, caller: Caller) -> dict[str, list[str]]:
@@ -318,23 +314,3 @@ def event_answer(row: Any) -> dict[str, Any]:
 
 def _standing(status: Any, code: str, number: int) -> Standing:
     return Standing(status=status, code=code, sentence=SENTENCES[code], number=number)
-
-
-def _code(paging: Paging) -> str:
-    if paging.after is not None and not re.fullmatch(CODE_PATTERN, paging.after):
-        raise _BAD_CURSOR
-    return paging.after or ""
-
-
-def _number(paging: Paging) -> int:
-    if paging.after is not None and not re.fullmatch(r"[0-9]{1,18}", paging.after):
-        raise _BAD_CURSOR
-    return int(paging.after or 0)
-
-
-_BAD_CURSOR = Problem(400, "invalid_query", "after: use the `next` of the page before.")
-
-
-def _page(found: list[T], paging: Paging, cursor: Callable[[T], str]) -> Page[T]:
-    items = found[: paging.limit]
-    return Page(items=items, next=cursor(items[-1]) if len(found) > paging.limit else None)
