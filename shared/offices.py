@@ -129,6 +129,13 @@ class Doorkeeper:
         self.spend(caller, requests=1)
         return caller
 
+    async def administrator(self, request: Request) -> Caller:
+        """The same for what only the administrator may do. Raises ``Problem`` 401, 403 or 429."""
+        caller = await self.open(request)
+        if not caller.administrator:
+            raise Problem(403, "administrators_only", "Only the administrator may do this.")
+        return caller
+
     async def scrape(self, request: Request) -> None:
         """Let in whoever brings the token for metrics, also while the database is away, or any other. Raises ``Problem`` 401."""
         token = _bearer(request)
@@ -206,12 +213,6 @@ class Doorkeeper:
         return Caller(
             found["office"], frozenset(found["roles"]), found["officer"], name=found["name"], expires=found["expires"]
         )
-
-
-def require_administrator(caller: Caller) -> None:
-    """Raises ``Problem`` 403 unless the caller is the administrator."""
-    if not caller.administrator:
-        raise Problem(403, "administrators_only", "Only the administrator may do this.")
 
 
 async def apply_office(

@@ -11,7 +11,7 @@ from shared.audit import Act, Audit
 from shared.database import Database
 from shared.http import Problem
 from shared.lists import Number, Page, Paged
-from shared.offices import Caller, Doorkeeper, require_administrator
+from shared.offices import Caller, Doorkeeper
 from shared.openapi import refusals
 from shared.rejected import Rejected, RejectedBodies
 
@@ -48,11 +48,7 @@ class OpenRejected(RejectedLine):
 def rejections(database: Database, door: Doorkeeper, bodies: RejectedBodies, audit: Audit) -> APIRouter:
     """The addresses of one service's rejected bodies."""
 
-    async def administrator(caller: Annotated[Caller, Depends(door.open)]) -> Caller:
-        require_administrator(caller)
-        return caller
-
-    router = APIRouter(prefix="/v1", dependencies=[Depends(administrator)], responses=refusals(403))
+    router = APIRouter(prefix="/v1", dependencies=[Depends(door.administrator)], responses=refusals(403))
 
     @router.get("/rejected")
     async def rejected(paging: Paged) -> Page[RejectedLine]:
@@ -62,7 +58,7 @@ def rejections(database: Database, door: Doorkeeper, bodies: RejectedBodies, aud
         return paging.page([RejectedLine.of(line) for line in found], lambda line: str(line.id))
 
     @router.get("/rejected/{number}", responses=refusals(409))
-    async def rejected_body(number: Number, caller: Annotated[Caller, Depends(administrator)]) -> OpenRejected:
+    async def rejected_body(number: Number, caller: Annotated[Caller, Depends(door.administrator)]) -> OpenRejected:
         """What was rejected of one body, as it came: whoever reads it is written into the audit trail."""
         async with database.transaction() as session:
             lines = await bodies.entries(session, number - 1, 1)

@@ -18,7 +18,7 @@ from shared.database import Database, is_transient
 from shared.deadletters import DeadLetter, DeadLetters, Unreadable, describe
 from shared.http import RETRY_AFTER_SECONDS, Problem
 from shared.lists import Number, Page, Paged
-from shared.offices import Caller, Doorkeeper, require_administrator
+from shared.offices import Caller, Doorkeeper
 from shared.openapi import refusals
 
 log = logging.getLogger(__name__)
@@ -64,12 +64,8 @@ def administration(
 ) -> APIRouter:
     """The addresses that only the administrator may ask."""
 
-    async def administrator(caller: Annotated[Caller, Depends(door.open)]) -> Caller:
-        require_administrator(caller)
-        return caller
-
-    router = APIRouter(prefix="/v1", dependencies=[Depends(administrator)], responses=refusals(403))
-    _add_letters(router, database, dead_letters, bus, audit, administrator)
+    router = APIRouter(prefix="/v1", dependencies=[Depends(door.administrator)], responses=refusals(403))
+    _add_letters(router, database, door, dead_letters, bus, audit)
     trail.add_routes(router, database, audit)
 
     @router.get("/check")
@@ -95,15 +91,10 @@ def administration(
 
 
 def _add_letters(
-    router: APIRouter,
-    database: Database,
-    dead_letters: DeadLetters,
-    bus: Bus,
-    audit: Audit,
-    administrator: Callable[[Caller], Awaitable[Caller]],
+    router: APIRouter, database: Database, door: Doorkeeper, dead_letters: DeadLetters, bus: Bus, audit: Audit
 ) -> None:
     service = dead_letters.service
-    Administrator = Annotated[Caller, Depends(administrator)]  # noqa: N806 - a type
+    Administrator = Annotated[Caller, Depends(door.administrator)]  # noqa: N806 - a type
 
     @router.get("/deadletters")
     async def letters(paging: Paged) -> Page[DeadLetterLine]:

@@ -15,7 +15,7 @@ from services.certification.tables import IssuerKeyRow
 from shared.audit import Act, Audit
 from shared.database import Database
 from shared.http import Problem
-from shared.offices import Caller, Doorkeeper, require_administrator
+from shared.offices import Caller, Doorkeeper
 from shared.openapi import refusals
 
 
@@ -63,12 +63,8 @@ def routes(
 ) -> APIRouter:
     """The addresses below /v1/issuer."""
 
-    async def administrator(caller: Annotated[Caller, Depends(door.open)]) -> Caller:
-        require_administrator(caller)
-        return caller
-
-    router = APIRouter(prefix="/v1/issuer", dependencies=[Depends(administrator)], responses=refusals(403))
-    Administrator = Annotated[Caller, Depends(administrator)]  # noqa: N806 - a type
+    router = APIRouter(prefix="/v1/issuer", dependencies=[Depends(door.administrator)], responses=refusals(403))
+    Administrator = Annotated[Caller, Depends(door.administrator)]  # noqa: N806 - a type
 
     @router.get("")
     async def state() -> IssuerState:

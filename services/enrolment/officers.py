@@ -18,7 +18,7 @@ from shared.events.codes import CODE_PATTERN, ISO_COUNTRIES, Code, Role, Source,
 from shared.events.identity import office_of
 from shared.http import Problem
 from shared.lists import Page, Paged
-from shared.offices import Caller, Doorkeeper, require_administrator
+from shared.offices import Caller, Doorkeeper
 from shared.openapi import refusals
 from shared.rights import inbox_prefix, office_durable
 
@@ -100,17 +100,13 @@ def routes(
     """The addresses about offices; ``nats_url`` is the one that offices are told."""
     router = APIRouter()
 
-    async def administrator(caller: Annotated[Caller, Depends(door.open)]) -> Caller:
-        require_administrator(caller)
-        return caller
-
     @router.post(
         "/v1/offices",
         status_code=201,
         responses=refusals(400, 403, 409, 413),
         openapi_extra={"requestBody": _OFFICE_BODY},
     )
-    async def register_office(request: Request, caller: Annotated[Caller, Depends(administrator)]) -> NewToken:
+    async def register_office(request: Request, caller: Annotated[Caller, Depends(door.administrator)]) -> NewToken:
         """Register an office or one more officer of it. Token and credentials in the answer are never told again."""
         new = await _new_office(request)
         try:
@@ -121,7 +117,7 @@ def routes(
         nats = _for_nats(nats_url, new.office, given.nats_credentials)
         return NewToken(office=new.office, officer=new.officer, token=given.token, expires=given.expires, nats=nats)
 
-    @router.get("/v1/offices", dependencies=[Depends(administrator)], responses=refusals(403))
+    @router.get("/v1/offices", dependencies=[Depends(door.administrator)], responses=refusals(403))
     async def offices(paging: Paged) -> Page[OfficeAnswer]:
         """All offices, their roles and officers."""
         async with database.transaction() as session:
@@ -132,7 +128,9 @@ def routes(
         status_code=204,
         responses=refusals(403),
     )
-    async def revoke_office(country: Named, office: Named, caller: Annotated[Caller, Depends(administrator)]) -> None:
+    async def revoke_office(
+        country: Named, office: Named, caller: Annotated[Caller, Depends(door.administrator)]
+    ) -> None:
         """Take every token and NATS user from an office."""
         if not await registry.revoke(f"/offices/{country}/{office}", by=caller):
             raise Problem(404, "not_found", "There is no such office.")
@@ -140,7 +138,7 @@ def routes(
 
     @router.delete("/v1/offices/{country}/{office}/officers/{officer}", status_code=204, responses=refusals(403))
     async def revoke_officer(
-        country: Named, office: Named, officer: Named, caller: Annotated[Caller, Depends(administrator)]
+        country: Named, office: Named, officer: Named, caller: Annotated[Caller, Depends(door.administrator)]
     ) -> None:
         """Take every token and NATS user from one officer; the office's other officers keep theirs."""
         if not await registry.revoke_officer(f"/offices/{country}/{office}", officer, by=caller):
@@ -154,7 +152,7 @@ def routes(
         country: Named,
         office: Named,
         officer: Named,
-        caller: Annotated[Caller, Depends(administrator)],
+        caller: Annotated[Caller, Depends(door.administrator)],
         overlap_hours: Overlap = 24,
         expires_days: Days = 365,
     ) -> RotatedToken:
@@ -181,7 +179,7 @@ def routes(
         country: Named,
         office: Named,
         officer: Named,
-        caller: Annotated[Caller, Depends(administrator)],
+        caller: Annotated[Caller, Depends(door.administrator)],
         expires_days: Days = 365,
     ) -> NewCredentials:
         """NATS credentials for an officer. They are never told again; older ones stay good until they expire or are revoked."""

@@ -23,7 +23,7 @@ from shared.database import Database
 from shared.events.codes import CODE_PATTERN
 from shared.http import Problem
 from shared.lists import known_parameters
-from shared.offices import Caller, Doorkeeper, require_administrator
+from shared.offices import Caller, Doorkeeper
 from shared.openapi import refusals
 
 T = TypeVar("T")
@@ -49,10 +49,6 @@ def people(database: Database, register: Register, door: Doorkeeper, audit: Audi
     async def seer(caller: Annotated[Caller, Depends(door.open)]) -> Caller:
         if not sees_names(caller):
             raise Problem(403, "role_not_allowed", "This office sees figures and no names: ask reporting for them.")
-        return caller
-
-    async def administrator(caller: Annotated[Caller, Depends(door.open)]) -> Caller:
-        require_administrator(caller)
         return caller
 
     async def ask(question: Callable[[People], Awaitable[T]]) -> T:
@@ -83,13 +79,15 @@ def people(database: Database, register: Register, door: Doorkeeper, audit: Audi
         """The trainees of a cohort with the details that the office sees, by number."""
         return Trainees(items=await ask(lambda people: people.cohort(caller, cohort)))
 
-    @router.get("/crossings", dependencies=[Depends(administrator), Depends(known_parameters)], responses=refusals(400))
+    @router.get(
+        "/crossings", dependencies=[Depends(door.administrator), Depends(known_parameters)], responses=refusals(400)
+    )
     async def crossings() -> Crossings:
         """How often personal details were shown or given to an office of another country, by year and office."""
         return await ask(lambda people: people.crossings())
 
     @router.post("/keys/rotate", responses=refusals(409))
-    async def rotate_keys(caller: Annotated[Caller, Depends(administrator)]) -> Rotated:
+    async def rotate_keys(caller: Annotated[Caller, Depends(door.administrator)]) -> Rotated:
         """Wrap the key of every enrolment under a new master key, and delete the old one. Safe to ask again after a crash."""
         wrapped = await rotate(database, register, audit, caller)
         if wrapped is None:

@@ -26,7 +26,7 @@ from shared.bus import BrokerAway
 from shared.database import Database
 from shared.http import Positions, Problem, holds, metrics
 from shared.lists import known_parameters
-from shared.offices import Caller, Doorkeeper, require_administrator
+from shared.offices import Caller, Doorkeeper
 from shared.openapi import refusals
 from shared.sessions import Sessions
 from shared.upkeep import broker_away
@@ -60,6 +60,7 @@ def routes(
     """Every address of reporting but its health; `look` is at a stream, and `outlets` are where its figures go."""
     router = APIRouter()
     asked = Annotated[Caller, Depends(door.open)]
+    Administrator = Annotated[Caller, Depends(door.administrator)]  # noqa: N806 - a type
     turns = Turns(COUNTED_AT_ONCE)
     router.add_api_route("/metrics", metrics, dependencies=[Depends(door.scrape)], response_class=PlainTextResponse)
 
@@ -105,13 +106,12 @@ def routes(
         )
 
     @router.post("/v1/rebuild", status_code=202, responses=refusals(403, 409))
-    async def rebuild(caller: asked) -> Rebuild:
+    async def rebuild(caller: Administrator) -> Rebuild:
         """Have rows and cube made anew from the streams, in the background: GET tells how far it has come.
 
         Figures are answered and kept up meanwhile. What turns out to be otherwise is put right at the end, as a change of its
         own; what was known earlier stays as it was. 409 while one is under way, and when a stream no longer holds all of it.
         """
-        require_administrator(caller)
         try:
             return await database.run(lambda session: _recorded(session, look, audit, caller))
         except NotWhole as lost:
@@ -122,9 +122,8 @@ def routes(
             raise Problem(409, "under_way", "A rebuild is under way: GET tells how far it is.") from None
 
     @router.get("/v1/rebuild", responses=refusals(403))
-    async def rebuilt(caller: asked) -> Rebuild:
+    async def rebuilt(_: Administrator) -> Rebuild:
         """The cube's fingerprint by now, the position at which it is so, and how the last rebuild stands."""
-        require_administrator(caller)
         async with database.snapshot() as session:
             return await rebuilding.state(session)
 

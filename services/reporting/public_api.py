@@ -18,7 +18,7 @@ from services.reporting.releasing import Exempt, ExemptLine, Off, Terms, TooSoon
 from shared.audit import Act, Audit
 from shared.database import Database
 from shared.http import Problem
-from shared.offices import Caller, Doorkeeper, require_administrator
+from shared.offices import Caller, Doorkeeper
 from shared.openapi import OPEN, refusals
 from shared.visitors import Visitors
 
@@ -126,12 +126,11 @@ def routes(database: Database, door: Doorkeeper, audit: Audit, visitors: Visitor
 
 
 def _administration(router: APIRouter, database: Database, door: Doorkeeper, audit: Audit) -> None:
-    asked = Annotated[Caller, Depends(door.open)]
+    Administrator = Annotated[Caller, Depends(door.administrator)]  # noqa: N806 - a type
 
     @router.get("/v1/publication", responses=refusals(403))
-    async def publication(caller: asked) -> State:
+    async def publication(_: Administrator) -> State:
         """Whether anything is published, and every exception."""
-        require_administrator(caller)
         async with database.transaction() as session:
             return State(
                 terms=await releasing.terms(session),
@@ -140,9 +139,8 @@ def _administration(router: APIRouter, database: Database, door: Doorkeeper, aud
             )
 
     @router.put("/v1/publication", responses=refusals(400, 403))
-    async def set_publication(wanted: Terms, caller: asked) -> Terms:
+    async def set_publication(wanted: Terms, caller: Administrator) -> Terms:
         """Turn public figures on or off, and say how many people a figure must count; versions stay as they were made."""
-        require_administrator(caller)
 
         async def work(session: AsyncSession) -> None:
             await releasing.set_terms(session, wanted)
@@ -152,9 +150,8 @@ def _administration(router: APIRouter, database: Database, door: Doorkeeper, aud
         return wanted
 
     @router.post("/v1/publication/exceptions", status_code=201, responses=refusals(400, 403))
-    async def except_(wanted: Exempt, caller: asked) -> ExemptLine:
+    async def except_(wanted: Exempt, caller: Administrator) -> ExemptLine:
         """Record that a figure is public already: from the next version on it is shown, as long as it is this one."""
-        require_administrator(caller)
         if problem := wanted.problem():
             raise Problem(400, "no_such_figure", problem)
 
@@ -169,9 +166,8 @@ def _administration(router: APIRouter, database: Database, door: Doorkeeper, aud
         return await database.run(work)
 
     @router.delete("/v1/publication/exceptions/{number}", status_code=204, responses=refusals(403))
-    async def end(number: int, caller: asked) -> None:
+    async def end(number: int, caller: Administrator) -> None:
         """From the next version on the figure is hidden again, if it must be."""
-        require_administrator(caller)
 
         async def work(session: AsyncSession) -> None:
             # The database counts no further than this.
@@ -182,9 +178,8 @@ def _administration(router: APIRouter, database: Database, door: Doorkeeper, aud
         await database.run(work)
 
     @router.post("/v1/publication/release", status_code=201, responses=refusals(403, 409))
-    async def release(caller: asked) -> Version:
+    async def release(caller: Administrator) -> Version:
         """Make the next version of the public tables: at most one a day."""
-        require_administrator(caller)
 
         async def work(session: AsyncSession) -> Version:
             made = await releasing.release(session, datetime.now(UTC).date())

@@ -22,7 +22,6 @@ from shared.offices import (
     TokenRow,
     apply_office,
     new_token,
-    require_administrator,
     token_digest,
 )
 from tests.servers import PostgresForTests
@@ -111,15 +110,15 @@ async def test_the_administrator_belongs_to_no_office(door: Doorkeeper) -> None:
     assert (caller.administrator, caller.source, caller.postedby) == (True, None, "administrator")
     assert caller.may_post_for("/offices/la/lak")
     assert not caller.only_reads()
-    require_administrator(caller)
+    assert await door.administrator(request(f"Bearer {ADMINISTRATOR}")) == caller
 
 
 async def test_an_officer_is_no_administrator(database: Database, door: Doorkeeper) -> None:
     token = new_token(NTTI)
     await hear(database, office(token), revision=1)
     with pytest.raises(Problem) as caught:
-        require_administrator(await door.caller(token))
-    assert caught.value.status == 403
+        await door.administrator(request(f"Bearer {token}"))
+    assert (caught.value.status, caught.value.code) == (403, "administrators_only")
 
 
 async def test_nobody_holds_another_token(database: Database, door: Doorkeeper) -> None:
