@@ -90,16 +90,27 @@ _BEHIND: Final = """
 """Of a certificate and its attestation: what is public is not what was decided."""
 
 
+async def hold(session: AsyncSession, enrolments: Sequence[str]) -> list[str]:
+    """Keep the certificates of these for this transaction. What documents say is read after it: whoever changes that has them
+    looked at again, and waits until what was read before is settled.
+    """
+    rows = await session.execute(
+        text("SELECT certificate FROM certificates WHERE enrolment = ANY(:enrolments) ORDER BY certificate FOR UPDATE"),
+        {"enrolments": list(enrolments)},
+    )
+    return list(rows.scalars())
+
+
 async def settle(
     session: AsyncSession,
-    enrolments: Sequence[str],
+    held: Sequence[str],
     describe: Describe,
     complete: Complete,
     append: Append,
     now: datetime,
 ) -> Settled:
-    """Make public what can be, and say what has to be signed or confirmed before the rest can."""
-    awards = await _awards(session, enrolments)
+    """Of the certificates that are ``held``, make public what can be, and say what has to be signed or confirmed before the rest can."""
+    awards = await _awards(session, held)
     certificates = [fact.certificate for award in awards for fact in award.editions]
     rows = await _rows(session, certificates)
     drafts = await _drafts(session, certificates)
@@ -119,10 +130,10 @@ async def settle(
 # ---- reading
 
 
-async def _awards(session: AsyncSession, enrolments: Sequence[str]) -> list[Award]:
+async def _awards(session: AsyncSession, held: Sequence[str]) -> list[Award]:
     rows = await session.execute(
-        text("SELECT data, due FROM certificates WHERE enrolment = ANY(:enrolments) ORDER BY certificate FOR UPDATE"),
-        {"enrolments": list(enrolments)},
+        text("SELECT data, due FROM certificates WHERE certificate = ANY(:held) ORDER BY certificate"),
+        {"held": list(held)},
     )
     awards: dict[tuple[str, ...], Award] = {}
     for row in rows:

@@ -178,9 +178,10 @@ class Issuer:
 
     async def _settled(self, enrolments: Sequence[str], step: str) -> tuple[Settled, Sources]:
         async def work(session: AsyncSession) -> tuple[Settled, Sources]:
+            held = await attestations.hold(session, enrolments)
             known = await sources(session, self._operator, enrolments)
             settled = await attestations.settle(
-                session, enrolments, known.content, known.complete, self._append, self._clock()
+                session, held, known.content, known.complete, self._append, self._clock()
             )
             return settled, known
 

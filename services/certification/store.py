@@ -277,7 +277,11 @@ async def look_again(
     given = {kind: list(keys) for kind, keys in asked.items() if keys}
     if given:
         of_these = " OR ".join(_OF[kind] for kind in given)
-        await session.execute(text(f"UPDATE certificates SET due = true WHERE NOT due AND ({of_these})"), given)  # noqa: S608
+        # Whatever the issuer is settling of these, it has read of them what was true before: it is waited for, in its order.
+        hold = f"SELECT certificate FROM certificates WHERE {of_these} ORDER BY certificate FOR UPDATE"  # noqa: S608
+        if held := list((await session.execute(text(hold), given)).scalars()):
+            look = "UPDATE certificates SET due = true WHERE certificate = ANY(:held) AND NOT due"
+            await session.execute(text(look), {"held": held})
 
 
 # Each by its index: a condition on what is not asked for, or a joined set, had every certificate read at each post.

@@ -84,7 +84,8 @@ class Later(NamedTuple):
 class Late(NamedTuple):
     """New events that come before others of the journal, where the unit need not be folded whole.
 
-    ``apart`` pass by nothing that touches what they touch. The trainees of ``again`` are folded anew, each by itself.
+    ``apart`` pass by nothing that touches what they touch: sessions, and events of trainees. The trainees of ``again`` are folded
+    anew, each by itself.
     """
 
     apart: Sequence[Entry]
@@ -123,20 +124,23 @@ def advance_late(
     """The short way with events of which some come late; None when only the whole fold tells.
 
     ``settled`` are the events of the journal, but those that voids and replacements decide, that the trainees to be folded anew
-    need: their own and the cohort's, which read nothing of other trainees or sessions. Sessions ask only who is there:
-    nobody ever goes or comes later for one more event, and if somebody comes earlier all is as it was if none waits.
+    need: their own and the cohort's, which read nothing of other trainees or sessions. A trainee's event apart finds the same in
+    its place and at the end. Sessions ask only who is there: nobody ever goes or comes later for one more event, and if
+    somebody comes earlier all is as it was if none waits.
     """
     again = late.again
     others = replace(state, pending=tuple(one for one in state.pending if one.enrolment not in again))
     folded = advance(others, [entry for entry in entries if entry.enrolment not in again], known)
-    if _awaited(others, late.apart) or any(folded.standings[entry.ref] != APPLIED for entry in late.apart):
+    waiting = [one for one in (*others.pending, *folded.state.pending) if one.enrolment is None]
+    sessions = [entry for entry in late.apart if entry.enrolment is None]
+    if sessions and (waiting or any(folded.standings[entry.ref] != APPLIED for entry in sessions)):
         return None
-    if not again:
-        return folded
-    comes = any(entry.enrolment in again and entry.type in PLACES for entry in entries)
-    if comes and any(one.type == SESSION for one in (*others.pending, *folded.state.pending)):
+    come = [entry for entry in entries if entry.type in PLACES and (entry in late.apart or entry.enrolment in again)]
+    if come and any(one.type == SESSION for one in waiting):
         return None
-    own = [entry for entry in (*settled, *entries) if _about(entry) is None or entry.enrolment in again]
+    own = (
+        [entry for entry in (*settled, *entries) if _about(entry) is None or entry.enrolment in again] if again else []
+    )
     anew = advance(State(), sorted(own, key=lambda entry: entry.order), known)
     enrolments = {key: one for key, one in folded.state.enrolments.items() if key not in again}
     enrolments |= {key: one for key, one in anew.state.enrolments.items() if key in again}
@@ -144,12 +148,6 @@ def advance_late(
     standings = {entry.ref: anew.standings[entry.ref] for entry in own if entry.enrolment in again}
     ordered = tuple(sorted(pending, key=lambda entry: entry.order))
     return Folded(replace(folded.state, enrolments=enrolments, pending=ordered), {**folded.standings, **standings})
-
-
-def _awaited(state: State, late: Sequence[Entry]) -> bool:
-    """Whether something that could not apply so far may hang on late events: only the whole fold tells in what order it does."""
-    trainees = {entry.enrolment for entry in late}
-    return bool(late) and any(one.enrolment is None or one.enrolment in trainees for one in state.pending)
 
 
 def linked(entry: Entry, standing: Standing) -> bool:

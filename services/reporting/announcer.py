@@ -58,18 +58,16 @@ class Announcer:
     async def _lead(self, connection: AsyncConnection) -> None:
         last = await self._last_step()
         while True:
-            match self._live.after(last):
-                case []:
-                    moved = None
-                case [move] if move.since == last:  # as it mostly is: what moved was looked up a moment ago
-                    moved = move
-                case _:  # several become one; and those kept here may begin before what was said last
-                    moved = await moves.since(connection, last)
-            if (
-                moved is None and await moves.newest(connection) < last
-            ):  # an older database was restored, or all is made anew
+            # Over the connection that holds the lock, so that a lost lock is noticed before anything is told.
+            newest = await moves.newest(connection)
+            if newest < last:  # an older database was restored, or all is made anew
                 last = 0
                 continue
+            match self._live.after(last):
+                case [move] if move.since == last:  # as it mostly is: what moved was looked up a moment ago
+                    moved: moves.Move | None = move
+                case _:  # several become one; and those kept here may begin before what was said last
+                    moved = await moves.since(connection, last) if newest > last else None
             if moved is not None:
                 body = moved.model_dump_json().encode()
                 await self._bus.jetstream.publish(FIGURES, body, timeout=PUBLISH_SECONDS, stream=CHANGES)

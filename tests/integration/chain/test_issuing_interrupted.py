@@ -4,10 +4,13 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from time import monotonic
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 
+from services.certification import issuer
+from services.certification.sources import Sources, sources
 from shared import database
 from shared.database import Database
 from tests.integration.chain.issuing import Chain
@@ -15,6 +18,7 @@ from tests.integration.chain.strangers import found, judged_by_two
 from tests.integration.chain.test_both_services import award
 from tests.integration.chain.test_issuing import REPLACED, STORY, Crash
 from tests.integration.enrolment.house import House
+from tests.unit.certification.given import registered
 
 
 @pytest.fixture
@@ -101,3 +105,29 @@ async def test_an_issuer_keeps_its_place_however_long_a_look_takes(
             async with chain.own.alone("issuing") as other:
                 assert other is None
             await asyncio.sleep(0.1)
+
+
+async def test_what_a_document_says_and_changes_while_it_is_settled_is_said_by_the_next(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is heard after the issuer has read what to say is not taken for said."""
+    await chain.issue()
+    heard: list[asyncio.Task[None]] = []
+
+    async def read_and_then_overtaken(*asked: Any) -> Sources:
+        told = await sources(*asked)
+        if not heard:
+            renamed = registered("renamed", 16, replaces="scheme", titles={"en": "Skills Certification"})
+            heard.append(asyncio.create_task(chain.live(renamed)))
+            await asyncio.wait(heard, timeout=1)  # it ends at once, or waits for what is being settled
+        return told
+
+    monkeypatch.setattr(issuer, "sources", read_and_then_overtaken)
+    async with chain.own.transaction() as session:  # as after any event of which documents say nothing
+        await session.execute(text("UPDATE certificates SET due = true"))
+
+    await chain.issue()
+    await heard[0]
+    await chain.issue()
+
+    assert "Skills Certification" in (await chain.documents.for_holder(await chain.public_id("01"))).document.json

@@ -12,12 +12,14 @@ from typing import Any
 
 import httpx
 import pytest
+from nats.aio.subscription import Subscription
 
 from services.reporting import moves
 from services.reporting.announcer import Announcer
 from services.reporting.app import create
 from services.reporting.live import Live
 from services.reporting.settings import Settings
+from shared import database as shared_database
 from shared.bus import Bus
 from shared.credentials import Keys
 from shared.database import Database
@@ -128,22 +130,50 @@ async def test_what_another_process_announced_is_not_announced_again(
         both = await moves.since(looking, 0)
     assert both is not None
     live.take(both)
-    credentials = nats_server.keys.service_credentials("reporting")
+    async with announcing(nats_server, database, live, b'{"step": 1}') as moved:
+        told_of = json.loads((await moved.next_msg(timeout=20)).data)
+    assert (told_of["since"], told_of["step"], told_of["figures"]["enrolled"]) == (1, 2, 1)
+
+
+async def test_who_announces_all_the_time_keeps_its_place(
+    nats_server: NatsForTests, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process that found it free would tell everything a second time."""
+    monkeypatch.setattr(shared_database, "IDLE_HOLDER_SECONDS", 1)
+    await hear(database, [known(a_cohort())])
+    live = Live(database)
+    async with live.running(), announcing(nats_server, database, live) as moved:
+        await moved.next_msg(timeout=20)
+        trainees = (known(a_trainee(str(number))) for number in range(10, 1000))
+        ends = monotonic() + 3
+        while monotonic() < ends:
+            await hear(database, [next(trainees)])
+            await moved.next_msg(timeout=20)
+        async with database.alone("announcer") as free:
+            assert free is None
+
+
+@asynccontextmanager
+async def announcing(
+    server: NatsForTests, database: Database, live: Live, said: bytes | None = None
+) -> AsyncIterator[Subscription]:
+    """An announcer on a broker where this was ``said`` last; what it tells from then on."""
+    credentials = server.keys.service_credentials("reporting")
     dead_letters = DeadLetters("reporting", bytes(32))
-    bus = Bus("reporting", database, dead_letters, url=nats_server.url, credentials=credentials, owns=(CHANGES,))
+    bus = Bus("reporting", database, dead_letters, url=server.url, credentials=credentials, owns=(CHANGES,))
     async with AsyncExitStack() as stack:
-        connection = await nats_server.connect()
+        connection = await server.connect()
         stack.push_async_callback(connection.close)
         js = connection.jetstream()
         for info in await js.streams_info():
             await js.delete_stream(info.config.name or "")
         await ensure_stream(js, CHANGES)
-        await js.publish(FIGURES, b'{"step": 1}', stream=CHANGES)
+        if said is not None:
+            await js.publish(FIGURES, said, stream=CHANGES)
         moved = await connection.subscribe(FIGURES)
         await stack.enter_async_context(bus.running())
         await stack.enter_async_context(Announcer(database, bus, live).running())
-        told_of = json.loads((await moved.next_msg(timeout=20)).data)
-    assert (told_of["since"], told_of["step"], told_of["figures"]["enrolled"]) == (1, 2, 1)
+        yield moved
 
 
 @pytest.mark.long
