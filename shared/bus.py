@@ -101,8 +101,7 @@ class Bus:
         self._subscriptions: list[Subscription] = []
         self._connection: Client | None = None
         self._connection_problem: str | None = "not connected to the broker yet"
-        self.connections = 0
-        """How often it was connected: what was known of the broker's disk may be otherwise since."""
+        self._connections = 0  # made by us; those that the client made anew by itself are counted by it
         self._stream_problems = {name: f"stream {name} is not made yet" for name in owns}
         self._streams_seen_to = asyncio.Event()
         self._denied: dict[str, float] = {}
@@ -197,6 +196,12 @@ class Bus:
         return self._connection is not None and self._connection.is_connected
 
     @property
+    def connections(self) -> int:
+        """How often it was connected: what was known of the broker's disk may be otherwise since."""
+        # nats-py counts before it says that it is connected, and calls back only once the broker has answered.
+        return self._connections + (self._connection.stats["reconnects"] if self._connection is not None else 0)
+
+    @property
     def connection(self) -> Client:
         """The connection to the broker. Raises BrokerAway when there is none now."""
         if self._connection is None or not self._connection.is_connected:
@@ -286,7 +291,7 @@ class Bus:
             try:
                 self._connection = await self.broker.connect()
                 self._connection_problem = None
-                self.connections += 1
+                self._connections += 1
                 work = [self._until_closed(self._connection), self._keep_streams()]
                 work += [self._keep(subscription) for subscription in self._subscriptions]
                 keepers = [asyncio.create_task(one) for one in work]
@@ -311,6 +316,7 @@ class Bus:
         raise ConnectionError(f"closed: {connection.last_error}")
 
     async def _disconnect(self) -> None:
+        self._connections = self.connections
         connection, self._connection = self._connection, None
         with suppress(Exception):
             async with asyncio.timeout(2 * STOP_SECONDS):
@@ -382,7 +388,6 @@ class Bus:
 
     async def _on_reconnected(self) -> None:
         self._connection_problem = None
-        self.connections += 1
         log.info("the broker is back")
 
 

@@ -384,6 +384,8 @@ class _Taking:
                 yield repeats(here, first)
             elif now.late and number not in now.taken and (now.differs or (number and not same)):
                 yield overtaken(here)
+            elif before and number in now.otherwise:
+                yield self._unchanged(here, before, stands, otherwise=True)
             elif before and as_one.change == "corrected" and (same or (now.late and not number)):
                 yield self._unchanged(here, before, stands)
             else:

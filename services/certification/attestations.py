@@ -109,7 +109,7 @@ async def settle(
     append: Append,
     now: datetime,
 ) -> Settled:
-    """Of the certificates that are ``held``, make public what can be, and say what has to be signed or confirmed before the rest can."""
+    """Of those that are ``held``, make public what can be, and say what has to be signed or confirmed before the rest can."""
     awards = await _awards(session, held)
     certificates = [fact.certificate for award in awards for fact in award.editions]
     rows = await _rows(session, certificates)

@@ -48,7 +48,7 @@ async def _said(session: AsyncSession, source: str, keys: Collection[Key]) -> di
     rows = await session.execute(
         text(
             """
-            SELECT id, type, body, enrolment, recordedtime FROM events
+            SELECT id, type, status, body, enrolment, recordedtime FROM events
             WHERE source = :source AND enrolment = ANY(:enrolments) AND code <> ALL(CAST(:out AS text[]))
                 AND type IN ('trainee.assessed.v1', 'certificate.awarded.v1', 'certificate.numbered.v1')
             ORDER BY status = 'accepted', status = 'waiting', CAST(body ->> 'time' AS timestamptz), id COLLATE "C"
@@ -63,7 +63,8 @@ async def _said(session: AsyncSession, source: str, keys: Collection[Key]) -> di
         for key in ours.get((row.enrolment, kind), ()):
             if key.part == "/".join(part):
                 time = datetime.fromisoformat(row.body["time"])
-                one = Said(row.id, row.type, time, row.recordedtime, own=True, data=data)
+                stands = row.status != "conflict"
+                one = Said(row.id, row.type, time, row.recordedtime, own=True, stands=stands, data=data)
                 found.setdefault(key, []).append(one)
     return found
 

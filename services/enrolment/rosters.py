@@ -56,7 +56,7 @@ async def _said(register: Register, session: AsyncSession, source: str, keys: Co
     rows = await session.execute(
         text(
             """
-            SELECT source, id, type, time, recordedtime, enrolment, unit, data, owner, entries.sealed, keys.sealed AS key
+            SELECT source, id, type, status, time, recordedtime, enrolment, unit, data, owner, entries.sealed, keys.sealed AS key
             FROM events LEFT JOIN register_entries AS entries USING (source, id)
             LEFT JOIN register_keys AS keys USING (owner)
             WHERE code <> ALL(CAST(:out AS text[]))
@@ -81,7 +81,8 @@ async def _said(register: Register, session: AsyncSession, source: str, keys: Co
         if key is None:
             continue  # another cohort's session of this number
         data = json.loads(opened(register, row))["data"] if row.sealed is not None else row.data
-        one = Said(row.id, row.type, row.time, row.recordedtime, row.source == source, data)
+        stands = row.status != "conflict"
+        one = Said(row.id, row.type, row.time, row.recordedtime, row.source == source, stands, data)
         found.setdefault(key, []).append(one)
     return found
 

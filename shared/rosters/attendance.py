@@ -21,6 +21,7 @@ class Attended:
 
     ``late`` are rows that were signed before others of the session which came first: they tell only of whom nothing was said
     since, and these are ``taken``. ``differs`` is whether they give the session another date, hours, trade or mode.
+    ``otherwise`` are the trainees of whom the rows say what they said before, and the office said something else by hand since.
     """
 
     statement: Statement
@@ -29,6 +30,7 @@ class Attended:
     late: bool = False
     taken: frozenset[str] = frozenset()
     differs: bool = False
+    otherwise: frozenset[str] = frozenset()
 
 
 def attended(
@@ -46,7 +48,7 @@ def attended(
         recognised = recognise(said, [statement], keyed, known)
         terms = {name: one.terms[name] for name in ("date", "hours", "trade", "mode") if name in one.terms}
         differs = any(statement.data.get(name) != value for name, value in terms.items())
-        return Attended(statement, {**there, **mine}, recognised, True, frozenset(mine), differs)
+        return Attended(statement, {**there, **known.said, **mine}, recognised, True, frozenset(mine), differs)
     # Who an earlier file remarked and this one leaves out stays as remarked: a row that is missing changes nothing.
     rows = known.said if known is not None else there
     group = (record or {}).get("group") or ()
@@ -65,7 +67,9 @@ def attended(
     if joined or (group and "group" in statement.data):
         statement = _in_a_group(statement, {*group, *new})
     recognised = recognise(said, [statement], keyed, known, empty=empty, silent=silent)
-    return Attended(statement, {**there, **mine}, recognised)
+    as_before = one.remarked.keys() - new
+    otherwise = frozenset(n for n in as_before if tuple(there.get(n, _PRESENT)[:2]) != tuple(one.remarked[n]))
+    return Attended(statement, {**there, **rows, **mine}, recognised, otherwise=otherwise)
 
 
 def _by_now(

@@ -57,13 +57,15 @@ _PLACES: Final = (timedelta(hours=-12), timedelta(0), timedelta(hours=14))
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """An event in force, as it was said: a row's office's own, or, of corrections of a person, anybody's."""
+    """An event that nothing took back, as it was said: a row's office's own, or, of corrections of a person, anybody's."""
 
     id: str
     type: str
     time: datetime
     recorded: datetime
     own: bool
+    stands: bool
+    """Whether it is on record, or may be once what it waits for has come."""
     data: Mapping[str, Any] = field(repr=False)
 
 
@@ -152,7 +154,7 @@ def _since(said: Iterable[Said]) -> dict[str, datetime]:
     """When the office last said each thing by no roster, whose rows are remembered with when they were signed."""
     since: dict[str, datetime] = {}
     for one in said:
-        if one.own and not one.id.startswith(OF_ROWS):
+        if one.own and one.stands and not one.id.startswith(OF_ROWS):
             for name in {NAMES[one.type], *(["corrected"] if one.data.get("person") else [])}:
                 since[name] = max(one.recorded, since.get(name, one.recorded))
     return since

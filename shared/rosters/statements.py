@@ -288,15 +288,17 @@ def _of(statement: Statement, before: Remembered) -> dict[str, str]:
 
 def in_its_time(planned: Plan, at: datetime, rows: Remembered | None, record: OnRecord) -> Plan:
     """The plan of a row that was signed at this moment, without what the office said otherwise since: in ``rows`` with the same
-    key, or another way. What nothing was said of since is taken, however late it comes: an enrolment without the place, if the
-    proposal that stands names another one."""
+    key, or another way. What nothing was said of since is taken, however late it comes: an enrolment without the place, where
+    that is what a proposal says since."""
     later = rows if rows and rows.at and rows.at > at else Remembered()
     names = {*later.events, *(["corrected"] if later.carrier else [])}
     events = tuple(one for one in planned.events if one.name not in names and record.since.get(one.name, at) <= at)
     overtaken = len(events) < len(planned.events) or (planned.flaw is not None and bool(names))
-    if {"proposed"} == {one.name for one in planned.events} - {one.name for one in events} - {"corrected"}:
+    flaw = None if overtaken else planned.flaw
+    if "proposed" in later.events or record.since.get("proposed", at) > at:
         events = tuple(_without_its_place(one) if one.name == "enrolled" else one for one in events)
-    return replace(planned, events=events, flaw=None if overtaken else planned.flaw, overtaken=overtaken)
+        overtaken = overtaken or (planned.otherwise and bool(events))
+    return replace(planned, events=events, flaw=flaw, overtaken=overtaken)
 
 
 def _without_its_place(enrolled: Planned) -> Planned:

@@ -14,7 +14,18 @@ from tests.integration.enrolment.test_bundles import Bearer, add, trail
 from tests.integration.enrolment.test_recognised_rows import by_hand
 from tests.integration.enrolment.test_rosters import became, facts, number_of_facts, say, send
 from tests.sheets import a_trainee, as_csv, as_xlsx, was_there
-from tests.unit.enrolment.story import HOST, PARTIES, SENDER, STRANGER, announced, proposed, trainee
+from tests.unit.enrolment.story import (
+    HOST,
+    PARTIES,
+    SENDER,
+    STRANGER,
+    announced,
+    cohort,
+    on,
+    proposed,
+    started,
+    trainee,
+)
 
 Client = httpx.AsyncClient
 THEN = datetime.now(UTC) - timedelta(days=20)
@@ -119,18 +130,50 @@ async def test_what_the_office_has_said_since_by_a_program_stands_too(
     assert became(await bring(client, ahead, courier)) == [(2, "accepted", "applied")]
 
 
+PROPOSED = {"Proposed on": "2025-03-04"}
+
+
+@pytest.mark.parametrize("more", [PROPOSED, {}], ids=["with its proposal", "without"])
 async def test_given_a_proposal_since_when_an_older_list_has_the_enrolment_then_the_place_is_that_of_the_proposal(
-    client: Client, database: Database, sender: tuple[Bearer, Signer], courier: Bearer
+    client: Client, database: Database, sender: tuple[Bearer, Signer], courier: Bearer, more: dict[str, str]
 ) -> None:
     _, signer = sender
-    both = line(signer, as_csv([a_trainee("01", **{"Proposed on": "2025-03-04"})]))
+    older = line(signer, as_csv([a_trainee("01", **more)]))
     await say(client, proposed("01", trade="cabling"))
 
-    await bring(client, both, courier)
+    await bring(client, older, courier)
 
     fact = (await facts(database))["enrolment.trainee.kh.wuxi-2025.01"]
     assert (fact["status"], fact["trade"]) == ("enrolled", "cabling")
-    assert became(await bring(client, both, courier)) == [(2, "duplicate", "said_later")]
+
+
+async def test_given_a_proposal_corrected_by_hand_when_an_older_list_says_it_as_before_then_its_enrolment_has_no_other_place(
+    client: Client, database: Database, sender: tuple[Bearer, Signer], courier: Bearer
+) -> None:
+    _, signer = sender
+    proposal = line(signer, as_csv([a_trainee("01", **PROPOSED, **{"Enrolled on": ""})]), days=0)
+    both = line(signer, as_csv([a_trainee("01", **PROPOSED)]), days=1)
+    (row,) = (await bring(client, proposal, courier))["rows"]
+    await say(client, proposed("01", trade="cabling", date="2025-03-04") | {"replaces": row["event"], "id": "by-hand"})
+
+    (answer,) = (await bring(client, both, courier))["rows"]
+
+    fact = (await facts(database))["enrolment.trainee.kh.wuxi-2025.01"]
+    assert (fact["status"], fact["trade"]) == ("enrolled", "cabling")
+    assert [remark["code"] for remark in answer["more"]] == ["said_later"]
+
+
+async def test_given_a_proposal_that_contradicts_when_an_older_list_comes_then_it_is_taken_whole(
+    client: Client, database: Database, sender: tuple[Bearer, Signer], courier: Bearer
+) -> None:
+    _, signer = sender
+    await say(client, started(), cohort("cohort.closed", 60, date=on(60)))
+    await say(client, proposed("01", 70, trade="cabling"))  # after the cohort was closed
+
+    await bring(client, line(signer, as_csv([a_trainee("01", **PROPOSED)])), courier)
+
+    fact = (await facts(database))["enrolment.trainee.kh.wuxi-2025.01"]
+    assert (fact["status"], fact["trade"]) == ("enrolled", "electrical")
 
 
 async def test_of_two_that_were_signed_the_arrival_is_no_matter(

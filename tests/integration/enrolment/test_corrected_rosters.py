@@ -116,14 +116,14 @@ async def test_what_was_corrected_in_a_session_by_hand_stands_when_a_list_tells_
     assert (await send(client, offices[HOST], there))["counts"] == {"duplicate": 1}
     await send(client, offices[HOST], as_csv([was_there("04", attendance="absent", **more)]))
     assert (await held(database))["absent"] == [*absent, "04"]
-    # Who says it again after that says it anew.
-    await send(client, offices[HOST], first)
-    assert (await held(database))["absent"] == sorted({"01", *absent, "04"})
+    assert (await send(client, offices[HOST], first))["counts"] == {"duplicate": 2}
+    assert (await held(database))["absent"] == [*absent, "04"]
 
 
+@pytest.mark.parametrize("between", [False, True], ids=["at once", "after a list of somebody else"])
 @pytest.mark.parametrize("more", [{}, {"Held for": "listed"}], ids=["of everyone", "of a group"])
 async def test_given_a_row_corrected_by_hand_when_a_longer_list_has_it_as_before_then_the_correction_stands(
-    client: Client, offices: dict[str, Bearer], database: Database, more: dict[str, Any]
+    client: Client, offices: dict[str, Bearer], database: Database, more: dict[str, Any], between: bool
 ) -> None:
     await send(client, offices[SENDER], as_csv([a_trainee(f"0{number}") for number in (1, 2, 3, 4)]))
     first = [was_there("01", attendance="absent", **more), was_there("02", **more), was_there("03", **more)]
@@ -131,11 +131,16 @@ async def test_given_a_row_corrected_by_hand_when_a_longer_list_has_it_as_before
     await by_hand(client, database, row["event"], absent=[], **({"group": ["01", "02"]} if more else {}))
     longer = as_csv([*first, was_there("04", attendance="absent", **more)])
 
-    assert (await send(client, offices[HOST], longer))["counts"] == {"accepted": 1, "duplicate": 3}
+    if between:
+        await send(client, offices[HOST], as_csv([was_there("04", attendance="absent", **more)]))
 
-    session = await held(database)
-    assert (session["absent"], session.get("group")) == (["04"], ["01", "02", "04"] if more else None)
-    assert (await send(client, offices[HOST], longer))["counts"] == {"duplicate": 4}
+    for others in ("duplicate" if between else "accepted", "duplicate"):
+        corrected, second, third, fourth = (await send(client, offices[HOST], longer))["rows"]
+        assert [one["status"] for one in (corrected, second, third, fourth)] == ["duplicate"] * 3 + [others]
+        assert "corrected by hand" in corrected["sentence"]
+        assert "on record" in second["sentence"]
+        session = await held(database)
+        assert (session["absent"], session.get("group")) == (["04"], ["01", "02", "04"] if more else None)
     await send(client, offices[HOST], as_csv([partly("01", **more)]))
     session = await held(database)
     assert (session["absent"], [one["number"] for one in session["partial"]]) == (["04"], ["01"])
