@@ -14,7 +14,7 @@ from prometheus_client import Histogram
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared import measures
+from shared import metrics
 from shared.database import Database, is_transient
 from shared.deadletters import DeadLetters, describe
 from shared.delivery import Delivery
@@ -247,7 +247,7 @@ class FactBatches(_Settling):
         settled = [delivery for delivery in ordered if delivery.sequence <= position]
         if settled:  # else a problem is not over
             self._settled(settled)
-            measures.heard(self.stream, settled, position)
+            metrics.heard(self.stream, settled, position)
         beyond = [delivery for delivery in ordered if delivery.sequence > position]
         if beyond and beyond[0].deliveries > 1 and await self._skip_what_is_gone(position):
             return await self.settle(beyond)

@@ -17,7 +17,7 @@ from typing import Final, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared import ledger, measures
+from shared import ledger
 from shared.events.receipts import Receipt
 from shared.events.wire import Raw
 from shared.rosterdesk import Asked, Begin, Desk, Line, left_alone
@@ -111,7 +111,7 @@ class _Taking:
         started = monotonic()
         done = await self.desk.handlers.run(work)
         if self.received:
-            measures.taken(self.desk.service, "http", self.received, started, postedby=self.asked.caller.postedby)
+            metrics.taken(self.desk.service, "http", self.received, started, postedby=self.asked.caller.postedby)
         return done
 
     async def _looked_at(self, ours: Sequence[Found]) -> AsyncIterator[RowAnswer]:

@@ -18,7 +18,7 @@ from prometheus_client import Counter, Gauge
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared import measures
+from shared import metrics
 from shared.batches import BATCHES, Batches, FactBatches
 from shared.correlation import way_of
 from shared.database import Database
@@ -105,7 +105,7 @@ class Subscription:
         try:
             batch = [_delivery(message) for message in messages]
             BATCHES.labels(self._service, self.stream).observe(len(batch))
-            with measures.handling(self._service, self.stream, batch):
+            with metrics.handling(self._service, self.stream, batch):
                 later = await self._batches.settle(batch)
             for message, delivery in zip(messages, batch, strict=True):
                 wait = later.get(delivery.sequence)

@@ -19,7 +19,7 @@ from services.certification.rules import refusal as role_refused
 from services.certification.sentences import EVENT_LIMIT, REFUSALS
 from services.certification.store import Loaded
 from services.certification.tables import CentreRow, CohortRow, Office, SigningKey, Token, TraineeRow
-from shared import measures
+from shared import metrics
 from shared.audit import Act, Audit
 from shared.bundles import opened
 from shared.correlation import Way
@@ -98,7 +98,7 @@ class Handlers:
 
         started = monotonic()
         receipts = await self._database.run(work)
-        measures.taken(SERVICE, "http", receipts.receipts, started, postedby=caller.postedby)
+        metrics.taken(SERVICE, "http", receipts.receipts, started, postedby=caller.postedby)
         return receipts
 
     async def refused(self, caller: Caller, code: str, body: bytes) -> None:
@@ -141,7 +141,7 @@ class Handlers:
             return Receipts(receipts=receipts, position={"CERTIFICATION": position.position})
 
         receipts = await self._database.run(work)
-        measures.taken(SERVICE, "http", receipts.receipts, started, postedby=courier.postedby)
+        metrics.taken(SERVICE, "http", receipts.receipts, started, postedby=courier.postedby)
         return receipts
 
     async def take_messages(self, messages: Sequence[tuple[str, bytes]], ways: Sequence[Way] = ()) -> None:
@@ -154,7 +154,7 @@ class Handlers:
         for portion in portions(SERVICE, messages, ways):
             started = monotonic()
             receipts = await self._database.run(partial(self._take_portion, portion))
-            measures.taken(SERVICE, "nats", receipts, started, ways=[message.way for message in portion])
+            metrics.taken(SERVICE, "nats", receipts, started, ways=[message.way for message in portion])
 
     async def _take_portion(self, portion: Sequence[Message], session: AsyncSession) -> list[Receipt]:
         now = self._clock()

@@ -23,7 +23,7 @@ from services.enrolment.routing import route, surroundings
 from services.enrolment.rules import refusal_of
 from services.enrolment.sentences import REFUSALS, SENTENCES
 from services.enrolment.store import Store, roles_of, signers_of
-from shared import measures
+from shared import metrics
 from shared.audit import Act, Audit
 from shared.bundles import opened
 from shared.correlation import Way
@@ -104,7 +104,7 @@ class Handlers:
         started = monotonic()
         posts = [Post(raw, caller) for raw in raws]
         receipts = await self.run(partial(self._take_and_record, posts=posts, answer=False))
-        measures.taken(SERVICE, "http", receipts.receipts, started, postedby=caller.postedby)
+        metrics.taken(SERVICE, "http", receipts.receipts, started, postedby=caller.postedby)
         return receipts
 
     async def take_within(
@@ -144,7 +144,7 @@ class Handlers:
             return taken.model_copy(update={"receipts": receipts})
 
         receipts = await self.run(work)
-        measures.taken(SERVICE, "http", receipts.receipts, started, postedby=courier.postedby)
+        metrics.taken(SERVICE, "http", receipts.receipts, started, postedby=courier.postedby)
         return receipts
 
     async def take_messages(self, messages: Sequence[tuple[str, bytes]], ways: Sequence[Way] = ()) -> None:
@@ -157,7 +157,7 @@ class Handlers:
         for portion in portions(SERVICE, messages, ways):
             started = monotonic()
             receipts = await self.run(partial(self._take_portion, portion))
-            measures.taken(SERVICE, "nats", receipts, started, ways=[message.way for message in portion])
+            metrics.taken(SERVICE, "nats", receipts, started, ways=[message.way for message in portion])
 
     async def _take_portion(self, portion: Sequence[Message], session: AsyncSession) -> list[Receipt]:
         roles = await roles_of(session, [message.source for message in portion])

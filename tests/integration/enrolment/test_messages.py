@@ -62,7 +62,7 @@ async def test_a_subject_that_names_no_office_is_for_the_dead_letters(house: Hou
 async def test_a_message_is_followed_counted_and_told_by_its_id(house: House, caplog: pytest.LogCaptureFixture) -> None:
     async with house.database.transaction() as transaction:
         await _office(transaction, SENDER, "sending-office")
-    caplog.set_level(logging.INFO, "shared.measures")
+    caplog.set_level(logging.INFO, "shared.metrics")
     before = _waiting()
     messages = [
         ("intake.enrolment.kh.ntti", json.dumps([proposed("01"), proposed("02", id_="p2")]).encode()),
