@@ -17,7 +17,7 @@ from typing import Final, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared import ledger
+from shared import ledger, metrics
 from shared.events.receipts import Receipt
 from shared.events.wire import Raw
 from shared.rosterdesk import Asked, Begin, Desk, Line, left_alone
