@@ -92,6 +92,13 @@ async def following(client: httpx.AsyncClient, after: str | None = None) -> Asyn
         yield reader
 
 
+@pytest.mark.parametrize(("readers", "seconds"), [(1, 0.2), (200, 0.2), (500, 0.5), (2000, 0.6)])
+def test_the_more_who_follow_the_longer_a_move_waits_for_others_and_all_are_told_within_a_second(
+    readers: int, seconds: float
+) -> None:
+    assert live.gap_seconds(readers) == seconds
+
+
 async def test_a_change_is_told_at_once_with_its_figures_and_position(
     asking: httpx.AsyncClient, database: Database, app: FastAPI
 ) -> None:
