@@ -94,11 +94,14 @@ async def hold(session: AsyncSession, enrolments: Sequence[str]) -> list[str]:
     """Keep the certificates of these for this transaction. What documents say is read after it: whoever changes that has them
     looked at again, and waits until what was read before is settled.
     """
-    rows = await session.execute(
-        text("SELECT certificate FROM certificates WHERE enrolment = ANY(:enrolments) ORDER BY certificate FOR UPDATE"),
-        {"enrolments": list(enrolments)},
+    asked = text(
+        "SELECT certificate FROM certificates WHERE enrolment = ANY(:enrolments) ORDER BY certificate FOR UPDATE"
     )
-    return list(rows.scalars())
+    held: list[str] | None = None
+    # Whoever was waited for may have made another edition, which that statement did not see.
+    while (there := list((await session.execute(asked, {"enrolments": list(enrolments)})).scalars())) != held:
+        held = there
+    return held
 
 
 async def settle(
@@ -266,7 +269,7 @@ async def nobody_to_name(session: AsyncSession, enrolments: Sequence[str]) -> No
     What was decided meanwhile is still due.
     """
     rows = await session.execute(
-        text("SELECT certificate FROM certificates WHERE enrolment = ANY(:enrolments) FOR UPDATE"),
+        text("SELECT certificate FROM certificates WHERE enrolment = ANY(:enrolments) ORDER BY certificate FOR UPDATE"),
         {"enrolments": list(enrolments)},
     )
     certificates = list(rows.scalars())

@@ -193,7 +193,7 @@ class Handlers:
                 read[index] = refusal(one, "id_reused", REFUSALS["id_reused"])
         await self._keep(session, list(zip(posts, read, strict=True)), now)
         await journal.keep_refused(session, reused, now)
-        changed, facts = await _decide(session, set(), fresh, {}, now)
+        changed, facts = await _decide(session, set(), fresh, {}, now, store.About())
         others = {one.ref for one in read if isinstance(one, Event)} - changed.keys()
         standings = changed | (await journal.standings(session, others) if others else {})
         receipts = [
@@ -261,24 +261,32 @@ async def hear(session: AsyncSession, told: Sequence[Told], now: datetime) -> No
     parties = {data.cohort: fact.cause for fact, data in cohorts}
     lines = [(store.cohort_values(data), fact.epoch, fact.revision) for fact, data in cohorts]
     differing = await store.put(session, CohortRow, lines)
-    await store.look_again(session, cohorts=differing, hosts=renamed)
     for cohort in differing:
         there = await store.enrolments_in(session, [cohort])
         touched |= there
         causes |= dict.fromkeys(there, cause) if (cause := parties[cohort]) else {}
+    told_anew = store.About(cohorts=differing, hosts=renamed)
     if not touched:
+        await store.hold(session, told_anew)
+        await store.look_again(session, told_anew)
         return
-    changed, facts = await _decide(session, touched, {}, causes, now)
+    changed, facts = await _decide(session, touched, {}, causes, now, told_anew)
     await notify(session, [_changed(ref, standing) for ref, standing in changed.items()])
     await publish(session, SERVICE, facts)
 
 
 async def _decide(
-    session: AsyncSession, enrolments: set[str], fresh: Mapping[Ref, Taken], causes: dict[str, str], now: datetime
+    session: AsyncSession,
+    enrolments: set[str],
+    fresh: Mapping[Ref, Taken],
+    causes: dict[str, str],
+    now: datetime,
+    told_anew: store.About,
 ) -> tuple[dict[Ref, journal.Standing], list[Fact]]:
     """Decide the units of these enrolments and fresh events anew, write those into the journal, and save what changed.
 
-    ``causes`` says which event is behind a change, by enrolment. Answers the standings that changed, and the facts.
+    ``causes`` says which event is behind a change, by enrolment; of ``told_anew`` documents may have to say something else.
+    Answers the standings that changed, and the facts.
     """
     new = [store.Stored(taken.event, place, journal.NEW, 0) for place, taken in enumerate(fresh.values())]
     loaded = await store.load(session, enrolments, (), new)
@@ -301,10 +309,11 @@ async def _decide(
     decided, recognising = fold(events, world), fold_recognitions(events, world.schemes)
     outcomes = decided.outcomes | registered.outcomes | recognising.outcomes
     standings = await _save_outcomes(session, loaded, fresh, outcomes, now)
+    await store.hold(session, told_anew._replace(enrolments=loaded.enrolments, schemes=schemes))
     certificates = await _save_certificates(session, loaded, decided.certificates)
     recognised_now = await recognitions.save(session, loaded.recognised, recognising.recognitions)
     causes = causes | _causes(loaded, fresh)
-    await store.look_again(session, enrolments=causes, schemes=schemes)
+    await store.look_again(session, told_anew._replace(enrolments=causes, schemes=schemes))
     facts = [scheme_fact(scheme, causes.get(f"scheme {scheme.scheme}")) for scheme in schemes.values()]
     facts += [certificate_fact(one, causes.get(one.enrolment)) for one in certificates]
     facts += [recognition_fact(one, causes.get(recognitions.recognised_of(one))) for one in recognised_now]

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import any_, cast, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -264,24 +264,38 @@ async def save_certificates(session: AsyncSession, certificates: Iterable[Certif
     await write(session, CertificateRow, lines, ["cohort", "status", "country", "data", "due"])
 
 
-async def look_again(
-    session: AsyncSession,
-    *,
-    enrolments: Collection[str] = (),
-    cohorts: Collection[str] = (),
-    schemes: Collection[str] = (),
-    hosts: Collection[str] = (),
-) -> None:
-    """Have the issuer look at the certificates of these: their documents may have to say something else."""
-    asked = {"enrolments": enrolments, "cohorts": cohorts, "schemes": schemes, "hosts": hosts}
-    given = {kind: list(keys) for kind, keys in asked.items() if keys}
-    if given:
-        of_these = " OR ".join(_OF[kind] for kind in given)
-        # Whatever the issuer is settling of these, it has read of them what was true before: it is waited for, in its order.
-        hold = f"SELECT certificate FROM certificates WHERE {of_these} ORDER BY certificate FOR UPDATE"  # noqa: S608
-        if held := list((await session.execute(text(hold), given)).scalars()):
-            look = "UPDATE certificates SET due = true WHERE certificate = ANY(:held) AND NOT due"
-            await session.execute(text(look), {"held": held})
+class About(NamedTuple):
+    """Which certificates are meant: those of any of these."""
+
+    enrolments: Collection[str] = ()
+    cohorts: Collection[str] = ()
+    schemes: Collection[str] = ()
+    hosts: Collection[str] = ()
+
+    @property
+    def given(self) -> dict[str, list[str]]:
+        """The kinds that say anything, which are the parameters of the condition."""
+        return {kind: list(keys) for kind, keys in self._asdict().items() if keys}
+
+
+async def hold(session: AsyncSession, about: About) -> None:
+    """Keep certificates for this transaction, in the order in which the issuer keeps those that it settles: of what it has read
+    by then, it must not take for said what this transaction changes.
+    """
+    if given := about.given:
+        hold = f"SELECT 1 FROM certificates WHERE {_condition(given)} ORDER BY certificate FOR UPDATE"  # noqa: S608
+        await session.execute(text(hold), given)
+
+
+async def look_again(session: AsyncSession, about: About) -> None:
+    """Have the issuer look at certificates, which must be held: their documents may have to say something else."""
+    if given := about.given:
+        look = f"UPDATE certificates SET due = true WHERE NOT due AND ({_condition(given)})"  # noqa: S608
+        await session.execute(text(look), given)
+
+
+def _condition(given: Iterable[str]) -> str:
+    return " OR ".join(_OF[kind] for kind in given)
 
 
 # Each by its index: a condition on what is not asked for, or a joined set, had every certificate read at each post.

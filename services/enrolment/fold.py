@@ -135,7 +135,8 @@ def advance_late(
     sessions = [entry for entry in late.apart if entry.enrolment is None]
     if sessions and (waiting or any(folded.standings[entry.ref] != APPLIED for entry in sessions)):
         return None
-    come = [entry for entry in entries if entry.type in PLACES and (entry in late.apart or entry.enrolment in again)]
+    apart = {entry.ref for entry in late.apart}
+    come = any(entry.type in PLACES and (entry.ref in apart or entry.enrolment in again) for entry in entries)
     if come and any(one.type == SESSION for one in waiting):
         return None
     own = (

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from services.certification import issuer
+from services.certification import attestations, issuer
 from services.certification.sources import Sources, sources
 from shared import database
 from shared.database import Database
@@ -131,3 +131,28 @@ async def test_what_a_document_says_and_changes_while_it_is_settled_is_said_by_t
     await chain.issue()
 
     assert "Skills Certification" in (await chain.documents.for_holder(await chain.public_id("01"))).document.json
+
+
+async def test_an_edition_that_is_made_while_the_one_before_is_waited_for_is_settled_with_it(chain: Chain) -> None:
+    """Alone, the one before would be superseded by nothing in public."""
+    (first,) = await chain.rows("SELECT certificate, enrolment FROM certificates WHERE data ->> 'trainee' = '01'")
+
+    async def held() -> list[str]:
+        async with chain.own.transaction() as session:
+            return await attestations.hold(session, [first["enrolment"]])
+
+    async with chain.own.transaction() as making:
+        await making.execute(
+            text("UPDATE certificates SET status = 'superseded' WHERE certificate = :certificate"), first
+        )
+        copy = """
+            INSERT INTO certificates
+            SELECT (jsonb_populate_record(certificates, '{"certificate": "second", "status": "void"}')).*
+            FROM certificates WHERE certificate = :certificate
+        """
+        await making.execute(text(copy), first)
+        holding = asyncio.create_task(held())
+        done, _ = await asyncio.wait({holding}, timeout=1)
+        assert not done
+
+    assert sorted(await holding) == sorted([first["certificate"], "second"])
