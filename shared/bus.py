@@ -38,11 +38,10 @@ __all__ = ["BrokerAway", "Bus", "Delivery", "Extent"]
 
 log = logging.getLogger(__name__)
 
-# A partial batch waits no longer than its timeout, in seconds.
-INTAKE_BATCH = PullSub(batch_size=50, timeout=0.05, batch=True)  # messages of up to 8 MiB, each with many events
-FACT_BATCH = PullSub(
-    batch_size=500, timeout=0.02, batch=True
-)  # facts of one transaction come at once, and somebody waits
+# A partial batch waits no longer than its timeout, in seconds. Messages of the intake have up to 8 MiB, each with many events;
+# facts of one transaction come at once, and somebody waits for what follows from them.
+INTAKE_BATCH = PullSub(batch_size=50, timeout=0.05, batch=True)
+FACT_BATCH = PullSub(batch_size=500, timeout=0.02, batch=True)
 CONNECT_SECONDS = 5
 PING_SECONDS = 5  # two unanswered: a half-open connection is noticed in seconds rather than minutes
 PUBLISH_SECONDS = 5.0
