@@ -35,7 +35,7 @@ async def entries(
         ),
         {**seer(caller), "status": status, "before": before, "limit": limit},
     )
-    return [Said(queries.event_answer(row), row.since, row.place) for row in rows]
+    return [Said(queries.event_answer(row), row.place) for row in rows]
 
 
 async def cohorts(session: AsyncSession, caller: Caller) -> list[str]:

@@ -40,7 +40,7 @@ async def entries(
             "limit": limit,
         },
     )
-    return [Said(queries.EventAnswer(**queries.event_answer(row)), row.since, row.place) for row in rows]
+    return [Said(queries.EventAnswer(**queries.event_answer(row)), row.place) for row in rows]
 
 
 async def cohorts(session: AsyncSession, caller: Caller) -> list[CohortFact]:

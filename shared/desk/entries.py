@@ -28,16 +28,16 @@ class Answered(Protocol):
     type: str
     recordedtime: datetime
     postedby: str
+    since: datetime | None
     current: Standing
     event: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """An event with since when it has its status, and where it stands in the order of recording."""
+    """An event, and where it stands in the order of recording."""
 
     answered: Answered
-    since: datetime
     place: int
 
 
@@ -95,7 +95,7 @@ class Entry:
         return {name: str(self.data[name]) for name in names if self.data.get(name)}
 
 
-def entry(said: Answered, codes: Mapping[str, str], may_say: frozenset[str], since: datetime | None = None) -> Entry:
+def entry(said: Answered, codes: Mapping[str, str], may_say: frozenset[str]) -> Entry:
     """An event as an entry; ``codes`` are the service's sentences, ``may_say`` the types that this office may say."""
     data, code = said.event.get("data", {}), said.current.code
     resolver = RESOLVED_BY.get(code)
@@ -115,7 +115,7 @@ def entry(said: Answered, codes: Mapping[str, str], may_say: frozenset[str], sin
         data=data,
         time=datetime.fromisoformat(when) if isinstance(when, str) else when,
         replaces=said.event.get("replaces"),
-        since=since or said.recordedtime,
+        since=said.since or said.recordedtime,
         resolver=resolver if resolver in may_say else None,
         may_correct=said.type in may_say and said.type != VOID,
     )

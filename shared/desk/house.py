@@ -61,7 +61,7 @@ class House:
         may_say = self.may_say(caller)
         return {
             status: [
-                entry(said.answered, self.codes, may_say, said.since)
+                entry(said.answered, self.codes, may_say)
                 for said in await self.overview.entries(session, caller, status=status, before=None, limit=OPEN)
             ]
             for status in ("waiting", "conflict")

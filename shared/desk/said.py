@@ -35,7 +35,7 @@ def routes(desk: Desk, house: House) -> APIRouter:
         async with house.database.transaction() as session:
             found = await house.overview.entries(session, visit.caller, status=status, before=before, limit=PAGE + 1)
         may_say = house.may_say(visit.caller)
-        entries = [entry(one.answered, house.codes, may_say, one.since) for one in found[:PAGE]]
+        entries = [entry(one.answered, house.codes, may_say) for one in found[:PAGE]]
         older = found[PAGE - 1].place if len(found) > PAGE else None
         return desk.page(
             request, visit, "said.html", entries=entries, wanted=status, older=older, now=datetime.now(UTC)
