@@ -35,6 +35,11 @@ ELSEWHERE = os.environ.get("SAMPAN_E2E_SERVER")
 on_this_machine = pytest.mark.skipif(ELSEWHERE is not None, reason="concerns `sampan up`")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Against one program for all, those of the containers come last: others do not count the hundreds that they post."""
+    items.sort(key=lambda item: item.path.name == "test_compose.py")
+
+
 def environment() -> dict[str, str]:
     own = {key: value for key, value in os.environ.items() if not key.startswith("SAMPAN_")}
     return own | {
