@@ -74,7 +74,9 @@ def simulated(program: Program, trainees: int, events: Path) -> Path:
     return events
 
 
-@pytest.mark.skipif(ELSEWHERE is not None, reason="to the containers, test_compose.py posts other events under the same ids")
+@pytest.mark.skipif(
+    ELSEWHERE is not None, reason="to the containers, test_compose.py posts other events under the same ids"
+)
 def test_every_cell_of_a_small_programme_is_what_duckdb_counts(program: Program, tmp_path: Path) -> None:
     events = simulated(program, 60, tmp_path / "events.ndjson")
     program.post(events)
