@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from services import recovery
+from services import recovery, safekeeping
 from services.backups import (
     DATA,
     PERSON_KEYS,
@@ -135,6 +135,37 @@ def test_nothing_starts_on_what_was_half_restored(tmp_path: Path) -> None:
     (tmp_path / UNFINISHED).touch()
     with pytest.raises(StandaloneError, match="has not ended"):
         refuse_unfinished(tmp_path)
+
+
+def test_nothing_is_backed_up_of_what_was_half_restored(tmp_path: Path, backup: Path) -> None:
+    """Its keys do not say any more who is to be forgotten, and would take the place of those that do."""
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / UNFINISHED).touch()
+    before = (backup.parent / PERSON_KEYS).read_bytes()
+
+    run = CliRunner().invoke(app, ["backup", str(backup.parent), "--data", str(data)])
+
+    assert isinstance(run.exception, StandaloneError), run.exception
+    assert "A restore into" in str(run.exception)
+    assert "has not ended" in str(run.exception)
+    assert (backup.parent / PERSON_KEYS).read_bytes() == before
+    assert sorted(os.listdir(backup.parent)) == [backup.name, PERSON_KEYS]
+
+
+def test_who_is_to_be_forgotten_after_a_restore_is_not_overwritten_by_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(safekeeping, "BACKUPS", tmp_path)
+    kept = tmp_path / safekeeping.AGAIN
+
+    safekeeping.keep([])
+    safekeeping.keep([{"id": "again-1"}])  # nobody was to be forgotten
+    safekeeping.keep([{"id": "again-1"}])  # it was interrupted, and is done again
+    with pytest.raises(StandaloneError, match="of another restore"):
+        safekeeping.keep([{"id": "again-2"}])
+
+    assert kept.read_text() == '{"id": "again-1"}\n'
 
 
 def test_a_folder_that_nobody_may_look_into_is_said_in_one_sentence(
