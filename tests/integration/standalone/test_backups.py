@@ -212,7 +212,7 @@ def epoch(postgres: PostgresForTests, server: Server) -> str:
     return postgres.execute("SELECT epoch FROM enrolment.outbox_head", server.database).strip()
 
 
-@pytest.mark.parametrize("fault", ["interrupted", "older keys", "damaged data"])
+@pytest.mark.parametrize("fault", ["interrupted", "older keys", "keys of an older epoch", "damaged data"])
 def test_given_a_restore_that_did_not_end_then_nothing_can_start_on_it_and_it_is_done_again(
     fault: str, made: tuple[Opened, Server], postgres: PostgresForTests
 ) -> None:
@@ -227,6 +227,10 @@ def test_given_a_restore_that_did_not_end_then_nothing_can_start_on_it_and_it_is
     elif fault == "older keys":
         with pytest.raises(StandaloneError, match="is older than"):
             put_data(backup._replace(keys=replace(backup.keys, position=6)), server, print)
+    elif fault == "keys of an older epoch":
+        older = replace(backup.keys, position=9, epochs=dict.fromkeys(backup.keys.epochs, 0))
+        with pytest.raises(StandaloneError, match="restore the newest backup"):
+            put_data(backup._replace(keys=older), server, print)
     else:
         damaged = backup.folder / "damaged"
         damaged.mkdir()
