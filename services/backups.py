@@ -171,7 +171,9 @@ def put_data(backup: Opened, server: Server, keep: Callable[[list[dict[str, Any]
     except LookupError:
         raise StandaloneError(
             f"{PERSON_KEYS} is older than {backup.folder}, and lacks the keys of whoever came since: put the newest one in "
-            "its place, and restore again. Each backup replaces it, and it is never to be put back to an older one."
+            "its place, and restore again. Each backup replaces it, and it is never to be put back to an older one. If it is the "
+            "newest, an older backup than this was restored before it was written, and nothing opens this one any more: restore "
+            "the newest backup, and let the offices post again what it lacks."
         ) from None
     asyncio.run(_done(server, draft.database))
 

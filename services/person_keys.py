@@ -86,7 +86,8 @@ class PersonKeys:
 
         Nothing else may use the database. Raises LookupError when these keys are older than the data.
         """
-        if self.position < await connection.fetchval(_POSITION):
+        epoch = await connection.fetchval("SELECT epoch FROM enrolment.outbox_head")
+        if self.epochs["enrolment"] < epoch or self.position < await connection.fetchval(_POSITION):
             raise LookupError
         async with connection.transaction():
             masters = [(id_, _bytes(sealed), datetime.fromisoformat(made)) for id_, sealed, made in self.masters]

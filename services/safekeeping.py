@@ -43,12 +43,20 @@ def secrets(name: str = "") -> None:
 @app.command()
 def data(name: str = "") -> None:
     """Second step, with postgres alone running: the data, with the recovery key on standard input."""
-    put_data(_opened(name), _server(), _keep)
+    put_data(_opened(name), _server(), keep)
     _say(f"The data are restored. Now start everything and post {AGAIN}.")
 
 
-def _keep(again: list[dict[str, Any]]) -> None:
-    write_whole(BACKUPS / AGAIN, "".join(f"{json.dumps(event)}\n" for event in again), 0o644)
+def keep(again: list[dict[str, Any]]) -> None:
+    """Write down what is to be posted once everything runs. Raises StandaloneError where that of another restore still is."""
+    file, written = BACKUPS / AGAIN, "".join(f"{json.dumps(event)}\n" for event in again).encode()
+    # Before it is posted nothing else says who is to be forgotten. What was interrupted and is done again writes the same.
+    if file.exists() and file.read_bytes() not in (b"", written):
+        raise StandaloneError(
+            f"{AGAIN} is there, of another restore: if it was posted, or that restore is given up, move it away; then run "
+            "`data` again."
+        )
+    write_whole(file, written, 0o644)
     _say(f"{len(again)} enrolments were forgotten since.")
 
 

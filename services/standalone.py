@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import re
 import secrets
 import signal
 import sys
@@ -36,7 +37,8 @@ INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """What ends the program in good order."""
 
 _MIGRATED_DEADLINE = 1800.0  # seconds: one may make something anew from all that there is
-_READY_DEADLINE = 90.0
+_READY_DEADLINE = 90.0  # seconds, and again as often as one that makes its rows anew has got on with it
+_HEARD = re.compile(r"is heard up to \d+ of")
 _GRACE = 5  # seconds that a service gives its open requests when it is stopped
 _LONGEST_WAIT = 30.0  # seconds between two attempts to bring a part back
 _ASK = 5.0  # seconds between two looks whether a part that lives also answers
@@ -243,9 +245,12 @@ class Standalone:
 
     def _until_ready(self) -> None:
         deadline = time.monotonic() + _READY_DEADLINE
+        heard: list[str] = []
         for service in self.services:
             while reason := service.unready():
                 self._heed_signals()
+                if (moved := _HEARD.findall(reason)) and moved != heard:
+                    deadline, heard = time.monotonic() + _READY_DEADLINE, moved
                 for other in self.services:
                     if not other.alive:
                         raise StandaloneError(
@@ -315,7 +320,7 @@ class _Watched:
         return self.silent < _SILENT
 
     def _put_off(self, what: str) -> None:
-        pause = min(_LONGEST_WAIT, 0.5 * 2**self.failures)
+        pause = min(_LONGEST_WAIT, 0.5 * 2 ** min(self.failures, 10))
         self.due = time.monotonic() + pause
         sys.stderr.write(f"{self.part.name} {what}; starting it in {pause:.0f} s (its log: {self.part.log})\n")
 

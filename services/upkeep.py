@@ -77,10 +77,14 @@ def check(client: Client, say: Say, heads: Heads | None = None) -> list[dict[str
 
     What was posted before is waited for, so that a service that no longer hears is not taken for one that has nothing to hear.
     """
-    client.wait_until_reported()
+    # After the check of whoever tells it something: that waits for as long as the stream is being filled, as after a restore, and
+    # before the stream is whole a listener does not move.
+    waits = {"certification": client.wait_until_certification_heard, "reporting": client.wait_until_reported}
     found: list[dict[str, str]] = []
     trails: dict[str, Mapping[str, Any]] = {}
     for service in SERVICES:
+        if service in waits:
+            waits[service]()
         answer = client.get(service, "/v1/check", timeout=CHECK_SECONDS)
         compared = ", ".join(f"{number} {what}" for what, number in answer["compared"].items())
         say(f"{service} compared {compared}")

@@ -30,8 +30,9 @@ TOGETHER = 3
 """How often a batch is tried as a whole while it seems to be the world that fails; then each of it by itself."""
 LONGEST_WAIT_SECONDS = 10.0
 GAP_SECONDS = 0.2
-GONE_SECONDS = 900.0
-"""How long facts that the stream does not have are waited for: its owner makes it anew when it finds that some are gone."""
+GONE_SECONDS = 2 * 86_400.0
+"""How long facts that the stream does not have are waited for. Its owner reads it through once a day (`scrubbing`) and makes it
+anew when some are gone; what was skipped does not come by itself any more."""
 OVERDUE_SECONDS = 5.0
 """What was put off and has not come again so long after its time went to another replica."""
 
@@ -314,6 +315,7 @@ class FactBatches(_Settling):
             log.error("%s: message %d is not in the stream: waiting for it to be made anew", self.stream, position + 1)
         if monotonic() - self._gone[1] < GONE_SECONDS:
             self.problem = f"{self.stream} waits: its message {position + 1} is gone, and it is to be made anew"
+            self._again = monotonic() + STRIKE_SECONDS
             return False
 
         async def work(session: AsyncSession) -> bool:
@@ -325,7 +327,7 @@ class FactBatches(_Settling):
         await self.database.run(work)
         log.error(
             "%s: messages %d to %d are no longer in the stream and were never applied here: skipped. "
-            "Make the stream anew from its journal, or rebuild this service, to have them.",
+            "They do not come by themselves any more: how to have them is in docs/upkeep.md.",
             self.stream, position + 1, there - 1,
         )  # fmt: skip
         self._count("skipped", there - 1 - position)

@@ -30,7 +30,7 @@ SHOWN = 200
 BATCH = 200
 """Messages or rows in memory at a time; one may be a megabyte."""
 BEHIND_SECONDS = 15.0
-"""How long a relay may take to bring the stream to where the journal is."""
+"""How long a stream may stand still before its journal's head. One that grows is being filled, perhaps for minutes."""
 
 
 class Difference(BaseModel):
@@ -114,7 +114,7 @@ async def compare_journal(session: AsyncSession, bus: Bus, findings: Findings, s
     findings.upto(stream, head)
     if published > head:
         findings.differs("stream", stream, f"ends at {published}, but the journal at {head}")
-    published = await _published(bus, stream, head)
+    published = await _published(session, bus, stream, head)
     if published < head:
         findings.differs("stream", stream, f"ends at {published}, and the journal at {head}")
     matched = 0
@@ -149,9 +149,15 @@ async def compare_journal(session: AsyncSession, bus: Bus, findings: Findings, s
         findings.differs("things", stream, f"{things} are kept, but the journal ends with {matched} of these")
 
 
-async def _published(bus: Bus, stream: str, head: int) -> int:
-    deadline = monotonic() + BEHIND_SECONDS
-    while (published := await bus.last_sequence(stream)) < head and monotonic() < deadline:  # noqa: ASYNC110
+async def _published(session: AsyncSession, bus: Bus, stream: str, head: int) -> int:
+    """Where the stream ends: at this head or beyond it, or where it has stood still."""
+    before, deadline = -1, 0.0
+    while (published := await bus.last_sequence(stream)) < head:
+        if published != before:
+            before, deadline = published, monotonic() + BEHIND_SECONDS
+        elif monotonic() > deadline:
+            break
+        await session.execute(text("SELECT 1"))  # PostgreSQL ends a transaction in which nothing is asked for long
         await asyncio.sleep(0.1)  # another process may be the one that publishes
     return published
 
@@ -192,7 +198,7 @@ async def heard_facts(
     """Every message of a stream that is applied here, in batches."""
     heard = (await heard_positions(session)).get(stream, 0)
     findings.upto(stream, heard)
-    published = await _published(bus, stream, heard)
+    published = await _published(session, bus, stream, heard)
     if published < heard:
         findings.differs("stream", stream, f"ends at {published}, but {heard} facts of it are applied")
     for first in range(1, min(heard, published) + 1, BATCH):

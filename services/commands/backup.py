@@ -9,6 +9,7 @@ from services.backups import PERSON_KEYS, back_up, served
 from services.commands.options import DATA, Data, say, say_indented
 from services.processes import StandaloneError
 from services.recovery import written
+from services.restoring import refuse_unfinished
 from services.restoring import restore as restored
 
 app = typer.Typer()
@@ -22,6 +23,8 @@ def backup(
 
     The keys of personal details are a file of their own, of which only the newest may be kept: docs/backup.md.
     """
+    # Until a restore has ended, the keys do not say of everybody that they are to be forgotten; and the file would be replaced.
+    refuse_unfinished(data)
     try:
         with served(data.absolute()) as server:
             made = back_up(server, data / "secrets", folder)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from services import recovery
+from services import recovery, safekeeping
 from services.backups import (
     DATA,
     PERSON_KEYS,
@@ -137,6 +137,37 @@ def test_nothing_starts_on_what_was_half_restored(tmp_path: Path) -> None:
         refuse_unfinished(tmp_path)
 
 
+def test_nothing_is_backed_up_of_what_was_half_restored(tmp_path: Path, backup: Path) -> None:
+    """Its keys do not say any more who is to be forgotten, and would take the place of those that do."""
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / UNFINISHED).touch()
+    before = (backup.parent / PERSON_KEYS).read_bytes()
+
+    run = CliRunner().invoke(app, ["backup", str(backup.parent), "--data", str(data)])
+
+    assert isinstance(run.exception, StandaloneError), run.exception
+    assert "A restore into" in str(run.exception)
+    assert "has not ended" in str(run.exception)
+    assert (backup.parent / PERSON_KEYS).read_bytes() == before
+    assert sorted(os.listdir(backup.parent)) == [backup.name, PERSON_KEYS]
+
+
+def test_who_is_to_be_forgotten_after_a_restore_is_not_overwritten_by_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(safekeeping, "BACKUPS", tmp_path)
+    kept = tmp_path / safekeeping.AGAIN
+
+    safekeeping.keep([])
+    safekeeping.keep([{"id": "again-1"}])  # nobody was to be forgotten
+    safekeeping.keep([{"id": "again-1"}])  # it was interrupted, and is done again
+    with pytest.raises(StandaloneError, match="of another restore"):
+        safekeeping.keep([{"id": "again-2"}])
+
+    assert kept.read_text() == '{"id": "again-1"}\n'
+
+
 def test_a_folder_that_nobody_may_look_into_is_said_in_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,7 +212,7 @@ def epoch(postgres: PostgresForTests, server: Server) -> str:
     return postgres.execute("SELECT epoch FROM enrolment.outbox_head", server.database).strip()
 
 
-@pytest.mark.parametrize("fault", ["interrupted", "older keys", "damaged data"])
+@pytest.mark.parametrize("fault", ["interrupted", "older keys", "keys of an older epoch", "damaged data"])
 def test_given_a_restore_that_did_not_end_then_nothing_can_start_on_it_and_it_is_done_again(
     fault: str, made: tuple[Opened, Server], postgres: PostgresForTests
 ) -> None:
@@ -196,6 +227,10 @@ def test_given_a_restore_that_did_not_end_then_nothing_can_start_on_it_and_it_is
     elif fault == "older keys":
         with pytest.raises(StandaloneError, match="is older than"):
             put_data(backup._replace(keys=replace(backup.keys, position=6)), server, print)
+    elif fault == "keys of an older epoch":
+        older = replace(backup.keys, position=9, epochs=dict.fromkeys(backup.keys.epochs, 0))
+        with pytest.raises(StandaloneError, match="restore the newest backup"):
+            put_data(backup._replace(keys=older), server, print)
     else:
         damaged = backup.folder / "damaged"
         damaged.mkdir()
