@@ -6,7 +6,7 @@ another unit makes its unit be folded from its whole journal.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from services.enrolment.domain import APPLIED, Cohort, Enrolment, Entry, Known, Ref, Seers, Standing, State
 from services.enrolment.facts import cohort_data, completion, trainee_data
@@ -246,8 +246,9 @@ async def save(journal: Journal, store: Store, register: Register, decision: Dec
         {key: pair for change in changes for key, pair in change.links().items()},
         {two(name): unit.folded.state.pair for name, unit in decision.units.items() if name.startswith("pair/")},
     )
-    # Another cohort's transaction may have given ours another person since they were read.
-    persons = {**await links.persons_in(change.code for change in changes), **linked}
+    stored = await links.persons_in(change.code for change in changes)
+    changes = [change.beside(stored) for change in changes]
+    persons = {**stored, **linked}
     places = [(change, change.places(persons, register)) for change in changes]
     facts = [
         programme_fact(data, _cause(decision.last))
@@ -272,6 +273,16 @@ class Change:
     unit: Unit
     held: Held
     last: Entry | None
+
+    def beside(self, stored: Mapping[str, str]) -> "Change":
+        """With the persons that are stored by now: another cohort's transaction may have given ours others since they were
+        read."""
+        places = {
+            key: replace(place, person=stored[key])
+            for key, place in self.held.places.items()
+            if stored.get(key, place.person) != place.person
+        }
+        return replace(self, held=replace(self.held, places={**self.held.places, **places})) if places else self
 
     def cohort(self) -> tuple[Cohort, bool] | None:
         """The cohort to store, and whether it is void; None when it is as before."""

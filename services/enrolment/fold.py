@@ -126,7 +126,7 @@ def advance_late(
     ``settled`` are the events of the journal, but those that voids and replacements decide, that the trainees to be folded anew
     need: their own and the cohort's, which read nothing of other trainees or sessions. A trainee's event apart finds the same in
     its place and at the end. Sessions ask only who is there: nobody ever goes or comes later for one more event, and if
-    somebody comes earlier all is as it was if none waits.
+    somebody comes earlier, or by a place that waited, all is as it was if none waits.
     """
     again = late.again
     others = replace(state, pending=tuple(one for one in state.pending if one.enrolment not in again))
@@ -136,7 +136,8 @@ def advance_late(
     if sessions and (waiting or any(folded.standings[entry.ref] != APPLIED for entry in sessions)):
         return None
     apart = {entry.ref for entry in late.apart}
-    come = any(entry.type in PLACES and (entry.ref in apart or entry.enrolment in again) for entry in entries)
+    places = [entry for entry in (*entries, *state.pending) if entry.type in PLACES]
+    come = any(entry.ref in apart or entry.enrolment in again for entry in places)
     if come and any(one.type == SESSION for one in waiting):
         return None
     own = (

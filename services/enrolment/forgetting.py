@@ -206,9 +206,10 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 async def _persons(session: AsyncSession, forgets: Mapping[str, Entry]) -> list[_Person]:
-    """Each person with an office that says so: the enrolments for which that office speaks, void ones too.
+    """Each person with an office that says so: the enrolments that it names, and those for which it speaks by now, void ones too.
 
-    What another country sent is that country's to forget. What was forgotten before stays as it is: nothing is left of it.
+    What another country sent is that country's to forget; but of the one that an event names, its place in the fold has told who
+    speaks. What was forgotten before stays as it is: nothing is left of it.
     """
     rows = await session.execute(
         text(
@@ -228,8 +229,9 @@ async def _persons(session: AsyncSession, forgets: Mapping[str, Entry]) -> list[
     left = {row.enrolment: (row.person, ENROLMENT.validate_json(row.state)) for row in enrolments}
     for (person, source), cause in causes.items():
         country, cohorts, links = office_of(source)[0].upper(), dict[str, set[str]](), set[str]()
+        named = {key for key, each in forgets.items() if each.source == source}
         for key, (whose, place) in list(left.items()):
-            if whose == person and (country == place.country or source == place.said_by):
+            if whose == person and (key in named or country == place.country or source == place.said_by):
                 cohorts.setdefault(place.cohort, set()).add(key)
                 links |= place.links
                 del left[key]

@@ -213,6 +213,7 @@ class Handlers:
         fresh: dict[Ref, _Taken] = {}
         reused: list[_Taken] = []
         repeated: set[int] = set()
+        of_two_again = False
         for index, one in enumerate(read):
             if isinstance(one, Refusal):
                 continue
@@ -221,6 +222,7 @@ class Handlers:
                 contents[ref], fresh[ref] = one.content, one
             elif contents[ref] == one.content:
                 repeated.add(index)
+                of_two_again = of_two_again or one.entry.pair is not None
             else:
                 reused.append(one)
                 read[index] = refusal(one.event, "id_reused", REFUSALS["id_reused"])
@@ -229,9 +231,11 @@ class Handlers:
         await self._keep(journal, store, list(zip(posts, read, strict=True)), torn, now)
         await self._keep_reused(journal, store, reused, now)
         changes, forgets, facts = decision.changes(), decision.forgets(), list[Fact]()
-        if forgets:  # of these events' own receipts, too
+        # Mostly last, so that others wait less; but to forget, and what was decided about two, may change these very receipts.
+        first = bool(forgets) or (bool(fresh) and of_two_again)
+        if first:
             facts = await self._save(journal, store, decision, forgets, now, publishing=publishing)
-        stands = {} if forgets else {ref: (standing, 1, now) for ref, standing in decision.standings().items()}
+        stands = {} if first else {ref: (standing, 1, now) for ref, standing in decision.standings().items()}
         for ref, record in (await journal.records(contents.keys() - stands.keys())).items():
             stands[ref] = record.standing, record.number, record.recordedtime
         receipts = [
@@ -250,7 +254,7 @@ class Handlers:
         await notify(session, notices)
         if not fresh:
             return Receipts(receipts=receipts, position={"ENROLMENT": await current_position(session)})
-        if not forgets:
+        if not first:
             facts = await self._save(journal, store, decision, {}, now, publishing=publishing)
         if not publishing:
             return Receipts(receipts=receipts, position={})

@@ -343,8 +343,9 @@ GUARDS: Mapping[str, Rule] = {
                 "session_number_taken",
                 course(lambda cohort, entry: any(held.session == entry.data.session for held in cohort.sessions)),
             ),
-            conflict("limit_reached", course(_sessions_full)),
             waits("absentee_unknown", _someone_unknown),
+            # Last: what waits for somebody is not tried again when others fill the record.
+            conflict("limit_reached", course(_sessions_full)),
         ),
         effects.held,
     ),

@@ -167,6 +167,24 @@ async def test_it_is_said_by_the_country_that_sends_them_and_for_good(house: Hou
     assert said(await house.post({**forgotten("03"), "replaces": "other"})) == ["rejected forgotten_stays"]
 
 
+@pytest.mark.parametrize("late", [False, True])
+async def test_who_went_to_another_country_since_is_forgotten_as_was_asked_before(house: House, late: bool) -> None:
+    neighbour = "/offices/kh/provincial"
+    parties = [*PARTIES, *({"office": office, "role": "sending-office"} for office in (neighbour, STRANGER))]
+    asked, moved = forgotten("03", 8, neighbour), trainee("trainee.enrolled", "03", country="LA", person=WHO)
+    other = in_other(proposed("07", source=STRANGER, country="LA", person=WHO))
+    await house.post(*REGISTRATIONS, announced(parties=parties), in_other(announced(parties=parties)), other)
+    await house.post(proposed("03", person=WHO))
+    for event in (moved, asked) if late else (asked, moved):
+        await house.post(event)
+    standings = await house.standings()
+    assert [standings[event["id"]] for event in (asked, moved)] == ["accepted applied", "accepted details_forgotten"]
+    rows = await house.rows("SELECT enrolment FROM forgotten")
+    assert [row["enrolment"] for row in rows] == [place("03")], "what the other country sent is its own to forget"
+    assert not await house.rows("SELECT owner FROM register_keys WHERE owner = :owner", owner=place("03"))
+    await checked(house)
+
+
 async def test_what_another_country_sent_is_its_own_to_forget(house: House) -> None:
     parties = [*PARTIES, {"office": STRANGER, "role": "sending-office"}]
     sent = in_other(proposed("07", source=STRANGER, country="LA", person=WHO))

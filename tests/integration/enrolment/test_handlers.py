@@ -8,6 +8,7 @@ import pytest
 from services.enrolment import handlers as module
 from services.enrolment.domain import Entry, State
 from services.enrolment.tables import Base
+from shared.events.identity import enrolment_id
 from shared.offices import Caller
 from tests.integration.enrolment.house import REGISTRATIONS, House, checked, empty, said
 from tests.unit.enrolment.story import (
@@ -403,6 +404,30 @@ async def test_a_person_who_changes_while_another_cohort_decides(house: House, m
     assert len({fact["person"] for fact in facts}) == 1
     assert {fact["status"] for fact in facts} == {"enrolled", "proposed"}
     assert len(await house.rows("SELECT DISTINCT person FROM enrolments")) == 1
+
+
+async def test_a_person_who_changes_and_changes_back_meanwhile(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other, third = ([{**PASSPORT, "number": f"N{n}11111"}] for n in (1, 2, 3))
+    await house.post(*REGISTRATIONS, announced(), {**announced(cohort="other"), "id": "other"})
+    await house.post(
+        proposed("02", person=person(identifiers=one)), proposed("03", person=person("3", identifiers=other))
+    )
+    both = proposed("01", person=person(identifiers=[*one, *other]))
+    real, meanwhile = module.decide, [{**both, "id": "o", "data": {**both["data"], "cohort": "other"}}]
+
+    async def decide(*everything: Any) -> Any:
+        decided = await real(*everything)
+        if meanwhile:
+            await house.post(meanwhile.pop())  # 02, 03 and other/01 are one person
+        return decided
+
+    monkeypatch.setattr(module, "decide", decide)
+    await house.post(trainee("person.corrected", "02", 20, identifiers=third))  # 02 is somebody else again
+    held = {row["enrolment"]: row["person"] for row in await house.rows("SELECT enrolment, person FROM enrolments")}
+    assert held[place("02")] != held[place("03")] == held[enrolment_id("other", "01")]
+    facts = [fact for subject, fact in (await house.facts()).items() if "trainee" in subject]
+    assert {fact["enrolment"]: fact["person"] for fact in facts} == held
+    await checked(house)
 
 
 async def _emptied(house: House) -> None:

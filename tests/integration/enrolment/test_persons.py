@@ -112,6 +112,16 @@ async def test_a_decision_waits_for_both(house: House) -> None:
     await checked(house)
 
 
+async def test_a_decision_that_comes_again_with_whom_it_waited_for_is_told_as_it_stands_then(house: House) -> None:
+    merged = decided("merged", "01", "02", 20)
+    await house.post(*TWO_COHORTS, with_number("01"))
+    assert said(await house.post(merged)) == ["waiting trainee_unknown"]
+    current = (await house.post(with_number("02"), merged))[1].current
+    assert current is not None
+    assert (current.status, current.code, current.number) == ("accepted", "applied", 2)
+    assert [(line["id"], line["number"]) for _, line in await house.notices()] == [(merged["id"], 2)]
+
+
 @pytest.mark.parametrize(
     ("source", "code"),
     [(SENDER, "applied"), (HOST, "applied"), (STRANGER, "not_a_party"), (COORDINATOR, "not_a_party")],

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.enrolment import fold as fold_module
+from services.enrolment import rules
 from services.enrolment.domain import APPLIED, Entry, Known, Ref, Standing, State
 from services.enrolment.fold import SESSION, Folded, Later, advance, advance_late, fold, late, linked
 from services.enrolment.rules import GUARDS, judge
@@ -36,6 +37,7 @@ from tests.unit.enrolment.story import (
 )
 
 PARTIES = [*announced()["data"]["parties"], {"office": STRANGER, "role": "sending-office"}]
+WITHOUT_SENDER = [party for party in PARTIES if party["office"] != SENDER]
 
 numbers = st.sampled_from(["01", "02", "03"])
 days = st.integers(1, 60)
@@ -51,7 +53,9 @@ def events(draw: st.DrawFn) -> dict[str, Any]:
     """Any event of the cohort, at any time: most of them in each other's way."""
     day, number, sender = draw(days), draw(numbers), draw(senders)
     kinds = [
-        lambda: announced(draw(st.integers(1, 3)), parties=draw(st.sampled_from([PARTIES, PARTIES[:3]]))),
+        lambda: announced(
+            draw(st.integers(1, 3)), parties=draw(st.sampled_from([PARTIES, PARTIES[:3], WITHOUT_SENDER]))
+        ),
         lambda: cohort("cohort.changed", day, COORDINATOR, parties=draw(st.sampled_from([PARTIES, PARTIES[:2]]))),
         lambda: proposed(number, day, sender, person=person(draw(st.sampled_from("ab")))),
         lambda: proposed(number, day, SENDER, person=None),
@@ -159,7 +163,10 @@ def quiet(chance: Random) -> list[Entry]:
             ]
         )
 
-    events = [_with_id(event, n) for n, event in enumerate((*BEGUN, *(said() for _ in range(chance.randint(4, 16)))))]
+    begun = chance.choice([BEGUN, BEGUN, [announced(parties=WITHOUT_SENDER), *BEGUN[1:]]])
+    joined = [cohort("cohort.changed", 61, COORDINATOR, parties=PARTIES)] * (begun is not BEGUN)
+    later = [*(said() for _ in range(chance.randint(4, 16))), *joined]
+    events = [_with_id(event, n) for n, event in enumerate((*begun, *later))]
     for n in range(chance.choice([0, 0, 1, 2])):
         target = chance.choice(events[1:])
         correction = {**target, "id": f"{900 + n:04}", "replaces": target["id"]}
@@ -191,9 +198,13 @@ def test_what_comes_late_may_take_the_short_way(journal: list[Entry], seed: int)
     acts = {event.acts_on for event in journal} | {event.ref for event in journal if event.acts_on}
     free = [event for event in journal if event.ref not in acts]
     expected, chance = fold(journal, KNOWN), Random(seed)
+    own = [event.order for event in free if event.enrolment is None and event.type != SESSION]
+    since_the_last_of_the_cohort = [event for event in free if own and event.order >= max(own)]
     for _ in range(12):
         pool = chance.choice([free, free[-16:], [one for one in free[-16:] if one.enrolment]])
         chosen = chance.sample(pool, min(len(pool), chance.randint(1, 4)))
+        if chance.random() < 0.5:
+            chosen += [event for event in since_the_last_of_the_cohort if event not in chosen]
         new = sorted(chosen, key=lambda event: event.order)
         before = [event for event in journal if event not in new]
         first = fold(before, KNOWN)
@@ -229,6 +240,29 @@ def _brought(before: list[dict[str, Any]], *new: dict[str, Any]) -> None:
 def test_a_session_that_comes_with_a_late_trainee_is_of_its_day() -> None:
     changed = cohort("cohort.changed", 30, COORDINATOR, parties=PARTIES)
     _brought([*BEGUN, changed], proposed("10", 20), session(2, 60, absent=["10"]))
+
+
+def test_a_session_that_waits_for_a_place_that_waited_is_of_its_day() -> None:
+    early, missed = proposed("01", 5), session(1, 31, absent=["01"])
+    changed = cohort("cohort.changed", 40, COORDINATOR, parties=PARTIES)
+    corrected = trainee("person.corrected", sex="M")
+    _brought([announced(parties=WITHOUT_SENDER), early, started(), missed], corrected, changed)
+    _brought([announced(parties=WITHOUT_SENDER), early, started()], corrected, changed, session(1, 41, absent=["01"]))
+    _brought([early, missed], corrected, announced(40))
+
+
+def test_a_session_waits_for_somebody_also_when_there_is_no_room_for_it() -> None:
+    one, other = ([{"kind": "passport", "country": "KH", "number": f"N{n}222222"}] for n in (1, 2))
+    again = {**proposed("01", 45, person=person(identifiers=one)), "type": "trainee.enrolled.v1"}
+    sessions = [session(1, 40, absent=["99"]), session(2, 41), session(3, 42)]
+    with patch.object(rules, "SESSIONS_LIMIT", 600):
+        for after in ((), (proposed("02", 50),)):
+            standings = fold([entry(event) for event in (announced(), *sessions, *after)], KNOWN).standings
+            assert standings[HOST, sessions[0]["id"]] == Standing("waiting", "absentee_unknown")
+        before = [announced(), proposed("01", 5, person=person(identifiers=one)), *sessions]
+        _brought([*before, again], trainee("person.corrected", day=39, identifiers=other))
+        full = fold([entry(event) for event in (*before, session(1, 43, id_="full"))], KNOWN)
+    assert full.standings[HOST, "full"] == Standing("conflict", "limit_reached")
 
 
 def test_what_comes_late_of_a_trainee_takes_its_place_among_what_was_said() -> None:
