@@ -18,6 +18,7 @@ from sqlmodel import col
 
 from services.reporting.domain import NEVER, Cell, Known
 from services.reporting.tables import CubeStep
+from shared.events import certification
 from shared.outbox import heard_positions
 
 STREAMS = ("ENROLMENT", "CERTIFICATION")
@@ -164,7 +165,7 @@ async def change(
     upto = Counter(dict.fromkeys(STREAMS, 0))
     newest = NEVER
     for fact in facts:
-        stream = STREAMS[fact.kind == "certificate"]
+        stream = STREAMS[f"{fact.kind}.v1" in certification.DATA]
         upto[stream] = max(upto[stream], fact.position)
         newest = max(newest, fact.time)
     cells = list(delta)
