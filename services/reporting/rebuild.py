@@ -356,6 +356,7 @@ async def _put_right(session: AsyncSession, schema: str) -> int:
     differences = Counter({Cell(*place): int(value) for *place, value in rows})
     for table in _SHADOWS:
         await session.execute(text(f"DROP TABLE pg_temp.{table}"))
-    if wrong:  # also where no change is left to be kept: whoever holds the wrong figures is to ask again
+    corrected += wrong
+    if corrected:  # also where no cell changes: whoever holds wrong figures or names is to ask again
         await ledger.change(session, differences, map(projection.key_of, differences), (), "rebuilt")
-    return corrected + wrong
+    return corrected

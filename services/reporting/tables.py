@@ -203,7 +203,7 @@ class TailCell(_Placed, Base, table=True):
 
 
 class CubeVersion(Base, table=True):
-    """How often the cube has changed: one row. A replayed dead letter changes it at a position that stays."""
+    """How often the cube has changed, or what is told with it: one row. A replayed dead letter does at a position that stays."""
 
     __tablename__ = "cube_version"
 
