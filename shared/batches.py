@@ -214,11 +214,14 @@ class FactBatches(_Settling):
         stream: str,
         handle: FactHandler,
         next_in_stream: Callable[[int], Awaitable[int]],
+        late: FactHandler | None = None,
     ) -> None:
         """`next_in_stream(sequence)` sees to it that the message at or after `sequence` is (being) delivered, and says
-        which one that is: more than `sequence` when that message is gone for good."""
+        which one that is: more than `sequence` when that message is gone for good. `late` handles what is replayed, where
+        that is done in another way."""
         super().__init__(database, dead_letters, stream)
         self._handle = handle
+        self._late = late or handle
         self._next_in_stream = next_in_stream
         self._gone: tuple[int, float] | None = None  # after which position, and since when
 
@@ -240,7 +243,7 @@ class FactBatches(_Settling):
 
         async def work(session: AsyncSession) -> None:
             await lock_heard(session, self.stream)
-            await self._handle(session, [delivery])
+            await self._late(session, [delivery])
 
         await self.database.run(work)
 

@@ -137,17 +137,18 @@ class Bus:
         batches = IntakeBatches(self._database, self._dead_letters, "INTAKE", handle)
         self._subscribe("INTAKE", subject, subject, INTAKE_BATCH, batches, getdoc(handle))
 
-    def facts(self, stream: str, handle: FactHandler) -> None:
+    def facts(self, stream: str, handle: FactHandler, late: FactHandler | None = None) -> None:
         """Hear every fact of another service's stream, in order, each once in the eyes of the database.
 
         `handle(session, deliveries)` works in the transaction that also advances the position; it must not commit. It is
         called again, with less, when it raises; a fact that fails three times by itself is a dead letter and is passed.
+        When it is replayed, behind the position, `late` is called in its place, if there is one.
         """
 
         async def next_in_stream(sequence: int) -> int:
             return await subscription.next_in_stream(sequence)
 
-        batches = FactBatches(self._database, self._dead_letters, stream, handle, next_in_stream)
+        batches = FactBatches(self._database, self._dead_letters, stream, handle, next_in_stream, late)
         subject = (STREAMS[stream].subjects or [">"])[0]
         # The consumer has no filter: its sequences must be contiguous.
         subscription = self._subscribe(stream, subject, None, FACT_BATCH, batches, getdoc(handle))

@@ -1,7 +1,8 @@
 """What moved, told on NATS: it is published on `changes.figures`, by one process at a time, where the last one left off.
 
 The stream's last message says how far it has come, so nothing is noted here, and nothing is left out while no process ran: it is
-in the first message after.
+in the first message after. Where that message has expired, or too much has moved since, the first one only says where the figures
+are, as of no change: whoever has not heard of that step asks for the figures, as those do who missed a message.
 """
 
 import asyncio
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS: Final = 5.0
 AGAIN_SECONDS: Final = 3.0
 PUBLISH_SECONDS: Final = 5.0
+STEPS: Final = 10_000
+"""What more steps than these moved is not added up: it could take longer than a statement may."""
 
 
 class Announcer:
@@ -60,23 +63,25 @@ class Announcer:
         while True:
             # Over the connection that holds the lock, so that a lost lock is noticed before anything is told.
             newest = await moves.newest(connection)
-            if newest < last:  # an older database was restored, or all is made anew
-                last = 0
-                continue
-            match self._live.after(last):
-                case [move] if move.since == last:  # as it mostly is: what moved was looked up a moment ago
-                    moved: moves.Move | None = move
-                case _:  # several become one; and those kept here may begin before what was said last
-                    moved = await moves.since(connection, last) if newest > last else None
+            moved: moves.Move | None
+            if last is None or not last <= newest <= last + STEPS:
+                # Fewer than that: an older database was restored, or all is made anew.
+                moved, last = await moves.nothing(connection), 0
+            else:
+                match self._live.after(last):
+                    case [move] if move.since == last:  # as it mostly is: what moved was looked up a moment ago
+                        moved = move
+                    case _:  # several become one; and those kept here may begin before what was said last
+                        moved = await moves.since(connection, last) if newest > last else None
             if moved is not None:
                 body = moved.model_dump_json().encode()
                 await self._bus.jetstream.publish(FIGURES, body, timeout=PUBLISH_SECONDS, stream=CHANGES)
                 last = moved.step
             await self._live.news(last, LOOK_SECONDS)
 
-    async def _last_step(self) -> int:
-        """Up to which step it was announced."""
+    async def _last_step(self) -> int | None:
+        """Up to which step it was announced; None when that is not known any more."""
         last = await self._bus.last_sequence(CHANGES)
         for message in await self._bus.read(CHANGES, last, last) if last else []:
             return int(json.loads(message.body)["step"])
-        return 0
+        return None if last else 0

@@ -18,6 +18,7 @@ from sqlmodel import col
 
 from services.reporting.domain import NEVER, Cell, Known
 from services.reporting.tables import CubeStep
+from shared.events import certification
 from shared.outbox import heard_positions
 
 STREAMS = ("ENROLMENT", "CERTIFICATION")
@@ -68,7 +69,7 @@ class Asked:
 @dataclass(frozen=True, slots=True)
 class Step:
     """A state of the cube: the number of its last change (0: the beginning), how far both streams were applied, and when the
-    newest fact up to there was recorded."""
+    newest fact up to there was recorded, or the cube was put right, if that was later."""
 
     number: int = 0
     position: Mapping[str, int] = field(default_factory=lambda: dict.fromkeys(STREAMS, 0))
@@ -160,13 +161,14 @@ async def change(
     """Add to the cube what ``facts`` change in it, as its next step; ``keys`` are the cells' own.
 
     The position after it is that of the facts, or what is heard already where that is further: a dead letter may come late.
+    What is put right without a fact is known since now.
     """
     upto = Counter(dict.fromkeys(STREAMS, 0))
-    newest = NEVER
+    newest = None
     for fact in facts:
-        stream = STREAMS[fact.kind == "certificate"]
+        stream = STREAMS[f"{fact.kind}.v1" in certification.DATA]
         upto[stream] = max(upto[stream], fact.position)
-        newest = max(newest, fact.time)
+        newest = max(newest or NEVER, fact.time)
     cells = list(delta)
     # One text for each column, with what no value holds between them: the driver looks at every element of an array, twice.
     values = {name: _BETWEEN.join(cell[place] for cell in cells) for place, name in enumerate(Cell._fields)}
@@ -177,8 +179,21 @@ async def change(
             "key": list(keys),
             **values,
             "delta": [delta[cell] for cell in cells],
-            "time": newest,
+            "time": newest or datetime.now(UTC),
             "why": why,
             **positions,
         },
+    )
+
+
+async def renew(session: AsyncSession) -> None:
+    """Have whoever holds an answer ask for it anew: the cube is of another version, and no step leads to it."""
+    await session.execute(
+        text(
+            """
+            INSERT INTO cube_version AS kept (id, number, time) VALUES (1, 1, :never)
+            ON CONFLICT (id) DO UPDATE SET number = kept.number + 1
+            """
+        ),
+        {"never": NEVER},
     )

@@ -6,7 +6,9 @@
   // Milliseconds between two askings: after quiet, and while changes pour in; twice what the last one took, where that is more: half
   // of a bad line stays free.
   const FIRST = 300, RETRY = 5000, MOST = 8000;
-  let steady = 1000, asking = false, again = false, next = 0, tag = "";
+  // And before a stream that was refused is opened anew: at first, and at most.
+  const SOON = 2000, LATE = 60000;
+  let steady = 1000, asking = false, again = false, next = 0, tag = figures.dataset.tag, source, wait = SOON;
   const say = (what) => { said.textContent = said.dataset[what].replace("{}", new Date().toLocaleTimeString(document.documentElement.lang)); };
   const show = (text) => {
     const before = new Map([...figures.querySelectorAll("a.n")].map((one) => [one.getAttribute("href"), one.textContent]));
@@ -42,11 +44,21 @@
     asking = false;
     if (again) ask();
   };
-  const source = new EventSource("/v1/changes");
-  source.addEventListener("open", () => say("on"));
-  source.addEventListener("error", () => say("lost"));
-  source.addEventListener("change", ask);
-  source.addEventListener("reset", ask);
+  const follow = () => {
+    source = new EventSource("/v1/changes");
+    // What moved before it was open is not told on it.
+    source.addEventListener("open", () => { wait = SOON; say("on"); ask(); });
+    source.addEventListener("error", () => {
+      say("lost");
+      if (source.readyState !== EventSource.CLOSED) return; // the browser itself comes again
+      ask(); // leads to the sign-in when the session has ended
+      setTimeout(follow, wait * (1 + Math.random()));
+      wait = Math.min(2 * wait, LATE);
+    });
+    source.addEventListener("change", ask);
+    source.addEventListener("reset", ask);
+  };
+  follow();
   addEventListener("pagehide", () => source.close());
   addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 })();

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Final
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from services.reporting.domain import MEASURES, TOTAL
@@ -47,11 +47,7 @@ async def newest(connection: AsyncConnection) -> int:
 
 async def since(connection: AsyncConnection, step: int) -> Move | None:
     """Everything after a step as one move; None when nothing has moved since."""
-    last = (
-        await connection.execute(
-            text("SELECT * FROM cube_steps WHERE step > :step ORDER BY step DESC LIMIT 1"), {"step": step}
-        )
-    ).one_or_none()
+    last = await _last(connection, step)
     if last is None:
         return None
     rows = await connection.execute(
@@ -70,13 +66,34 @@ async def since(connection: AsyncConnection, step: int) -> Move | None:
         figures[row.measure] += int(row.delta)
         for name in PLACES:
             places[name].update({getattr(row, name)} - {TOTAL})
+    return _move(
+        last,
+        step,
+        _in_order(figures),
+        {name: sorted(found) for name, found in places.items() if len(found) <= PLACES_NAMED},
+    )
+
+
+async def nothing(connection: AsyncConnection) -> Move | None:
+    """A move of nothing, from the newest step to itself; None when there is no step."""
+    last = await _last(connection, 0)
+    return None if last is None else _move(last, last.step, {}, {})
+
+
+async def _last(connection: AsyncConnection, step: int) -> Row[Any] | None:
+    """The newest step, if it is after another."""
+    statement = text("SELECT * FROM cube_steps WHERE step > :step ORDER BY step DESC LIMIT 1")
+    return (await connection.execute(statement, {"step": step})).one_or_none()
+
+
+def _move(last: Row[Any], since: int, figures: dict[str, Number], places: dict[str, list[str]]) -> Move:
     return Move(
         step=last.step,
-        since=step,
+        since=since,
         position={"ENROLMENT": last.enrolment, "CERTIFICATION": last.certification},
         time=last.time,
-        figures=_in_order(figures),
-        places={name: sorted(found) for name, found in places.items() if len(found) <= PLACES_NAMED},
+        figures=figures,
+        places=places,
     )
 
 

@@ -100,7 +100,8 @@ class ReportingPages:
             question = _question(request, caller)
             tag, body = await self._figures(frame, caller, question)
             if not request.headers.get(PART):
-                return self._page(request, "dashboard.html", frame, caller, question, body=Markup(body))  # noqa: S704 - rendered
+                shown = Markup(body)  # noqa: S704 - rendered
+                return self._page(request, "dashboard.html", frame, caller, question, body=shown, tag=tag)
             if holds(request, tag):
                 return Response(status_code=304, headers={**HEADERS, "ETag": tag})
             return signin.html(body, 200, {**HEADERS, "ETag": tag})

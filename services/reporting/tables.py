@@ -203,18 +203,19 @@ class TailCell(_Placed, Base, table=True):
 
 
 class CubeVersion(Base, table=True):
-    """How often the cube has changed: one row. A replayed dead letter changes it at a position that stays."""
+    """How often the cube has changed, or what is told with it: one row. A replayed dead letter does at a position that stays."""
 
     __tablename__ = "cube_version"
 
     id: int = Field(primary_key=True, sa_type=SmallInteger, sa_column_kwargs={"autoincrement": False})
     number: int = Field(sa_type=BigInteger)
     time: datetime = Field(sa_type=DateTime(timezone=True))
-    """When the newest fact was recorded that has changed it."""
+    """When the newest fact was recorded that has changed it, or when it was put right, if that was later."""
 
 
 class CubeStep(Base, table=True):
-    """One change of the cube: the position in both streams after it, and when the newest fact up to it was recorded."""
+    """One change of the cube: the position in both streams after it, and when the newest fact up to it was recorded, or the
+    cube was put right, if that was later."""
 
     __tablename__ = "cube_steps"
 

@@ -216,7 +216,7 @@ class _Heard:
     def intake(self, subject: str, _: object) -> None:
         self.subjects.add(subject)
 
-    def facts(self, stream: str, _: object) -> None:
+    def facts(self, stream: str, *_: object) -> None:
         self.subjects |= set(STREAMS[stream].subjects or ())
 
 

@@ -140,6 +140,61 @@ def test_an_open_dashboard_that_is_not_answered_says_so_and_asks_again_when_it_w
         take_back(program, status)
 
 
+def test_what_moved_while_a_dashboard_was_loaded_shows_on_it_at_once(
+    program: Program, reporting: str, browser: Browser
+) -> None:
+    """Given figures that moved after the page was made and before its stream is open, then the page shows them."""
+    with browser.new_context() as context:
+        page = desk.signed_in(context, reporting, program.token)
+        before = int(page.inner_text(".headlines li:nth-child(3) strong"))
+
+        def move_first(route: Route) -> None:
+            nominate(program, 100)
+            deadline = time.monotonic() + 20
+            while int(nominated(program, reporting)) <= before:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)  # polls with a deadline
+            route.continue_()
+
+        page.route(f"{reporting}/v1/changes", move_first, times=1)
+        page.reload()
+        page.wait_for_selector(".headlines .moved", timeout=20_000)
+        assert int(page.inner_text(".headlines li:nth-child(3) strong")) == before + 1
+        take_back(program, 100)
+
+
+@pytest.mark.parametrize("status", [502, 503])
+def test_a_dashboard_whose_stream_is_refused_says_so_and_follows_again(
+    program: Program, reporting: str, browser: Browser, status: int
+) -> None:
+    with browser.new_context() as context:
+        page = desk.signed_in(context, reporting, program.token)
+        page.route(f"{reporting}/v1/changes", lambda route: route.fulfill(status=status, body=""), times=1)
+        page.reload()
+        page.get_by_text("The connection is lost").wait_for()
+        page.get_by_text("This page follows the changes by itself").wait_for(timeout=20_000)
+        nominate(program, 200 + status)
+        page.wait_for_selector(".headlines .moved", timeout=20_000)
+        take_back(program, 200 + status)
+
+
+def test_a_dashboard_whose_session_has_ended_asks_to_sign_in(
+    program: Program, reporting: str, browser: Browser
+) -> None:
+    with browser.new_context() as context:
+        page = desk.signed_in(context, reporting, program.token)
+        page.route(f"{reporting}/v1/changes", lambda route: route.fulfill(status=503, body=""), times=1)
+        page.reload()
+        page.get_by_text("The connection is lost").wait_for()
+        context.clear_cookies()
+        page.wait_for_selector("input[name=token]", timeout=20_000)
+
+
+def nominated(program: Program, reporting: str) -> int:
+    answer = httpx.get(f"{reporting}/v1/aggregates?measure=nominated", headers=program.admin).json()
+    return int(answer["totals"]["nominated"])
+
+
 def nominate(program: Program, number: int) -> None:
     data = {"cohort": "wuxi-2025-spring", "number": "003", "competition": f"open-{number}", "skill": "18"}
     say(program, f"dashboard-{number}", "competitor.nominated.v1", {**data, "date": "2025-06-01"})

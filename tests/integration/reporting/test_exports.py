@@ -8,15 +8,21 @@ from typing import Any
 import httpx
 import pytest
 
+from services.reporting import ledger
 from services.reporting.formats import sdmx as sdmx_form
 from services.reporting.rates import RATES
+from services.reporting.subscribers import subscribe
+from shared.bus import Bus
+from shared.credentials import Keys
 from shared.database import Database
+from shared.deadletters import DeadLetters
+from shared.delivery import Delivery
 from shared.events.certification import SchemeFact
 from shared.events.codes import Model
 from shared.events.enrolment import CentreFact, ProgrammeFact
 from tests.integration.reporting.test_aggregates import a_history
 from tests.integration.reporting.test_projection import hear
-from tests.unit.reporting.facts import known
+from tests.unit.reporting.facts import a_trainee, known, wire
 
 QUESTION = "measure=enrolled,certified,training_hours&by=sending_centre,sex"
 PROGRAMME: dict[str, Any] = {
@@ -66,6 +72,33 @@ async def get(client: httpx.AsyncClient, question: str, **headers: str) -> httpx
     answer = await client.get(f"/v1/aggregates?{question}", headers=headers)
     assert answer.status_code == 200, answer.text
     return answer
+
+
+async def test_a_name_in_a_dead_letter_is_told_once_it_is_replayed(
+    asking: httpx.AsyncClient, database: Database
+) -> None:
+    """Given an answer that names a centre, when a dead letter with its newer name is replayed, which moves no figure and no
+    position, then who holds the answer is given another."""
+    credentials = Keys.new().service_credentials("reporting")
+    letters = DeadLetters("reporting", bytes(32))
+    bus = Bus("reporting", database, letters, url="nats://127.0.0.1:1", credentials=credentials)
+    subscribe(bus)
+    question = f"{QUESTION}&format=csv&lang=en"
+    before = await get(asking, question)
+    centre = CentreFact(
+        centre="ntti", names={"en": "Newer"}, country="KH", kind="training-institute", status="registered"
+    )
+
+    await bus.replay(Delivery("enrolment.centre.kh.ntti", wire(known(centre, 2)), "ENROLMENT", 1, 1, {}))
+
+    after = await get(asking, question, **{"If-None-Match": before.headers["etag"]})
+    assert "Newer" not in before.text
+    assert "Newer" in after.text
+    await hear(database, [known(a_trainee("77"))])
+    async with database.transaction() as session:
+        assert (await ledger.last_step(session)).number == 3, "a step that is left out is none that anybody heard of"
+    moved = await get(asking, "measure=enrolled&as_of=2026-01")
+    assert moved.json()["totals"] == {"enrolled": 11}
 
 
 async def rows(client: httpx.AsyncClient, question: str) -> list[dict[str, Any]]:

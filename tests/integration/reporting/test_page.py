@@ -207,11 +207,13 @@ async def test_a_page_follows_by_asking_for_its_figures_alone(browser: httpx.Asy
     await sign_in(browser)
     part = {"Sampan-Part": "figures"}
 
+    page = await browser.get("/?country=KH")
     first = await browser.get("/?country=KH", headers=part)
     same = await browser.get("/?country=KH", headers={**part, "If-None-Match": first.headers["etag"]})
     await hear(database, [known(a_trainee("77", enrolled_on="2025-03-01"))])
     moved = await browser.get("/?country=KH", headers={**part, "If-None-Match": first.headers["etag"]})
 
+    assert f'data-tag="{first.headers["etag"]}"' in unescape(page.text)
     assert "<html" not in first.text
     assert "Enrolled 10" in Page(first.text).shown
     assert (same.status_code, same.text) == (304, "")

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -53,6 +55,7 @@ class Told:
 async def damage(database: Database) -> None:
     async with database.transaction() as session:
         await session.execute(text("UPDATE cube SET value = value + 5 WHERE measure = 'certified'"))
+        await session.execute(text("DELETE FROM cube WHERE measure = 'completed' AND value <> 0"))
         await session.execute(text("DELETE FROM cohorts WHERE cohort = 'vientiane'"))
         await session.execute(
             text("UPDATE enrolments SET data = data || '{\"sex\": \"U\"}' WHERE data->>'number' = '02'")
@@ -80,12 +83,15 @@ async def test_what_was_otherwise_is_put_right_and_what_was_known_stays(
     assert (state["read"], state["problem"], state["facts"]) == (None, None, len(a_history()))
     assert state["corrected"] > 3
     async with database.transaction() as session:
-        assert await coarse.unlike(session) == []
+        assert await coarse.unlike(session) == await ledger.unlike(session) == []
         why = "SELECT count(*) FROM cube_steps WHERE why = 'rebuilt'"
         assert (await session.execute(text(why))).scalar_one() == 1
         changes = "SELECT count(*) FROM cube_changes JOIN cube_steps USING (step) WHERE why IS NULL"
         assert (await session.execute(text(changes))).scalar_one() > 0, "what was known earlier is kept"
     assert (earlier["as_of"]["step"], earlier["totals"]) == (21, {"certified": 9})
+    for by in ("", "&by=cohort"):
+        then = await ask(client, f"/v1/aggregates?measure=certified&as_of=2026-01{by}")
+        assert (then["as_of"], then["totals"]) == (earlier["as_of"], earlier["totals"])
     assert not await Rebuilding(database, streams).look()
 
 
@@ -114,6 +120,28 @@ async def test_what_a_rebuild_finds_is_known_since_then_and_explains_the_differe
 
     assert (await since()).sentence == "11, not 10: 1 enrolment of ntti reached us after before."
     assert (await since(trade="welding")).sentence == "1, not 0: 1 enrolment of ntti was changed after before."
+
+
+async def test_what_a_rebuild_puts_right_is_known_since_the_day_of_the_rebuild(
+    client: httpx.AsyncClient, database: Database
+) -> None:
+    """Given a fact that was missed and facts that come after the rebuild, when a reader asks for the days before it, then the
+    answer is what it was before the rebuild."""
+    streams = Told(database)
+    await streams.tell(a_history())  # all recorded in 2025
+    streams.facts["ENROLMENT"].append(wire(known(a_trainee("55"))))
+    async with database.transaction() as session:
+        await advance_heard(session, "ENROLMENT", len(streams.facts["ENROLMENT"]))
+    question, began = "/v1/aggregates?measure=enrolled", datetime.now(UTC)
+    before = await ask(client, f"{question}&as_of=2026-01")
+    await client.post("/v1/rebuild")
+    assert await Rebuilding(database, streams).look()
+    await streams.tell([known(a_trainee("56"))])
+
+    assert await ask(client, f"{question}&as_of=2026-01") == before
+    asked = urlencode({"as_of": began.isoformat()})
+    assert (await ask(client, f"{question}&{asked}"))["totals"] == {"enrolled": 10}
+    assert (await ask(client, question))["totals"] == {"enrolled": 12}
 
 
 async def test_facts_that_come_meanwhile_are_in_it_and_readers_see_no_gap(

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from nats.aio.subscription import Subscription
 
-from services.reporting import moves
+from services.reporting import announcer, moves
 from services.reporting.announcer import Announcer
 from services.reporting.app import create
 from services.reporting.live import Live
@@ -135,6 +135,28 @@ async def test_what_another_process_announced_is_not_announced_again(
     assert (told_of["since"], told_of["step"], told_of["figures"]["enrolled"]) == (1, 2, 1)
 
 
+@pytest.mark.parametrize("gone", ["expired", "of a newer database", "too many steps ago"])
+async def test_where_the_place_is_lost_it_is_said_where_the_figures_are_and_not_all_of_their_history(
+    nats_server: NatsForTests, database: Database, monkeypatch: pytest.MonkeyPatch, gone: str
+) -> None:
+    """Given that what was announced last has expired, or tells nothing of these steps, when this one announces, then it says
+    where the figures are, and goes on from there."""
+    monkeypatch.setattr(announcer, "STEPS", 2)
+    steps = 3 if gone == "too many steps ago" else 2
+    await hear(database, [known(a_cohort())])
+    for number in range(1, steps):
+        await hear(database, [known(a_trainee(f"{number:02}"))], 7)
+    said = b'{"step": 99}' if gone == "of a newer database" else b'{"step": 0}'
+    live = Live(database)
+    async with live.running(), announcing(nats_server, database, live, said, expired=gone == "expired") as moved:
+        first = json.loads((await moved.next_msg(timeout=20)).data)
+        await hear(database, [known(a_trainee("77"))])
+        second = json.loads((await moved.next_msg(timeout=20)).data)
+    assert (first["since"], first["step"], first["figures"], first["places"]) == (steps, steps, {}, {})
+    assert first["position"] == {"ENROLMENT": 7, "CERTIFICATION": 7}
+    assert (second["since"], second["step"], second["figures"]["enrolled"]) == (steps, steps + 1, 1)
+
+
 async def test_who_announces_all_the_time_keeps_its_place(
     nats_server: NatsForTests, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,7 +177,7 @@ async def test_who_announces_all_the_time_keeps_its_place(
 
 @asynccontextmanager
 async def announcing(
-    server: NatsForTests, database: Database, live: Live, said: bytes | None = None
+    server: NatsForTests, database: Database, live: Live, said: bytes | None = None, *, expired: bool = False
 ) -> AsyncIterator[Subscription]:
     """An announcer on a broker where this was ``said`` last; what it tells from then on."""
     credentials = server.keys.service_credentials("reporting")
@@ -170,6 +192,8 @@ async def announcing(
         await ensure_stream(js, CHANGES)
         if said is not None:
             await js.publish(FIGURES, said, stream=CHANGES)
+        if expired:
+            await js.purge_stream(CHANGES)
         moved = await connection.subscribe(FIGURES)
         await stack.enter_async_context(bus.running())
         await stack.enter_async_context(Announcer(database, bus, live).running())
