@@ -61,6 +61,8 @@ EXPLAINED_AT_ONCE = 4
 """Explanations: each holds one of the database's twenty connections, a large one for a long time."""
 COUNTED_AT_ONCE = 5
 """Answers with people counted anew, and those that are files."""
+COMPARED_AT_ONCE = 2
+"""Periods beside their last version: each explains four figures."""
 WAIT_SECONDS = 10.0
 
 

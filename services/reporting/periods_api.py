@@ -8,6 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.reporting import periods
+from services.reporting.explain_api import COMPARED_AT_ONCE, Turns
 from services.reporting.periods import NoSuchPeriod, PeriodReport, Periods, PeriodState, Unchanged
 from shared.audit import Act, Audit
 from shared.database import Database
@@ -27,6 +28,7 @@ class Closing(BaseModel):
 def routes(database: Database, door: Doorkeeper, audit: Audit) -> APIRouter:
     """The addresses of periods."""
     router = APIRouter()
+    turns = Turns(COMPARED_AT_ONCE)
     asked = Annotated[Caller, Depends(door.open)]
 
     @router.get("/v1/periods", dependencies=[Depends(door.open), Depends(known_parameters)], responses=refusals(400))
@@ -38,7 +40,7 @@ def routes(database: Database, door: Doorkeeper, audit: Audit) -> APIRouter:
     @router.get("/v1/periods/{period}")
     async def one(period: str, _: asked) -> PeriodState:
         """A period (`<programme>.<period>`), its versions, and how the figures of now differ from the last of them, and why."""
-        async with database.snapshot() as session:
+        async with turns.one(), database.snapshot() as session:
             try:
                 return await periods.one(session, period)
             except NoSuchPeriod:
@@ -78,7 +80,8 @@ def routes(database: Database, door: Doorkeeper, audit: Audit) -> APIRouter:
             return made
 
         try:
-            return await database.run(work)
+            async with turns.one():
+                return await database.run(work)
         except NoSuchPeriod:
             raise _unknown() from None
         except Unchanged:
