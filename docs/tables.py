@@ -205,7 +205,9 @@ def reports_page() -> str:
         "## Why a figure is what it is",
         "`GET /v1/explain?` with the same parameters, for one measure and without `by`: the enrolments behind the figure "
         "(pseudonymous), the facts that put each there (stream, position, revision, time, the office's event), the rule and its "
-        "version, and a digest of the set. `compare=` with a position or a date adds what came and went since then, and why, in "
+        "version, and a digest of the set: while the same figure has the same one, it is made of the same enrolments. It is "
+        "keyed with the service's secret, so nobody finds out by trying which they are, and those of two figures never match. "
+        "`compare=` with a position or a date adds what came and went since then, and why, in "
         "a sentence; of a rate, into and out of either of its two counts. An office sees the lines of its own country and of "
         "cohorts there, a coordinator all; the others are counted as `withheld`. So does a comparison name sending centres and "
         "cohorts: the others are counted together. "

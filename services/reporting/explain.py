@@ -5,6 +5,7 @@ An explanation counts anew, by the same rules as the cube, from the rows as they
 
 import asyncio
 import hashlib
+import hmac
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -88,8 +89,9 @@ class Line(BaseModel):
 class Explanation(BaseModel):
     """The set behind a figure. ``value`` is the cube's, ``explained`` the sum of all lines, on this page and others.
 
-    ``digest`` is the SHA-256 of all lines: the same figure with the same digest is made of the same enrolments. Lines that the
-    caller may not see are ``withheld``, and counted. ``next`` is what to ask the next page ``after``.
+    ``digest`` is of all lines, keyed, so that nobody finds out by trying which they are: the same figure with the same digest is
+    made of the same enrolments. Lines that the caller may not see are ``withheld``, and counted. ``next`` is what to ask the next
+    page ``after``.
     """
 
     rule: Rule
@@ -123,13 +125,15 @@ async def explain(
     compare: Asked | None,
     sight: Sight,
     *,
+    key: bytes,
     after: str = "",
     limit: int = 100,
     most: int = LARGEST,
 ) -> Explanation:
     """Explain the figure that a question of one measure and no ``by`` has for its answer. The session must see one snapshot.
 
-    Raises ``UnknownQuestion`` for another question, and ``TooLarge`` when ``most`` enrolments are not all in its cohorts.
+    ``key`` is that of the digest. Raises ``UnknownQuestion`` for another question, and ``TooLarge`` when ``most`` enrolments are
+    not all in its cohorts.
     """
     if len(question.measures) != 1 or question.by:
         raise UnknownQuestion(
@@ -169,7 +173,7 @@ async def explain(
         of=int(answer.totals[f"{measure}_denominator"]) if rate else None,
         explained=reckoner.shown(sum(line.value for line in now.values())),
         enrolments=len(now),
-        digest=_digest(now),
+        digest=_digest(key, question, now),
         withheld=len(told) - len(seen),
         compared=None
         if compare is None
@@ -223,10 +227,14 @@ async def _counted(
     return found
 
 
-def _digest(lines: Mapping[str, Counted]) -> str:
-    digest = hashlib.sha256()
-    for key in sorted(lines):
-        digest.update(f"{key} {lines[key].value} {lines[key].of}\n".encode())
+def _digest(key: bytes, question: Question, lines: Mapping[str, Counted]) -> str:
+    # An enrolment's id follows from its cohort and number, so without a key anybody could try which lines they are that are
+    # withheld. Nor are those of two figures ever alike: whether the same one is behind both is not told either.
+    figure = (question.measures, sorted((name, sorted(values)) for name, values in question.where))
+    months = (question.from_month, question.to_month, question.basis_of(question.measures[0]))
+    digest = hmac.new(key, repr((figure, months)).encode(), hashlib.sha256)
+    for line in sorted(lines):
+        digest.update(f"\n{line} {lines[line].value} {lines[line].of}".encode())
     return digest.hexdigest()
 
 

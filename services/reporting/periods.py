@@ -327,7 +327,7 @@ async def _restated(
         if measure in totals:
             question = _question(id_of(programme, period.period), period, (measure,))
             # Whoever has a token reads it, and a version is the same for all: so it names no centre and no cohort.
-            explained = await explain.explain(session, question, then, Sight(), limit=1)
+            explained = await explain.explain(session, question, then, Sight(), key=b"", limit=1)
             if explained.compared is not None:
                 causes[measure] = explained.compared
     return Restated(totals=totals, causes=causes)

@@ -1,6 +1,7 @@
 """GET /v1/explain: the enrolments and facts behind a figure, and what came and went since."""
 
 import asyncio
+import hashlib
 import threading
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -27,7 +28,7 @@ from shared.events.facts import Version
 from shared.http import Problem
 from shared.offices import new_token, token_digest
 from tests.integration.bus.house import eventually
-from tests.integration.reporting.conftest import empty
+from tests.integration.reporting.conftest import KEY, empty
 from tests.integration.reporting.test_aggregates import a_history, ask
 from tests.integration.reporting.test_projection import hear, replay
 from tests.servers import migrate
@@ -52,7 +53,7 @@ async def test_a_figure_is_explained_by_its_enrolments_and_the_facts_that_put_ea
     assert (line["cohort"], line["enrolment"], line["person"]) == ("wuxi", a_trainee("01").enrolment, "person-01")
     (fact,) = line["facts"]  # the change of trade put nobody there
     assert (fact["stream"], fact["position"], fact["kind"], fact["revision"]) == ("ENROLMENT", 3, "trainee", 2)
-    same = await ask(client, "/v1/explain?measure=enrolled&sex=F&as_of=3.3")
+    same = await ask(client, "/v1/explain?measure=enrolled&sex=F&from=2025-02&as_of=3.3")
     assert same["digest"] == answer["digest"]
     assert (await ask(client, "/v1/explain?measure=enrolled&sex=F&as_of=2.2"))["items"] == []
 
@@ -178,13 +179,29 @@ async def test_an_office_sees_the_lines_of_its_own_country_and_how_many_there_ar
     assert (answer["value"], len(answer["items"]), answer["withheld"]) == (2, seen, 2 - seen)
 
 
+async def test_nobody_finds_out_by_trying_whom_a_digest_is_of(client: httpx.AsyncClient, database: Database) -> None:
+    one = a_trainee("01", withdrawn_on="2025-04-02", status="withdrawn")
+    await hear(database, [known(a_cohort()), known(one), known(a_trainee("02"))])
+    answer = await ask(client, "/v1/explain?measure=withdrawn")
+    line = f"{one.cohort}.{one.enrolment} 1 0\n"
+    assert answer["digest"] != hashlib.sha256(line.encode()).hexdigest()
+    again = Question(("withdrawn",))
+    async with database.transaction() as session:
+        for key, same in ((KEY, True), (b"another", False)):
+            told = await explain.explain(session, again, None, Sight(), key=key)
+            assert (told.digest == answer["digest"]) is same
+    # Two figures may be of the same one: that is not told either.
+    alike = await ask(client, "/v1/explain?measure=withdrawn&sex=F")
+    assert (alike["enrolments"], alike["digest"] == answer["digest"]) == (1, False)
+
+
 measures = st.sampled_from([*questions.COUNTED, *queries.RATES])
 
 
 async def explained(database: Database, question: Question, compare: str | None = None) -> Explanation:
     async with database.transaction() as session:
         asked = Asked.read(compare) if compare else None
-        return await explain.explain(session, question, asked, Sight(everything=True), limit=1000)
+        return await explain.explain(session, question, asked, Sight(everything=True), key=KEY, limit=1000)
 
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
