@@ -218,6 +218,7 @@ def reports_page() -> str:
         "(the administrator, or an office that is a coordinator of a cohort of the programme) publishes the next version of its "
         "report: the first closes it, a later one restates it, with the totals that differ and, for the main counts, what came "
         "and went and why, without sending centres and cohorts, since every partner reads it (`/v1/explain?compare=` has yours). "
+        "A count of which more came and went than is explained at once is told by its totals alone. "
         "A version is never changed, not by a rebuild either; its `digest` is the SHA-256 of `id`, `version`, "
         "`position`, `rules`, `figures` and, if there is one, `restated`, as JSON with sorted keys and no spaces. "
         "`GET /v1/periods/{period}` says how the figures of now differ from the last version, and "

@@ -57,25 +57,28 @@ def routes(database: Database, door: Doorkeeper, audit: Audit) -> APIRouter:
             except NoSuchPeriod:
                 raise _unknown() from None
 
+    async def may_close(caller: Caller, period: str) -> bool:
+        if caller.administrator or caller.source is None or "coordinator" not in caller.roles:
+            return caller.administrator
+        async with database.transaction() as session:
+            return await periods.coordinates(session, caller.source, period)
+
     @router.post("/v1/periods/{period}/close", status_code=201, responses=refusals(403, 409))
     async def close(period: str, caller: asked, closing: Closing | None = None) -> PeriodReport:
         """Publish what is known now as the period's next version: the first closes it, a later one restates it.
 
         For the administrator, and an office that coordinates the programme. 409 when the last version says the same.
         """
+        if "\0" in period:  # the database has no text with one
+            raise _unknown()
+        if not await may_close(caller, period):
+            raise Problem(
+                403, "coordinators_only", "Only the administrator and the programme's coordinator may do this."
+            )
 
         async def work(session: AsyncSession) -> PeriodReport:
             reason = None if closing is None else closing.reason
             made = await periods.close(session, period, caller.postedby, reason)
-            allowed = caller.administrator or (
-                caller.source is not None
-                and "coordinator" in caller.roles
-                and await periods.coordinates(session, caller.source, period)
-            )
-            if not allowed:
-                raise Problem(
-                    403, "coordinators_only", "Only the administrator and the programme's coordinator may do this."
-                )
             await audit.record(session, Act(caller, "period.closed", subject=period))
             return made
 

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.reporting import periods, projection, queries
+from services.reporting import explain, periods, projection, queries
 from services.reporting.domain import Known
 from services.reporting.explain_api import COMPARED_AT_ONCE
 from services.reporting.questions import Question
@@ -179,6 +179,39 @@ async def test_only_the_programmes_coordinator_closes_its_periods(
     closed = await reported.post(f"/v1/periods/{ID}/close", headers=headers)
     assert closed.status_code == status
     assert (await ask(reported, f"/v1/periods/{ID}", **headers))["period"]["versions"] == (status == 201)
+
+
+async def test_who_may_not_close_a_period_has_nothing_counted(
+    reported: httpx.AsyncClient, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = await a_token(database, "/offices/kh/other", "coordinator")
+
+    async def close(*_: object) -> None:
+        raise AssertionError("counted for who may not")
+
+    monkeypatch.setattr(periods, "close", close)
+    closed = await reported.post(f"/v1/periods/{ID}/close", headers={"Authorization": f"Bearer {token}"})
+    assert (closed.status_code, closed.json()["code"]) == (403, "coordinators_only")
+
+
+@pytest.mark.parametrize("more", ["changes", "enrolments"])
+async def test_a_count_of_which_too_much_came_and_went_is_told_by_its_totals_alone(
+    reported: httpx.AsyncClient, database: Database, monkeypatch: pytest.MonkeyPatch, more: str
+) -> None:
+    assert (await reported.post(f"/v1/periods/{ID}/close")).status_code == 201
+    trainees = [known(a_trainee(f"1{number}")) for number in range(3)]
+    await hear(database, trainees, 6)
+    if more == "changes":
+        monkeypatch.setattr(explain, "MOST_CHANGED", 2)
+    else:
+        monkeypatch.setitem(explain.explain.__kwdefaults__, "most", 4)
+
+    since = (await ask(reported, f"/v1/periods/{ID}"))["since"]
+
+    assert since["totals"]["enrolled"] == {"was": 2, "now": 5}
+    assert since["causes"] == {}
+    second = await reported.post(f"/v1/periods/{ID}/close")
+    assert (second.status_code, second.json()["restated"]["causes"]) == (201, {})
 
 
 async def test_periods_that_are_compared_leave_room_for_everybody_else(
