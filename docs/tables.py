@@ -205,7 +205,9 @@ def reports_page() -> str:
         "## Why a figure is what it is",
         "`GET /v1/explain?` with the same parameters, for one measure and without `by`: the enrolments behind the figure "
         "(pseudonymous), the facts that put each there (stream, position, revision, time, the office's event), the rule and its "
-        "version, and a digest of the set. `compare=` with a position or a date adds what came and went since then, and why, in "
+        "version, and a digest of the set: while the same figure has the same one, it is made of the same enrolments. It is "
+        "keyed with the service's secret, so nobody finds out by trying which they are, and those of two figures never match. "
+        "`compare=` with a position or a date adds what came and went since then, and why, in "
         "a sentence; of a rate, into and out of either of its two counts. An office sees the lines of its own country and of "
         "cohorts there, a coordinator all; the others are counted as `withheld`. So does a comparison name sending centres and "
         "cohorts: the others are counted together. "
@@ -216,6 +218,7 @@ def reports_page() -> str:
         "(the administrator, or an office that is a coordinator of a cohort of the programme) publishes the next version of its "
         "report: the first closes it, a later one restates it, with the totals that differ and, for the main counts, what came "
         "and went and why, without sending centres and cohorts, since every partner reads it (`/v1/explain?compare=` has yours). "
+        "A count of which more came and went than is explained at once is told by its totals alone. "
         "A version is never changed, not by a rebuild either; its `digest` is the SHA-256 of `id`, `version`, "
         "`position`, `rules`, `figures` and, if there is one, `restated`, as JSON with sorted keys and no spaces. "
         "`GET /v1/periods/{period}` says how the figures of now differ from the last version, and "

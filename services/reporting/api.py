@@ -55,9 +55,11 @@ def routes(
     look: Look,
     *,
     https: bool,
+    key: bytes,
     outlets: exporting.Outlets = exporting.NONE,
 ) -> APIRouter:
-    """Every address of reporting but its health; `look` is at a stream, and `outlets` are where its figures go."""
+    """Every address of reporting but its health; `look` is at a stream, `key` that of explanations, and `outlets` are where its
+    figures go."""
     router = APIRouter()
     asked = Annotated[Caller, Depends(door.open)]
     Administrator = Annotated[Caller, Depends(door.administrator)]  # noqa: N806 - a type
@@ -127,7 +129,7 @@ def routes(
         async with database.snapshot() as session:
             return await rebuilding.state(session)
 
-    router.include_router(explain_api.routes(database, door))
+    router.include_router(explain_api.routes(database, door, key))
     router.include_router(signin.routes(sessions, audit, https=https))
     return router
 

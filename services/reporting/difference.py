@@ -126,7 +126,7 @@ class _Difference:
         """``cohorts`` are those that have changed, and were there."""
         self.tally: Tally = defaultdict(int)
         self.persons: set[str] = set()
-        self._sessions = {code: _sessions(old.course(code), new.course(code)) for code in cohorts}
+        self._sessions = {code: sessions_moved(old.course(code), new.course(code)) for code in cohorts}
 
     def count(self, old: _Line | None, new: _Line | None, *, certified: bool) -> None:
         lines = [(line, times) for line, times in ((old, -1), (new, 1)) if line is not None]
@@ -180,7 +180,7 @@ def _persons(old: _Line | None, new: _Line | None) -> set[str]:
     return set() if same else {line.person for line in lines}
 
 
-def _sessions(old: Course, new: Course) -> tuple[Sequence[Given], Sequence[Given]]:
+def sessions_moved(old: Course, new: Course) -> tuple[Sequence[Given], Sequence[Given]]:
     """The sessions that are no more, and those that were not; two that are alike in all are two."""
     gone, come = list(old.sessions), []
     for session in new.sessions:

@@ -5,10 +5,12 @@ An explanation counts anew, by the same rules as the cube, from the rows as they
 
 import asyncio
 import hashlib
+import hmac
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import groupby
 
 from pydantic import BaseModel
 from sqlalchemy import select
@@ -18,6 +20,7 @@ from sqlmodel import col
 from services.reporting import history, queries
 from services.reporting.comparing import Comparison, compared, parts
 from services.reporting.domain import COUNTED, Known, Rows, newest
+from services.reporting.history import Heard, Told
 from services.reporting.ledger import Asked, Step, step_at
 from services.reporting.measures import RULES
 from services.reporting.queries import Number
@@ -26,7 +29,7 @@ from services.reporting.rates import RATES
 from services.reporting.reckoning import Counted, Reckoner
 from services.reporting.tables import CubeCell
 from shared.events.certification import CertificateFact
-from shared.events.enrolment import CohortFact, TraineeFact
+from shared.events.enrolment import TraineeFact
 from shared.events.facts import Version
 
 LARGEST = 200_000
@@ -35,7 +38,7 @@ MOST_CHANGED = 10_000
 LESS = "Ask for less at a time: a cohort, a month, a country."
 
 _COHORTS_AT_A_TIME = 20
-_LINES_AT_A_TIME = 200
+_LINES_AT_A_TIME = 100
 
 
 class TooLarge(UnknownQuestion):
@@ -86,8 +89,9 @@ class Line(BaseModel):
 class Explanation(BaseModel):
     """The set behind a figure. ``value`` is the cube's, ``explained`` the sum of all lines, on this page and others.
 
-    ``digest`` is the SHA-256 of all lines: the same figure with the same digest is made of the same enrolments. Lines that the
-    caller may not see are ``withheld``, and counted. ``next`` is what to ask the next page ``after``.
+    ``digest`` is of all lines, keyed, so that nobody finds out by trying which they are: the same figure with the same digest is
+    made of the same enrolments. Lines that the caller may not see are ``withheld``, and counted. ``next`` is what to ask the next
+    page ``after``.
     """
 
     rule: Rule
@@ -121,13 +125,15 @@ async def explain(
     compare: Asked | None,
     sight: Sight,
     *,
+    key: bytes,
     after: str = "",
     limit: int = 100,
     most: int = LARGEST,
 ) -> Explanation:
     """Explain the figure that a question of one measure and no ``by`` has for its answer. The session must see one snapshot.
 
-    Raises ``UnknownQuestion`` for another question, and ``TooLarge`` when ``most`` enrolments are not all in its cohorts.
+    ``key`` is that of the digest. Raises ``UnknownQuestion`` for another question, and ``TooLarge`` when ``most`` enrolments are
+    not all in its cohorts.
     """
     if len(question.measures) != 1 or question.by:
         raise UnknownQuestion(
@@ -167,7 +173,7 @@ async def explain(
         of=int(answer.totals[f"{measure}_denominator"]) if rate else None,
         explained=reckoner.shown(sum(line.value for line in now.values())),
         enrolments=len(now),
-        digest=_digest(now),
+        digest=_digest(key, question, now),
         withheld=len(told) - len(seen),
         compared=None
         if compare is None
@@ -209,7 +215,9 @@ async def _counted(
     found: dict[str, Counted] = {}
     persons: set[str | None] = set()
     for first in range(0, len(cohorts), _COHORTS_AT_A_TIME):
-        rows = await history.rows_at(session, cohorts[first : first + _COHORTS_AT_A_TIME], step)
+        rows = await history.rows_at(
+            session, cohorts[first : first + _COHORTS_AT_A_TIME], step, sessions=reckoner.of_sessions
+        )
         lines = await asyncio.to_thread(lambda: sorted(reckoner.counted(rows), key=lambda line: line.key))  # noqa: B023
         for line in lines:
             if not (line.value or line.of) or (reckoner.measure == "people" and line.person in persons):
@@ -219,10 +227,14 @@ async def _counted(
     return found
 
 
-def _digest(lines: Mapping[str, Counted]) -> str:
-    digest = hashlib.sha256()
-    for key in sorted(lines):
-        digest.update(f"{key} {lines[key].value} {lines[key].of}\n".encode())
+def _digest(key: bytes, question: Question, lines: Mapping[str, Counted]) -> str:
+    # An enrolment's id follows from its cohort and number, so without a key anybody could try which lines they are that are
+    # withheld. Nor are those of two figures ever alike: whether the same one is behind both is not told either.
+    figure = (question.measures, sorted((name, sorted(values)) for name, values in question.where))
+    months = (question.from_month, question.to_month, question.basis_of(question.measures[0]))
+    digest = hmac.new(key, repr((figure, months)).encode(), hashlib.sha256)
+    for line in sorted(lines):
+        digest.update(f"\n{line} {lines[line].value} {lines[line].of}".encode())
     return digest.hexdigest()
 
 
@@ -241,24 +253,35 @@ class _Facts:
         """Lines of which nothing had been heard by then."""
 
     async def read(self, session: AsyncSession, lines: Sequence[Counted]) -> None:
-        for first in range(0, len(lines), _LINES_AT_A_TIME):
-            some = lines[first : first + _LINES_AT_A_TIME]
-            facts = await history.facts_of(
-                session, {line.cohort for line in some}, {line.enrolment for line in some}, self._step
-            )
-            of_cohorts: dict[str, list[Known]] = defaultdict(list)
-            of_enrolments: dict[str, list[Known]] = defaultdict(list)
-            for fact in facts:
-                if isinstance(fact.data, CohortFact):
-                    of_cohorts[fact.key].append(fact)
-                elif isinstance(fact.data, TraineeFact | CertificateFact):
-                    of_enrolments[fact.data.enrolment].append(fact)
-            for line in some:
-                own = [*of_cohorts[line.cohort], *of_enrolments[line.enrolment]]
-                self._told[line.key] = self._changing(sorted(own, key=history.in_order))
-                kind = "trainee" if line.enrolment else "cohort"
-                if not any(fact.kind == kind and not self._is_new(fact) for fact in own):
-                    self._unknown_then.add(line.key)
+        """A few lines at a time, beside the loop that answers everybody else. Lines of a cohort stand together."""
+        sessions = self._reckoner.of_sessions
+        # Each fact of a cohort carries all its sessions: where they count, those of one cohort are in hand at a time.
+        of_one = [list(part) for _, part in groupby(lines, lambda line: line.cohort)]
+        for part in of_one if sessions else [lines]:
+            for first in range(0, len(part), _LINES_AT_A_TIME):
+                some = part[first : first + _LINES_AT_A_TIME]
+                cohorts, enrolments = {line.cohort for line in some}, {line.enrolment for line in some}
+                facts = await history.facts_of(session, cohorts, enrolments, self._step, sessions=sessions)
+                await asyncio.to_thread(self._reckon, some, facts)
+
+    def _reckon(self, lines: Iterable[Counted], facts: Iterable[Heard]) -> None:
+        heard: dict[str, list[Heard]] = defaultdict(list)
+        of_enrolments: dict[str, list[Told]] = defaultdict(list)
+        for fact in facts:
+            if fact.kind == "cohort":
+                heard[fact.key].append(fact)
+            else:
+                known = fact.read()
+                assert isinstance(known.data, TraineeFact | CertificateFact)
+                of_enrolments[known.data.enrolment].append(Told(known))
+        of_cohorts = {code: list(history.of_a_cohort(its)) for code, its in heard.items()}
+        for line in lines:
+            own = [*of_cohorts.get(line.cohort, ()), *of_enrolments[line.enrolment]]
+            own.sort(key=lambda told: history.in_order(told.fact))
+            self._told[line.key] = self._changing(own)
+            kind = "trainee" if line.enrolment else "cohort"
+            if not any(told.fact.kind == kind and not self._is_new(told.fact) for told in own):
+                self._unknown_then.add(line.key)
 
     def told(self, key: str) -> list[Fact]:
         return self._told.get(key, [])
@@ -270,19 +293,23 @@ class _Facts:
         facts = self.told(key)
         return facts[-1].kind if facts else "recounted"
 
-    def _changing(self, facts: Iterable[Known]) -> list[Fact]:
+    def _changing(self, own: Iterable[Told]) -> list[Fact]:
         rows = Rows()
         versions: dict[tuple[str, str], Version] = {}
         found: list[Fact] = []
         last = (0, 0)
-        for fact in facts:
+        for told in own:
+            fact = told.fact
             if not newest([fact], versions):
                 continue
             versions[fact.kind, fact.key] = fact.version
             rows.put(fact.data)
             value = last
-            for line in self._reckoner.counted(rows):
-                value = line.value, line.of
+            if told.moved is not None:
+                value = last[0] + self._reckoner.moved(rows, *told.moved), 0
+            else:
+                for line in self._reckoner.counted(rows):
+                    value = line.value, line.of
             if value != last:
                 last = value
                 if self._is_new(fact):

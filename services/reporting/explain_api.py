@@ -19,6 +19,7 @@ from shared.database import Database
 from shared.http import RETRY_AFTER_SECONDS, Problem
 from shared.offices import Caller, Doorkeeper
 from shared.openapi import refusals
+from shared.secrets import derive
 
 PARAMETERS: list[dict[str, Any]] = [
     {
@@ -61,6 +62,8 @@ EXPLAINED_AT_ONCE = 4
 """Explanations: each holds one of the database's twenty connections, a large one for a long time."""
 COUNTED_AT_ONCE = 5
 """Answers with people counted anew, and those that are files."""
+COMPARED_AT_ONCE = 2
+"""Periods beside their last version: each explains four figures."""
 WAIT_SECONDS = 10.0
 
 
@@ -97,8 +100,13 @@ class Turns:
             self._free.release()
 
 
-def routes(database: Database, door: Doorkeeper) -> APIRouter:
-    """The address of explanations."""
+def digest_key(secret: bytes) -> bytes:
+    """What digests of explanations are made with, from the service's secret: the same at every copy."""
+    return derive(secret, "explanations")
+
+
+def routes(database: Database, door: Doorkeeper, key: bytes) -> APIRouter:
+    """The address of explanations; ``key`` is that of their digests."""
     router = APIRouter()
     turns = Turns(EXPLAINED_AT_ONCE)
     asked = Annotated[Caller, Depends(door.open)]
@@ -125,7 +133,7 @@ def routes(database: Database, door: Doorkeeper) -> APIRouter:
             limit = questions.read_limit(paging.get("limit", "100"))
             async with turns.one(), database.snapshot() as session:
                 return await explain.explain(
-                    session, question, compare, sight_of(caller), after=paging.get("after", ""), limit=limit
+                    session, question, compare, sight_of(caller), key=key, after=paging.get("after", ""), limit=limit
                 )
         except UnknownQuestion as unknown:
             raise Problem(400, unknown.code, unknown.message) from None

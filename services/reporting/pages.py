@@ -76,8 +76,11 @@ _OTHERWISE: Final = _("Something went wrong. Go back and try again.")
 class ReportingPages:
     """The pages, and what they are made from."""
 
-    def __init__(self, database: Database, sessions: Sessions, door: Doorkeeper, addresses: Mapping[str, str]) -> None:
-        """``addresses`` are those of the other services, for links."""
+    def __init__(
+        self, database: Database, sessions: Sessions, door: Doorkeeper, addresses: Mapping[str, str], key: bytes
+    ) -> None:
+        """``addresses`` are those of the other services, for links; ``key`` is that of explanations."""
+        self._key = key
         self._database = database
         self._sessions = sessions
         self._door = door
@@ -186,9 +189,10 @@ class ReportingPages:
             async with self._turns.one(), self._snapshot() as session:
                 then = questions.read_moment("compare", compare) if compare else None
                 names = await codes.names(session, frame.language.tag)
+                sight = sight_of(caller)
                 most = {"limit": LINES_ON_A_PAGE, "most": EXPLAINED_ON_A_PAGE}
                 try:
-                    shown = await explain.explain(session, question, then, sight_of(caller), after=after, **most)
+                    shown = await explain.explain(session, question, then, sight, key=self._key, after=after, **most)
                 except explain.TooLarge:
                     answer = await dashboard.parts(session, question, await queries.positions(session))
                     given = {"answer": answer, "rows": answer.rows[:ROWS_SHOWN], "compare": compare, "names": names}

@@ -23,7 +23,7 @@ from services.reporting.explain import Sight
 from services.reporting.ledger import Asked, last_step
 from services.reporting.measures import MEASURES, RULES
 from services.reporting.queries import Number
-from services.reporting.questions import ASKED, Question
+from services.reporting.questions import ASKED, Question, UnknownQuestion
 from services.reporting.rates import RATES
 from services.reporting.tables import PeriodVersion
 from shared.events.codes import month_of
@@ -92,7 +92,10 @@ class Change(BaseModel):
 
 
 class Restated(BaseModel):
-    """How a version differs from the one before: the totals that do, and of the main counts what came and went, and why."""
+    """How a version differs from the one before: the totals that do, and of the main counts what came and went, and why.
+
+    A count of which more came and went than is explained at once stands in ``totals`` alone.
+    """
 
     totals: dict[str, Change]
     causes: dict[str, Comparison]
@@ -327,7 +330,10 @@ async def _restated(
         if measure in totals:
             question = _question(id_of(programme, period.period), period, (measure,))
             # Whoever has a token reads it, and a version is the same for all: so it names no centre and no cohort.
-            explained = await explain.explain(session, question, then, Sight(), limit=1)
+            try:
+                explained = await explain.explain(session, question, then, Sight(), key=b"", limit=1)
+            except UnknownQuestion:  # too much came and went: the totals tell by how much
+                continue
             if explained.compared is not None:
                 causes[measure] = explained.compared
     return Restated(totals=totals, causes=causes)

@@ -8,6 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.reporting import periods
+from services.reporting.explain_api import COMPARED_AT_ONCE, Turns
 from services.reporting.periods import NoSuchPeriod, PeriodReport, Periods, PeriodState, Unchanged
 from shared.audit import Act, Audit
 from shared.database import Database
@@ -27,6 +28,7 @@ class Closing(BaseModel):
 def routes(database: Database, door: Doorkeeper, audit: Audit) -> APIRouter:
     """The addresses of periods."""
     router = APIRouter()
+    turns = Turns(COMPARED_AT_ONCE)
     asked = Annotated[Caller, Depends(door.open)]
 
     @router.get("/v1/periods", dependencies=[Depends(door.open), Depends(known_parameters)], responses=refusals(400))
@@ -38,7 +40,7 @@ def routes(database: Database, door: Doorkeeper, audit: Audit) -> APIRouter:
     @router.get("/v1/periods/{period}")
     async def one(period: str, _: asked) -> PeriodState:
         """A period (`<programme>.<period>`), its versions, and how the figures of now differ from the last of them, and why."""
-        async with database.snapshot() as session:
+        async with turns.one(), database.snapshot() as session:
             try:
                 return await periods.one(session, period)
             except NoSuchPeriod:
@@ -55,30 +57,34 @@ def routes(database: Database, door: Doorkeeper, audit: Audit) -> APIRouter:
             except NoSuchPeriod:
                 raise _unknown() from None
 
+    async def may_close(caller: Caller, period: str) -> bool:
+        if caller.administrator or caller.source is None or "coordinator" not in caller.roles:
+            return caller.administrator
+        async with database.transaction() as session:
+            return await periods.coordinates(session, caller.source, period)
+
     @router.post("/v1/periods/{period}/close", status_code=201, responses=refusals(403, 409))
     async def close(period: str, caller: asked, closing: Closing | None = None) -> PeriodReport:
         """Publish what is known now as the period's next version: the first closes it, a later one restates it.
 
         For the administrator, and an office that coordinates the programme. 409 when the last version says the same.
         """
+        if "\0" in period:  # the database has no text with one
+            raise _unknown()
+        if not await may_close(caller, period):
+            raise Problem(
+                403, "coordinators_only", "Only the administrator and the programme's coordinator may do this."
+            )
 
         async def work(session: AsyncSession) -> PeriodReport:
             reason = None if closing is None else closing.reason
             made = await periods.close(session, period, caller.postedby, reason)
-            allowed = caller.administrator or (
-                caller.source is not None
-                and "coordinator" in caller.roles
-                and await periods.coordinates(session, caller.source, period)
-            )
-            if not allowed:
-                raise Problem(
-                    403, "coordinators_only", "Only the administrator and the programme's coordinator may do this."
-                )
             await audit.record(session, Act(caller, "period.closed", subject=period))
             return made
 
         try:
-            return await database.run(work)
+            async with turns.one():
+                return await database.run(work)
         except NoSuchPeriod:
             raise _unknown() from None
         except Unchanged:

@@ -4,10 +4,21 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from services.reporting.domain import COUNTED, Cell, Rows, cohort_contributions, contributions
+from services.reporting.domain import (
+    COUNTED,
+    Cell,
+    Course,
+    Rows,
+    Tally,
+    cohort_contributions,
+    contributions,
+    count_hours,
+    place_of,
+)
 from services.reporting.queries import Number
 from services.reporting.questions import Question
 from services.reporting.rates import RATES
+from shared.events.attendance import Given
 from shared.events.certification import CertificateFact
 
 
@@ -45,6 +56,11 @@ class Reckoner:
         if self.measure in RATES:
             return frozenset(term.measure for term in RATES[self.measure].terms)
         return frozenset({"enrolled" if self.measure == "people" else self.measure})
+
+    @property
+    def of_sessions(self) -> bool:
+        """Whether a cohort's sessions are counted; what is not counts the same whatever they are."""
+        return "training_hours" in self.counts
 
     def of(self, cells: Mapping[Cell, int]) -> tuple[int, int]:
         """The value and, of a rate, the denominator."""
@@ -87,6 +103,18 @@ class Reckoner:
                 value,
                 of,
             )
+
+    def moved(self, rows: Rows, gone: Iterable[Given], come: Iterable[Given]) -> int:
+        """By how much hours are others when a cohort's sessions are, and nothing else: each counts by itself."""
+        tally: Tally = defaultdict(int)
+        for trainee in rows.enrolments.values():
+            if (held := rows.cohorts.get(trainee.cohort)) is None:
+                continue
+            course = Course.of(held)
+            if (place := place_of(course, trainee)) is not None:
+                count_hours(tally, place, course, gone, trainee, -1)
+                count_hours(tally, place, course, come, trainee)
+        return self.of(tally)[0]
 
     def shown(self, value: int) -> Number:
         parts = 1 if self.measure in RATES else COUNTED[self.measure].parts

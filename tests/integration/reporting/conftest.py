@@ -28,6 +28,7 @@ from tests.emptying import clear
 from tests.servers import PostgresForTests
 
 ADMINISTRATOR = "sampan_admin_of_these_tests"
+KEY = bytes(32)
 OUTLETS = Outlets(publisher=Publisher("XM-EXAMPLE-1", "40", "An invented operator"))
 BEARER = {"Authorization": f"Bearer {ADMINISTRATOR}"}
 
@@ -84,14 +85,16 @@ def app(database: Database, streams: Streams) -> FastAPI:
     door = Doorkeeper(database, token_digest(ADMINISTRATOR), Office, Token)
     sessions = Sessions(database, door, Session, "reporting")
     made.include_router(
-        routes(database, door, sessions, Audit(database, bytes(32)), streams.look, https=False, outlets=OUTLETS)
+        routes(
+            database, door, sessions, Audit(database, bytes(32)), streams.look, https=False, key=KEY, outlets=OUTLETS
+        )
     )
     made.include_router(exports_api.routes(database, door))
     made.include_router(public_api.routes(database, door, Audit(database, bytes(32)), Visitors()))
     made.include_router(periods_api.routes(database, door, Audit(database, bytes(32))))
     made.include_router(changes(live, door, sessions))
     elsewhere = {"enrolment": "http://enrolment", "certification": "http://certification"}
-    made.include_router(ReportingPages(database, sessions, door, elsewhere).routes())
+    made.include_router(ReportingPages(database, sessions, door, elsewhere, KEY).routes())
     made.state.live = live
     return made
 

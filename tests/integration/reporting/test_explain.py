@@ -1,6 +1,9 @@
 """GET /v1/explain: the enrolments and facts behind a figure, and what came and went since."""
 
 import asyncio
+import hashlib
+import threading
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import httpx
@@ -9,25 +12,28 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from services.reporting import explain, projection, queries, questions
-from services.reporting.domain import Known
+from services.reporting import explain, history, projection, queries, questions
+from services.reporting.domain import Known, Rows, newest
 from services.reporting.explain import Explanation, Sight
 from services.reporting.explain_api import COUNTED_AT_ONCE, EXPLAINED_AT_ONCE, Turns
 from services.reporting.ledger import Asked
 from services.reporting.questions import Question
 from services.reporting.rates import RATES
+from services.reporting.reckoning import Counted, Reckoner
 from shared.database import Database
-from shared.events.enrolment import OfficeFact
+from shared.events.attendance import Given
+from shared.events.certification import CertificateFact
+from shared.events.enrolment import CohortFact, OfficeFact, TraineeFact
 from shared.events.facts import Version
 from shared.http import Problem
 from shared.offices import new_token, token_digest
 from tests.integration.bus.house import eventually
-from tests.integration.reporting.conftest import empty
+from tests.integration.reporting.conftest import KEY, empty
 from tests.integration.reporting.test_aggregates import a_history, ask
 from tests.integration.reporting.test_projection import hear, replay
 from tests.servers import migrate
 from tests.unit.reporting.facts import a_certificate, a_cohort, a_trainee, known
-from tests.unit.reporting.histories import arrivals, histories
+from tests.unit.reporting.histories import DAYS, NUMBERS, arrivals, histories, sessions, trainee_changes
 
 
 async def test_a_figure_is_explained_by_its_enrolments_and_the_facts_that_put_each_there(
@@ -47,7 +53,7 @@ async def test_a_figure_is_explained_by_its_enrolments_and_the_facts_that_put_ea
     assert (line["cohort"], line["enrolment"], line["person"]) == ("wuxi", a_trainee("01").enrolment, "person-01")
     (fact,) = line["facts"]  # the change of trade put nobody there
     assert (fact["stream"], fact["position"], fact["kind"], fact["revision"]) == ("ENROLMENT", 3, "trainee", 2)
-    same = await ask(client, "/v1/explain?measure=enrolled&sex=F&as_of=3.3")
+    same = await ask(client, "/v1/explain?measure=enrolled&sex=F&from=2025-02&as_of=3.3")
     assert same["digest"] == answer["digest"]
     assert (await ask(client, "/v1/explain?measure=enrolled&sex=F&as_of=2.2"))["items"] == []
 
@@ -173,13 +179,29 @@ async def test_an_office_sees_the_lines_of_its_own_country_and_how_many_there_ar
     assert (answer["value"], len(answer["items"]), answer["withheld"]) == (2, seen, 2 - seen)
 
 
+async def test_nobody_finds_out_by_trying_whom_a_digest_is_of(client: httpx.AsyncClient, database: Database) -> None:
+    one = a_trainee("01", withdrawn_on="2025-04-02", status="withdrawn")
+    await hear(database, [known(a_cohort()), known(one), known(a_trainee("02"))])
+    answer = await ask(client, "/v1/explain?measure=withdrawn")
+    line = f"{one.cohort}.{one.enrolment} 1 0\n"
+    assert answer["digest"] != hashlib.sha256(line.encode()).hexdigest()
+    again = Question(("withdrawn",))
+    async with database.transaction() as session:
+        for key, same in ((KEY, True), (b"another", False)):
+            told = await explain.explain(session, again, None, Sight(), key=key)
+            assert (told.digest == answer["digest"]) is same
+    # Two figures may be of the same one: that is not told either.
+    alike = await ask(client, "/v1/explain?measure=withdrawn&sex=F")
+    assert (alike["enrolments"], alike["digest"] == answer["digest"]) == (1, False)
+
+
 measures = st.sampled_from([*questions.COUNTED, *queries.RATES])
 
 
 async def explained(database: Database, question: Question, compare: str | None = None) -> Explanation:
     async with database.transaction() as session:
         asked = Asked.read(compare) if compare else None
-        return await explain.explain(session, question, asked, Sight(everything=True), limit=1000)
+        return await explain.explain(session, question, asked, Sight(everything=True), key=KEY, limit=1000)
 
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -214,6 +236,110 @@ async def test_an_explanation_comes_to_the_figure_whenever_and_whatever_is_asked
         whole = await explained(database, question)
         assert sum(line.value for line in whole.items) == pytest.approx(whole.value)
         assert measure == "people" or all(line.facts for line in whole.items), "a fact put each there"
+
+
+_changes_of_a_cohort = st.fixed_dictionaries(
+    {"sessions": st.lists(sessions, max_size=4)},
+    optional={
+        "starts_on": st.sampled_from(DAYS),
+        "status": st.sampled_from(["closed", "void"]),
+        "started_on": st.none(),
+        "places": st.just([{"country": "KH", "places": 7}]),
+    },
+)
+
+
+@st.composite
+def _told(draw: st.DrawFn) -> list[Known]:
+    """Facts of a cohort, mostly of its sessions alone, with some of its trainees and their certificates in between."""
+    facts = []
+    for revision in range(2, draw(st.integers(5, 12))):
+        kind = draw(st.sampled_from(["cohort", "cohort", "cohort", "trainee", "certificate"]))
+        number = draw(st.sampled_from(NUMBERS))
+        if kind == "cohort":
+            facts.append(known(a_cohort(**draw(_changes_of_a_cohort)), revision))
+        elif kind == "trainee":
+            facts.append(known(a_trainee(number, **draw(trainee_changes)), revision))
+        else:
+            facts.append(known(a_certificate(a_trainee(number), awarded_on=draw(st.sampled_from(DAYS))), revision))
+    return [known(a_cohort(), 1), known(a_trainee("01"), 1), *draw(st.permutations(facts))]
+
+
+async def _all_reckoned(database: Database, question: Question, cohort: str, enrolment: str) -> list[tuple[Any, ...]]:
+    """What changed a line, by counting it anew after each of all facts that were ever heard of it."""
+    models = {"cohort": CohortFact, "trainee": TraineeFact, "certificate": CertificateFact}
+    fields = "epoch, revision, position, time, cause, CAST(data AS text) AS data, step"
+    statement = f"""
+        SELECT 'cohort' AS kind, cohort AS key, {fields} FROM cohorts
+        UNION ALL SELECT 'trainee', enrolment, {fields} FROM enrolments
+        UNION ALL SELECT 'certificate', certificate, {fields} FROM certificates
+        UNION ALL SELECT kind, key, {fields} FROM past_facts
+    """  # noqa: S608
+    own = []
+    async with database.transaction() as session:
+        for row in await session.execute(text(statement)):
+            data = models[row.kind].model_validate_json(row.data)
+            whose = data.cohort if isinstance(data, CohortFact) else data.enrolment  # type: ignore[attr-defined]
+            if whose in (cohort, enrolment):
+                version = Version(row.epoch, row.revision)
+                own.append(Known(row.kind, row.key, version, data, row.position, row.time, row.cause, row.step))
+    rows, versions, last, found = Rows(), dict[tuple[str, str], Version](), (0, 0), []
+    for fact in sorted(own, key=history.in_order):
+        if newest([fact], versions):
+            versions[fact.kind, fact.key] = fact.version
+            rows.put(fact.data)
+            for line in Reckoner(question).counted(rows):
+                if last != (last := (line.value, line.of)):
+                    shown = Reckoner(question).shown(line.value)
+                    found.append((fact.kind, fact.key, fact.position, fact.version.revision, shown))
+    return found
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+async def test_facts_that_cannot_move_a_line_are_left_out_and_no_other(database: Database, data: st.DataObject) -> None:
+    await empty(database)
+    for position, fact in enumerate(data.draw(_told()), 1):
+        await (replay if data.draw(st.booleans()) else hear)(database, [fact], position)
+    for measure in ("training_hours", data.draw(measures)):
+        month = data.draw(st.sampled_from([None, "2025-04"]))
+        question = Question((measure,), (), (), month)
+        for line in (await explained(database, question)).items:
+            told = [(one.kind, one.key, one.position, one.revision, one.value) for one in line.facts]
+            assert told == await _all_reckoned(database, question, line.cohort, line.enrolment or "")
+
+
+@pytest.mark.parametrize(("measure", "reckoned"), [("enrolled", 2), ("training_hours", 2), ("places", 1)])
+async def test_sessions_are_reckoned_for_hours_alone_each_once_and_beside_the_loop(
+    database: Database, monkeypatch: pytest.MonkeyPatch, measure: str, reckoned: int
+) -> None:
+    held = [{"session": number, "date": "2025-04-01", "hours": 2.0} for number in range(1, 31)]
+    await hear(database, [known(a_cohort())], 1)
+    await hear(database, [known(a_trainee("01"))], 2)
+    for number in range(1, 31):
+        await hear(database, [known(a_cohort(sessions=held[:number]), 1 + number)], 2 + number)
+    threads, anew, moved = set(), [], []
+    counted, moves = Reckoner.counted, Reckoner.moved
+
+    def counting(self: Reckoner, rows: Rows) -> Iterable[Counted]:
+        threads.add(threading.current_thread())
+        anew.append(rows)
+        return counted(self, rows)
+
+    def moving(self: Reckoner, rows: Rows, gone: Sequence[Given], come: Sequence[Given]) -> int:
+        threads.add(threading.current_thread())
+        moved.append((len(gone), len(come)))
+        return moves(self, rows, gone, come)
+
+    monkeypatch.setattr(Reckoner, "counted", counting)
+    monkeypatch.setattr(Reckoner, "moved", moving)
+
+    (line,) = (await explained(database, Question((measure,)))).items
+
+    assert len(anew) == 1 + reckoned  # what it counts now, and after each fact that may have moved it
+    assert moved == ([(0, 1)] * 30 if measure == "training_hours" else [])
+    assert len(line.facts) == (30 if measure == "training_hours" else 1)
+    assert threading.main_thread() not in threads
 
 
 async def test_a_certificate_that_is_the_cause_is_named(client: httpx.AsyncClient, database: Database) -> None:

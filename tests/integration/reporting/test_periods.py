@@ -1,5 +1,6 @@
 """Periods: targets against what was reached, versions that nobody changes, and restatements with their causes."""
 
+import asyncio
 import hashlib
 from typing import Any
 
@@ -9,14 +10,16 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.reporting import periods, projection, queries
+from services.reporting import explain, periods, projection, queries
 from services.reporting.domain import Known
+from services.reporting.explain_api import COMPARED_AT_ONCE
 from services.reporting.questions import Question
 from shared.database import Database
 from shared.events.enrolment import OfficeFact, ProgrammeFact
 from shared.events.envelope import canonical
 from shared.events.facts import Version
 from shared.offices import new_token, token_digest
+from tests.integration.bus.house import eventually
 from tests.integration.reporting.test_aggregates import ask
 from tests.integration.reporting.test_projection import hear, replay
 from tests.unit.reporting.facts import a_cohort, a_trainee, known
@@ -148,6 +151,17 @@ async def test_a_dead_letter_that_is_replayed_after_the_close_is_told_with_its_c
     assert (await ask(reported, f"/v1/periods/{ID}"))["since"]["totals"] == {}
 
 
+async def a_token(database: Database, office: str, role: str) -> str:
+    token = new_token(office)
+    fields: dict[str, Any] = {"office": office, "name": "An office", "roles": [role], "status": "active"}
+    line = {"sha256": token_digest(token), "officer": "one", "expires": "2100-01-01T00:00:00Z"}
+    fact = OfficeFact.model_validate({**fields, "tokens": [line]})
+    await database.run(
+        lambda session: projection.apply(session, [Known("office", office, Version(1, 1), fact)]),
+    )
+    return token
+
+
 @pytest.mark.parametrize(
     ("office", "role", "status"),
     [
@@ -160,17 +174,65 @@ async def test_a_dead_letter_that_is_replayed_after_the_close_is_told_with_its_c
 async def test_only_the_programmes_coordinator_closes_its_periods(
     reported: httpx.AsyncClient, database: Database, office: str, role: str, status: int
 ) -> None:
-    token = new_token(office)
-    fields: dict[str, Any] = {"office": office, "name": "An office", "roles": [role], "status": "active"}
-    line = {"sha256": token_digest(token), "officer": "one", "expires": "2100-01-01T00:00:00Z"}
-    fact = OfficeFact.model_validate({**fields, "tokens": [line]})
-    await database.run(
-        lambda session: projection.apply(session, [Known("office", office, Version(1, 1), fact)]),
-    )
+    token = await a_token(database, office, role)
     headers = {"Authorization": f"Bearer {token}"}
     closed = await reported.post(f"/v1/periods/{ID}/close", headers=headers)
     assert closed.status_code == status
     assert (await ask(reported, f"/v1/periods/{ID}", **headers))["period"]["versions"] == (status == 201)
+
+
+async def test_who_may_not_close_a_period_has_nothing_counted(
+    reported: httpx.AsyncClient, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = await a_token(database, "/offices/kh/other", "coordinator")
+
+    async def close(*_: object) -> None:
+        raise AssertionError("counted for who may not")
+
+    monkeypatch.setattr(periods, "close", close)
+    closed = await reported.post(f"/v1/periods/{ID}/close", headers={"Authorization": f"Bearer {token}"})
+    assert (closed.status_code, closed.json()["code"]) == (403, "coordinators_only")
+
+
+@pytest.mark.parametrize("more", ["changes", "enrolments"])
+async def test_a_count_of_which_too_much_came_and_went_is_told_by_its_totals_alone(
+    reported: httpx.AsyncClient, database: Database, monkeypatch: pytest.MonkeyPatch, more: str
+) -> None:
+    assert (await reported.post(f"/v1/periods/{ID}/close")).status_code == 201
+    trainees = [known(a_trainee(f"1{number}")) for number in range(3)]
+    await hear(database, trainees, 6)
+    if more == "changes":
+        monkeypatch.setattr(explain, "MOST_CHANGED", 2)
+    else:
+        monkeypatch.setitem(explain.explain.__kwdefaults__, "most", 4)
+
+    since = (await ask(reported, f"/v1/periods/{ID}"))["since"]
+
+    assert since["totals"]["enrolled"] == {"was": 2, "now": 5}
+    assert since["causes"] == {}
+    second = await reported.post(f"/v1/periods/{ID}/close")
+    assert (second.status_code, second.json()["restated"]["causes"]) == (201, {})
+
+
+async def test_periods_that_are_compared_leave_room_for_everybody_else(
+    reported: httpx.AsyncClient, database: Database
+) -> None:
+    assert (await reported.post(f"/v1/periods/{ID}/close")).status_code == 201
+    async with database.transaction() as session:
+        await session.execute(text("LOCK TABLE period_versions IN ACCESS EXCLUSIVE MODE"))  # so that none of them ends
+        asked = [asyncio.create_task(reported.get(f"/v1/periods/{ID}")) for _ in range(20)]
+        asked += [asyncio.create_task(reported.post(f"/v1/periods/{ID}/close")) for _ in range(20)]
+
+        async def all_that_may() -> bool:
+            waiting = await session.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+            return (waiting or 0) >= COMPARED_AT_ONCE
+
+        await eventually(all_that_may)
+        answer = await reported.get("/v1/codes")
+        assert answer.status_code == 200, answer.text
+    statuses = [answer.status_code for answer in await asyncio.gather(*asked)]
+    assert {200} <= set(statuses[:20]) <= {200, 503}  # 503 for who waited too long for a turn
+    assert set(statuses[20:]) <= {409, 503}
 
 
 @pytest.mark.parametrize("path", ["ilo-china.2030", "nothing", f"{ID}/versions/1"])

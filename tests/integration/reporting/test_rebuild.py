@@ -21,7 +21,7 @@ from shared.batches import advance_heard
 from shared.bus import Extent
 from shared.database import Database
 from shared.delivery import Delivery
-from tests.integration.reporting.conftest import Streams
+from tests.integration.reporting.conftest import KEY, Streams
 from tests.integration.reporting.test_aggregates import a_history, ask
 from tests.integration.reporting.test_projection import hear, kept, recounted, told
 from tests.unit.reporting.facts import a_trainee, known, wire
@@ -111,8 +111,10 @@ async def test_what_a_rebuild_finds_is_known_since_then_and_explains_the_differe
     async def since(**where: str) -> Comparison:
         question = Question(("enrolled",), where=tuple((name, (value,)) for name, value in where.items()))
         async with database.snapshot() as session:
-            then = await explain.explain(session, replace(question, as_of=before), None, Sight(everything=True))
-            found = await explain.explain(session, question, before, Sight(everything=True))
+            then = await explain.explain(
+                session, replace(question, as_of=before), None, Sight(everything=True), key=KEY
+            )
+            found = await explain.explain(session, question, before, Sight(everything=True), key=KEY)
         assert found.compared is not None
         assert then.value == then.explained == found.compared.value
         assert found.compared.value + found.compared.difference == found.value
