@@ -266,7 +266,7 @@ async def confirm(session: AsyncSession, good: Mapping[str, bytes], bad: Iterabl
 async def nobody_to_name(session: AsyncSession, enrolments: Sequence[str]) -> None:
     """Their persons are forgotten: what was never public never is, and what was is closed for good. Standing and log stay.
 
-    What was decided meanwhile is still due.
+    What is public is still due: its standing may be behind, and what superseded it never comes.
     """
     rows = await session.execute(
         text("SELECT certificate FROM certificates WHERE enrolment = ANY(:enrolments) ORDER BY certificate FOR UPDATE"),
@@ -275,10 +275,12 @@ async def nobody_to_name(session: AsyncSession, enrolments: Sequence[str]) -> No
     certificates = list(rows.scalars())
     await session.execute(
         text(
-            f"""
-            UPDATE certificates SET due = false WHERE certificate = ANY(:certificates) AND NOT EXISTS
-                (SELECT FROM attestations WHERE attestations.certificate = certificates.certificate AND {_BEHIND})
-            """  # noqa: S608
+            """
+            UPDATE certificates SET due = false WHERE certificate = ANY(:certificates) AND NOT EXISTS (
+                SELECT FROM attestations AS public
+                WHERE public.certificate = certificates.certificate AND public.status <> 'prepared'
+            )
+            """
         ),
         {"certificates": certificates},
     )
