@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from services.certification import attestations, status_lists
 from services.certification.attestations import Append, Settled, Signed
 from services.certification.holders import CERTIFICATION, Holder, Holders
-from services.certification.issuer_keys import IssuerKey, IssuerKeys
+from services.certification.issuer_keys import IssuerKey, IssuerKeys, none_is_given_up
 from services.certification.matching import digest_of, is_one_of, was_one_of
 from services.certification.operator import Operator
 from services.certification.planning import Wish
@@ -178,6 +178,7 @@ class Issuer:
 
     async def _settled(self, enrolments: Sequence[str], step: str) -> tuple[Settled, Sources]:
         async def work(session: AsyncSession) -> tuple[Settled, Sources]:
+            await none_is_given_up(session)
             held = await attestations.hold(session, enrolments)
             known = await sources(session, self._operator, enrolments)
             settled = await attestations.settle(

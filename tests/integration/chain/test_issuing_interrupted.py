@@ -133,6 +133,26 @@ async def test_what_a_document_says_and_changes_while_it_is_settled_is_said_by_t
     assert "Skills Certification" in (await chain.documents.for_holder(await chain.public_id("01"))).document.json
 
 
+async def test_what_is_signed_with_a_key_while_it_is_given_up_is_signed_anew(chain: Chain) -> None:
+    given_up = asyncio.Event()
+
+    async with chain.own.transaction() as session:
+
+        async def step(name: str) -> None:
+            if name == "store":  # it is signed, and the key is given up before anybody can see that
+                await chain.keys.compromise(session, 1, chain.now)
+                given_up.set()
+
+        look = asyncio.create_task(chain.an_issuer(step).look())
+        await given_up.wait()
+        await asyncio.wait([look], timeout=1)  # it ends at once, or waits for what is being given up
+    await look
+    await chain.issue()
+
+    assert await chain.rows("SELECT DISTINCT key FROM attestations") == [{"key": 2}]
+    assert await chain.standings() == {("01", 1): "valid", ("02", 1): "valid"}
+
+
 async def test_an_edition_that_is_made_while_the_one_before_is_waited_for_is_settled_with_it(chain: Chain) -> None:
     """Alone, the one before would be superseded by nothing in public."""
     (first,) = await chain.rows("SELECT certificate, enrolment FROM certificates WHERE data ->> 'trainee' = '01'")
