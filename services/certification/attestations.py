@@ -73,21 +73,35 @@ async def moved(session: AsyncSession, limit: int) -> list[str]:
     rows = await session.execute(
         text(
             f"""
-            SELECT DISTINCT enrolment FROM certificates JOIN attestations USING (certificate)
-            WHERE due AND {_BEHIND} LIMIT :limit
-            """  # noqa: S608
+            SELECT DISTINCT enrolment FROM certificates LEFT JOIN attestations USING (certificate)
+            WHERE due AND ({_BEHIND} OR {_STOOD_FOR}) LIMIT :limit
+            """  # noqa: S608 - constants of this module
         ),
         {"limit": limit},
     )
     return list(rows.scalars())
 
 
-_BEHIND: Final = """
-    certificates.status <> 'superseded' AND attestations.status NOT IN
-        ('prepared', CASE certificates.status WHEN 'issued' THEN 'valid' WHEN 'suspended' THEN 'suspended'
-            WHEN 'revoked' THEN 'revoked' ELSE 'void' END)
+_DECIDED: Final = """
+    CASE certificates.status WHEN 'issued' THEN 'valid' WHEN 'suspended' THEN 'suspended' WHEN 'revoked' THEN 'revoked'
+        ELSE 'void' END
+"""
+_BEHIND: Final = f"""
+    certificates.status <> 'superseded' AND attestations.status NOT IN ('prepared', {_DECIDED})
 """
 """Of a certificate and its attestation: what is public is not what was decided."""
+_STOOD_FOR: Final = f"""
+    COALESCE(attestations.status, 'prepared') = 'prepared' AND certificates.data ->> 'edition' <> '1'
+    AND certificates.status IN ('issued', 'suspended', 'revoked') AND EXISTS (
+        SELECT FROM certificates AS replaced JOIN attestations AS public USING (certificate)
+        WHERE replaced.enrolment = certificates.enrolment AND replaced.status = 'superseded'
+        AND (replaced.scheme, replaced.data ->> 'occupation', replaced.data ->> 'level')
+            = (certificates.scheme, certificates.data ->> 'occupation', certificates.data ->> 'level')
+        AND CAST(replaced.data ->> 'edition' AS int) < CAST(certificates.data ->> 'edition' AS int)
+        AND public.status NOT IN ('prepared', 'superseded', {_DECIDED})
+    )
+"""
+"""The same of one that is not public yet: what stands for it in public, which it replaced, does not stand as it does."""
 
 
 async def hold(session: AsyncSession, enrolments: Sequence[str]) -> list[str]:

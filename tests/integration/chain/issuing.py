@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.certification import attestations
 from services.certification.attested import Attested
 from services.certification.documents import Documents
 from services.certification.holders import Holders
@@ -107,6 +108,11 @@ class Chain:
         self.now += timedelta(hours=2)
         await self.issue()
         await self.issue()
+
+    async def moved(self) -> list[str]:
+        """Enrolments of which a standing can follow at once."""
+        async with self.own.transaction() as session:
+            return await attestations.moved(session, 10)
 
     async def rows(self, query: str, **values: Any) -> list[dict[str, Any]]:
         async with self.own.transaction() as session:
