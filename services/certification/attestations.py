@@ -330,6 +330,10 @@ async def served(session: AsyncSession, certificates: Sequence[str]) -> dict[str
 async def sign_anew(session: AsyncSession, certificates: Sequence[str]) -> None:
     """Have the documents of these signed anew with the names that enrolment gives by now."""
     named = {"certificates": list(certificates)}
+    # As the issuer does, certificates before what is public of them, in order: neither waits for the other for ever.
+    await session.execute(
+        text("SELECT FROM certificates WHERE certificate = ANY(:certificates) ORDER BY certificate FOR UPDATE"), named
+    )
     await session.execute(
         text("UPDATE attestations SET holder = NULL WHERE certificate = ANY(:certificates) AND sealed IS NOT NULL"),
         named,

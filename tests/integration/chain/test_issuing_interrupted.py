@@ -153,6 +153,26 @@ async def test_what_is_signed_with_a_key_while_it_is_given_up_is_signed_anew(cha
     assert await chain.standings() == {("01", 1): "valid", ("02", 1): "valid"}
 
 
+async def test_what_is_wanted_anew_while_it_is_settled_waits_for_that(chain: Chain) -> None:
+    """Each has first what the other needs next: one of the two would be ended."""
+    await chain.issue()
+    (first,) = await chain.rows("SELECT certificate, enrolment FROM certificates WHERE data ->> 'trainee' = '01'")
+
+    async def wanted() -> None:
+        async with chain.own.transaction() as session:
+            await attestations.sign_anew(session, [first["certificate"]])
+
+    async with chain.own.transaction() as settling:
+        await attestations.hold(settling, [first["enrolment"]])
+        wanting = asyncio.create_task(wanted())
+        done, _ = await asyncio.wait({wanting}, timeout=1)
+        assert not done
+        await settling.execute(text("UPDATE attestations SET changed = now() WHERE certificate = :certificate"), first)
+    await wanting
+
+    assert await chain.rows("SELECT certificate FROM certificates WHERE due") == [{"certificate": first["certificate"]}]
+
+
 async def test_an_edition_that_is_made_while_the_one_before_is_waited_for_is_settled_with_it(chain: Chain) -> None:
     """Alone, the one before would be superseded by nothing in public."""
     (first,) = await chain.rows("SELECT certificate, enrolment FROM certificates WHERE data ->> 'trainee' = '01'")
