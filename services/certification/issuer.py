@@ -83,6 +83,9 @@ class Issuer:
         self._woken = asyncio.Event()
         self._more = asyncio.Event()
         self._asked: datetime | None = None
+        """When names were compared last: when that began."""
+        self._compared = ""
+        """How far it is, as a certificate; empty when it is through."""
         self._unsigned: dict[str, str] = {}
         self.progress = Progress()
         database.on_outbox(self.wake)
@@ -266,23 +269,25 @@ class Issuer:
     # --- names
 
     async def _names_by_now(self) -> None:
-        """Now and then compare what is served with what enrolment says: a consent may be withdrawn, a name corrected."""
+        """Now and then compare what is served with what enrolment says: a consent may be withdrawn, a name corrected.
+
+        A batch with each look, so that what is due does not wait for all of them.
+        """
         now = self._clock()
-        if self._asked is not None and now - self._asked < ASK_ANEW:
+        if not self._compared and self._asked is not None and now - self._asked < ASK_ANEW:
             return
-        after = ""
+        rows = await self._run_in(partial(attestations.named_rows, after=self._compared, limit=BATCH))
         try:
-            while rows := await self._run_in(partial(attestations.named_rows, after=after, limit=BATCH)):
-                after = rows[-1]["certificate"]
-                holders = await self._holders.ask({row["enrolment"] for row in rows}, CERTIFICATION)
-                stale = [row["certificate"] for row in rows if is_stale(row, holders[row["enrolment"]])]
-                if stale:
-                    await self._run_in(partial(attestations.sign_anew, certificates=stale))
-                    self.wake()
+            holders = await self._holders.ask({row["enrolment"] for row in rows}, CERTIFICATION)
         except ConnectionError as error:
             log.warning("names are compared later: %s", error)
             return
-        self._asked = now
+        if stale := [row["certificate"] for row in rows if is_stale(row, holders[row["enrolment"]])]:
+            await self._run_in(partial(attestations.sign_anew, certificates=stale))
+            self.wake()
+        if not self._compared:
+            self._asked = now
+        self._compared = rows[-1]["certificate"] if len(rows) == BATCH else ""
 
     async def _run_in(self, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
         return await self._database.run(work)

@@ -54,7 +54,7 @@ class Chain:
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
         self.keys = IssuerKeys(SECRET)
         self.log = Log(SECRET, OPERATOR.host)
-        self.holders = Holders(self._ask)
+        self.holders = Holders(self.ask)
         self.issuer = self.an_issuer()
         self.documents = Documents(own, self.holders, self.issuer)
 
@@ -80,7 +80,7 @@ class Chain:
     def an_issuer(self, step: Callable[[str], Awaitable[None]] | None = None) -> Issuer:
         return Issuer(self.own, self.keys, self.holders, OPERATOR, self.log.append, lambda: self.now, step)
 
-    async def _ask(self, body: bytes) -> bytes:
+    async def ask(self, body: bytes) -> bytes:
         if not self.enrolment_answers:
             raise Away("nobody answers")
         return await Register(self.house.database, self.house.register).answer(body)

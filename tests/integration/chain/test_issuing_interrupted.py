@@ -1,6 +1,7 @@
 """The issuer ends in the middle, or takes long: what is public is whole all the same."""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from time import monotonic
@@ -10,6 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from services.certification import attestations, issuer
+from services.certification.holders import Holders
 from services.certification.sources import Sources, sources
 from shared import database
 from shared.database import Database
@@ -151,6 +153,29 @@ async def test_what_is_signed_with_a_key_while_it_is_given_up_is_signed_anew(cha
 
     assert await chain.rows("SELECT DISTINCT key FROM attestations") == [{"key": 2}]
     assert await chain.standings() == {("01", 1): "valid", ("02", 1): "valid"}
+
+
+async def test_names_are_compared_a_few_at_a_look_and_go_on_where_enrolment_was_away(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await chain.issue()
+    asked: list[str] = []
+
+    async def ask(body: bytes) -> bytes:
+        asked.extend(json.loads(body)["enrolments"])
+        return await chain.ask(body)
+
+    monkeypatch.setattr(issuer, "BATCH", 1)
+    chain.holders = Holders(ask)
+    looking = chain.an_issuer()
+    one, two = await chain.rows("SELECT certificate, enrolment FROM certificates ORDER BY certificate")
+    for answers, enrolments in ((True, [one]), (False, [one, two]), (True, [one, two, two]), (True, [one, two, two])):
+        chain.enrolment_answers = answers
+        await looking.look()
+        assert asked == [row["enrolment"] for row in enrolments]
+    chain.now += issuer.ASK_ANEW
+    await looking.look()
+    assert asked[3:] == [one["enrolment"]], "an hour later"
 
 
 async def test_what_is_wanted_anew_while_it_is_settled_waits_for_that(chain: Chain) -> None:
