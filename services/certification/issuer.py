@@ -44,6 +44,8 @@ ABREAST = 4
 LOOK_SECONDS = 0.5
 """Between two looks when nobody wakes it: another copy of the service may have taken the event."""
 AGAIN_SECONDS = 1.0
+ELSEWHERE = "another copy of this service issues, and knows why"
+"""What a copy says that does not: it knows how many wait."""
 ASK_ANEW = timedelta(hours=1)
 """After this much time names are compared with what enrolment says by now, also of what nobody asked for."""
 
@@ -109,6 +111,8 @@ class Issuer:
                 async with self._database.alone("issuing") as connection:
                     if connection is not None:
                         await self._both(connection)
+                    else:
+                        self.progress = Progress(problem=ELSEWHERE)
             except Exception as error:
                 log.warning("issuing stopped, and goes on soon: %s", describe(error))
                 self.progress.problem = describe(error)

@@ -109,6 +109,24 @@ async def test_an_issuer_keeps_its_place_however_long_a_look_takes(
             await asyncio.sleep(0.1)
 
 
+async def test_a_copy_that_does_not_issue_says_so_and_nothing_of_when_it_did(chain: Chain) -> None:
+    looking = chain.an_issuer()
+    looking.progress.problem = "enrolment was away when this copy issued"
+
+    async def says(problem: str | None) -> None:
+        until = monotonic() + 10
+        while looking.progress.problem != problem:
+            assert monotonic() < until, looking.progress
+            await asyncio.sleep(0.05)
+
+    async with chain.own.alone("issuing") as other:
+        assert other is not None
+        async with looking.running():
+            await says(issuer.ELSEWHERE)
+    async with looking.running():
+        await says(None)
+
+
 async def test_what_a_document_says_and_changes_while_it_is_settled_is_said_by_the_next(
     chain: Chain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
