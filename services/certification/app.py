@@ -21,7 +21,7 @@ from services.certification import (
 from services.certification.api import routes
 from services.certification.attested import Attested
 from services.certification.check import check
-from services.certification.documents import Documents
+from services.certification.documents import Documents, Names
 from services.certification.handlers import Handlers
 from services.certification.holders import Holders
 from services.certification.issuer import Issuer
@@ -118,7 +118,8 @@ def create(settings: Settings) -> FastAPI:
     operator = Operator.at(settings.public_url, settings.operator_name) if settings.public_url else None
     holders = Holders(partial(ask, bus, HOLDER))
     transparency, issuer, documents, attested, printing, judging = _issuing(database, secret, keys, holders, operator)
-    links = Links(operator.url if operator else None, database, audit)
+    names = Names(database, holders)
+    links = Links(operator.url if operator else None, database, names, audit)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -147,7 +148,7 @@ def create(settings: Settings) -> FastAPI:
         judging_api.routes(judging, Visitors()),
         log_api.routes(transparency, database, Visitors()),
         recognitions_api.routes(database, Visitors()),
-        documents_api.routes(printing, database, door, sessions, audit),
+        documents_api.routes(printing, names, door, sessions, audit),
         wallet_api.routes(links, door),
         rejections(database, door, handlers.rejected, audit),
     ):

@@ -73,21 +73,35 @@ async def moved(session: AsyncSession, limit: int) -> list[str]:
     rows = await session.execute(
         text(
             f"""
-            SELECT DISTINCT enrolment FROM certificates JOIN attestations USING (certificate)
-            WHERE due AND {_BEHIND} LIMIT :limit
-            """  # noqa: S608
+            SELECT DISTINCT enrolment FROM certificates LEFT JOIN attestations USING (certificate)
+            WHERE due AND ({_BEHIND} OR {_STOOD_FOR}) LIMIT :limit
+            """  # noqa: S608 - constants of this module
         ),
         {"limit": limit},
     )
     return list(rows.scalars())
 
 
-_BEHIND: Final = """
-    certificates.status <> 'superseded' AND attestations.status NOT IN
-        ('prepared', CASE certificates.status WHEN 'issued' THEN 'valid' WHEN 'suspended' THEN 'suspended'
-            WHEN 'revoked' THEN 'revoked' ELSE 'void' END)
+_DECIDED: Final = """
+    CASE certificates.status WHEN 'issued' THEN 'valid' WHEN 'suspended' THEN 'suspended' WHEN 'revoked' THEN 'revoked'
+        ELSE 'void' END
+"""
+_BEHIND: Final = f"""
+    certificates.status <> 'superseded' AND attestations.status NOT IN ('prepared', {_DECIDED})
 """
 """Of a certificate and its attestation: what is public is not what was decided."""
+_STOOD_FOR: Final = f"""
+    COALESCE(attestations.status, 'prepared') = 'prepared' AND certificates.data ->> 'edition' <> '1'
+    AND certificates.status IN ('issued', 'suspended', 'revoked') AND EXISTS (
+        SELECT FROM certificates AS replaced JOIN attestations AS public USING (certificate)
+        WHERE replaced.enrolment = certificates.enrolment AND replaced.status = 'superseded'
+        AND (replaced.scheme, replaced.data ->> 'occupation', replaced.data ->> 'level')
+            = (certificates.scheme, certificates.data ->> 'occupation', certificates.data ->> 'level')
+        AND CAST(replaced.data ->> 'edition' AS int) < CAST(certificates.data ->> 'edition' AS int)
+        AND public.status NOT IN ('prepared', 'superseded', {_DECIDED})
+    )
+"""
+"""The same of one that is not public yet: what stands for it in public, which it replaced, does not stand as it does."""
 
 
 async def hold(session: AsyncSession, enrolments: Sequence[str]) -> list[str]:
@@ -266,7 +280,7 @@ async def confirm(session: AsyncSession, good: Mapping[str, bytes], bad: Iterabl
 async def nobody_to_name(session: AsyncSession, enrolments: Sequence[str]) -> None:
     """Their persons are forgotten: what was never public never is, and what was is closed for good. Standing and log stay.
 
-    What was decided meanwhile is still due.
+    What is public is still due: its standing may be behind, and what superseded it never comes.
     """
     rows = await session.execute(
         text("SELECT certificate FROM certificates WHERE enrolment = ANY(:enrolments) ORDER BY certificate FOR UPDATE"),
@@ -275,10 +289,12 @@ async def nobody_to_name(session: AsyncSession, enrolments: Sequence[str]) -> No
     certificates = list(rows.scalars())
     await session.execute(
         text(
-            f"""
-            UPDATE certificates SET due = false WHERE certificate = ANY(:certificates) AND NOT EXISTS
-                (SELECT FROM attestations WHERE attestations.certificate = certificates.certificate AND {_BEHIND})
-            """  # noqa: S608
+            """
+            UPDATE certificates SET due = false WHERE certificate = ANY(:certificates) AND NOT EXISTS (
+                SELECT FROM attestations AS public
+                WHERE public.certificate = certificates.certificate AND public.status <> 'prepared'
+            )
+            """
         ),
         {"certificates": certificates},
     )
@@ -314,6 +330,10 @@ async def served(session: AsyncSession, certificates: Sequence[str]) -> dict[str
 async def sign_anew(session: AsyncSession, certificates: Sequence[str]) -> None:
     """Have the documents of these signed anew with the names that enrolment gives by now."""
     named = {"certificates": list(certificates)}
+    # As the issuer does, certificates before what is public of them, in order: neither waits for the other for ever.
+    await session.execute(
+        text("SELECT FROM certificates WHERE certificate = ANY(:certificates) ORDER BY certificate FOR UPDATE"), named
+    )
     await session.execute(
         text("UPDATE attestations SET holder = NULL WHERE certificate = ANY(:certificates) AND sealed IS NOT NULL"),
         named,

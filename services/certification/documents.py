@@ -13,10 +13,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.certification import attestations, queries
-from services.certification.holders import CERTIFICATION, PUBLIC, Holder, Holders
+from services.certification.holders import CERTIFICATION, PUBLIC, TRAINING, Holder, Holders
 from services.certification.issuer import Issuer, is_stale, opened_document
 from services.certification.signing import Document
 from shared.database import Database
+from shared.events.certification import CertificateFact
 from shared.http import RETRY_AFTER_SECONDS, Problem
 from shared.offices import Caller
 from shared.vc import jwt
@@ -46,12 +47,36 @@ class Opened:
     signed: datetime
 
 
+class Names:
+    """Whose names an office may have: by its part in the cohort, and by what the holder agrees to."""
+
+    def __init__(self, database: Database, holders: Holders) -> None:
+        self._database = database
+        self._holders = holders
+
+    async def certificates(
+        self, caller: Caller, *, certificate: str | None = None, cohort: str | None = None
+    ) -> list[CertificateFact]:
+        """One certificate, or a cohort's, whose documents this office may have, by trainee number. Raises ``Problem`` 503."""
+        async with self._database.transaction() as session:
+            found = await queries.named_certificates(session, caller, certificate=certificate, cohort=cohort)
+        asked = {one.fact.enrolment for one in found if one.for_training}
+        try:
+            holders = await self._holders.ask(asked, TRAINING)
+        except ConnectionError:
+            raise _away() from None
+        # Of somebody who is forgotten there is no name left to tell.
+        agreed = {key for key, one in holders.items() if one.names is not None or one.status == "forgotten"}
+        return [one.fact for one in found if not one.for_training or one.fact.enrolment in agreed]
+
+
 class Documents:
     """Opens documents for those who may have them."""
 
     def __init__(self, database: Database, holders: Holders, issuer: Issuer) -> None:
         self._database = database
         self._holders = holders
+        self._names = Names(database, holders)
         self._issuer = issuer
 
     async def standing(self, public_id: str) -> PublicStanding:
@@ -66,8 +91,7 @@ class Documents:
         """For an office that may see the holder's name. Raises ``Problem`` 404, 410 and 503."""
         async with self._database.transaction() as session:
             row = await _row(session, public_id)
-            seen = await queries.named_certificates(session, caller, certificate=row["certificate"])
-        if not seen:
+        if not await self._names.certificates(caller, certificate=row["certificate"]):
             raise _nothing_here()
         return await self._opened(row)
 
@@ -145,7 +169,7 @@ class Documents:
         try:
             holder = await self._holders.one(enrolment, purpose)
         except ConnectionError:
-            raise _wait("Documents can be opened only while enrolment answers, and it does not just now.") from None
+            raise _away() from None
         if holder.status == "unknown":
             raise _wait("Enrolment does not know the holder (yet).")
         return holder
@@ -174,6 +198,10 @@ def _without_proof(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def _nothing_here() -> Problem:
     return Problem(404, "not_found", "No certificate has this address. Compare it with the paper, letter by letter.")
+
+
+def _away() -> Problem:
+    return _wait("Documents can be opened only while enrolment answers, and it does not just now.")
 
 
 def _wait(why: str) -> Problem:

@@ -6,10 +6,9 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi.responses import StreamingResponse
 
-from services.certification import queries
+from services.certification.documents import Names
 from services.certification.printing import NOT_THERE, Printable, Printing
 from shared.audit import Act, Audit
-from shared.database import Database
 from shared.events.certification import CertificateFact
 from shared.events.codes import CODE_PATTERN
 from shared.http import Problem
@@ -26,9 +25,7 @@ NO_NAMES: Final = (
 )
 
 
-def routes(
-    printing: Printing | None, database: Database, door: Doorkeeper, sessions: Sessions, audit: Audit
-) -> APIRouter:
+def routes(printing: Printing | None, names: Names, door: Doorkeeper, sessions: Sessions, audit: Audit) -> APIRouter:
     """Every address of documents for offices. Without an address of the installation they all say that nothing is issued."""
     router = APIRouter()
 
@@ -47,9 +44,8 @@ def routes(
         return printing
 
     async def opened(caller: Caller, certificate: str) -> Printable:
-        async with database.transaction() as session:
-            if not await queries.named_certificates(session, caller, certificate=certificate):
-                raise Problem(404, "not_found", NOT_THERE)
+        if not await names.certificates(caller, certificate=certificate):
+            raise Problem(404, "not_found", NOT_THERE)
         printable = await press().open(certificate)
         await audit.record_alone(Act(caller, "documents.taken", certificate))
         return printable
@@ -69,13 +65,11 @@ def routes(
     @router.get("/v1/cohorts/{cohort}/documents.zip", **_answers("application/zip"))
     async def bundle(cohort: Named, caller: Office) -> Response:
         """Every certificate's page of a cohort that the office may see, as one zip that begins at once and takes its time."""
-        async with database.transaction() as session:
-            found = await queries.named_certificates(session, caller, cohort=cohort)
+        found = await names.certificates(caller, cohort=cohort)
         if not found:
             raise Problem(404, "not_found", NOT_THERE)
         await audit.record_alone(Act(caller, "documents.taken", cohort, len(found)))
-        names = [(fact.certificate, f"{file_name(fact)}.pdf") for fact in found]
-        packed = press().bundle(names)
+        packed = press().bundle([(fact.certificate, f"{file_name(fact)}.pdf") for fact in found])
         first = await anext(packed)  # what goes wrong at once is answered as a problem, and not as half a file
 
         async def all_of_it() -> AsyncIterator[bytes]:

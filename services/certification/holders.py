@@ -14,6 +14,8 @@ from shared.secrets import seal, unseal
 
 CERTIFICATION: Final = "certification"
 """The purpose of consent under which a document names its holder."""
+TRAINING: Final = "training"
+"""The purpose under which whoever hosts the course is told their name."""
 PUBLIC: Final = "public"
 """The purpose under which a page that anybody may open does."""
 LIMIT = 500

@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from services.certification import attestations, status_lists
 from services.certification.attestations import Append, Settled, Signed
 from services.certification.holders import CERTIFICATION, Holder, Holders
-from services.certification.issuer_keys import IssuerKey, IssuerKeys
+from services.certification.issuer_keys import IssuerKey, IssuerKeys, none_is_given_up
 from services.certification.matching import digest_of, is_one_of, was_one_of
 from services.certification.operator import Operator
 from services.certification.planning import Wish
@@ -44,6 +44,8 @@ ABREAST = 4
 LOOK_SECONDS = 0.5
 """Between two looks when nobody wakes it: another copy of the service may have taken the event."""
 AGAIN_SECONDS = 1.0
+ELSEWHERE = "another copy of this service issues, and knows why"
+"""What a copy says that does not: it knows how many wait."""
 ASK_ANEW = timedelta(hours=1)
 """After this much time names are compared with what enrolment says by now, also of what nobody asked for."""
 
@@ -83,6 +85,9 @@ class Issuer:
         self._woken = asyncio.Event()
         self._more = asyncio.Event()
         self._asked: datetime | None = None
+        """When names were compared last: when that began."""
+        self._compared = ""
+        """How far it is, as a certificate; empty when it is through."""
         self._unsigned: dict[str, str] = {}
         self.progress = Progress()
         database.on_outbox(self.wake)
@@ -106,6 +111,8 @@ class Issuer:
                 async with self._database.alone("issuing") as connection:
                     if connection is not None:
                         await self._both(connection)
+                    else:
+                        self.progress = Progress(problem=ELSEWHERE)
             except Exception as error:
                 log.warning("issuing stopped, and goes on soon: %s", describe(error))
                 self.progress.problem = describe(error)
@@ -178,6 +185,7 @@ class Issuer:
 
     async def _settled(self, enrolments: Sequence[str], step: str) -> tuple[Settled, Sources]:
         async def work(session: AsyncSession) -> tuple[Settled, Sources]:
+            await none_is_given_up(session)
             held = await attestations.hold(session, enrolments)
             known = await sources(session, self._operator, enrolments)
             settled = await attestations.settle(
@@ -265,23 +273,25 @@ class Issuer:
     # --- names
 
     async def _names_by_now(self) -> None:
-        """Now and then compare what is served with what enrolment says: a consent may be withdrawn, a name corrected."""
+        """Now and then compare what is served with what enrolment says: a consent may be withdrawn, a name corrected.
+
+        A batch with each look, so that what is due does not wait for all of them.
+        """
         now = self._clock()
-        if self._asked is not None and now - self._asked < ASK_ANEW:
+        if not self._compared and self._asked is not None and now - self._asked < ASK_ANEW:
             return
-        after = ""
+        rows = await self._run_in(partial(attestations.named_rows, after=self._compared, limit=BATCH))
         try:
-            while rows := await self._run_in(partial(attestations.named_rows, after=after, limit=BATCH)):
-                after = rows[-1]["certificate"]
-                holders = await self._holders.ask({row["enrolment"] for row in rows}, CERTIFICATION)
-                stale = [row["certificate"] for row in rows if is_stale(row, holders[row["enrolment"]])]
-                if stale:
-                    await self._run_in(partial(attestations.sign_anew, certificates=stale))
-                    self.wake()
+            holders = await self._holders.ask({row["enrolment"] for row in rows}, CERTIFICATION)
         except ConnectionError as error:
             log.warning("names are compared later: %s", error)
             return
-        self._asked = now
+        if stale := [row["certificate"] for row in rows if is_stale(row, holders[row["enrolment"]])]:
+            await self._run_in(partial(attestations.sign_anew, certificates=stale))
+            self.wake()
+        if not self._compared:
+            self._asked = now
+        self._compared = rows[-1]["certificate"] if len(rows) == BATCH else ""
 
     async def _run_in(self, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
         return await self._database.run(work)

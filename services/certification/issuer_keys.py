@@ -128,6 +128,14 @@ async def every_key(session: AsyncSession) -> Sequence[IssuerKeyRow]:
     return (await session.execute(select(IssuerKeyRow).order_by(col(IssuerKeyRow.id)))).scalars().all()
 
 
+async def none_is_given_up(session: AsyncSession) -> None:
+    """Until this transaction ends no key is given up: who does it next finds all that this one makes public.
+
+    It comes before any other lock, as it does for them.
+    """
+    await session.execute(text("SELECT pg_advisory_xact_lock_shared(hashtextextended('issuer keys', 0))"))
+
+
 async def _lock(session: AsyncSession) -> None:
     await session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('issuer keys', 0))"))
 

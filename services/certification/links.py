@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pydantic import BaseModel
 
 from services.certification import queries, wallet
+from services.certification.documents import Names
 from services.certification.printing import NOT_THERE
 from shared.audit import Act, Audit
 from shared.database import Database
@@ -22,14 +23,16 @@ class WalletLink(BaseModel):
 class Links:
     """Of one installation. ``address`` is its public one: without it nothing is issued."""
 
-    def __init__(self, address: str | None, database: Database, audit: Audit) -> None:
+    def __init__(self, address: str | None, database: Database, names: Names, audit: Audit) -> None:
         self.address = address
         self._database = database
+        self._names = names
         self._audit = audit
 
     async def make(self, caller: Caller, certificate: str, life: timedelta = wallet.LIFE) -> WalletLink:
-        """A new link for a certificate whose holder this office may name. Raises ``Problem`` 404."""
-        await self._see(caller, certificate)
+        """A new link for a certificate whose document this office may have. Raises ``Problem`` 404 and 503."""
+        if not await self._names.certificates(caller, certificate=certificate):
+            raise Problem(404, "not_found", NOT_THERE)
         if self.address is None:
             raise Problem(404, "nothing_issued", "This installation issues nothing: its public address is not set.")
         now = datetime.now(UTC)
@@ -39,14 +42,10 @@ class Links:
         return WalletLink(address=f"{self.address}/w/{secret}", expires=now + life)
 
     async def end(self, caller: Caller, certificate: str) -> int:
-        """End every link to a certificate; how many there were. Raises ``Problem`` 404."""
-        await self._see(caller, certificate)
-        async with self._database.transaction() as session:
-            ended = await wallet.end(session, certificate)
-            await self._audit.record(session, Act(caller, "wallet.ended", certificate, ended))
-        return ended
-
-    async def _see(self, caller: Caller, certificate: str) -> None:
+        """End every link to a certificate, whatever its holder agrees to; how many there were. Raises ``Problem`` 404."""
         async with self._database.transaction() as session:
             if not await queries.named_certificates(session, caller, certificate=certificate):
                 raise Problem(404, "not_found", NOT_THERE)
+            ended = await wallet.end(session, certificate)
+            await self._audit.record(session, Act(caller, "wallet.ended", certificate, ended))
+        return ended

@@ -7,7 +7,6 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.certification.standings import UNSET
-from services.certification.tables import StatusListRow
 
 LIST_PLACES: Final = 2**17
 """Bits of one status list: so many that a look at the list tells nobody which certificate is looked up."""
@@ -18,20 +17,23 @@ LIST_FULL: Final = LIST_PLACES * 3 // 4
 async def free_places(session: AsyncSession, number: int) -> list[tuple[int, int]]:
     """Random free bits of the newest list, and of new ones when that is full enough."""
     found: list[tuple[int, int]] = []
-    rows = await session.execute(text("SELECT list, taken FROM status_lists ORDER BY list DESC LIMIT 1 FOR UPDATE"))
-    newest = rows.one_or_none()
-    list_, taken = (newest.list, newest.taken) if newest else (0, LIST_FULL)
     while len(found) < number:
+        rows = await session.execute(text("SELECT list, taken FROM status_lists ORDER BY list DESC LIMIT 1 FOR UPDATE"))
+        newest = rows.one_or_none()
+        list_, taken = (newest.list, newest.taken) if newest else (0, LIST_FULL)
         if taken >= LIST_FULL:
-            list_, taken = list_ + 1, 0
-            session.add(StatusListRow(list=list_))
-            await session.flush()
+            # Whoever was waited for may have made it, and taken places in it: it is read like any other.
+            await session.execute(
+                text("INSERT INTO status_lists (list, taken, version) VALUES (:list, 0, 1) ON CONFLICT DO NOTHING"),
+                {"list": list_ + 1},
+            )
+            continue
         wanted = min(number - len(found), LIST_FULL - taken)
         free = await _some_free(session, list_, wanted)
         found += [(list_, place) for place in free]
-        taken += len(free)
         await session.execute(
-            text("UPDATE status_lists SET taken = :taken WHERE list = :list"), {"taken": taken, "list": list_}
+            text("UPDATE status_lists SET taken = taken + :taken WHERE list = :list"),
+            {"taken": len(free), "list": list_},
         )
     return found
 

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.certification.rules import sentence
-from services.certification.sights import named, seer, visible
+from services.certification.sights import named, named_to_who_hosts, seer, visible
 from shared.events.certification import CertificateFact, RecognitionFact, SchemeFact
 from shared.events.receipts import Standing
 from shared.lists import Page, Paging
@@ -175,21 +175,31 @@ def _certificate(row: Any) -> CertificateAnswer:
     return CertificateAnswer(**row.data, attestation=public)
 
 
+class Named(NamedTuple):
+    """A certificate whose holder the caller may name."""
+
+    fact: CertificateFact
+    for_training: bool
+    """Whether its document names the holder, and the caller may know that name only if the holder agrees to training."""
+
+
 async def named_certificates(
     session: AsyncSession, caller: Caller, *, certificate: str | None = None, cohort: str | None = None
-) -> list[CertificateFact]:
+) -> list[Named]:
     """One certificate, or a cohort's that were awarded, for those who may see their holders' names, by trainee number."""
     rows = await session.execute(
         text(
             f"""
-            SELECT certificates.data FROM certificates JOIN cohorts USING (cohort)
+            SELECT certificates.data, COALESCE(named, false) AND {named_to_who_hosts("certificates")} AS for_training
+            FROM certificates JOIN cohorts USING (cohort) LEFT JOIN attestations USING (certificate)
             WHERE {named("certificates")} AND (certificate = :certificate OR cohort = :cohort)
-            AND status NOT IN ('void', 'assessed', 'eligible') ORDER BY certificates.data ->> 'trainee', certificate
-            """  # noqa: S608 - a constant of this module
+            AND certificates.status NOT IN ('void', 'assessed', 'eligible')
+            ORDER BY certificates.data ->> 'trainee', certificate
+            """  # noqa: S608 - constants
         ),
         {**seer(caller), "certificate": certificate, "cohort": cohort},
     )
-    return [CertificateFact.model_validate(data) for data in rows.scalars()]
+    return [Named(CertificateFact.model_validate(row.data), row.for_training) for row in rows]
 
 
 async def events(session: AsyncSession, caller: Caller, paging: Paging, status: str | None) -> Page[EventAnswer]:

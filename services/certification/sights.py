@@ -30,6 +30,11 @@ def named(table: str) -> str:
     return _seen(table, '(@.role == "host-centre" || @.role == "awarding-body")')
 
 
+def named_to_who_hosts(table: str) -> str:
+    """Of those to whom ``named`` says somebody's name: whether it does only since they host the cohort."""
+    return "NOT" + _seen(table, '@.role == "awarding-body"')
+
+
 def _seen(table: str, in_roles: str) -> str:
     return f"""
     (

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.certification import attestations
 from services.certification.attested import Attested
 from services.certification.documents import Documents
 from services.certification.holders import Holders
@@ -53,7 +54,7 @@ class Chain:
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
         self.keys = IssuerKeys(SECRET)
         self.log = Log(SECRET, OPERATOR.host)
-        self.holders = Holders(self._ask)
+        self.holders = Holders(self.ask)
         self.issuer = self.an_issuer()
         self.documents = Documents(own, self.holders, self.issuer)
 
@@ -79,7 +80,7 @@ class Chain:
     def an_issuer(self, step: Callable[[str], Awaitable[None]] | None = None) -> Issuer:
         return Issuer(self.own, self.keys, self.holders, OPERATOR, self.log.append, lambda: self.now, step)
 
-    async def _ask(self, body: bytes) -> bytes:
+    async def ask(self, body: bytes) -> bytes:
         if not self.enrolment_answers:
             raise Away("nobody answers")
         return await Register(self.house.database, self.house.register).answer(body)
@@ -107,6 +108,11 @@ class Chain:
         self.now += timedelta(hours=2)
         await self.issue()
         await self.issue()
+
+    async def moved(self) -> list[str]:
+        """Enrolments of which a standing can follow at once."""
+        async with self.own.transaction() as session:
+            return await attestations.moved(session, 10)
 
     async def rows(self, query: str, **values: Any) -> list[dict[str, Any]]:
         async with self.own.transaction() as session:

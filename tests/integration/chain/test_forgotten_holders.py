@@ -5,6 +5,7 @@ import pytest
 from services.certification.holders import Holders
 from services.enrolment.holders import Holders as Register
 from shared.database import Database
+from shared.events.envelope import Event
 from shared.http import Problem
 from tests.integration.certification import given as at_certification
 from tests.integration.chain.issuing import ADMINISTRATOR, Chain
@@ -66,16 +67,34 @@ async def test_what_is_replaced_when_nothing_can_be_signed_any_more_is_supersede
 
 
 async def test_what_is_decided_while_a_holder_is_asked_for_who_is_forgotten_is_public_soon(chain: Chain) -> None:
-    # given something public that is to be signed anew, of somebody who is forgotten by then
     await chain.issue()
-    await chain.live(cohort("cohort.changed", 60, source=ALL[0]["office"], titles={"en": "Another"}), forgotten("01"))
-    end = award("revoked", "end", 26, "01", reason="error")
+    await chain.live(forgotten("01"))
+    await _is_decided_while_they_are_asked_for_and_the_process_ends(
+        chain, award("revoked", "end", 26, "01", reason="error")
+    )
+    await chain.an_issuer().follow()
+    assert await chain.standings() == {("01", 1): "revoked", ("02", 1): "valid"}
+    assert await chain.differences() == []
+
+
+async def test_what_is_replaced_while_its_holder_is_asked_for_who_is_forgotten_is_superseded(chain: Chain) -> None:
+    await chain.issue()
+    await chain.live(forgotten("01"))
+    await _is_decided_while_they_are_asked_for_and_the_process_ends(chain, REPLACED)
+    await chain.issue()
+    assert await chain.standings() == {("01", 1): "superseded", ("02", 1): "valid"}
+    assert await chain.rows("SELECT 1 FROM certificates WHERE due") == []
+    assert await chain.differences() == []
+
+
+async def _is_decided_while_they_are_asked_for_and_the_process_ends(chain: Chain, decided: Event) -> None:
+    """Something of the holder is public and is to be signed anew; the process ends before what was decided is public."""
+    await chain.live(cohort("cohort.changed", 60, source=ALL[0]["office"], titles={"en": "Another"}))
 
     async def ask(body: bytes) -> bytes:
-        await at_certification.post(chain.own, end)
+        await at_certification.post(chain.own, decided)
         return await Register(chain.house.database, chain.house.register).answer(body)
 
-    # when it is revoked while enrolment is asked who that is, and the process ends before that is public
     async def crash(step: str) -> None:
         if step == "publish":
             raise Crash
@@ -83,10 +102,6 @@ async def test_what_is_decided_while_a_holder_is_asked_for_who_is_forgotten_is_p
     chain.holders = Holders(ask)
     with pytest.raises(Crash):
         await chain.an_issuer(crash).look()
-    # then the next one makes it so
-    await chain.an_issuer().follow()
-    assert await chain.standings() == {("01", 1): "revoked", ("02", 1): "valid"}
-    assert await chain.differences() == []
 
 
 async def test_of_a_person_who_is_forgotten_before_there_is_anything_public_nothing_ever_is(chain: Chain) -> None:

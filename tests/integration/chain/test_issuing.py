@@ -133,15 +133,24 @@ async def test_an_edition_that_is_replaced_in_its_turn_is_valid_since_its_own_da
     assert await chain.differences() == []
 
 
-async def test_a_replacement_that_is_revoked_before_it_is_signed_leaves_nothing_valid(chain: Chain) -> None:
+@pytest.mark.parametrize("prepared", [True, False])
+async def test_a_replacement_that_is_revoked_before_it_is_signed_leaves_nothing_valid(
+    chain: Chain, *, prepared: bool
+) -> None:
     await chain.issue()
     chain.enrolment_answers = False
-    await chain.live(REPLACED, award("suspended", "stop", 21, "01", reason="review"))
-    await chain.issue()
-    assert (await chain.standings())["01", 1] == "suspended"
-    await chain.live(award("revoked", "end", 22, "01", reason="error"))
-    await chain.issue()
-    assert (await chain.standings())["01", 1] == "revoked"
+    await chain.live(REPLACED)
+    if prepared:
+        await chain.issue()
+    for decided, public in (
+        (award("suspended", "stop", 21, "01", reason="review"), "suspended"),
+        (award("reinstated", "go-on", 22, "01", reason="review-closed"), "valid"),
+        (award("revoked", "end", 23, "01", reason="error"), "revoked"),
+    ):
+        await chain.live(decided)
+        await chain.issuer.follow()  # which looks at no document, and waits for none
+        assert (await chain.standings())["01", 1] == public
+    assert await chain.moved() == []
     chain.enrolment_answers = True
     await chain.issue()
     assert await chain.standings() == {("01", 1): "revoked", ("02", 1): "valid"}

@@ -1,6 +1,7 @@
 """The issuer ends in the middle, or takes long: what is public is whole all the same."""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from time import monotonic
@@ -10,6 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from services.certification import attestations, issuer
+from services.certification.holders import Holders
 from services.certification.sources import Sources, sources
 from shared import database
 from shared.database import Database
@@ -107,6 +109,24 @@ async def test_an_issuer_keeps_its_place_however_long_a_look_takes(
             await asyncio.sleep(0.1)
 
 
+async def test_a_copy_that_does_not_issue_says_so_and_nothing_of_when_it_did(chain: Chain) -> None:
+    looking = chain.an_issuer()
+    looking.progress.problem = "enrolment was away when this copy issued"
+
+    async def says(problem: str | None) -> None:
+        until = monotonic() + 10
+        while looking.progress.problem != problem:
+            assert monotonic() < until, looking.progress
+            await asyncio.sleep(0.05)
+
+    async with chain.own.alone("issuing") as other:
+        assert other is not None
+        async with looking.running():
+            await says(issuer.ELSEWHERE)
+    async with looking.running():
+        await says(None)
+
+
 async def test_what_a_document_says_and_changes_while_it_is_settled_is_said_by_the_next(
     chain: Chain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,6 +151,69 @@ async def test_what_a_document_says_and_changes_while_it_is_settled_is_said_by_t
     await chain.issue()
 
     assert "Skills Certification" in (await chain.documents.for_holder(await chain.public_id("01"))).document.json
+
+
+async def test_what_is_signed_with_a_key_while_it_is_given_up_is_signed_anew(chain: Chain) -> None:
+    given_up = asyncio.Event()
+
+    async with chain.own.transaction() as session:
+
+        async def step(name: str) -> None:
+            if name == "store":  # it is signed, and the key is given up before anybody can see that
+                await chain.keys.compromise(session, 1, chain.now)
+                given_up.set()
+
+        look = asyncio.create_task(chain.an_issuer(step).look())
+        await given_up.wait()
+        await asyncio.wait([look], timeout=1)  # it ends at once, or waits for what is being given up
+    await look
+    await chain.issue()
+
+    assert await chain.rows("SELECT DISTINCT key FROM attestations") == [{"key": 2}]
+    assert await chain.standings() == {("01", 1): "valid", ("02", 1): "valid"}
+
+
+async def test_names_are_compared_a_few_at_a_look_and_go_on_where_enrolment_was_away(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await chain.issue()
+    asked: list[str] = []
+
+    async def ask(body: bytes) -> bytes:
+        asked.extend(json.loads(body)["enrolments"])
+        return await chain.ask(body)
+
+    monkeypatch.setattr(issuer, "BATCH", 1)
+    chain.holders = Holders(ask)
+    looking = chain.an_issuer()
+    one, two = await chain.rows("SELECT certificate, enrolment FROM certificates ORDER BY certificate")
+    for answers, enrolments in ((True, [one]), (False, [one, two]), (True, [one, two, two]), (True, [one, two, two])):
+        chain.enrolment_answers = answers
+        await looking.look()
+        assert asked == [row["enrolment"] for row in enrolments]
+    chain.now += issuer.ASK_ANEW
+    await looking.look()
+    assert asked[3:] == [one["enrolment"]], "an hour later"
+
+
+async def test_what_is_wanted_anew_while_it_is_settled_waits_for_that(chain: Chain) -> None:
+    """Each has first what the other needs next: one of the two would be ended."""
+    await chain.issue()
+    (first,) = await chain.rows("SELECT certificate, enrolment FROM certificates WHERE data ->> 'trainee' = '01'")
+
+    async def wanted() -> None:
+        async with chain.own.transaction() as session:
+            await attestations.sign_anew(session, [first["certificate"]])
+
+    async with chain.own.transaction() as settling:
+        await attestations.hold(settling, [first["enrolment"]])
+        wanting = asyncio.create_task(wanted())
+        done, _ = await asyncio.wait({wanting}, timeout=1)
+        assert not done
+        await settling.execute(text("UPDATE attestations SET changed = now() WHERE certificate = :certificate"), first)
+    await wanting
+
+    assert await chain.rows("SELECT certificate FROM certificates WHERE due") == [{"certificate": first["certificate"]}]
 
 
 async def test_an_edition_that_is_made_while_the_one_before_is_waited_for_is_settled_with_it(chain: Chain) -> None:
