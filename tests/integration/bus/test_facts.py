@@ -2,64 +2,24 @@
 
 import asyncio
 import json
-import shutil
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
-from nats.js import JetStreamContext
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared import batches, scrubbing, subscriptions
 from shared.batches import FactBatches
-from shared.bus import Bus, Delivery
-from shared.database import Database
+from shared.bus import Delivery
 from shared.deadletters import DeadLetters
-from shared.outbox import heard_positions
 from shared.scrubbing import Scrubbing
-from tests.integration.bus.house import House, applied, apply, count, eventually, fact, none, numbers, say, stream
-
-
-class Projector:
-    """Reporting's side, with a handler that fails as the test says."""
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
-        self.batches: list[list[int]] = []
-        self.poison: set[int] = set()
-        self.slow: set[int] = set()
-        self.world: Exception | None = None
-
-    async def project(self, session: AsyncSession, deliveries: list[Delivery]) -> None:
-        self.batches.append([delivery.sequence for delivery in deliveries])
-        await apply(session, deliveries)
-        if self.world is not None:
-            raise self.world
-        if self.slow & {delivery.sequence for delivery in deliveries}:
-            raise TimeoutError
-        if self.poison & {delivery.sequence for delivery in deliveries}:
-            raise KeyError("n")
-
-    async def position(self) -> int:
-        async with self.database.transaction() as session:
-            return (await heard_positions(session)).get("ENROLMENT", 0)
-
-    async def at(self, position: int) -> bool:
-        return await self.position() == position
-
-
-async def _listener(house: House) -> tuple[Projector, Bus]:
-    projector = Projector(await house.database("reporting"))
-    bus = house.bus("reporting", projector.database)
-    bus.facts("ENROLMENT", projector.project)
-    return projector, bus
+from tests.integration.bus.house import House, applied, count, eventually, fact, none, numbers, say
+from tests.integration.bus.projector import Projector, all_acked, listener
 
 
 async def test_facts_are_applied_in_order_and_once(house: House) -> None:
     database, _, _ = await house.publisher()
     await say(database, *[fact(f"c{n}", n) for n in range(1200)])
-    projector, bus = await _listener(house)
+    projector, bus = await listener(house)
     await house.run(bus)
     await eventually(lambda: projector.at(1200))
     await say(database, fact("c0", 1200))
@@ -68,7 +28,7 @@ async def test_facts_are_applied_in_order_and_once(house: House) -> None:
 
 
 async def test_a_listener_waits_for_a_stream_that_is_not_there_yet(house: House) -> None:
-    projector, bus = await _listener(house)
+    projector, bus = await listener(house)
     async with bus.running():
         await eventually(lambda: any("gone" in problem for problem in bus.health()))
         database, _, _ = await house.publisher()
@@ -80,7 +40,7 @@ async def test_a_listener_waits_for_a_stream_that_is_not_there_yet(house: House)
 async def test_poison_in_a_batch(house: House) -> None:
     database, _, _ = await house.publisher()
     await say(database, *[fact(f"c{n}", n) for n in range(1, 21)])
-    projector, bus = await _listener(house)
+    projector, bus = await listener(house)
     projector.poison = {7, 8, 20}
     await house.run(bus)
     await eventually(lambda: projector.at(20), seconds=30)
@@ -95,7 +55,7 @@ async def test_poison_in_a_batch(house: House) -> None:
 async def test_a_failing_world_holds_the_facts_back_and_loses_none(house: House) -> None:
     database, _, _ = await house.publisher()
     await say(database, *[fact(f"c{n}", n) for n in range(5)])
-    projector, bus = await _listener(house)
+    projector, bus = await listener(house)
     projector.world = TimeoutError()
     await house.run(bus)
     await eventually(lambda: len(projector.batches) > 1)
@@ -110,7 +70,7 @@ async def test_crash_between_commit_and_ack(house: House, monkeypatch: pytest.Mo
     monkeypatch.setattr(subscriptions, "ACK_WAIT_SECONDS", 1.0)
     database, _, _ = await house.publisher()
     await say(database, *[fact(f"c{n}", n) for n in range(5)])
-    projector, bus = await _listener(house)
+    projector, bus = await listener(house)
     settle = FactBatches.settle
     crashed: list[bool] = []
 
@@ -125,7 +85,7 @@ async def test_crash_between_commit_and_ack(house: House, monkeypatch: pytest.Mo
     await house.run(bus)
     await eventually(lambda: projector.at(5))
     async with house.js() as js:
-        await eventually(lambda: _all_acked(js, 5))
+        await eventually(lambda: all_acked(js, 5))
     assert numbers(await applied(projector.database)) == list(range(5))
     assert crashed
 
@@ -137,7 +97,7 @@ async def test_a_fact_that_fails_as_if_it_were_the_world_holds_up_only_what_foll
     monkeypatch.setattr(batches, "LONGEST_WAIT_SECONDS", 0.1)
     database, _, _ = await house.publisher()
     await say(database, *[fact(f"c{n}", n) for n in range(9)])
-    projector, bus = await _listener(house)
+    projector, bus = await listener(house)
     projector.slow = {5}
     async with bus.running():
         await eventually(lambda: projector.at(4))
@@ -149,7 +109,7 @@ async def test_a_fact_that_fails_as_if_it_were_the_world_holds_up_only_what_foll
 
 async def test_facts_beyond_a_gap_wait_for_it(house: House) -> None:
     """As when two replicas hear one stream: each gets some, and the later ones may be here first."""
-    projector, _ = await _listener(house)
+    projector, _ = await listener(house)
     asked: list[int] = []
 
     async def being_delivered(sequence: int) -> int:
@@ -171,7 +131,7 @@ async def test_what_another_replica_could_apply_is_no_dead_letter_of_this_one(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It failed here as often as it may, and meanwhile the position has passed it: nothing goes back, nothing is buried."""
-    projector, _ = await _listener(house)
+    projector, _ = await listener(house)
     letters = DeadLetters("reporting", b"s" * 32)
     here = FactBatches(projector.database, letters, "ENROLMENT", projector.project, _being_delivered)
     other = Projector(projector.database)
@@ -200,7 +160,7 @@ async def test_facts_that_are_gone_for_good_are_skipped_with_a_warning(
     async with house.js() as js:
         await js.purge_stream("ENROLMENT", seq=5)  # 1 to 4 are gone
         await js.delete_msg("ENROLMENT", 10)
-    projector, bus = await _listener(house)
+    projector, bus = await listener(house)
     await house.run(bus)
     await eventually(lambda: projector.at(30))
     assert numbers(await applied(projector.database)) == [n for n in range(5, 31) if n != 10]
@@ -218,7 +178,7 @@ async def test_given_facts_were_skipped_when_the_position_is_put_back_then_they_
     await eventually(lambda: house.same(database))
     async with house.js() as js:
         await js.delete_msg("ENROLMENT", 4)
-        projector, bus = await _listener(house)
+        projector, bus = await listener(house)
         await house.run(bus)
         await eventually(lambda: projector.at(10))
         await js.delete_stream("ENROLMENT")
@@ -233,7 +193,7 @@ async def test_given_facts_were_skipped_when_the_position_is_put_back_then_they_
 
 
 async def test_who_waits_for_a_fact_that_is_gone_says_so_all_the_while(house: House) -> None:
-    projector, _ = await _listener(house)
+    projector, _ = await listener(house)
 
     async def gone(sequence: int) -> int:
         return sequence + 1
@@ -257,7 +217,7 @@ async def test_facts_that_are_gone_are_waited_for_until_their_owner_brings_them_
     await eventually(lambda: house.same(database))
     async with house.js() as js:
         await js.delete_msg("ENROLMENT", 4)
-    projector, bus = await _listener(house)
+    projector, bus = await listener(house)
     await house.run(bus)
     await eventually(lambda: any("message 4 is gone" in problem for problem in bus.health()))
     assert await projector.at(3)
@@ -269,181 +229,10 @@ async def test_facts_that_are_gone_are_waited_for_until_their_owner_brings_them_
     await eventually(lambda: not bus.health())
 
 
-async def test_a_stream_that_says_something_else_is_left_alone_and_said(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(scrubbing, "DIFFERS_SECONDS", 0.1)
-    database, owner, _ = await house.publisher()
-    await say(database, *[fact(f"c{n}", n) for n in range(1, 11)])
-    await eventually(lambda: house.same(database))
-    async with database.transaction() as session:
-        await session.execute(text("UPDATE outbox SET body = replace(body, '}', ' }') WHERE position = 4"))
-    reader = Scrubbing(database, owner, "ENROLMENT")
-    async with reader.running():
-        await eventually(lambda: any("differ at 4" in problem for problem in reader.health()))
-        async with house.js() as js:
-            assert len(await stream(js)) == 10
-        async with database.transaction() as session:
-            await session.execute(text("UPDATE outbox SET body = replace(body, ' }', '}') WHERE position = 4"))
-        await eventually(lambda: not reader.health())
-
-
-async def test_a_stream_made_anew_is_not_applied_twice(house: House) -> None:
-    database, _, _ = await house.publisher()
-    await say(database, *[fact(f"c{n}", n) for n in range(10)])
-    projector, bus = await _listener(house)
-    await house.run(bus)
-    await eventually(lambda: projector.at(10))
-    async with house.js() as js:
-        await js.delete_stream("ENROLMENT")
-        await say(database, fact("c0", 10))
-        await eventually(lambda: projector.at(11))
-        await eventually(lambda: _all_acked(js, 11))
-    assert numbers(await applied(projector.database)) == list(range(11))
-    await eventually(lambda: not bus.health())
-
-
-@pytest.mark.parametrize("restart", [True, False])
-async def test_a_database_that_went_back_in_time_is_caught_up(house: House, restart: bool) -> None:
-    database, _, _ = await house.publisher()
-    await say(database, *[fact(f"c{n}", n) for n in range(10)])
-    projector, bus = await _listener(house)
-    async with bus.running():
-        await eventually(lambda: projector.at(10))
-        if not restart:
-            await _go_back(projector.database, 4)
-            await say(database, fact("c0", 10))
-            await eventually(lambda: projector.at(11))
-    if restart:
-        await _go_back(projector.database, 4)
-        projector, bus = await _listener(house)
-        await house.run(bus)
-        await eventually(lambda: projector.at(10))
-    assert numbers(await applied(projector.database)) == list(range(11 - restart))
-
-
-async def _go_back(database: Database, position: int) -> None:
-    async with database.transaction() as session:
-        await session.execute(text("UPDATE heard SET position = :position"), {"position": position})
-        await session.execute(text("DELETE FROM applied WHERE id > :position"), {"position": position})
-
-
-async def test_given_the_publishers_database_went_back_when_the_stream_is_made_anew_then_its_other_facts_are_not_passed_over(
-    house: House,
-) -> None:
-    """They come at positions that are taken for heard: nothing would tell that they were never applied."""
-    database, _, relay = await house.publisher()
-    await say(database, *[fact(f"c{n}", n) for n in range(8)])
-    projector, bus = await _listener(house)
-    await house.run(bus)
-    await eventually(lambda: projector.at(8))
-    await say(database, *[fact(f"c{n}", n) for n in range(8, 12)])
-    await eventually(lambda: projector.at(12))
-    await _publisher_goes_back(house, database, 8)
-    await eventually(lambda: any("journal at 8" in problem for problem in relay.health()))
-    async with house.js() as js:
-        await js.delete_stream("ENROLMENT")
-
-    await eventually(lambda: any("ends at 8" in problem for problem in bus.health()))
-    await say(database, *[fact(f"new{n}", 100 + n) for n in range(4)])
-    await eventually(lambda: any("something else at 12" in problem for problem in bus.health()))
-    await say(database, fact("one-more", 200))
-    await eventually(lambda: house.same(database))
-    assert await projector.at(12)
-    assert numbers(await applied(projector.database)) == list(range(12))
-    _, again = await _listener(house)
-    async with again.running():
-        await eventually(lambda: any("something else at 12" in problem for problem in again.health()))
-
-
-async def test_given_broker_and_publisher_went_back_under_a_listener_when_it_is_connected_again_then_it_hears_nothing_of_theirs(
-    own_house: House, tmp_path: Path
-) -> None:
-    """The broker's consumers come back with its disk, and nobody starts the listener anew."""
-    house = own_house
-    database, _, _ = await house.publisher()
-    projector, bus = await _listener(house)
-    await house.run(bus)
-    await say(database, *[fact(f"c{n}", n) for n in range(8)])
-    await eventually(lambda: projector.at(8))
-    await _broker_stopped(house)
-    shutil.copytree(house.server.folder, tmp_path / "before")
-    house.server.start()
-    await say(database, *[fact(f"c{n}", n) for n in range(8, 12)])
-    await eventually(lambda: projector.at(12))
-
-    await _broker_stopped(house)
-    await _database_goes_back(database, 8)
-    await say(database, *[fact(f"new{n}", 100 + n) for n in range(6)])
-    shutil.rmtree(house.server.folder)
-    shutil.copytree(tmp_path / "before", house.server.folder)
-    house.server.start()
-
-    await eventually(lambda: any("something else at 12" in problem for problem in bus.health()), seconds=30)
-    assert await projector.at(12)
-    assert numbers(await applied(projector.database)) == list(range(12))
-
-
-async def test_given_a_stream_that_is_being_filled_when_it_grows_nothing_is_wrong_and_when_it_stands_still_it_is_said(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(subscriptions, "STANDS_STILL_SECONDS", 1)
-    database, _, _ = await house.publisher()
-    await say(database, *[fact(f"c{n}", n) for n in range(4)])
-    await eventually(lambda: house.same(database))
-    projector, bus = await _listener(house)
-    async with projector.database.transaction() as session:
-        await session.execute(text("INSERT INTO heard (stream, position) VALUES ('ENROLMENT', 6)"))
-    await house.run(bus)
-    for ends in (4, 5):
-        said = f"ends at {ends}"
-        await eventually(lambda said=said: any(said in problem for problem in bus.health()))
-        await say(database, fact(f"c{ends}", ends))
-        await eventually(lambda: not bus.health())
-    await say(database, fact("c6", 6))
-    await eventually(lambda: projector.at(7))
-    assert numbers(await applied(projector.database)) == [6]
-
-
-async def _broker_stopped(house: House) -> None:
-    """Once everybody has seen it, so that nobody takes the next broker for this one."""
-    house.server.stop()
-    await eventually(lambda: all(not bus.connected for bus in house.buses))
-
-
-async def _publisher_goes_back(house: House, database: Database, position: int) -> None:
-    await _database_goes_back(database, position)
-    house.end_lock_sessions()
-
-
-async def _database_goes_back(database: Database, position: int) -> None:
-    async with database.transaction() as session:
-        await session.execute(text("DELETE FROM outbox WHERE position > :position"), {"position": position})
-        await session.execute(text("DELETE FROM things WHERE revision > 0"))
-        await session.execute(text("UPDATE outbox_head SET position = :position"), {"position": position})
-
-
-@pytest.mark.parametrize("last", [None, "9 of-before"], ids=["of before the column", "an older copy went on"])
-async def test_given_nothing_is_known_of_the_last_fact_when_the_listener_starts_then_it_goes_on(
-    house: House, last: str | None
-) -> None:
-    database, _, _ = await house.publisher()
-    await say(database, *[fact(f"c{n}", n) for n in range(10)])
-    projector, bus = await _listener(house)
-    async with bus.running():
-        await eventually(lambda: projector.at(10))
-    async with projector.database.transaction() as session:
-        await session.execute(text("UPDATE heard SET last = :last"), {"last": last})
-    await say(database, fact("more", 10))
-    _, again = await _listener(house)
-    await house.run(again)
-    await eventually(lambda: projector.at(11))
-
-
 async def test_two_replicas_apply_each_fact_once(house: House) -> None:
     database, _, _ = await house.publisher()
-    projector, first = await _listener(house)
-    _, second = await _listener(house)
+    projector, first = await listener(house)
+    _, second = await listener(house)
     await house.run(first)
     await house.run(second)
     for start in range(0, 600, 100):
@@ -455,12 +244,12 @@ async def test_two_replicas_apply_each_fact_once(house: House) -> None:
 @pytest.mark.long  # who takes the lock is chance; test_intake has the same of what is taken in
 async def test_what_another_replica_hears_is_no_longer_this_ones_trouble(house: House) -> None:
     database, _, _ = await house.publisher()
-    sick, first = await _listener(house)
+    sick, first = await listener(house)
     sick.world = ConnectionRefusedError()
     await house.run(first)
     await say(database, fact("a"))
     await eventually(lambda: any("waits" in problem for problem in first.health()))
-    well, second = await _listener(house)
+    well, second = await listener(house)
     async with second.running():
         while not await well.at(1):  # whoever is the quicker takes the lock, and must have the time to hear
             house.end_lock_sessions()
@@ -476,8 +265,3 @@ async def _being_delivered(sequence: int) -> int:
 
 def _delivery(sequence: int, deliveries: int = 1) -> Delivery:
     return Delivery("enrolment.cohort.kh.a", b"{}", "ENROLMENT", sequence, deliveries, {})
-
-
-async def _all_acked(js: JetStreamContext, sequence: int) -> bool:
-    info = await js.consumer_info("ENROLMENT", "reporting")
-    return info.ack_floor is not None and info.ack_floor.stream_seq == sequence
