@@ -39,6 +39,8 @@ INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _MIGRATED_DEADLINE = 1800.0  # seconds: one may make something anew from all that there is
 _READY_DEADLINE = 90.0  # seconds, and again as often as one that makes its rows anew has got on with it
 _HEARD = re.compile(r"is heard up to \d+ of")
+_READ_THROUGH = "is to be made anew"
+"""What a service says before a gap in a stream: its owner, who begins to read at every start, has not come to it yet."""
 _GRACE = 5  # seconds that a service gives its open requests when it is stopped
 _LONGEST_WAIT = 30.0  # seconds between two attempts to bring a part back
 _ASK = 5.0  # seconds between two looks whether a part that lives also answers
@@ -249,7 +251,7 @@ class Standalone:
         for service in self.services:
             while reason := service.unready():
                 self._heed_signals()
-                if (moved := _HEARD.findall(reason)) and moved != heard:
+                if ((moved := _HEARD.findall(reason)) and moved != heard) or _READ_THROUGH in reason:
                     deadline, heard = time.monotonic() + _READY_DEADLINE, moved
                 for other in self.services:
                     if not other.alive:

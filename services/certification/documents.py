@@ -55,19 +55,23 @@ class Names:
         self._holders = holders
 
     async def certificates(
-        self, caller: Caller, *, certificate: str | None = None, cohort: str | None = None
+        self, caller: Caller, *, certificate: str | None = None, cohort: str | None = None, ever: bool = False
     ) -> list[CertificateFact]:
-        """One certificate, or a cohort's, whose documents this office may have, by trainee number. Raises ``Problem`` 503."""
+        """One certificate, or a cohort's, whose documents this office may have, by trainee number: those of now, or whichever
+        there will ``ever`` be. Raises ``Problem`` 503.
+        """
         async with self._database.transaction() as session:
             found = await queries.named_certificates(session, caller, certificate=certificate, cohort=cohort)
-        asked = {one.fact.enrolment for one in found if one.for_training}
+        asked = {one.fact.enrolment for one in found if one.only_hosts and (one.may_name or ever)}
         try:
             holders = await self._holders.ask(asked, TRAINING)
         except ConnectionError:
             raise _away() from None
+        if certificate is not None and any(one.status == "unknown" for one in holders.values()):
+            raise _unheard()
         # Of somebody who is forgotten there is no name left to tell.
         agreed = {key for key, one in holders.items() if one.names is not None or one.status == "forgotten"}
-        return [one.fact for one in found if not one.for_training or one.fact.enrolment in agreed]
+        return [one.fact for one in found if one.fact.enrolment not in asked or one.fact.enrolment in agreed]
 
 
 class Documents:
@@ -171,7 +175,7 @@ class Documents:
         except ConnectionError:
             raise _away() from None
         if holder.status == "unknown":
-            raise _wait("Enrolment does not know the holder (yet).")
+            raise _unheard()
         return holder
 
 
@@ -202,6 +206,10 @@ def _nothing_here() -> Problem:
 
 def _away() -> Problem:
     return _wait("Documents can be opened only while enrolment answers, and it does not just now.")
+
+
+def _unheard() -> Problem:
+    return _wait("Enrolment does not know the holder (yet).")
 
 
 def _wait(why: str) -> Problem:

@@ -44,7 +44,7 @@ ABREAST = 4
 LOOK_SECONDS = 0.5
 """Between two looks when nobody wakes it: another copy of the service may have taken the event."""
 AGAIN_SECONDS = 1.0
-ELSEWHERE = "another copy of this service issues, and knows why"
+ELSEWHERE = "another copy of this service issues, or did until a moment ago, and knows why"
 """What a copy says that does not: it knows how many wait."""
 ASK_ANEW = timedelta(hours=1)
 """After this much time names are compared with what enrolment says by now, also of what nobody asked for."""

@@ -30,8 +30,8 @@ class Links:
         self._audit = audit
 
     async def make(self, caller: Caller, certificate: str, life: timedelta = wallet.LIFE) -> WalletLink:
-        """A new link for a certificate whose document this office may have. Raises ``Problem`` 404 and 503."""
-        if not await self._names.certificates(caller, certificate=certificate):
+        """A new link for a certificate whose documents this office may have, also later ones. Raises ``Problem`` 404 and 503."""
+        if not await self._names.certificates(caller, certificate=certificate, ever=True):
             raise Problem(404, "not_found", NOT_THERE)
         if self.address is None:
             raise Problem(404, "nothing_issued", "This installation issues nothing: its public address is not set.")

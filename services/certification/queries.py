@@ -179,8 +179,10 @@ class Named(NamedTuple):
     """A certificate whose holder the caller may name."""
 
     fact: CertificateFact
-    for_training: bool
-    """Whether its document names the holder, and the caller may know that name only if the holder agrees to training."""
+    only_hosts: bool
+    """Whether the caller may know that name only if the holder agrees to training."""
+    may_name: bool
+    """Whether its document names the holder, or there is none yet that names nobody."""
 
 
 async def named_certificates(
@@ -190,7 +192,8 @@ async def named_certificates(
     rows = await session.execute(
         text(
             f"""
-            SELECT certificates.data, COALESCE(named, false) AND {named_to_who_hosts("certificates")} AS for_training
+            SELECT certificates.data, {named_to_who_hosts("certificates")} AS only_hosts,
+                COALESCE(named OR attestations.status = 'prepared', true) AS may_name
             FROM certificates JOIN cohorts USING (cohort) LEFT JOIN attestations USING (certificate)
             WHERE {named("certificates")} AND (certificate = :certificate OR cohort = :cohort)
             AND certificates.status NOT IN ('void', 'assessed', 'eligible')
@@ -199,7 +202,7 @@ async def named_certificates(
         ),
         {**seer(caller), "certificate": certificate, "cohort": cohort},
     )
-    return [Named(CertificateFact.model_validate(row.data), row.for_training) for row in rows]
+    return [Named(CertificateFact.model_validate(row.data), row.only_hosts, row.may_name) for row in rows]
 
 
 async def events(session: AsyncSession, caller: Caller, paging: Paging, status: str | None) -> Page[EventAnswer]:

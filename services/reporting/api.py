@@ -55,11 +55,12 @@ def routes(
     look: Look,
     *,
     https: bool,
+    explaining: Turns,
     key: bytes,
     outlets: exporting.Outlets = exporting.NONE,
 ) -> APIRouter:
-    """Every address of reporting but its health; `look` is at a stream, `key` that of explanations, and `outlets` are where its
-    figures go."""
+    """Every address of reporting but its health; `look` is at a stream, `explaining` and `key` are those of explanations, and
+    `outlets` are where its figures go."""
     router = APIRouter()
     asked = Annotated[Caller, Depends(door.open)]
     Administrator = Annotated[Caller, Depends(door.administrator)]  # noqa: N806 - a type
@@ -129,7 +130,7 @@ def routes(
         async with database.snapshot() as session:
             return await rebuilding.state(session)
 
-    router.include_router(explain_api.routes(database, door, key))
+    router.include_router(explain_api.routes(database, door, explaining, key))
     router.include_router(signin.routes(sessions, audit, https=https))
     return router
 

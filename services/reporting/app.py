@@ -13,7 +13,7 @@ from services.reporting.api import routes
 from services.reporting.changes_api import routes as changes
 from services.reporting.check import check
 from services.reporting.coarse import Rolling
-from services.reporting.explain_api import digest_key
+from services.reporting.explain_api import EXPLAINED_AT_ONCE, Turns, digest_key
 from services.reporting.formats.dhis2 import Ids
 from services.reporting.formats.iati import Publisher
 from services.reporting.live import Live
@@ -94,16 +94,19 @@ def create(settings: Settings) -> FastAPI:
     )
     checking = partial(check, bus=bus)
     app.include_router(administration(database, door, dead_letters, bus, checking, audit))
-    key, https = digest_key(secret), settings.public_url.startswith("https:")
+    https = settings.public_url.startswith("https:")
+    explaining, key = Turns(EXPLAINED_AT_ONCE), digest_key(secret)
     outlets = exporting.Outlets(_ids(settings), _publisher(settings))
     elsewhere = {"enrolment": settings.enrolment_url, "certification": settings.certification_url}
     for part in (
-        routes(database, door, sessions, audit, bus.extent, https=https, key=key, outlets=outlets),
+        routes(
+            database, door, sessions, audit, bus.extent, https=https, explaining=explaining, key=key, outlets=outlets
+        ),
         exports_api.routes(database, door),
         public_api.routes(database, door, audit, Visitors()),
-        periods_api.routes(database, door, audit),
+        periods_api.routes(database, door, audit, explaining),
         changes(live, door, sessions),
-        ReportingPages(database, sessions, door, elsewhere, key).routes(),
+        ReportingPages(database, sessions, door, elsewhere, explaining, key).routes(),
     ):
         app.include_router(part)
     tell_browsers(app, signin.nothing_here)

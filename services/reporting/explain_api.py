@@ -59,11 +59,10 @@ _PAGING = frozenset(one["name"] for one in _OF_PAGES)
 
 
 EXPLAINED_AT_ONCE = 4
-"""Explanations: each holds one of the database's twenty connections, a large one for a long time."""
+"""Explanations, on pages too, and periods beside their last version: each holds one of the database's twenty connections, a large
+one for a long time. Five more are held by what hears, announces and relays, and one by a rebuild."""
 COUNTED_AT_ONCE = 5
 """Answers with people counted anew, and those that are files."""
-COMPARED_AT_ONCE = 2
-"""Periods beside their last version: each explains four figures."""
 WAIT_SECONDS = 10.0
 
 
@@ -105,10 +104,9 @@ def digest_key(secret: bytes) -> bytes:
     return derive(secret, "explanations")
 
 
-def routes(database: Database, door: Doorkeeper, key: bytes) -> APIRouter:
+def routes(database: Database, door: Doorkeeper, turns: Turns, key: bytes) -> APIRouter:
     """The address of explanations; ``key`` is that of their digests."""
     router = APIRouter()
-    turns = Turns(EXPLAINED_AT_ONCE)
     asked = Annotated[Caller, Depends(door.open)]
 
     @router.get(

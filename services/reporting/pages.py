@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.reporting import charts, codes, dashboard, explain, moves, queries, questions, targets, values, wording
 from services.reporting.dashboard import COUNTS, Table
 from services.reporting.domain import DIMENSIONS, EXCEPTIONS, MEASURES
-from services.reporting.explain_api import EXPLAINED_AT_ONCE, NoTurn, Turns, own_of, refuse_others_detail, sight_of
+from services.reporting.explain_api import NoTurn, Turns, own_of, refuse_others_detail, sight_of
 from services.reporting.links import Chosen
 from services.reporting.queries import Aggregates
 from services.reporting.questions import Question, UnknownQuestion
@@ -77,9 +77,15 @@ class ReportingPages:
     """The pages, and what they are made from."""
 
     def __init__(
-        self, database: Database, sessions: Sessions, door: Doorkeeper, addresses: Mapping[str, str], key: bytes
+        self,
+        database: Database,
+        sessions: Sessions,
+        door: Doorkeeper,
+        addresses: Mapping[str, str],
+        turns: Turns,
+        key: bytes,
     ) -> None:
-        """``addresses`` are those of the other services, for links; ``key`` is that of explanations."""
+        """``addresses`` are those of the other services, for links; ``turns`` and ``key`` are those of explanations."""
         self._key = key
         self._database = database
         self._sessions = sessions
@@ -89,7 +95,7 @@ class ReportingPages:
             Link(addresses["certification"], _("Marks and certificates")),
         )
         self._pages = Pages(_FOLDER / "templates")
-        self._turns = Turns(EXPLAINED_AT_ONCE)
+        self._turns = turns
         self._held: dict[str, str] = {}
         self._making: dict[str, asyncio.Task[str]] = {}
 
@@ -101,13 +107,14 @@ class ReportingPages:
         async def first(request: Request) -> Response:
             frame, caller = await self._open(request)
             question = _question(request, caller)
-            tag, body = await self._figures(frame, caller, question)
-            if not request.headers.get(PART):
-                shown = Markup(body)  # noqa: S704 - rendered
-                return self._page(request, "dashboard.html", frame, caller, question, body=shown, tag=tag)
-            if holds(request, tag):
+            tag, part = await self._tag(frame, caller, question), request.headers.get(PART)
+            if part and holds(request, tag):
                 return Response(status_code=304, headers={**HEADERS, "ETag": tag})
-            return signin.html(body, 200, {**HEADERS, "ETag": tag})
+            body = await self._figures(tag, frame, caller, question)
+            if part:
+                return signin.html(body, 200, {**HEADERS, "ETag": tag})
+            shown = Markup(body)  # noqa: S704 - rendered
+            return self._page(request, "dashboard.html", frame, caller, question, body=shown, tag=tag)
 
         @router.get("/cohorts")
         async def cohorts(
@@ -215,19 +222,22 @@ class ReportingPages:
         except UnknownQuestion as unknown:
             raise Problem(400, unknown.code, unknown.message) from None
 
-    async def _figures(self, frame: Frame, caller: Caller, question: Question) -> tuple[str, str]:
-        """The first page's figures with their entity tag; while nothing moves they are made once for all who look."""
+    async def _tag(self, frame: Frame, caller: Caller, question: Question) -> str:
+        """The entity tag of the first page's figures."""
         told = f"{frame.language.tag} {caller.country}"
         async with self._snapshot() as session:
-            tag = queries.tag(question, *await queries.positions_and_version(session), told)
+            return queries.tag(question, *await queries.positions_and_version(session), told)
+
+    async def _figures(self, tag: str, frame: Frame, caller: Caller, question: Question) -> str:
+        """The first page's figures; while nothing moves they are made once for all who look."""
         if (held := self._held.get(tag)) is not None:
-            return tag, held
+            return held
         # Whoever hears of a change asks at once: it is counted once for all of them, who get what comes of it, also when it
         # fails, and wait with no connection in hand. Who leaves does not end it for the others.
         if (making := self._making.get(tag)) is None:
             making = self._making[tag] = asyncio.create_task(self._made(tag, frame, caller, question))
             making.add_done_callback(lambda _: self._making.pop(tag))
-        return tag, await asyncio.shield(making)
+        return await asyncio.shield(making)
 
     async def _made(self, tag: str, frame: Frame, caller: Caller, question: Question) -> str:
         async with self._snapshot() as session:

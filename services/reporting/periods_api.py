@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.reporting import periods
-from services.reporting.explain_api import COMPARED_AT_ONCE, Turns
+from services.reporting.explain_api import Turns
 from services.reporting.periods import NoSuchPeriod, PeriodReport, Periods, PeriodState, Unchanged
 from shared.audit import Act, Audit
 from shared.database import Database
@@ -25,10 +25,9 @@ class Closing(BaseModel):
     reason: Text | None = None
 
 
-def routes(database: Database, door: Doorkeeper, audit: Audit) -> APIRouter:
-    """The addresses of periods."""
+def routes(database: Database, door: Doorkeeper, audit: Audit, turns: Turns) -> APIRouter:
+    """The addresses of periods; ``turns`` are those of explanations."""
     router = APIRouter()
-    turns = Turns(COMPARED_AT_ONCE)
     asked = Annotated[Caller, Depends(door.open)]
 
     @router.get("/v1/periods", dependencies=[Depends(door.open), Depends(known_parameters)], responses=refusals(400))

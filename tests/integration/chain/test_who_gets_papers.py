@@ -85,6 +85,8 @@ async def test_who_does_not_agree_to_training_is_named_to_who_sends_or_awards_an
     assert await in_zip(papers, HOST) == {"02"}
     assert await in_zip(papers, BODY) == {"01", "02"}
     assert (await papers.of(HOST, f"/v1/certificates/{nameless}/document.png")).status_code == 200
+    outlives = await papers.of(HOST, f"/v1/certificates/{nameless}/wallet-links", "POST")
+    assert outlives.status_code == 404, "a later document may name them"
     assert (await papers.of(HOST, link, "DELETE")).json() == {"ended": 3}, "also one that it made before"
 
 

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from services.reporting import coarse, exports_api, periods_api, public_api
 from services.reporting.api import routes
 from services.reporting.changes_api import routes as changes
+from services.reporting.explain_api import EXPLAINED_AT_ONCE, Turns
 from services.reporting.exporting import Outlets
 from services.reporting.formats.iati import Publisher
 from services.reporting.live import Live
@@ -84,17 +85,26 @@ def app(database: Database, streams: Streams) -> FastAPI:
     made = create_app("reporting under test", lifespan, problems)
     door = Doorkeeper(database, token_digest(ADMINISTRATOR), Office, Token)
     sessions = Sessions(database, door, Session, "reporting")
+    explaining = Turns(EXPLAINED_AT_ONCE)
     made.include_router(
         routes(
-            database, door, sessions, Audit(database, bytes(32)), streams.look, https=False, key=KEY, outlets=OUTLETS
+            database,
+            door,
+            sessions,
+            Audit(database, bytes(32)),
+            streams.look,
+            https=False,
+            explaining=explaining,
+            key=KEY,
+            outlets=OUTLETS,
         )
     )
     made.include_router(exports_api.routes(database, door))
     made.include_router(public_api.routes(database, door, Audit(database, bytes(32)), Visitors()))
-    made.include_router(periods_api.routes(database, door, Audit(database, bytes(32))))
+    made.include_router(periods_api.routes(database, door, Audit(database, bytes(32)), explaining))
     made.include_router(changes(live, door, sessions))
     elsewhere = {"enrolment": "http://enrolment", "certification": "http://certification"}
-    made.include_router(ReportingPages(database, sessions, door, elsewhere, KEY).routes())
+    made.include_router(ReportingPages(database, sessions, door, elsewhere, explaining, KEY).routes())
     made.state.live = live
     return made
 

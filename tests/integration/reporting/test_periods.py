@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.reporting import explain, periods, projection, queries
 from services.reporting.domain import Known
-from services.reporting.explain_api import COMPARED_AT_ONCE
+from services.reporting.explain_api import EXPLAINED_AT_ONCE
 from services.reporting.questions import Question
 from shared.database import Database
 from shared.events.enrolment import OfficeFact, ProgrammeFact
@@ -225,7 +225,7 @@ async def test_periods_that_are_compared_leave_room_for_everybody_else(
 
         async def all_that_may() -> bool:
             waiting = await session.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted"))
-            return (waiting or 0) >= COMPARED_AT_ONCE
+            return (waiting or 0) >= EXPLAINED_AT_ONCE
 
         await eventually(all_that_may)
         answer = await reported.get("/v1/codes")

@@ -86,6 +86,19 @@ def test_given_a_service_that_makes_its_rows_anew_then_it_is_waited_for_as_long_
     assert clock.now - began >= 1800
 
 
+def test_given_a_service_before_a_gap_in_a_stream_then_it_is_waited_for_until_the_owner_has_come_to_it(
+    clock: Clock, tmp_path: Path
+) -> None:
+    began = clock.now
+
+    def says() -> str | None:
+        gone = "503 ENROLMENT waits: its message 812 is gone, and it is to be made anew"
+        return gone if clock.now - began < 1800 else None
+
+    until_ready(says, tmp_path)
+    assert clock.now - began >= 1800
+
+
 @pytest.mark.parametrize(
     "problem", ["rebuilding: ENROLMENT is heard up to 5 of 30", "what is being handled has not moved for {now:.0f} s"]
 )
