@@ -9,7 +9,7 @@ import pytest
 
 from tests.faults.conftest import Poster, River, centre
 from tests.faults.disks import Disk, as_root, failing_to_sync, folders, on_a_disk, with_strace
-from tests.faults.events import lacking, over_nats
+from tests.faults.events import in_the_intake, lacking, over_nats
 from tests.faults.patience import eventually
 from tests.faults.recoveries import Recoveries
 from tests.faults.test_pauses import paused
@@ -107,6 +107,8 @@ def test_a_power_loss(river: River, recoveries: Recoveries) -> None:
             over_nats(river, *events)
             without_power(river, disk)
         eventually(river.all_ready, river.say, 120)
+        # What was on its way to the service that was paused comes again only after the broker has waited for its ack.
+        eventually(lambda: in_the_intake(river) == 0, "what the broker had acknowledged is not taken in", 120)
         for event in events:
             assert river.post(event).json()["receipts"][0]["status"] == "duplicate"
         river.assert_nothing_lost(events)
