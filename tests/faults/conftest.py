@@ -72,7 +72,8 @@ def centre(number: str) -> dict[str, Any]:
 
 
 def awards() -> Iterator[dict[str, Any]]:
-    """Certificates that the example's trainees have not been awarded yet."""
+    """Certificates that the example's trainees have not been awarded yet, and each of which moves figures: of two occupations
+    on one day the smaller one is counted, and it comes second."""
     levels = (
         "apprentice",
         "senior",
@@ -81,7 +82,7 @@ def awards() -> Iterator[dict[str, Any]]:
         "special",
         "chief",
     )  # theirs are the two between
-    for level, occupation, number in product(levels, ("4-04-02-02", "6-31-01-03"), range(1, 8)):
+    for level, occupation, number in product(levels, ("6-31-01-03", "4-04-02-02"), range(1, 8)):
         said = {"cohort": "wuxi-2025-spring", "number": f"{number:03}", "scheme": "cn-vslc", "occupation": occupation}
         yield {
             "specversion": "1.0",
