@@ -213,7 +213,6 @@ class Handlers:
         fresh: dict[Ref, _Taken] = {}
         reused: list[_Taken] = []
         repeated: set[int] = set()
-        of_two_again = False
         for index, one in enumerate(read):
             if isinstance(one, Refusal):
                 continue
@@ -222,7 +221,6 @@ class Handlers:
                 contents[ref], fresh[ref] = one.content, one
             elif contents[ref] == one.content:
                 repeated.add(index)
-                of_two_again = of_two_again or one.entry.pair is not None
             else:
                 reused.append(one)
                 read[index] = refusal(one.event, "id_reused", REFUSALS["id_reused"])
@@ -232,7 +230,8 @@ class Handlers:
         await self._keep_reused(journal, store, reused, now)
         changes, forgets, facts = decision.changes(), decision.forgets(), list[Fact]()
         # Mostly last, so that others wait less; but to forget, and what was decided about two, may change these very receipts.
-        first = bool(forgets) or (bool(fresh) and of_two_again)
+        again = [one for index, one in enumerate(read) if index in repeated and isinstance(one, _Taken)]
+        first = bool(forgets) or (bool(fresh) and any(one.entry.pair for one in again))
         if first:
             facts = await self._save(journal, store, decision, forgets, now, publishing=publishing)
         stands = {} if first else {ref: (standing, 1, now) for ref, standing in decision.standings().items()}

@@ -332,8 +332,9 @@ async def _put_right(session: AsyncSession, schema: str) -> int:
     cells = f"{schema}.cube AS old FULL JOIN pg_temp.cube AS new USING (key)"
     differ = "coalesce(new.value, 0) <> coalesce(old.value, 0)"
     wrong = int((await session.execute(text(f"SELECT count(*) FROM {cells} WHERE {differ}"))).scalar_one())  # noqa: S608
-    # A cell that was damaged goes back to what its changes add up to, or what was known earlier would be damaged instead of it.
+    differences: Counter[Cell] = Counter()
     if wrong:
+        # A damaged cell goes back to what its changes add up to, or what was known earlier would be damaged in its place.
         await session.execute(
             text(
                 f"""
@@ -346,14 +347,14 @@ async def _put_right(session: AsyncSession, schema: str) -> int:
                 """  # noqa: S608
             )
         )
-    rows = await session.execute(
-        text(
-            f"""
-            SELECT {places}, coalesce(new.value, 0) - coalesce(old.value, 0) AS difference FROM {cells} WHERE {differ}
-            """  # noqa: S608
+        rows = await session.execute(
+            text(
+                f"""
+                SELECT {places}, coalesce(new.value, 0) - coalesce(old.value, 0) AS difference FROM {cells} WHERE {differ}
+                """  # noqa: S608
+            )
         )
-    )
-    differences = Counter({Cell(*place): int(value) for *place, value in rows})
+        differences.update({Cell(*place): int(value) for *place, value in rows})
     for table in _SHADOWS:
         await session.execute(text(f"DROP TABLE pg_temp.{table}"))
     corrected += wrong

@@ -17,6 +17,7 @@ from pypdf import PdfReader
 
 from tests.e2e import test_desk as desk
 from tests.e2e.conftest import EXAMPLE, Program
+from tests.e2e.test_program import eventually
 
 LANGUAGES = desk.LANGUAGES
 PAGES = {
@@ -150,10 +151,7 @@ def test_what_moved_while_a_dashboard_was_loaded_shows_on_it_at_once(
 
         def move_first(route: Route) -> None:
             nominate(program, 100)
-            deadline = time.monotonic() + 20
-            while int(nominated(program, reporting)) <= before:
-                assert time.monotonic() < deadline
-                time.sleep(0.1)  # polls with a deadline
+            eventually(lambda: nominated(program, reporting) > before, "the nomination is not reported", 20)
             route.continue_()
 
         page.route(f"{reporting}/v1/changes", move_first, times=1)

@@ -7,6 +7,7 @@ from contextlib import suppress
 import pytest
 from sqlalchemy import text
 
+from services.standalone import _READ_THROUGH
 from shared import batches, scrubbing, subscriptions
 from shared.batches import FactBatches
 from shared.bus import Delivery
@@ -203,6 +204,7 @@ async def test_who_waits_for_a_fact_that_is_gone_says_so_all_the_while(house: Ho
     for looks in range(2):
         waits.forget(waits.problem, waiting=True)
         assert "message 1 is gone" in str(waits.problem), looks
+        assert _READ_THROUGH in str(waits.problem), "or `sampan up` would not wait for the owner"
     waits.forget(waits.problem, waiting=False)  # another replica has brought it behind itself
     assert waits.problem is None
 
